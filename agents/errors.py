@@ -1,0 +1,9 @@
+"""Expected refusals: each carries one sentence that is shown to the user as it is."""
+
+
+class Refused(Exception):
+    """The request is understood and declined; `str(error)` says why and what to do."""
+
+
+class NotAvailable(Refused):
+    """The row does not exist for this user. Views answer 404, so that nothing leaks."""

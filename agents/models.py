@@ -1,0 +1,140 @@
+"""Who competes: users, base models, agents, their immutable versions, and LoRA adapters."""
+
+from enum import StrEnum
+
+from django.contrib.auth.models import AbstractUser
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+from django.db.models.functions import Lower
+
+
+class User(AbstractUser):
+    """A person, or the house (which owns the agents that fill empty seats)."""
+
+    is_house = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                Lower("username"), name="user_username_unique_ignoring_case"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.username
+
+
+class BaseModel(models.Model):
+    """An open base model that the inference servers hold in memory; agents share it."""
+
+    slug = models.SlugField(unique=True)
+    # The name under which vLLM serves it; requests for agents without an adapter use it.
+    served_name = models.CharField(max_length=200, unique=True)
+    name = models.CharField(max_length=200)
+    # Folder with config, tokenizer and safetensors: what trainers load. Empty: served only.
+    path = models.CharField(max_length=500, blank=True)
+    context_tokens = models.PositiveIntegerField(default=2048)
+    is_active = models.BooleanField(default=True)
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Engine(StrEnum):
+    """What produces an agent's answers."""
+
+    MODEL = "model"
+    CODE = "code"  # house agents only: the environment's own solver, shown as such
+
+
+class Agent(models.Model):
+    """A competitor. What it plays with is its current version."""
+
+    owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="agents")
+    name = models.CharField(max_length=60)
+    base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="agents")
+    engine = models.CharField(
+        max_length=10, choices=[(e.value, e.value) for e in Engine], default=Engine.MODEL
+    )
+    current_version = models.ForeignKey(
+        "AgentVersion", on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    # Owner's training choices; training.configs validates and explains them.
+    learning = models.JSONField(default=dict)
+    is_training_enabled = models.BooleanField(default=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    retired_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                "owner", Lower("name"), name="agent_name_unique_for_owner"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Adapter(models.Model):
+    """LoRA weights in the adapter store, addressed by the SHA-256 of their safetensors file."""
+
+    digest = models.CharField(max_length=64, unique=True)
+    base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="adapters")
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    rank = models.PositiveSmallIntegerField()
+    alpha = models.PositiveSmallIntegerField()
+    target_modules = ArrayField(models.CharField(max_length=40))
+    size_bytes = models.PositiveBigIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return self.digest[:12]
+
+
+class VersionOrigin(StrEnum):
+    """Why a version exists."""
+
+    CREATED = "created"
+    EDITED = "edited"
+    TRAINED = "trained"
+
+
+class AgentVersion(models.Model):
+    """Prompt + sampling + adapter, frozen. A trigger refuses UPDATE and DELETE."""
+
+    agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    prompt = models.TextField()
+    # {"temperature": float, "top_p": float, "max_tokens": int}; see agents.inference.Sampling
+    sampling = models.JSONField()
+    adapter = models.ForeignKey(
+        Adapter, on_delete=models.PROTECT, null=True, blank=True, related_name="versions"
+    )
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="children"
+    )
+    origin = models.CharField(max_length=10, choices=[(o.value, o.value) for o in VersionOrigin])
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["agent_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "number"], name="version_number_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id}.v{self.number}"
+
+    @property
+    def served_name(self) -> str:
+        """The model name asked of vLLM: the base's, or this version's own adapter name.
+
+        One name per version, never reloaded in place: a reused name can serve a stale
+        prefix cache (vllm#42125).
+        """
+        if self.adapter_id is None:
+            return self.agent.base_model.served_name
+        return f"agent-{self.agent_id}.v{self.number}"

@@ -1,0 +1,148 @@
+"""Every environment variable that RLFC Arena reads, checked once at start.
+
+`manage.py up` fills DATABASE_URL, VALKEY_URL and VLLM_URL for what it starts itself and leaves
+them in RLFC_HOME/run/local.env, so that a `manage.py` command typed beside it finds them.
+"""
+
+import os
+import sys
+from functools import cache
+from pathlib import Path
+from typing import Annotated, Literal
+from urllib.parse import urlsplit
+
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+
+
+class Environment(BaseSettings):
+    """Names are the variables' names in lower case; every one has a working local default."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
+
+    rlfc_home: Path = Field(
+        REPOSITORY / "var", description="Folder for data, logs, models, adapters and runs."
+    )
+    secret_key: SecretStr | None = Field(
+        None, description="Signs sessions. Default: made once in RLFC_HOME/secret_key."
+    )
+    debug: bool = Field(False, description="Django's debug pages. Never in production.")
+    allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        ["localhost", "127.0.0.1", "[::1]"], description="Host names served, comma-separated."
+    )
+    csrf_trusted_origins: Annotated[list[str], NoDecode] = Field(
+        [], description="Origins behind a TLS proxy, comma-separated, with scheme."
+    )
+    https_only: bool = Field(
+        False, description="Secure cookies, HSTS and redirect; set behind a TLS proxy."
+    )
+    database_url: str | None = Field(
+        None, description="postgresql://user:password@host:port/name. Default: embedded."
+    )
+    valkey_url: str | None = Field(None, description="redis://host:port/0. Default: embedded.")
+    vllm_url: Annotated[list[str], NoDecode] = Field(
+        [], description="Base URLs of vLLM servers, comma-separated. Default: one local server."
+    )
+    vllm_api_key: SecretStr | None = Field(None, description="Bearer key for the vLLM servers.")
+    base_model: str = Field(
+        "smollm2-135m-instruct", description="Served name of the base model agents start from."
+    )
+    base_model_path: Path | None = Field(
+        None, description="Folder of the base model. Default: SmolLM2 converted from its wheel."
+    )
+    web_host: str = Field("127.0.0.1", description="Address the local web server binds.")
+    web_port: int = Field(8000, ge=1, le=65535, description="Port of the local web server.")
+    match_threads: int = Field(4, ge=1, le=256, description="Matches one worker plays at once.")
+    judge_url: str | None = Field(
+        None, description="OpenAI-compatible endpoint of the pairwise LLM judge."
+    )
+    judge_model: str | None = Field(None, description="Model asked of JUDGE_URL.")
+    judge_api_key: SecretStr | None = Field(None, description="Bearer key for JUDGE_URL.")
+    email_url: str | None = Field(
+        None, description="smtp://user:password@host:port. Default: mail is printed in the log."
+    )
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    sentry_dsn: SecretStr | None = Field(None, description="Error reports go here if set.")
+    train_device: Literal["auto", "cpu", "cuda"] = Field(
+        "auto", description="Where trainers run; auto takes a GPU if there is one."
+    )
+    training_pairs: int = Field(
+        48, ge=8, le=10_000, description="New pairs of one Space that start a training run."
+    )
+
+    @field_validator("allowed_hosts", "csrf_trusted_origins", "vllm_url", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        if isinstance(value, str):
+            return [part.strip() for part in value.split(",") if part.strip()]
+        return value
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: str | None) -> str | None:
+        return _check_url(value, {"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name")
+
+    @field_validator("valkey_url")
+    @classmethod
+    def _is_valkey(cls, value: str | None) -> str | None:
+        return _check_url(
+            value, {"redis", "rediss", "valkey", "unix"}, "redis://localhost:6379/0"
+        )
+
+    @field_validator("vllm_url")
+    @classmethod
+    def _are_http(cls, value: list[str]) -> list[str]:
+        for url in value:
+            _check_url(url, {"http", "https"}, "http://localhost:8001")
+        return [url.rstrip("/") for url in value]
+
+    @field_validator("judge_url")
+    @classmethod
+    def _is_http(cls, value: str | None) -> str | None:
+        return _check_url(value, {"http", "https"}, "https://judge.example/v1")
+
+    @property
+    def local_env_file(self) -> Path:
+        return self.rlfc_home / "run" / "local.env"
+
+
+def _check_url(value: str | None, schemes: set[str], example: str) -> str | None:
+    if value is None:
+        return None
+    try:
+        parts = urlsplit(value)
+        port_is_valid = parts.port is None or parts.port > 0
+    except ValueError:
+        raise ValueError(f"is not a URL; for example {example}") from None
+    if parts.scheme not in schemes or not port_is_valid or not (parts.netloc or parts.path):
+        raise ValueError(f"is not a URL of this kind; for example {example}")
+    return value
+
+
+@cache
+def environment() -> Environment:
+    """Read the environment once; on a bad variable print a sentence for each and exit 2."""
+    try:
+        first = Environment()
+        return Environment(_env_file=first.local_env_file)  # type: ignore[call-arg]
+    except ValidationError as error:
+        for problem in error.errors():
+            name = str(problem["loc"][0]).upper()
+            text = problem["msg"].removeprefix("Value error, ")
+            # The value may hold a password: name the variable, never print it.
+            sys.stderr.write(f"Environment variable {name}: {text}.\n")
+        raise SystemExit(2) from None
+
+
+def described() -> list[tuple[str, str]]:
+    """(NAME, description) of every variable, for the documentation and `manage.py up --help`."""
+    return [
+        (name.upper(), field.description or "")
+        for name, field in Environment.model_fields.items()
+    ]
+
+
+def is_set(name: str) -> bool:
+    return bool(os.environ.get(name))

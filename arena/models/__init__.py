@@ -1,0 +1,38 @@
+from arena.models.judging import Verdict, Vote
+from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
+from arena.models.matches import (
+    Completion,
+    CompletionStatus,
+    Match,
+    MatchEvent,
+    MatchStatus,
+    Round,
+    RoundStatus,
+    Seat,
+)
+from arena.models.ratings import Rating, RatingChange
+from arena.models.spaces import Entry, EntryStatus, Space, SpaceStatus
+
+__all__ = [
+    "Account",
+    "AccountKind",
+    "Completion",
+    "CompletionStatus",
+    "Entry",
+    "EntryStatus",
+    "Match",
+    "MatchEvent",
+    "MatchStatus",
+    "Rating",
+    "RatingChange",
+    "Round",
+    "RoundStatus",
+    "Seat",
+    "Space",
+    "SpaceStatus",
+    "Transfer",
+    "TransferCode",
+    "TransferKind",
+    "Verdict",
+    "Vote",
+]

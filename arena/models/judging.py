@@ -1,0 +1,44 @@
+"""Votes of single judges and the panel's verdict on a round."""
+
+from django.db import models
+
+
+class Vote(models.Model):
+    """One judge on one round. An abstention (the judge failed) has an error and no scores."""
+
+    round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="votes")
+    judge = models.ForeignKey("judges.Judge", on_delete=models.PROTECT, related_name="votes")
+    weight = models.FloatField(default=1.0)
+    # {"<seat index>": float in [0, 1]}, higher is better; empty: abstained
+    scores = models.JSONField(default=dict)
+    # {"<seat index>": sentence}
+    reasons = models.JSONField(default=dict)
+    # {"<seat index>": [{"name", "passed", "detail"}]}: what the judge checked, if it says so
+    checks = models.JSONField(default=dict)
+    error = models.CharField(max_length=300, blank=True)
+    seconds = models.FloatField(default=0.0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["round", "judge"], name="vote_once_a_round"),
+        ]
+
+    def __str__(self) -> str:
+        return f"vote of {self.judge_id} on round {self.round_id}"
+
+
+class Verdict(models.Model):
+    """The panel's ranking of a round."""
+
+    round = models.OneToOneField("arena.Round", on_delete=models.PROTECT, related_name="verdict")
+    # {"<seat index>": float in [0, 1]}
+    scores = models.JSONField()
+    # Seat indexes, best first; seats in one inner list are tied.
+    ranking = models.JSONField()
+    # Share of pairs of seats on which all voting judges agree, 0 to 1.
+    agreement = models.FloatField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"verdict on round {self.round_id}"

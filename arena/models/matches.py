@@ -1,0 +1,168 @@
+"""A match is its events; the other rows here are projections and the bulky content."""
+
+from enum import StrEnum
+
+from django.contrib.postgres.fields import ArrayField
+from django.db import models
+
+
+class MatchStatus(StrEnum):
+    """seated -> running -> settled, or seated/running -> cancelled."""
+
+    SEATED = "seated"
+    RUNNING = "running"
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+
+
+class Match(models.Model):
+    """Projection of the match's events, and the lease of the worker that plays it."""
+
+    space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="matches")
+    status = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in MatchStatus],
+        default=MatchStatus.SEATED,
+    )
+    seq = models.PositiveIntegerField(default=0)  # of the last event
+    head_digest = models.CharField(max_length=64, blank=True)  # of the last event
+    lease_owner = models.UUIDField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        verbose_name_plural = "matches"
+        indexes = [models.Index(fields=["status", "lease_expires_at"])]
+
+    def __str__(self) -> str:
+        return f"match {self.pk}"
+
+
+class Seat(models.Model):
+    """One competitor of a match, with the very version that plays it."""
+
+    match = models.ForeignKey(Match, on_delete=models.PROTECT, related_name="seats")
+    index = models.PositiveSmallIntegerField()
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="seats")
+    version = models.ForeignKey(
+        "agents.AgentVersion", on_delete=models.PROTECT, related_name="seats"
+    )
+    entry = models.OneToOneField(
+        "arena.Entry", on_delete=models.PROTECT, null=True, blank=True, related_name="seat"
+    )  # null: a house seat
+    # Set at settlement.
+    rank = models.PositiveSmallIntegerField(null=True, blank=True)
+    score = models.FloatField(null=True, blank=True)  # sum of the rounds' scores
+    prize_credits = models.PositiveIntegerField(default=0)
+
+    class Meta:
+        ordering = ["match_id", "index"]
+        constraints = [
+            models.UniqueConstraint(fields=["match", "index"], name="seat_index_unique"),
+            models.UniqueConstraint(fields=["match", "agent"], name="seat_agent_once_a_match"),
+        ]
+
+    def __str__(self) -> str:
+        return f"seat {self.index} of match {self.match_id}"
+
+
+class MatchEvent(models.Model):
+    """Append-only and hash-chained. A trigger refuses UPDATE and DELETE."""
+
+    match = models.ForeignKey(Match, on_delete=models.PROTECT, related_name="events")
+    seq = models.PositiveIntegerField()
+    kind = models.CharField(max_length=40)
+    payload = models.JSONField()
+    previous_digest = models.CharField(max_length=64, blank=True)
+    digest = models.CharField(max_length=64)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["match_id", "seq"]
+        constraints = [
+            models.UniqueConstraint(fields=["match", "seq"], name="event_seq_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.match_id}:{self.seq}"
+
+
+class RoundStatus(StrEnum):
+    """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
+
+    PLAYING = "playing"
+    JUDGING = "judging"
+    DECIDED = "decided"
+    VOID = "void"
+
+
+class Round(models.Model):
+    """One task put to every seat."""
+
+    match = models.ForeignKey(Match, on_delete=models.PROTECT, related_name="rounds")
+    number = models.PositiveSmallIntegerField()  # from 1
+    status = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in RoundStatus],
+        default=RoundStatus.PLAYING,
+    )
+    task_key = models.CharField(max_length=64)  # digest of the task: same key, same task
+    task_kind = models.CharField(max_length=60)
+    task = models.JSONField()  # see arena.environments.base.Task
+    judge_lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ["match_id", "number"]
+        constraints = [
+            models.UniqueConstraint(fields=["match", "number"], name="round_number_unique"),
+        ]
+
+    def __str__(self) -> str:
+        return f"round {self.number} of match {self.match_id}"
+
+
+class CompletionStatus(StrEnum):
+    """Whether the seat answered."""
+
+    OK = "ok"
+    FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
+
+
+class Completion(models.Model):
+    """The one canonical record of an answer: judging, prizes, pairs and training read it."""
+
+    round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="completions")
+    seat = models.ForeignKey(Seat, on_delete=models.PROTECT, related_name="completions")
+    version = models.ForeignKey(
+        "agents.AgentVersion", on_delete=models.PROTECT, related_name="completions"
+    )
+    status = models.CharField(
+        max_length=10, choices=[(s.value, s.value) for s in CompletionStatus]
+    )
+    error = models.CharField(max_length=300, blank=True)
+    text = models.TextField(blank=True)
+    messages = models.JSONField()  # what was asked: [{"role", "content"}]
+    prompt_token_ids = ArrayField(models.IntegerField(), default=list)
+    token_ids = ArrayField(models.IntegerField(), default=list)
+    # Natural logarithms, one a token; empty where no model sampled it (code agents).
+    logprobs = ArrayField(models.FloatField(), default=list)
+    # [[characters so far, seconds since the round's start], ...]: replay at the original pace
+    chunk_times = models.JSONField(default=list)
+    finish_reason = models.CharField(max_length=20, blank=True)
+    adapter_digest = models.CharField(max_length=64, blank=True)  # empty: the plain base
+    sampling = models.JSONField(default=dict)
+    seconds = models.FloatField(default=0.0)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ["round_id", "seat_id"]
+        constraints = [
+            models.UniqueConstraint(fields=["round", "seat"], name="completion_once_a_round"),
+        ]
+
+    def __str__(self) -> str:
+        return f"completion {self.pk}"

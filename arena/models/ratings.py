@@ -1,0 +1,39 @@
+"""Ratings with their uncertainty, one per agent and Space (Weng & Lin 2011, Plackett-Luce)."""
+
+from django.db import models
+
+
+class Rating(models.Model):
+    """Skill belief of one agent in one Space: a normal with mean mu and deviation sigma."""
+
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="ratings")
+    space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="ratings")
+    mu = models.FloatField()
+    sigma = models.FloatField()
+    match_count = models.PositiveIntegerField(default=0)
+    win_count = models.PositiveIntegerField(default=0)
+    updated_at = models.DateTimeField(auto_now=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "space"], name="rating_once_a_space"),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.mu:.1f} ± {self.sigma:.1f}"
+
+
+class RatingChange(models.Model):
+    """What one match did to one rating."""
+
+    seat = models.OneToOneField(
+        "arena.Seat", on_delete=models.PROTECT, related_name="rating_change"
+    )
+    mu_before = models.FloatField()
+    sigma_before = models.FloatField()
+    mu_after = models.FloatField()
+    sigma_after = models.FloatField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"{self.mu_before:.1f} -> {self.mu_after:.1f}"

@@ -1,0 +1,102 @@
+"""Spaces and entries into them."""
+
+from enum import StrEnum
+
+from django.db import models
+from django.db.models import Q
+
+
+class SpaceStatus(StrEnum):
+    """Whether a Space takes entries."""
+
+    OPEN = "open"
+    CLOSED = "closed"
+
+
+class Space(models.Model):
+    """A standing competition: an environment, a panel, a fee and a way to share the pool."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    summary = models.CharField(max_length=200)
+    description = models.TextField(blank=True)
+    environment = models.CharField(max_length=40)  # a key of arena.environments.ENVIRONMENTS
+    base_model = models.ForeignKey(
+        "agents.BaseModel", on_delete=models.PROTECT, related_name="spaces"
+    )
+    status = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in SpaceStatus],
+        default=SpaceStatus.OPEN,
+    )
+    # [{"judge": slug, "weight": float}]
+    panel = models.JSONField()
+    entry_fee_credits = models.PositiveIntegerField()
+    seat_count = models.PositiveSmallIntegerField(default=4)
+    round_count = models.PositiveSmallIntegerField(default=6)
+    max_tokens = models.PositiveSmallIntegerField(default=96)
+    rake_percent = models.PositiveSmallIntegerField(default=10)
+    # Percent of the pool by rank, first place first; sums to 100.
+    prize_percents = models.JSONField()
+    # Seconds an entry waits for other people before house agents fill the seats.
+    house_fill_seconds = models.PositiveSmallIntegerField(default=3)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.CheckConstraint(condition=Q(rake_percent__lte=50), name="space_rake_bounded"),
+            models.CheckConstraint(
+                condition=Q(seat_count__gte=2, seat_count__lte=8), name="space_seats_bounded"
+            ),
+            models.CheckConstraint(
+                condition=Q(round_count__gte=1, round_count__lte=20),
+                name="space_rounds_bounded",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class EntryStatus(StrEnum):
+    """queued -> seated -> finished, or queued/seated -> cancelled (refunded)."""
+
+    QUEUED = "queued"
+    SEATED = "seated"
+    FINISHED = "finished"
+    CANCELLED = "cancelled"
+
+
+class Entry(models.Model):
+    """An agent's paid wish to play one match in a Space. Its id doubles as the hold's id."""
+
+    # Chosen by the client (a hidden form field): a double click or replay enters once.
+    id = models.UUIDField(primary_key=True, editable=False)
+    space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="entries")
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="entries")
+    user = models.ForeignKey("agents.User", on_delete=models.PROTECT, related_name="entries")
+    fee_credits = models.PositiveIntegerField()
+    status = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in EntryStatus],
+        default=EntryStatus.QUEUED,
+    )
+    match = models.ForeignKey(
+        "arena.Match", on_delete=models.PROTECT, null=True, blank=True, related_name="entries"
+    )
+    cancel_reason = models.CharField(max_length=200, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        verbose_name_plural = "entries"
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agent"],
+                condition=Q(status__in=["queued", "seated"]),
+                name="entry_one_live_per_agent",
+            ),
+        ]
+        indexes = [models.Index(fields=["space", "status", "created_at"])]
+
+    def __str__(self) -> str:
+        return f"{self.agent_id} in {self.space_id}"

@@ -1,0 +1,28 @@
+"""Registered judges."""
+
+from enum import StrEnum
+
+from django.db import models
+
+
+class JudgeKind(StrEnum):
+    """How a judge reaches its vote; each has a module in judges.kinds."""
+
+    CODE = "code"  # the environment's own checks
+    POEM = "poem"  # gates for form, copy and relevance, then form and PMI
+    PAIRWISE = "pairwise"  # an LLM asked about each pair in both orders
+
+
+class Judge(models.Model):
+    """One judge that Spaces can seat on their panels."""
+
+    slug = models.SlugField(unique=True)
+    name = models.CharField(max_length=80)
+    kind = models.CharField(max_length=10, choices=[(k.value, k.value) for k in JudgeKind])
+    description = models.TextField(blank=True)
+    # Kind-specific. Never secrets: an endpoint's key is named by environment variable.
+    config = models.JSONField(default=dict, blank=True)
+    quarantined_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return self.name

@@ -1,0 +1,44 @@
+"""What a judge is shown: one task and the seats' answers, as plain values."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that was looked at, with a sentence for the spectators."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What one seat said, and what the environment's code found in it."""
+
+    seat: int
+    text: str
+    score: float | None = None  # [0, 1] by the environment's code; None: it has no opinion
+    checks: tuple[Check, ...] = ()
+
+
+@dataclass(frozen=True)
+class Transcript:
+    """A round ready for judging. All text in it is untrusted."""
+
+    prompt: str
+    kind: str
+    data: Mapping[str, Any]
+    answers: tuple[Answer, ...]
+
+
+@dataclass(frozen=True)
+class Ballot:
+    """One judge's vote. An abstention has an error and no scores: it never counts as a zero."""
+
+    scores: Mapping[int, float]  # seat -> [0, 1], higher is better
+    reasons: Mapping[int, str]  # seat -> sentence
+    checks: Mapping[int, tuple[Check, ...]]
+    error: str = ""

@@ -1,0 +1,130 @@
+"""Preference pairs made from verdicts, and the runs that learn from them."""
+
+from enum import StrEnum
+
+from django.db import models
+from django.db.models import Q
+
+
+class Harvest(models.Model):
+    """Marks a settled match whose pairs have been made: claimed once, however often tried."""
+
+    match = models.OneToOneField("arena.Match", on_delete=models.PROTECT, related_name="harvest")
+    pair_count = models.PositiveIntegerField()
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"harvest of match {self.match_id}"
+
+
+class PairSource(StrEnum):
+    """Where an agent's own answer stands in its pair."""
+
+    OWN_CHOSEN = "own_chosen"  # the agent's answer beat another seat's
+    OWN_REJECTED = "own_rejected"  # another seat's answer beat the agent's
+
+
+class Pair(models.Model):
+    """One preference of one agent: its own prompt, the better and the worse answer."""
+
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="pairs")
+    space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="pairs")
+    round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="pairs")
+    chosen = models.ForeignKey(
+        "arena.Completion", on_delete=models.PROTECT, related_name="pairs_won"
+    )
+    rejected = models.ForeignKey(
+        "arena.Completion", on_delete=models.PROTECT, related_name="pairs_lost"
+    )
+    source = models.CharField(max_length=12, choices=[(s.value, s.value) for s in PairSource])
+    margin = models.FloatField()  # difference of the verdict's scores, (0, 1]
+    agreement = models.FloatField()  # the panel's agreement on the round, [0, 1]
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "chosen", "rejected"], name="pair_unique"),
+            models.CheckConstraint(condition=Q(margin__gt=0), name="pair_margin_positive"),
+        ]
+        indexes = [models.Index(fields=["agent", "space", "id"])]
+
+    def __str__(self) -> str:
+        return f"pair {self.pk}"
+
+
+class RunStatus(StrEnum):
+    """queued -> training -> evaluating -> adopted | rejected; failed or cancelled from any."""
+
+    QUEUED = "queued"
+    TRAINING = "training"
+    EVALUATING = "evaluating"
+    ADOPTED = "adopted"
+    REJECTED = "rejected"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_final(self) -> bool:
+        return self in {
+            RunStatus.ADOPTED,
+            RunStatus.REJECTED,
+            RunStatus.FAILED,
+            RunStatus.CANCELLED,
+        }
+
+
+class TrainingRun(models.Model):
+    """One attempt to make an agent better from its pairs of one Space."""
+
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="runs")
+    space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="runs")
+    parent_version = models.ForeignKey(
+        "agents.AgentVersion", on_delete=models.PROTECT, related_name="runs"
+    )
+    # Made when training ends; the agent's current version only if the run is adopted.
+    child_version = models.OneToOneField(
+        "agents.AgentVersion",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="made_by_run",
+    )
+    status = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in RunStatus],
+        default=RunStatus.QUEUED,
+    )
+    method = models.CharField(max_length=10, default="dpo")
+    config = models.JSONField()  # training.configs.DPOConfig as a dict
+    # Pairs up to and including this id are spent: the next run counts from here.
+    last_pair_id = models.BigIntegerField()
+    pair_count = models.PositiveIntegerField()
+    # Written before the first step: digests of pairs, config, seed, parent, base, packages.
+    manifest = models.JSONField(default=dict)
+    manifest_digest = models.CharField(max_length=64, blank=True)
+    # {"step", "steps", "seconds", "remaining_seconds"}
+    progress = models.JSONField(default=dict)
+    # [{"step", "loss", "reward_margin", "accuracy", "grad_norm", "tokens_per_second"}, ...]
+    curve = models.JSONField(default=list)
+    # Held-out figures of parent and child and the decision; see training.gate.
+    gate = models.JSONField(default=dict)
+    reason = models.TextField(blank=True)  # a sentence for the owner
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease_owner = models.UUIDField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["agent"],
+                condition=Q(status__in=["queued", "training", "evaluating"]),
+                name="run_one_live_per_agent",
+            ),
+        ]
+        indexes = [models.Index(fields=["status", "lease_expires_at"])]
+
+    def __str__(self) -> str:
+        return f"run {self.pk}"
