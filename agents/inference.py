@@ -1,0 +1,310 @@
+"""The vLLM client: streamed generation from a base model or one of its LoRA adapters.
+
+vLLM's OpenAI-compatible server, with `return_token_ids` (vLLM >= 0.10.2) and run-time LoRA
+loading. No request carries a `seed`: it kills the CPU engine, so a user could stop the arena.
+"""
+
+import asyncio
+import json
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import httpx
+from django.conf import settings
+
+from agents.adapters import adapter_folder
+from agents.errors import Refused
+from agents.models import AgentVersion
+from agents.prompts import neutralised
+
+CONNECT_TIMEOUT_SECONDS = 5.0
+READ_TIMEOUT_SECONDS = 60.0  # between two chunks; the first request compiles for about 20 s
+LOAD_TIMEOUT_SECONDS = 60.0
+MAX_ANSWER_CHARS = 20_000
+
+Message = dict[str, str]
+OnText = Callable[[str], Awaitable[None]]
+
+
+class InferenceUnavailable(Exception):
+    """Infrastructure fault: no server answered, or one died in the middle. Retry or refund."""
+
+
+class RequestRefused(Refused):
+    """The server understood the request and declined it; the agent's own doing."""
+
+
+class AdapterRefused(Refused):
+    """The server declined to load the adapter."""
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """How tokens are drawn. Units: temperature and top_p are pure numbers."""
+
+    temperature: float = 0.8
+    top_p: float = 0.95
+    max_tokens: int = 96
+
+    def __post_init__(self) -> None:
+        for problem in self.problems():
+            raise Refused(problem)
+
+    def problems(self) -> list[str]:
+        """A sentence for each value out of range; comparisons also catch NaN."""
+        found = []
+        if not 0 <= self.temperature <= 2:
+            found.append("Temperature must be between 0 and 2.")
+        if not 0 < self.top_p <= 1:
+            found.append("Top-p must be above 0 and at most 1.")
+        if not 8 <= self.max_tokens <= 256:
+            found.append("The longest answer must be between 8 and 256 tokens.")
+        return found
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "Sampling":
+        try:
+            return cls(
+                temperature=float(value["temperature"]),
+                top_p=float(value["top_p"]),
+                max_tokens=int(value["max_tokens"]),
+            )
+        except (KeyError, TypeError, ValueError, OverflowError):
+            raise Refused(
+                "Sampling needs the numbers temperature, top_p and max_tokens."
+            ) from None
+
+
+@dataclass(frozen=True)
+class ServedModel:
+    """What vLLM is asked for: the base model's name, or a version's own adapter name."""
+
+    base: str
+    name: str
+    adapter_folder: Path | None
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One sampled answer.
+
+    token_ids and logprobs have one item per sampled token; logprobs are natural logarithms
+    under the sampling policy's unscaled distribution. chunk_times holds (characters so far,
+    seconds since the request).
+    """
+
+    text: str
+    prompt_token_ids: list[int]
+    token_ids: list[int]
+    logprobs: list[float]
+    chunk_times: list[tuple[int, float]]
+    finish_reason: str
+    seconds: float
+
+
+def served_model(version: AgentVersion) -> ServedModel:
+    """Needs version.agent.base_model and version.adapter selected."""
+    base = version.agent.base_model.served_name
+    if version.adapter is None:
+        return ServedModel(base, base, None)
+    return ServedModel(base, version.served_name, adapter_folder(version.adapter.digest))
+
+
+class Inference:
+    """A client of one or several vLLM servers, for one event loop.
+
+    A request goes to the server with the fewest requests in flight from here; an adapter is
+    loaded where it is asked for.
+    """
+
+    def __init__(self, urls: Sequence[str] | None = None, *, api_key: str | None = None) -> None:
+        self._urls = list(settings.VLLM_URLS if urls is None else urls)
+        key = settings.VLLM_API_KEY if api_key is None else api_key
+        timeout = httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
+        self._http = httpx.AsyncClient(
+            timeout=timeout, headers={"Authorization": f"Bearer {key}"} if key else {}
+        )
+        self._in_flight: Counter[str] = Counter()
+        self._loaded: set[tuple[str, str]] = set()
+        self._load_locks: dict[tuple[str, str], asyncio.Lock] = {}
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self._http.aclose()
+
+    async def generate(
+        self,
+        model: ServedModel,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        on_text: OnText | None = None,
+    ) -> Generation:
+        """Sample one answer; `on_text` receives each piece of text as it arrives.
+
+        Raises InferenceUnavailable, RequestRefused (prompt too long, ...) or AdapterRefused.
+        """
+        url = min(self._urls, key=lambda each: self._in_flight[each])
+        self._in_flight[url] += 1
+        try:
+            await self._ensure_loaded(url, model)
+            try:
+                return await self._stream(url, model, messages, sampling, on_text)
+            except _ModelNotFound:
+                # The server was restarted and has forgotten its adapters.
+                self._loaded.discard((url, model.name))
+                await self._ensure_loaded(url, model)
+                try:
+                    return await self._stream(url, model, messages, sampling, on_text)
+                except _ModelNotFound:
+                    raise InferenceUnavailable(f"{model.name} is not served") from None
+        finally:
+            self._in_flight[url] -= 1
+
+    async def ensure_adapter(self, model: ServedModel) -> None:
+        """Load the adapter on every server, so that a refusal shows before anybody plays."""
+        for url in self._urls:
+            await self._ensure_loaded(url, model)
+
+    async def count_tokens(self, model_name: str, text: str) -> list[int]:
+        """Token ids of the text alone, without special tokens."""
+        body = {"model": model_name, "prompt": neutralised(text), "add_special_tokens": False}
+        response = await self._post(self._urls[0], "/tokenize", body)
+        if response.status_code != 200:
+            raise InferenceUnavailable(f"tokenize answered {response.status_code}")
+        return [int(token) for token in response.json()["tokens"]]
+
+    async def _ensure_loaded(self, url: str, model: ServedModel) -> None:
+        if model.adapter_folder is None or (url, model.name) in self._loaded:
+            return
+        async with self._load_locks.setdefault((url, model.name), asyncio.Lock()):
+            if (url, model.name) in self._loaded:
+                return
+            body = {"lora_name": model.name, "lora_path": str(model.adapter_folder)}
+            response = await self._post(url, "/v1/load_lora_adapter", body)
+            already = response.status_code == 400 and "already been loaded" in response.text
+            if response.status_code != 200 and not already:
+                raise AdapterRefused(
+                    f"The inference server refused the adapter of {model.name}: "
+                    f"{_message(response)}"
+                )
+            self._loaded.add((url, model.name))
+
+    async def _post(self, url: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
+        try:
+            return await self._http.post(url + path, json=body, timeout=LOAD_TIMEOUT_SECONDS)
+        except httpx.HTTPError as error:
+            raise InferenceUnavailable(f"{type(error).__name__} at {path}") from error
+
+    async def _stream(
+        self,
+        url: str,
+        model: ServedModel,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        on_text: OnText | None,
+    ) -> Generation:
+        body = {
+            "model": model.name,
+            "messages": [
+                {"role": message["role"], "content": neutralised(message["content"])}
+                for message in messages
+            ],
+            **sampling.as_json(),
+            "stream": True,
+            "logprobs": True,
+            "return_token_ids": True,
+        }
+        started = time.monotonic()
+        answer = _Answer()
+        try:
+            async with self._http.stream(
+                "POST", f"{url}/v1/chat/completions", json=body
+            ) as response:
+                if response.status_code != 200:
+                    await response.aread()
+                    _raise_for(response)
+                async for line in response.aiter_lines():
+                    if not line.startswith("data: ") or line == "data: [DONE]":
+                        continue
+                    piece = answer.add(json.loads(line[6:]), time.monotonic() - started)
+                    if piece and on_text:
+                        await on_text(piece)
+        except (httpx.HTTPError, json.JSONDecodeError) as error:
+            raise InferenceUnavailable(f"{type(error).__name__} while answering") from error
+        if not answer.finish_reason:
+            raise InferenceUnavailable("the answer broke off")
+        return Generation(
+            text=answer.text,
+            prompt_token_ids=answer.prompt_token_ids,
+            token_ids=answer.token_ids,
+            logprobs=answer.logprobs,
+            chunk_times=answer.chunk_times,
+            finish_reason=answer.finish_reason,
+            seconds=time.monotonic() - started,
+        )
+
+
+class _Answer:
+    """Adds up the chunks of one stream."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.prompt_token_ids: list[int] = []
+        self.token_ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.chunk_times: list[tuple[int, float]] = []
+        self.finish_reason = ""
+
+    def add(self, chunk: Mapping[str, Any], seconds: float) -> str:
+        if "error" in chunk:
+            # The engine died after the stream had begun.
+            raise InferenceUnavailable("the server reported an error while answering")
+        if chunk.get("prompt_token_ids"):
+            self.prompt_token_ids = chunk["prompt_token_ids"]
+        piece = ""
+        for choice in chunk.get("choices", ()):
+            piece = choice["delta"].get("content") or ""
+            piece = piece.replace("\x00", "")[: MAX_ANSWER_CHARS - len(self.text)]
+            self.token_ids += choice.get("token_ids") or []
+            content = (choice.get("logprobs") or {}).get("content") or []
+            self.logprobs += [token["logprob"] for token in content]
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        if piece:
+            self.text += piece
+            self.chunk_times.append((len(self.text), round(seconds, 3)))
+        return piece
+
+
+class _ModelNotFound(Exception):
+    pass
+
+
+def _raise_for(response: httpx.Response) -> None:
+    if response.status_code == 404:
+        raise _ModelNotFound
+    if response.status_code in {400, 413, 422}:
+        raise RequestRefused(f"The model cannot take this request: {_message(response)}")
+    raise InferenceUnavailable(f"the server answered {response.status_code}")
+
+
+def _message(response: httpx.Response) -> str:
+    try:
+        return str(response.json()["error"]["message"])[:200]
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}"

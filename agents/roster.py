@@ -1,0 +1,195 @@
+"""Verbs on agents: create, edit, train, roll back, retire."""
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from django.db import IntegrityError, transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from agents.errors import Refused
+from agents.inference import Sampling
+from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
+from agents.prompts import find_control_tokens, problem_with_prompt
+
+MAX_AGENTS_PER_OWNER = 50
+MAX_NAME_CHARS = 60
+
+
+def create_agent(
+    owner_id: int,
+    *,
+    name: str,
+    base_model_id: int,
+    prompt: str,
+    sampling: Mapping[str, Any],
+    learning: Mapping[str, Any],
+    engine: Engine = Engine.MODEL,
+) -> Agent:
+    """A new agent with its first version. Raises Refused with a sentence."""
+    name = _checked_name(name)
+    _check_prompt(prompt)
+    checked = Sampling.from_json(sampling)
+    if not BaseModel.objects.filter(id=base_model_id, is_active=True).exists():
+        raise Refused("Choose one of the base models on offer.")
+    try:
+        with transaction.atomic(durable=True):
+            alive = Agent.objects.filter(owner_id=owner_id, retired_at=None).count()
+            if alive >= MAX_AGENTS_PER_OWNER:
+                raise Refused(f"You have {alive} agents; retire one to make room for another.")
+            agent = Agent.objects.create(
+                owner_id=owner_id,
+                name=name,
+                base_model_id=base_model_id,
+                engine=engine,
+                learning=dict(learning),
+            )
+            agent.current_version = AgentVersion.objects.create(
+                agent=agent,
+                number=1,
+                prompt=prompt,
+                sampling=checked.as_json(),
+                origin=VersionOrigin.CREATED,
+            )
+            agent.save(update_fields=["current_version"])
+    except IntegrityError:
+        raise Refused(f"You already have an agent named {name}.") from None
+    return agent
+
+
+def edit_agent(agent_id: int, *, prompt: str, sampling: Mapping[str, Any]) -> AgentVersion:
+    """A new current version with another prompt or sampling and the same adapter."""
+    _check_prompt(prompt)
+    checked = Sampling.from_json(sampling)
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        parent = agent.current_version
+        assert parent is not None, "an agent has a version from its creation on"
+        if parent.prompt == prompt and parent.sampling == checked.as_json():
+            return parent
+        version = _add_version(
+            agent,
+            parent=parent,
+            prompt=prompt,
+            sampling=checked.as_json(),
+            adapter_id=parent.adapter_id,
+            origin=VersionOrigin.EDITED,
+        )
+        agent.current_version = version
+        agent.save(update_fields=["current_version"])
+    return version
+
+
+def add_trained_version(
+    agent_id: int, *, parent_version_id: int, adapter_id: int
+) -> AgentVersion:
+    """The parent with a new adapter. Not yet current: the gate decides."""
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        parent = AgentVersion.objects.get(id=parent_version_id, agent=agent)
+        return _add_version(
+            agent,
+            parent=parent,
+            prompt=parent.prompt,
+            sampling=parent.sampling,
+            adapter_id=adapter_id,
+            origin=VersionOrigin.TRAINED,
+        )
+
+
+def activate_version(agent_id: int, version_id: int) -> AgentVersion:
+    """Make any earlier or rejected version the one that plays next: rollback in one step."""
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        version = AgentVersion.objects.filter(id=version_id, agent=agent).first()
+        if version is None:
+            raise Refused("That version belongs to another agent.")
+        agent.current_version = version
+        agent.save(update_fields=["current_version"])
+    return version
+
+
+def activate_child(agent_id: int, *, version_id: int) -> bool:
+    """Make a trained version current if its parent still is; False if the owner moved on."""
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        version = AgentVersion.objects.get(id=version_id, agent=agent)
+        if agent.current_version_id == version_id:
+            return True
+        if agent.current_version_id != version.parent_id:
+            return False
+        agent.current_version = version
+        agent.save(update_fields=["current_version"])
+    return True
+
+
+def set_learning(
+    agent_id: int, *, learning: Mapping[str, Any], is_training_enabled: bool
+) -> None:
+    """Store training choices that training.configs has validated."""
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        agent.learning = dict(learning)
+        agent.is_training_enabled = is_training_enabled
+        agent.save(update_fields=["learning", "is_training_enabled"])
+
+
+def rename_agent(agent_id: int, *, name: str) -> None:
+    """Give the agent another name. Raises Refused when the owner has one of that name."""
+    name = _checked_name(name)
+    try:
+        with transaction.atomic(durable=True):
+            Agent.objects.filter(id=agent_id).update(name=name)
+    except IntegrityError:
+        raise Refused(f"You already have an agent named {name}.") from None
+
+
+def retire_agent(agent_id: int) -> None:
+    """Take the agent out of play for good; its matches and versions stay on record."""
+    with transaction.atomic(durable=True):
+        agent = _locked(agent_id)
+        agent.retired_at = agent.retired_at or timezone.now()
+        agent.save(update_fields=["retired_at"])
+
+
+def _locked(agent_id: int) -> Agent:
+    return Agent.objects.select_for_update(of=("self",)).get(id=agent_id)
+
+
+def _add_version(
+    agent: Agent,
+    *,
+    parent: AgentVersion,
+    prompt: str,
+    sampling: Mapping[str, Any],
+    adapter_id: int | None,
+    origin: VersionOrigin,
+) -> AgentVersion:
+    # Caller holds the agent's row lock: the numbers have no gaps and no duplicates.
+    last = agent.versions.aggregate(last=Max("number"))["last"]
+    return AgentVersion.objects.create(
+        agent=agent,
+        number=last + 1,
+        prompt=prompt,
+        sampling=dict(sampling),
+        adapter_id=adapter_id,
+        parent=parent,
+        origin=origin,
+    )
+
+
+def _checked_name(name: str) -> str:
+    name = " ".join(name.split())
+    if not name:
+        raise Refused("Give your agent a name.")
+    if len(name) > MAX_NAME_CHARS:
+        raise Refused(f"The name has {len(name)} characters; {MAX_NAME_CHARS} are the most.")
+    if find_control_tokens(name) or re.search(r"[^\w\s.,'!?&()#+:-]", name):
+        raise Refused("Use letters, digits, spaces and simple punctuation in the name.")
+    return name
+
+
+def _check_prompt(prompt: str) -> None:
+    if problem := problem_with_prompt(prompt):
+        raise Refused(problem)

@@ -1,0 +1,12 @@
+"""How a task is put to an agent; matches, the gate and training all ask in this one way."""
+
+from agents.inference import Message
+from arena.environments.base import Task
+
+
+def build_messages(prompt: str, task: Task) -> list[Message]:
+    """The agent's prompt as the system turn, the task as the user's."""
+    return [
+        {"role": "system", "content": prompt},
+        {"role": "user", "content": task.prompt},
+    ]
