@@ -1,0 +1,40 @@
+"""How a pool is shared. PURE: integers in, integers out; what goes in comes out."""
+
+from collections.abc import Sequence
+
+
+def rake_of(pool_credits: int, *, percent: int) -> int:
+    """The arena's part, rounded down in the players' favour."""
+    return pool_credits * percent // 100
+
+
+def prizes(
+    ranking: Sequence[Sequence[int]], *, pot_credits: int, percents: Sequence[int]
+) -> dict[int, int]:
+    """Share the pot by rank: {seat: credits}; the sum is exactly the pot.
+
+    `ranking` lists seats best first, tied ones together. Tied seats add up the percents of the
+    places they take and share them evenly. What rounding leaves goes a credit at a time to the
+    best-placed seats, lower seat numbers first.
+    """
+    seats = [seat for group in ranking for seat in group]
+    assert seats and len(seats) == len(set(seats)), "each seat has one place"
+    assert sum(percents) == 100 and min(percents) >= 0, "percents share the whole pot"
+    # Fewer seats than places: the last places' percents fall to the places that exist.
+    places = list(percents[: len(seats)])
+    places += [0] * (len(seats) - len(places))
+    whole = sum(places)
+    if whole == 0:
+        places, whole = [1] * len(seats), len(seats)
+    result: dict[int, int] = {}
+    place = 0
+    for group in ranking:
+        share = sum(places[place : place + len(group)])
+        for seat in group:
+            result[seat] = pot_credits * share // (whole * len(group))
+        place += len(group)
+    paid_places = [seat for group in ranking for seat in sorted(group) if result[seat]] or seats
+    left = pot_credits - sum(result.values())
+    for index in range(left):
+        result[paid_places[index % len(paid_places)]] += 1
+    return result
