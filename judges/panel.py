@@ -1,0 +1,72 @@
+"""PURE: many ballots become one verdict."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from itertools import combinations
+from math import fsum
+
+from judges.transcript import Ballot
+
+# Scores closer than this are a tie. Model scores wobble in the third decimal between batches.
+TIE_TOLERANCE = 0.005
+
+
+@dataclass(frozen=True)
+class PanelVerdict:
+    """What the panel thinks of one round."""
+
+    scores: Mapping[int, float]  # seat -> [0, 1], higher is better
+    ranking: tuple[tuple[int, ...], ...]  # best first; seats in one inner tuple are tied
+    agreement: float  # share of pairs of seats on which all voting judges agree, [0, 1]
+
+
+def combine(ballots: Sequence[tuple[float, Ballot]]) -> PanelVerdict | None:
+    """Weighted mean of the ballots; None where nobody voted, and the round is void.
+
+    Takes (weight, ballot) in any order; the order never changes the verdict. Abstentions and
+    weights of zero count for nothing. ValueError if two judges voted on different seats or a
+    score is outside [0, 1]: `judges.call` lets no such ballot through.
+    """
+    voting = [(weight, ballot.scores) for weight, ballot in ballots if weight > 0 and ballot.scores]
+    if not voting:
+        return None
+    seats = sorted(voting[0][1])
+    for _, given in voting:
+        if sorted(given) != seats:
+            raise ValueError("judges voted on different seats")
+        if not all(0.0 <= score <= 1.0 for score in given.values()):
+            raise ValueError("a score is outside [0, 1]")
+    total = fsum(weight for weight, _ in voting)
+    scores = {
+        # fsum rounds once, so that the order of the judges cannot matter; the quotient may
+        # still pass 1 by one unit in the last place.
+        seat: min(1.0, fsum(weight * given[seat] for weight, given in voting) / total)
+        for seat in seats
+    }
+    return PanelVerdict(scores, rank(scores), _agreement([given for _, given in voting]))
+
+
+def rank(scores: Mapping[int, float]) -> tuple[tuple[int, ...], ...]:
+    """Group seats by score, best first; a group holds what is within the tolerance of its best."""
+    groups: list[list[int]] = []
+    best = 0.0
+    for seat in sorted(scores, key=lambda seat: (-scores[seat], seat)):
+        if groups and best - scores[seat] <= TIE_TOLERANCE:
+            groups[-1].append(seat)
+        else:
+            groups.append([seat])
+            best = scores[seat]
+    return tuple(tuple(sorted(group)) for group in groups)
+
+
+def _agreement(votes: Sequence[Mapping[int, float]]) -> float:
+    pairs = list(combinations(sorted(votes[0]), 2))
+    if not pairs:
+        return 1.0
+    agreed = sum(len({_preference(vote, *pair) for vote in votes}) == 1 for pair in pairs)
+    return agreed / len(pairs)
+
+
+def _preference(vote: Mapping[int, float], first: int, second: int) -> int:
+    difference = vote[first] - vote[second]
+    return 0 if abs(difference) <= TIE_TOLERANCE else (1 if difference > 0 else -1)
