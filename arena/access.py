@@ -1,0 +1,57 @@
+"""The only way to get a row for a user. Raises NotAvailable, which edges answer with 404."""
+
+import uuid
+
+from agents.errors import NotAvailable
+from agents.models import Agent
+from arena.models import Entry, Match, Space
+
+
+def agent_for_viewer(agent_id: int) -> Agent:
+    """Any agent: its record is public, its prompts are not."""
+    row = (
+        Agent.objects.select_related("owner", "base_model", "current_version__adapter")
+        .filter(id=agent_id)
+        .first()
+    )
+    if row is None:
+        raise NotAvailable("There is no such agent.")
+    return row
+
+
+def agent_for_owner(user_id: int | None, agent_id: int) -> Agent:
+    """The user's own agent; another's looks as if it did not exist."""
+    row = (
+        Agent.objects.select_related("owner", "base_model", "current_version__adapter")
+        .filter(id=agent_id, owner_id=user_id)
+        .first()
+    )
+    if row is None:
+        raise NotAvailable("There is no such agent.")
+    return row
+
+
+def entry_for_owner(user_id: int | None, entry_id: uuid.UUID) -> Entry:
+    """The user's own entry."""
+    row = (
+        Entry.objects.select_related("space", "agent").filter(id=entry_id, user_id=user_id).first()
+    )
+    if row is None:
+        raise NotAvailable("There is no such entry.")
+    return row
+
+
+def match_for_viewer(match_id: int) -> Match:
+    """Any match: matches are public."""
+    row = Match.objects.select_related("space").filter(id=match_id).first()
+    if row is None:
+        raise NotAvailable("There is no such match.")
+    return row
+
+
+def space_for_viewer(slug: str) -> Space:
+    """Any Space, open or closed."""
+    row = Space.objects.select_related("base_model").filter(slug=slug).first()
+    if row is None:
+        raise NotAvailable("There is no such Space.")
+    return row

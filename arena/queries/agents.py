@@ -1,0 +1,246 @@
+"""Reads about agents: cards, records, versions and rating curves."""
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Count, Q, Sum
+
+from agents.models import Agent, AgentVersion, BaseModel
+from arena.models import Entry, EntryStatus, Rating, RatingChange, Seat
+
+MAX_VERSIONS = 200
+MAX_CURVE_POINTS = 200
+
+
+@dataclass(frozen=True)
+class RatingPoint:
+    """A rating after a match."""
+
+    match_id: int
+    at: datetime
+    mu: float
+    sigma: float
+
+
+@dataclass(frozen=True)
+class SpaceRecord:
+    """An agent's standing in one Space."""
+
+    space_id: int
+    space_slug: str
+    space_name: str
+    mu: float
+    sigma: float
+    match_count: int
+    win_count: int
+
+
+@dataclass(frozen=True)
+class AgentCard:
+    """An own agent on the list of agents."""
+
+    agent_id: int
+    name: str
+    base_model: str
+    version_number: int
+    version_origin: str
+    has_adapter: bool
+    is_training_enabled: bool
+    records: tuple[SpaceRecord, ...]
+    curve: tuple[RatingPoint, ...]  # of the Space played most
+    live_match_id: int | None
+    queued_space: str
+
+    @property
+    def best(self) -> SpaceRecord | None:
+        """The Space in which it has played most."""
+        return max(self.records, key=lambda record: record.match_count, default=None)
+
+
+@dataclass(frozen=True)
+class AgentRecord:
+    """What an agent has done, over all Spaces."""
+
+    spaces: tuple[SpaceRecord, ...]
+    match_count: int
+    win_count: int
+    prize_credits: int
+
+
+@dataclass(frozen=True)
+class VersionLine:
+    """One version in an agent's history."""
+
+    version_id: int
+    number: int
+    origin: str
+    parent_number: int | None
+    is_current: bool
+    prompt: str
+    sampling: dict[str, Any]
+    adapter_digest: str
+    adapter_rank: int | None
+    match_count: int
+    run_id: int | None
+    run_status: str
+    created_at: datetime
+
+
+@dataclass(frozen=True)
+class LiveEntry:
+    """Where an agent is right now: waiting for a match or in one."""
+
+    entry_id: uuid.UUID
+    space_slug: str
+    space_name: str
+    status: str
+    match_id: int | None
+
+
+def agent_cards(owner_id: int) -> tuple[AgentCard, ...]:
+    """The owner's agents that are not retired, newest first."""
+    agents = list(
+        Agent.objects.filter(owner_id=owner_id, retired_at=None)
+        .select_related("base_model", "current_version")
+        .order_by("-id")
+    )
+    ids = [agent.id for agent in agents]
+    records = _records(ids)
+    entries = {
+        entry.agent_id: entry
+        for entry in Entry.objects.select_related("space").filter(
+            agent_id__in=ids, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED]
+        )
+    }
+    curves = _curves(records)
+    cards = []
+    for agent in agents:
+        version, entry = agent.current_version, entries.get(agent.id)
+        assert version is not None, "an agent has a version from its creation on"
+        cards.append(
+            AgentCard(
+                agent_id=agent.id,
+                name=agent.name,
+                base_model=agent.base_model.name,
+                version_number=version.number,
+                version_origin=version.origin,
+                has_adapter=version.adapter_id is not None,
+                is_training_enabled=agent.is_training_enabled,
+                records=records.get(agent.id, ()),
+                curve=curves.get(agent.id, ()),
+                live_match_id=entry.match_id if entry else None,
+                queued_space=entry.space.name if entry and entry.match_id is None else "",
+            )
+        )
+    return tuple(cards)
+
+
+def agent_record(agent_id: int) -> AgentRecord:
+    """Matches, wins and prizes of one agent."""
+    spaces = _records([agent_id]).get(agent_id, ())
+    prizes = Seat.objects.filter(agent_id=agent_id).aggregate(total=Sum("prize_credits"))
+    return AgentRecord(
+        spaces=spaces,
+        match_count=sum(space.match_count for space in spaces),
+        win_count=sum(space.win_count for space in spaces),
+        prize_credits=prizes["total"] or 0,
+    )
+
+
+def versions_of(agent_id: int, *, current_version_id: int | None) -> tuple[VersionLine, ...]:
+    """The agent's versions, newest first. The caller hides prompts from others."""
+    rows = (
+        AgentVersion.objects.filter(agent_id=agent_id)
+        .select_related("adapter", "parent", "made_by_run")
+        .annotate(match_count=Count("seats", filter=Q(seats__match__status="settled")))
+        .order_by("-number")[:MAX_VERSIONS]
+    )
+    lines = []
+    for row in rows:
+        run = getattr(row, "made_by_run", None)
+        lines.append(
+            VersionLine(
+                version_id=row.id,
+                number=row.number,
+                origin=row.origin,
+                parent_number=row.parent.number if row.parent else None,
+                is_current=row.id == current_version_id,
+                prompt=row.prompt,
+                sampling=row.sampling,
+                adapter_digest=row.adapter.digest if row.adapter else "",
+                adapter_rank=row.adapter.rank if row.adapter else None,
+                match_count=row.match_count,
+                run_id=run.id if run else None,
+                run_status=run.status if run else "",
+                created_at=row.created_at,
+            )
+        )
+    return tuple(lines)
+
+
+def rating_history(agent_id: int, *, space_id: int) -> tuple[RatingPoint, ...]:
+    """The last matches' ratings in one Space, oldest first."""
+    rows = (
+        RatingChange.objects.filter(seat__agent_id=agent_id, seat__match__space_id=space_id)
+        .order_by("-id")
+        .values_list("seat__match_id", "created_at", "mu_after", "sigma_after")
+    )
+    return tuple(RatingPoint(*row) for row in reversed(rows[:MAX_CURVE_POINTS]))
+
+
+def live_entry_of(agent_id: int) -> LiveEntry | None:
+    """The agent's entry that is queued or seated, if there is one."""
+    entry = (
+        Entry.objects.select_related("space")
+        .filter(agent_id=agent_id, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED])
+        .first()
+    )
+    if entry is None:
+        return None
+    return LiveEntry(
+        entry_id=entry.id,
+        space_slug=entry.space.slug,
+        space_name=entry.space.name,
+        status=entry.status,
+        match_id=entry.match_id,
+    )
+
+
+def base_models() -> tuple[tuple[int, str], ...]:
+    """(id, name) of every base model on offer."""
+    return tuple(BaseModel.objects.filter(is_active=True).values_list("id", "name"))
+
+
+def _records(agent_ids: list[int]) -> dict[int, tuple[SpaceRecord, ...]]:
+    records: dict[int, tuple[SpaceRecord, ...]] = {}
+    rows = Rating.objects.select_related("space").filter(agent_id__in=agent_ids)
+    for row in rows.order_by("space__name"):
+        record = SpaceRecord(
+            space_id=row.space_id,
+            space_slug=row.space.slug,
+            space_name=row.space.name,
+            mu=row.mu,
+            sigma=row.sigma,
+            match_count=row.match_count,
+            win_count=row.win_count,
+        )
+        records[row.agent_id] = (*records.get(row.agent_id, ()), record)
+    return records
+
+
+def _curves(records: dict[int, tuple[SpaceRecord, ...]]) -> dict[int, tuple[RatingPoint, ...]]:
+    wanted = Q(pk__in=[])
+    for agent_id, spaces in records.items():
+        most = max(spaces, key=lambda record: record.match_count)
+        wanted |= Q(seat__agent_id=agent_id, seat__match__space_id=most.space_id)
+    rows = (
+        RatingChange.objects.filter(wanted)
+        .order_by("-id")
+        .values_list("seat__agent_id", "seat__match_id", "created_at", "mu_after", "sigma_after")
+    )
+    curves: dict[int, tuple[RatingPoint, ...]] = {}
+    for agent_id, *point in rows[: MAX_CURVE_POINTS * 5]:
+        curves[agent_id] = (RatingPoint(*point), *curves.get(agent_id, ()))
+    return curves

@@ -1,0 +1,186 @@
+"""Lists that several pages show: leaderboards and match cards."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Count, F, Prefetch, Q, QuerySet
+
+from agents.models import Agent, Engine
+from arena.models import Match, MatchStatus, Rating, Seat
+
+MAX_ROWS = 100
+LIVE_STATUSES = (MatchStatus.SEATED, MatchStatus.RUNNING)
+
+
+@dataclass(frozen=True)
+class Competitor:
+    """Who an agent is, as everyone may know it."""
+
+    agent_id: int
+    name: str
+    owner: str
+    is_house: bool
+    is_coded: bool
+
+    @classmethod
+    def of(cls, agent: Agent) -> "Competitor":
+        """Needs the owner loaded."""
+        return cls(
+            agent_id=agent.id,
+            name=agent.name,
+            owner=agent.owner.username,
+            is_house=agent.owner.is_house,
+            is_coded=agent.engine == Engine.CODE,
+        )
+
+
+@dataclass(frozen=True)
+class Standing:
+    """One line of a leaderboard; `floor` = mu - 3 sigma is what it is sorted by."""
+
+    rank: int
+    competitor: Competitor
+    space_slug: str
+    space_name: str
+    mu: float
+    sigma: float
+    match_count: int
+    win_count: int
+
+    @property
+    def floor(self) -> float:
+        return self.mu - 3 * self.sigma
+
+    @property
+    def spread(self) -> float:
+        """Half the width of the 95 % interval."""
+        return 1.96 * self.sigma
+
+
+@dataclass(frozen=True)
+class SeatLine:
+    """A seat on a match card."""
+
+    index: int
+    competitor: Competitor
+    version_number: int
+    rank: int | None
+    score: float | None
+
+
+@dataclass(frozen=True)
+class MatchCard:
+    """A match in a list."""
+
+    match_id: int
+    space_slug: str
+    space_name: str
+    status: str
+    round_count: int
+    rounds_decided: int
+    seats: tuple[SeatLine, ...]
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE_STATUSES
+
+    @property
+    def by_rank(self) -> tuple[SeatLine, ...]:
+        return tuple(sorted(self.seats, key=lambda seat: (seat.rank or 99, seat.index)))
+
+    def rank_of(self, agent_id: int) -> int | None:
+        for seat in self.seats:
+            if seat.competitor.agent_id == agent_id:
+                return seat.rank
+        return None
+
+
+def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standing, ...]:
+    """Best first by mu - 3 sigma; of one Space or of all. Retired agents are left out."""
+    rows = (
+        Rating.objects.select_related("agent__owner", "space")
+        .filter(agent__retired_at=None, match_count__gt=0)
+        .order_by((F("mu") - 3 * F("sigma")).desc(), "agent_id")
+    )
+    if space_id is not None:
+        rows = rows.filter(space_id=space_id)
+    return tuple(
+        Standing(
+            rank=position,
+            competitor=Competitor.of(row.agent),
+            space_slug=row.space.slug,
+            space_name=row.space.name,
+            mu=row.mu,
+            sigma=row.sigma,
+            match_count=row.match_count,
+            win_count=row.win_count,
+        )
+        for position, row in enumerate(rows[: min(limit, MAX_ROWS)], start=1)
+    )
+
+
+def live_matches(*, space_slug: str | None = None, limit: int = 12) -> tuple[MatchCard, ...]:
+    """Seated and running matches, newest first."""
+    rows = _in_space(Match.objects.filter(status__in=LIVE_STATUSES), space_slug)
+    return _cards(rows.order_by("-id")[: min(limit, MAX_ROWS)])
+
+
+def recent_matches(
+    *, space_slug: str | None = None, limit: int = 20, before_id: int | None = None
+) -> tuple[MatchCard, ...]:
+    """Settled and cancelled matches, newest first; `before_id` pages on."""
+    rows = _in_space(Match.objects.exclude(status__in=LIVE_STATUSES), space_slug)
+    if before_id is not None:
+        rows = rows.filter(id__lt=before_id)
+    return _cards(rows.order_by("-id")[: min(limit, MAX_ROWS)])
+
+
+def matches_of_agent(agent_id: int, *, limit: int = 12) -> tuple[MatchCard, ...]:
+    """The agent's matches, newest first."""
+    played = Seat.objects.filter(agent_id=agent_id).values("match_id")
+    rows = Match.objects.filter(id__in=played).order_by("-id")
+    return _cards(rows[: min(limit, MAX_ROWS)])
+
+
+def _in_space(rows: QuerySet[Match], space_slug: str | None) -> QuerySet[Match]:
+    return rows if space_slug is None else rows.filter(space__slug=space_slug)
+
+
+def _cards(rows: QuerySet[Match]) -> tuple[MatchCard, ...]:
+    seats = Seat.objects.select_related("agent__owner", "version").order_by("index")
+    decided = Count("rounds", filter=Q(rounds__status__in=["decided", "void"]))
+    rows = (
+        rows.select_related("space")
+        .annotate(rounds_decided=decided)
+        .prefetch_related(Prefetch("seats", queryset=seats))
+    )
+    return tuple(
+        MatchCard(
+            match_id=row.id,
+            space_slug=row.space.slug,
+            space_name=row.space.name,
+            status=row.status,
+            round_count=row.space.round_count,
+            rounds_decided=row.rounds_decided,
+            seats=_seat_lines(row.seats.all()),
+            created_at=row.created_at,
+            finished_at=row.finished_at,
+        )
+        for row in rows
+    )
+
+
+def _seat_lines(seats: Iterable[Seat]) -> tuple[SeatLine, ...]:
+    return tuple(
+        SeatLine(
+            index=seat.index,
+            competitor=Competitor.of(seat.agent),
+            version_number=seat.version.number,
+            rank=seat.rank,
+            score=seat.score,
+        )
+        for seat in seats
+    )

@@ -1,0 +1,341 @@
+"""One match as a page shows it: seats, rounds, answers, votes and running totals."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db.models import Prefetch, QuerySet
+
+from agents.errors import NotAvailable
+from arena.models import (
+    Completion,
+    CompletionStatus,
+    Match,
+    MatchEvent,
+    MatchStatus,
+    Round,
+    RoundStatus,
+    Seat,
+    Verdict,
+    Vote,
+)
+from arena.queries.lists import LIVE_STATUSES, Competitor
+
+
+@dataclass(frozen=True)
+class CheckLine:
+    """One thing that a judge looked at."""
+
+    name: str
+    passed: bool
+    detail: str
+
+
+@dataclass(frozen=True)
+class VoteLine:
+    """One judge's opinion of one answer; `score` is None when it abstained."""
+
+    judge: str
+    weight: float
+    score: float | None
+    reason: str
+    error: str
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One seat in one round."""
+
+    seat: int
+    status: str  # "waiting", "ok", "failed"
+    text: str
+    error: str
+    token_count: int
+    seconds: float
+    finish_reason: str
+    chunk_times: Sequence[Sequence[float]]
+    score: float | None
+    place: int | None
+    is_tied: bool
+    checks: tuple[CheckLine, ...]
+    votes: tuple[VoteLine, ...]
+
+    @property
+    def tokens_per_second(self) -> float | None:
+        return self.token_count / self.seconds if self.token_count and self.seconds else None
+
+    @property
+    def passed_count(self) -> int:
+        return sum(check.passed for check in self.checks)
+
+
+@dataclass(frozen=True)
+class RoundView:
+    """One round; cells are in the order of the seats."""
+
+    number: int
+    status: str
+    kind: str
+    prompt: str
+    cells: tuple[Cell, ...]
+    agreement: float | None
+    abstentions: tuple[VoteLine, ...]
+
+    @property
+    def is_open(self) -> bool:
+        return self.status in {RoundStatus.PLAYING, RoundStatus.JUDGING}
+
+
+@dataclass(frozen=True)
+class SeatView:
+    """A competitor with its running total."""
+
+    index: int
+    competitor: Competitor
+    version_number: int
+    has_adapter: bool
+    is_paid: bool
+    scores: tuple[float | None, ...]  # one a round of the match, None: not decided
+    total: float
+    standing: int  # place by running total, ties share it
+    rank: int | None  # at settlement
+    prize_credits: int
+    mu_before: float | None
+    mu_after: float | None
+    sigma_after: float | None
+
+    @property
+    def mu_change(self) -> float | None:
+        if self.mu_before is None or self.mu_after is None:
+            return None
+        return self.mu_after - self.mu_before
+
+
+@dataclass(frozen=True)
+class MatchSnapshot:
+    """Everything but the rounds' contents, as of event `seq` or a little later."""
+
+    match_id: int
+    seq: int
+    status: str
+    space_slug: str
+    space_name: str
+    round_count: int
+    seats: tuple[SeatView, ...]
+    round_states: tuple[str, ...]  # one a round of the match: "" if not begun
+    head_digest: str
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    cancel_reason: str
+
+    @property
+    def is_live(self) -> bool:
+        return self.status in LIVE_STATUSES
+
+    @property
+    def is_settled(self) -> bool:
+        return self.status == MatchStatus.SETTLED
+
+    @property
+    def latest_round(self) -> int:
+        """The last round that has begun; 0 before the first."""
+        return sum(1 for state in self.round_states if state)
+
+    @property
+    def by_standing(self) -> tuple[SeatView, ...]:
+        return tuple(sorted(self.seats, key=lambda seat: (seat.standing, seat.index)))
+
+
+def match_snapshot(match_id: int) -> MatchSnapshot:
+    """Seats, totals and states of one match. Raises NotAvailable.
+
+    The sequence number is read before the rest: what is newer than it shows up again as an
+    event, and a page redraws the same thing; nothing can be missed.
+    """
+    match = Match.objects.select_related("space").filter(id=match_id).first()
+    if match is None:
+        raise NotAvailable("There is no such match.")
+    seating, reason = _frame(match)
+    round_count = int(seating.get("round_count", match.space.round_count))
+    rounds = list(match.rounds.select_related("verdict").defer("task").order_by("number"))
+    states, scores = [""] * round_count, {}
+    for row in rounds:
+        if row.number <= round_count:
+            states[row.number - 1] = row.status
+            scores[row.number] = _verdict_scores(row)
+    return MatchSnapshot(
+        match_id=match.id,
+        seq=match.seq,
+        status=match.status,
+        space_slug=match.space.slug,
+        space_name=match.space.name,
+        round_count=round_count,
+        seats=_seat_views(match.id, scores, round_count),
+        round_states=tuple(states),
+        head_digest=match.head_digest,
+        created_at=match.created_at,
+        started_at=match.started_at,
+        finished_at=match.finished_at,
+        cancel_reason=reason,
+    )
+
+
+def round_view(match_id: int, number: int) -> RoundView:
+    """One round with its answers and votes. Raises NotAvailable."""
+    row = _rounds().filter(match_id=match_id, number=number).first()
+    if row is None:
+        raise NotAvailable("There is no such round.")
+    seats = list(Seat.objects.filter(match_id=match_id).order_by("index"))
+    completions = {item.seat_id: item for item in row.completions.all()}
+    votes = list(row.votes.all())
+    verdict: Verdict | None = getattr(row, "verdict", None)
+    places = _places(verdict.ranking) if verdict else {}
+    return RoundView(
+        number=row.number,
+        status=row.status,
+        kind=row.task_kind,
+        prompt=str(row.task.get("prompt", "")),
+        cells=tuple(
+            _cell(
+                seat.index,
+                completion=completions.get(seat.id),
+                votes=votes,
+                score=_number(verdict.scores, seat.index) if verdict else None,
+                place=places.get(seat.index),
+            )
+            for seat in seats
+        ),
+        agreement=verdict.agreement if verdict else None,
+        abstentions=tuple(
+            VoteLine(vote.judge.name, vote.weight, None, "", vote.error)
+            for vote in votes
+            if vote.error
+        ),
+    )
+
+
+def _rounds() -> QuerySet[Round]:
+    return Round.objects.select_related("verdict").prefetch_related(
+        # Token ids and logprobs are long and no page shows them.
+        Prefetch(
+            "completions",
+            queryset=Completion.objects.defer("messages", "prompt_token_ids", "logprobs"),
+        ),
+        Prefetch("votes", queryset=Vote.objects.select_related("judge").order_by("judge_id")),
+    )
+
+
+def _seat_views(
+    match_id: int, scores: Mapping[int, Mapping[str, Any]], round_count: int
+) -> tuple[SeatView, ...]:
+    rows = list(
+        Seat.objects.filter(match_id=match_id)
+        .select_related("agent__owner", "version", "rating_change")
+        .order_by("index")
+    )
+    per_seat = {
+        row.index: tuple(
+            _number(scores[number], row.index) if number in scores else None
+            for number in range(1, round_count + 1)
+        )
+        for row in rows
+    }
+    totals = {index: sum(value or 0.0 for value in row) for index, row in per_seat.items()}
+    views = []
+    for row in rows:
+        change = getattr(row, "rating_change", None)
+        standing = 1 + sum(total > totals[row.index] + 1e-9 for total in totals.values())
+        views.append(
+            SeatView(
+                index=row.index,
+                competitor=Competitor.of(row.agent),
+                version_number=row.version.number,
+                has_adapter=row.version.adapter_id is not None,
+                is_paid=row.entry_id is not None,
+                scores=per_seat[row.index],
+                total=totals[row.index],
+                standing=row.rank or standing,
+                rank=row.rank,
+                prize_credits=row.prize_credits,
+                mu_before=change.mu_before if change else None,
+                mu_after=change.mu_after if change else None,
+                sigma_after=change.sigma_after if change else None,
+            )
+        )
+    return tuple(views)
+
+
+def _verdict_scores(row: Round) -> Mapping[str, Any]:
+    verdict: Verdict | None = getattr(row, "verdict", None)
+    return verdict.scores if verdict else {}
+
+
+def _cell(
+    seat: int,
+    *,
+    completion: Completion | None,
+    votes: Sequence[Vote],
+    score: float | None,
+    place: tuple[int, bool] | None,
+) -> Cell:
+    checks: dict[str, CheckLine] = {}
+    lines = []
+    for vote in votes:
+        for check in vote.checks.get(str(seat), []):
+            checks.setdefault(
+                str(check["name"]),
+                CheckLine(str(check["name"]), bool(check["passed"]), str(check["detail"])),
+            )
+        if not vote.error:
+            lines.append(
+                VoteLine(
+                    judge=vote.judge.name,
+                    weight=vote.weight,
+                    score=_number(vote.scores, seat),
+                    reason=str(vote.reasons.get(str(seat), "")),
+                    error="",
+                )
+            )
+    status = "waiting" if completion is None else str(completion.status)
+    return Cell(
+        seat=seat,
+        status=status,
+        text=completion.text if completion and status == CompletionStatus.OK else "",
+        error=completion.error if completion else "",
+        token_count=len(completion.token_ids) if completion else 0,
+        seconds=completion.seconds if completion else 0.0,
+        finish_reason=completion.finish_reason if completion else "",
+        chunk_times=completion.chunk_times if completion else (),
+        score=score,
+        place=place[0] if place else None,
+        is_tied=place[1] if place else False,
+        checks=tuple(checks.values()),
+        votes=tuple(lines),
+    )
+
+
+def _places(ranking: Sequence[Sequence[int]]) -> dict[int, tuple[int, bool]]:
+    """{seat: (place from 1, shared with another)}"""
+    places: dict[int, tuple[int, bool]] = {}
+    for group in ranking:
+        place = len(places) + 1
+        places |= {int(seat): (place, len(group) > 1) for seat in group}
+    return places
+
+
+def _number(values: Mapping[str, Any], seat: int) -> float | None:
+    value = values.get(str(seat))
+    return None if value is None else float(value)
+
+
+def _frame(match: Match) -> tuple[Mapping[str, Any], str]:
+    """(what was agreed when the match was made, why it was cancelled)"""
+    payloads = dict(
+        MatchEvent.objects.filter(
+            match_id=match.id, kind__in=["match_seated", "match_cancelled"]
+        ).values_list("kind", "payload")
+    )
+    reason = str(payloads.get("match_cancelled", {}).get("reason", ""))
+    return payloads.get("match_seated", {}), reason

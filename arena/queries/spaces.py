@@ -1,0 +1,186 @@
+"""Reads about Spaces and their queues."""
+
+from dataclasses import dataclass
+
+from django.db.models import Count, Q
+
+from agents.errors import NotAvailable
+from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space
+from arena.queries.lists import LIVE_STATUSES
+from judges.models import Judge
+
+
+@dataclass(frozen=True)
+class PanelJudge:
+    """A judge's chair on a Space's panel."""
+
+    name: str
+    description: str
+    weight: float
+    is_quarantined: bool
+
+
+@dataclass(frozen=True)
+class SpaceCard:
+    """A Space with what somebody wants to know before paying."""
+
+    space_id: int
+    slug: str
+    name: str
+    summary: str
+    description: str
+    environment: str
+    base_model_id: int
+    base_model: str
+    is_open: bool
+    entry_fee_credits: int
+    seat_count: int
+    round_count: int
+    max_tokens: int
+    rake_percent: int
+    prize_percents: tuple[int, ...]
+    house_fill_seconds: int
+    panel: tuple[PanelJudge, ...]
+    agent_count: int
+    settled_count: int
+    live_count: int
+    queued_count: int
+
+    @property
+    def pool_credits(self) -> int:
+        """Fees of a full table."""
+        return self.entry_fee_credits * self.seat_count
+
+    @property
+    def rake_credits(self) -> int:
+        return self.pool_credits * self.rake_percent // 100
+
+    @property
+    def prizes_credits(self) -> tuple[int, ...]:
+        """What a full table without ties pays by rank, before odd credits."""
+        pot = self.pool_credits - self.rake_credits
+        return tuple(pot * percent // 100 for percent in self.prize_percents)
+
+
+@dataclass(frozen=True)
+class QueueState:
+    """How an own entry stands."""
+
+    entry_id: str
+    space_slug: str
+    agent_id: int
+    agent_name: str
+    status: str
+    match_id: int | None
+    ahead: int
+    seat_count: int
+    fee_credits: int
+    house_fill_seconds: int
+    cancel_reason: str
+
+
+@dataclass
+class _Counts:
+    agents: int = 0
+    settled: int = 0
+    live: int = 0
+    queued: int = 0
+
+
+def space_cards() -> tuple[SpaceCard, ...]:
+    """All Spaces, open ones first."""
+    rows = list(Space.objects.select_related("base_model").order_by("-status", "id"))
+    judges, counts = _judges(rows), _counts([row.id for row in rows])
+    return tuple(_card(row, judges, counts[row.id]) for row in rows)
+
+
+def space_card(slug: str) -> SpaceCard:
+    """One Space. Raises NotAvailable."""
+    row = Space.objects.select_related("base_model").filter(slug=slug).first()
+    if row is None:
+        raise NotAvailable("There is no such Space.")
+    return _card(row, _judges([row]), _counts([row.id])[row.id])
+
+
+def queue_state(entry: Entry) -> QueueState:
+    """The entry's place in the queue, or the match it was seated in."""
+    ahead = 0
+    if entry.status == EntryStatus.QUEUED:
+        ahead = Entry.objects.filter(
+            space_id=entry.space_id,
+            status=EntryStatus.QUEUED,
+            created_at__lt=entry.created_at,
+        ).count()
+    return QueueState(
+        entry_id=str(entry.id),
+        space_slug=entry.space.slug,
+        agent_id=entry.agent_id,
+        agent_name=entry.agent.name,
+        status=entry.status,
+        match_id=entry.match_id,
+        ahead=ahead,
+        seat_count=entry.space.seat_count,
+        fee_credits=entry.fee_credits,
+        house_fill_seconds=entry.space.house_fill_seconds,
+        cancel_reason=entry.cancel_reason,
+    )
+
+
+def _counts(space_ids: list[int]) -> dict[int, _Counts]:
+    # Separate queries: joined counts would multiply matches by entries by ratings.
+    counts = {space_id: _Counts() for space_id in space_ids}
+    in_spaces = Q(space_id__in=space_ids)
+    for space_id, status, number in (
+        Match.objects.filter(in_spaces).values_list("space_id", "status").annotate(Count("id"))
+    ):
+        if status in LIVE_STATUSES:
+            counts[space_id].live += number
+        elif status == MatchStatus.SETTLED:
+            counts[space_id].settled += number
+    queued = Entry.objects.filter(in_spaces, status=EntryStatus.QUEUED)
+    for space_id, number in queued.values_list("space_id").annotate(Count("id")):
+        counts[space_id].queued = number
+    rated = Rating.objects.filter(in_spaces, agent__retired_at=None)
+    for space_id, number in rated.values_list("space_id").annotate(Count("id")):
+        counts[space_id].agents = number
+    return counts
+
+
+def _judges(rows: list[Space]) -> dict[str, Judge]:
+    slugs = {str(chair["judge"]) for row in rows for chair in row.panel}
+    return {judge.slug: judge for judge in Judge.objects.filter(slug__in=slugs)}
+
+
+def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
+    return SpaceCard(
+        space_id=row.id,
+        slug=row.slug,
+        name=row.name,
+        summary=row.summary,
+        description=row.description,
+        environment=row.environment,
+        base_model_id=row.base_model_id,
+        base_model=row.base_model.name,
+        is_open=row.status == "open",
+        entry_fee_credits=row.entry_fee_credits,
+        seat_count=row.seat_count,
+        round_count=row.round_count,
+        max_tokens=row.max_tokens,
+        rake_percent=row.rake_percent,
+        prize_percents=tuple(row.prize_percents),
+        house_fill_seconds=row.house_fill_seconds,
+        panel=tuple(
+            PanelJudge(
+                name=judges[chair["judge"]].name,
+                description=judges[chair["judge"]].description,
+                weight=float(chair.get("weight", 1.0)),
+                is_quarantined=judges[chair["judge"]].quarantined_at is not None,
+            )
+            for chair in row.panel
+            if chair["judge"] in judges
+        ),
+        agent_count=counts.agents,
+        settled_count=counts.settled,
+        live_count=counts.live,
+        queued_count=counts.queued,
+    )

@@ -1,0 +1,113 @@
+"""A user's balance and statement; every line says what moved the credits."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from django.db.models import Q
+
+from arena.ledger import Balance, balance
+from arena.models import Account, Entry, Transfer, TransferCode, TransferKind
+
+PAGE_ROWS = 30
+
+
+@dataclass(frozen=True)
+class StatementLine:
+    """One line. `change_credits` moves the available balance; a held line is not spent yet."""
+
+    transfer_id: str
+    at: datetime
+    title: str
+    detail: str
+    change_credits: int
+    is_hold: bool
+    match_id: int | None
+    space_slug: str
+
+
+@dataclass(frozen=True)
+class StatementPage:
+    """Newest first."""
+
+    lines: tuple[StatementLine, ...]
+    next_before: str  # pass as `before` for the following page; empty: this was the last
+
+
+def wallet_balance(user_id: int) -> Balance:
+    """The user's credits; nothing before the first top-up."""
+    account = Account.objects.filter(owner_id=user_id).first()
+    return balance(account) if account else Balance(available=0, held=0)
+
+
+def statement_page(user_id: int, *, before: datetime | None = None) -> StatementPage:
+    """What changed the available balance, newest first.
+
+    A hold that was posted says so in its own line: posting it moves nothing more.
+    """
+    mine = Q(debit__owner_id=user_id) | Q(credit__owner_id=user_id)
+    rows = (
+        Transfer.objects.filter(mine)
+        .exclude(kind=TransferKind.POST)
+        .select_related("debit", "credit", "resolution", "pending")
+        .order_by("-created_at", "-id")
+    )
+    if before is not None:
+        rows = rows.filter(created_at__lt=before)
+    page = list(rows[: PAGE_ROWS + 1])
+    entries = _entries_of(page)
+    lines = tuple(_line(row, user_id, entries) for row in page[:PAGE_ROWS])
+    more = len(page) > PAGE_ROWS
+    return StatementPage(lines, page[PAGE_ROWS - 1].created_at.isoformat() if more else "")
+
+
+def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
+    """The hold's id is the entry's id."""
+    ids = [row.pending_id or row.id for row in rows if row.code == TransferCode.ENTRY_FEE]
+    found = Entry.objects.filter(id__in=ids).select_related("agent", "space")
+    return {str(entry.id): entry for entry in found}
+
+
+def _line(row: Transfer, user_id: int, entries: dict[str, Entry]) -> StatementLine:
+    entry = entries.get(str(row.pending_id or row.id))
+    sign = -1 if row.debit.owner_id == user_id else 1
+    is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
+    title, detail = _words(row, entry, is_open_hold=is_open_hold)
+    if row.kind == TransferKind.VOID:
+        sign = 1  # the hold comes back to the payer
+    return StatementLine(
+        transfer_id=str(row.id),
+        at=row.created_at,
+        title=title,
+        detail=detail,
+        change_credits=sign * row.amount_credits,
+        is_hold=is_open_hold,
+        match_id=_match_of(row.reference) or (entry.match_id if entry else None),
+        space_slug=entry.space.slug if entry else "",
+    )
+
+
+def _words(row: Transfer, entry: Entry | None, *, is_open_hold: bool) -> tuple[str, str]:
+    who = f"{entry.agent.name} into {entry.space.name}" if entry else ""
+    match row.code:
+        case TransferCode.TOP_UP:
+            return "Sandbox top-up", "Free credits for trying the arena; they cannot be paid out."
+        case TransferCode.ENTRY_FEE if row.kind == TransferKind.VOID:
+            reason = entry.cancel_reason if entry else ""
+            return "Entry fee returned", reason or f"{who} was not played.".strip()
+        case TransferCode.ENTRY_FEE if is_open_hold:
+            return "Entry fee held", f"{who}. Paid when the match starts, returned if it does not."
+        case TransferCode.ENTRY_FEE:
+            return "Entry fee", who
+        case TransferCode.PRIZE:
+            return "Prize", "Your agent's share of the pot by its rank."
+        case TransferCode.RAKE:
+            return "Arena's share", "Taken from the pool before prizes."
+        case TransferCode.REFUND:
+            return "Refund", "The match could not be finished; nobody pays for that."
+        case _:
+            return row.code, ""
+
+
+def _match_of(reference: str) -> int | None:
+    kind, _, number = reference.partition(":")
+    return int(number) if kind == "match" and number.isdecimal() else None
