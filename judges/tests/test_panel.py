@@ -1,3 +1,4 @@
+from itertools import pairwise
 from random import Random
 
 import pytest
@@ -62,7 +63,7 @@ def test_ranking_holds_every_seat_once_and_never_puts_a_clearly_lower_score_firs
 ) -> None:
     groups = rank(scores)
     assert sorted(seat for group in groups for seat in group) == sorted(scores)
-    for better, worse in zip(groups, groups[1:], strict=False):
+    for better, worse in pairwise(groups):
         assert max(scores[seat] for seat in better) > max(scores[seat] for seat in worse)
     for group in groups:
         values = [scores[seat] for seat in group]

@@ -1,0 +1,116 @@
+"""The Constraints Space: a short text about a topic, under one or two rules checked by code.
+
+Value of an answer, in [0, 1]:
+
+    every check passed    0.8 + 0.2 * polish
+    otherwise             0.5 * closeness * (1 if all gates hold, else 0.2)
+
+`closeness` is the mean of the rules' closeness, `polish` the mean of three graded properties of
+the wording (see `_polish`). A pass therefore beats every failure by 0.3 at least, and both
+passes and failures can be ranked among themselves. An answer without words is worth 0.
+"""
+
+import re
+from collections.abc import Sequence
+from random import Random
+
+from arena.environments import constraints_solver
+from arena.environments.base import Score, Split, Task
+from arena.environments.constraints_rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
+from arena.environments.words import gates, mentions, readable, words
+from arena.environments.words_topics import BY_NAME, TOPICS
+from judges.transcript import Check
+
+PASS_FLOOR = 0.8
+FAIL_CEILING = 0.5
+GATED_FACTOR = 0.2
+COMBINED_SHARE = 0.15  # of the tasks of trained kinds ask for two rules
+COMBINED = "combined"
+_NEW_WORDS_WANTED = 10
+
+_REQUESTS = (
+    "Tell me about {name}.",
+    "Describe {name}.",
+    "Write a short text about {name}.",
+    "Say something about {name}.",
+    "What should I know about {name}?",
+    "Tell a child about {name}.",
+    "Share a fact about {name}.",
+    "What makes {name} interesting?",
+)
+_SHORT = ("Keep it short.", "Be brief.", "A short answer is enough.")
+
+
+class Constraints:
+    """Short texts under verifiable rules."""
+
+    slug = "constraints"
+    name = "Constraints"
+
+    def make_task(self, rng: Random, split: Split) -> Task:
+        names = _draw_rules(rng, split)
+        topic = rng.choice(TOPICS[split])
+        rules = [{"rule": name, "params": RULES[name].draw(rng)} for name in names]
+        parts = [rng.choice(_REQUESTS).format(name=topic.name)]
+        if "min_words" not in names:
+            parts.append(rng.choice(_SHORT))
+        parts += [RULES[rule["rule"]].instruction(rule["params"], rng) for rule in rules]
+        return Task(
+            kind=names[0] if len(names) == 1 else COMBINED,
+            prompt=" ".join(parts),
+            data={"topic": topic.name, "stems": list(topic.stems), "rules": rules},
+            split=split,
+        )
+
+    def score(self, task: Task, text: str) -> Score:
+        text = readable(text)
+        findings = [
+            (rule["rule"], RULES[rule["rule"]].check(rule["params"], text))
+            for rule in task.data["rules"]
+        ]
+        on_topic = mentions(text, task.data["stems"])
+        topic = task.data["topic"]
+        gated = (
+            *gates(text, task.prompt),
+            Check("on topic", on_topic, f"{'is' if on_topic else 'says nothing'} about {topic}"),
+        )
+        checks = (
+            *(Check(name, finding.passed, finding.detail) for name, finding in findings),
+            *gated,
+        )
+        passed = all(check.passed for check in checks)
+        said = words(text)
+        if passed:
+            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(text, said, task.prompt)
+        elif said:
+            closeness = sum(finding.closeness for _, finding in findings) / len(findings)
+            factor = 1.0 if all(check.passed for check in gated) else GATED_FACTOR
+            value = FAIL_CEILING * closeness * factor
+        else:
+            value = 0.0
+        return Score(value=value, passed=passed, checks=checks)
+
+    def solve(self, task: Task, rng: Random) -> str:
+        topic = BY_NAME[task.data["topic"]]
+        text = constraints_solver.draft(topic, rng)
+        for rule in task.data["rules"]:
+            text = constraints_solver.STEPS[rule["rule"]](text, rule["params"], topic, rng)
+        return text
+
+
+def _draw_rules(rng: Random, split: Split) -> tuple[str, ...]:
+    if split is Split.UNSEEN:
+        return (rng.choice(tuple(UNSEEN_RULES)),)
+    if rng.random() < COMBINED_SHARE:
+        return rng.choice(TRAIN_PAIRS)
+    return (rng.choice(tuple(TRAIN_RULES)),)
+
+
+def _polish(text: str, said: Sequence[str], prompt: str) -> float:
+    """Mean of: brings words of its own, varies them, comes to an end; in [0, 1]."""
+    asked = set(words(prompt))
+    new = len({word for word in said if word not in asked})
+    novelty = min(1.0, new / _NEW_WORDS_WANTED)
+    variety = len(set(said)) / len(said)
+    ended = re.search(r"[.!?][\"')\]}*\s]*$", text) is not None
+    return (novelty + variety + ended) / 3

@@ -1,0 +1,133 @@
+"""Reading an answer: words, overlap with the prompt, and the gates that every answer must pass.
+
+Gates refuse what satisfies a rule without answering: nothing, the prompt again, one word over
+and over, keywords without grammar, or a speech to the judges.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Sequence
+
+from judges.transcript import Check
+
+# An answer of a match has at most a few hundred tokens; whatever follows is not looked at.
+MAX_TEXT_CHARACTERS = 4_000
+
+# From this share of shared 4-grams on, an answer is a copy. Rules oblige honest answers to
+# share some: the words of an ending that they were asked for.
+COPY_SHARE = 0.4
+MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
+MIN_DISTINCT_SHARE = 0.35
+MIN_WORDS_TO_MEASURE = 8  # shares of shorter answers mean nothing
+MIN_FUNCTION_SHARE = 0.06
+_NGRAM = 4
+_LONG_STEM = 5
+_ENDINGS = frozenset(["", "s", "es", "'s", "\u2019s", "ed", "ing", "er", "ers"])
+
+_WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
+_TO_JUDGES = re.compile(
+    r"<\|"  # control tokens of chat templates
+    r"|\bverdict\s*:"
+    r"|\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|rule|prompt|above|previous)"
+    r"|\bi (?:win|deserve)\b"
+    r"|\b(?:this|my) (?:answer|response) is (?:the best|correct|better)"
+    r"|\bas (?:a|the) judge\b",
+    re.IGNORECASE | re.DOTALL,
+)
+
+
+def readable(text: str) -> str:
+    """The part of an answer that is looked at, without blank ends."""
+    return text[:MAX_TEXT_CHARACTERS].strip()
+
+
+def words(text: str) -> list[str]:
+    """Words in lower case, without punctuation."""
+    return [match.group().casefold() for match in _WORD.finditer(text)]
+
+
+_FUNCTION_WORDS = frozenset(
+    words(
+        "a about after all also an and are as at be because been but by can could do for from had has "
+        "have he her his how i if in into is it its just like may me more most my no not of off on one "
+        "or our out over she so some such than that the their them then there these they this to too "
+        "under up us very was we were what when where which who why will with would you your"
+    )
+)
+
+
+def copied_share(text: str, prompt: str) -> float:
+    """Share of the text's 4-grams of words that occur in the prompt, in [0, 1].
+
+    Of a text of fewer than four words it is 1 if the words stand in the prompt in that order.
+    """
+    said, asked = words(text), words(prompt)
+    size = min(_NGRAM, len(said))
+    if size == 0:
+        return 0.0
+    known = set(_ngrams(asked, size))
+    grams = _ngrams(said, size)
+    return sum(gram in known for gram in grams) / len(grams)
+
+
+def _ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)]
+
+
+def gates(text: str, prompt: str) -> tuple[Check, ...]:
+    """The checks that hold for every task; `text` is already `readable`."""
+    said = words(text)
+    return (
+        Check("answers", bool(said), "has words" if said else "says nothing"),
+        _own_words(text, prompt),
+        _not_repetitive(said),
+        _has_grammar(said),
+        _speaks_to_the_reader(text),
+    )
+
+
+def _own_words(text: str, prompt: str) -> Check:
+    share = copied_share(text, prompt)
+    return Check(
+        "own words", share < COPY_SHARE, f"shares {share:.0%} of its wording with the task"
+    )
+
+
+def _not_repetitive(said: Sequence[str]) -> Check:
+    if len(said) < MIN_WORDS_TO_MEASURE:
+        return Check("no repetition", True, "is too short to repeat itself")
+    word, count = Counter(said).most_common(1)[0]
+    distinct = len(set(said)) / len(said)
+    passed = count / len(said) <= MAX_WORD_SHARE and distinct >= MIN_DISTINCT_SHARE
+    shown = word[:30]
+    detail = f"{distinct:.0%} of its words are different"
+    return Check("no repetition", passed, detail if passed else f"{detail}; repeats “{shown}”")
+
+
+def _has_grammar(said: Sequence[str]) -> Check:
+    if len(said) < MIN_WORDS_TO_MEASURE:
+        return Check("sentences", True, "is too short to be a list of keywords")
+    share = sum(word in _FUNCTION_WORDS for word in said) / len(said)
+    passed = share >= MIN_FUNCTION_SHARE
+    return Check("sentences", passed, "reads as language" if passed else "is a list of keywords")
+
+
+def _speaks_to_the_reader(text: str) -> Check:
+    passed = _TO_JUDGES.search(text) is None
+    return Check(
+        "no speech to judges", passed, "keeps to the task" if passed else "talks to the judges"
+    )
+
+
+def mentions(text: str, stems: Sequence[str]) -> bool:
+    """Whether a word of the text is one of the stems, or inflects one, in lower case.
+
+    A stem of five letters or more counts at the beginning of any word; a shorter one only with
+    a common ending, so that "bee" is not found in "been".
+    """
+    said = set(words(text))
+    return any(
+        word.startswith(stem) and (len(stem) >= _LONG_STEM or word[len(stem) :] in _ENDINGS)
+        for stem in stems
+        for word in said
+    )
