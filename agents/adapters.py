@@ -1,0 +1,310 @@
+"""The adapter store: LoRA weights addressed by the SHA-256 of their safetensors file.
+
+vLLM answers HTTP 200 to adapters with NaN weights, wrong shapes and unknown layers and then
+plays nonsense, so `check_adapter` is the guard: nothing else enters the store. The layout is
+ADAPTER_STORE/<first two hex digits>/<digest>/adapter_{config.json,model.safetensors}.
+"""
+
+import hashlib
+import json
+import os
+import re
+import shutil
+import struct
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from django.conf import settings
+from safetensors import SafetensorError, deserialize
+
+from agents.errors import Refused
+from agents.models import Adapter, BaseModel
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+MAX_RANK = 64  # what the inference servers are started with (--max-lora-rank)
+MAX_ALPHA = 1024
+MAX_WEIGHTS_BYTES = 1_000_000_000
+MAX_CONFIG_BYTES = 100_000
+MAX_HEADER_BYTES = 50_000_000
+MAX_WEIGHT = 65_504.0  # the largest float16: beyond it a server of that type sees infinity
+
+_DIGEST = re.compile(r"[0-9a-f]{64}")
+_TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
+_FORBIDDEN_MODULES = ("lm_head", "embed_tokens")
+# What would change the meaning of the weights, with the only value that means nothing.
+_PLAIN_LORA: Mapping[str, tuple[Any, ...]] = {
+    "bias": ("none",),
+    "use_dora": (False, None),
+    "use_rslora": (False, None),
+    "modules_to_save": (None, []),
+    "rank_pattern": (None, {}),
+    "alpha_pattern": (None, {}),
+    "fan_in_fan_out": (False, None),
+}
+
+
+class BadAdapter(Refused):
+    """These weights cannot be offered to the inference servers."""
+
+
+class AdapterMissing(BadAdapter):
+    """The store has no folder for this digest."""
+
+
+class AdapterCorrupt(BadAdapter):
+    """The stored file is not the one that its digest names."""
+
+
+@dataclass(frozen=True)
+class AdapterFacts:
+    """What a checked adapter is."""
+
+    digest: str
+    rank: int
+    alpha: int
+    target_modules: tuple[str, ...]  # "q_proj", ...: sorted
+    size_bytes: int
+
+    def config(self) -> dict[str, Any]:
+        """The adapter_config.json of the store: what PEFT and vLLM need and nothing else."""
+        return {
+            "peft_type": "LORA",
+            "task_type": "CAUSAL_LM",
+            "r": self.rank,
+            "lora_alpha": self.alpha,
+            "lora_dropout": 0.0,
+            "target_modules": list(self.target_modules),
+            "bias": "none",
+            "inference_mode": True,
+        }
+
+
+def check_adapter(folder: Path, *, base_folder: Path) -> AdapterFacts:
+    """Check every tensor against the base's layers. Raises BadAdapter with a sentence."""
+    _refuse_pickles(folder)
+    config = _read_config(folder / CONFIG_FILE)
+    weights_path = folder / WEIGHTS_FILE
+    try:
+        size = weights_path.stat().st_size
+    except FileNotFoundError:
+        raise BadAdapter(f"The adapter has no {WEIGHTS_FILE}.") from None
+    if size > MAX_WEIGHTS_BYTES:
+        raise BadAdapter(f"The adapter is larger than {MAX_WEIGHTS_BYTES:,} bytes.")
+    weights = weights_path.read_bytes()
+    rank, alpha = config["r"], config["lora_alpha"]
+    modules = _check_tensors(weights, rank=rank, shapes=linear_shapes(base_folder))
+    return AdapterFacts(
+        digest=hashlib.sha256(weights).hexdigest(),
+        rank=rank,
+        alpha=alpha,
+        target_modules=tuple(sorted({name.rpartition(".")[2] for name in modules})),
+        size_bytes=size,
+    )
+
+
+def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None) -> Adapter:
+    """Check the adapter in `folder`, copy it into the store, and return its row.
+
+    May run twice, and at once: the same weights are the same adapter. Raises BadAdapter.
+    """
+    facts = check_adapter(folder, base_folder=Path(base_model.path))
+    _copy_into_store(folder, facts)
+    adapter, _ = Adapter.objects.get_or_create(
+        digest=facts.digest,
+        defaults={
+            "base_model": base_model,
+            "parent": parent,
+            "rank": facts.rank,
+            "alpha": facts.alpha,
+            "target_modules": list(facts.target_modules),
+            "size_bytes": facts.size_bytes,
+        },
+    )
+    if (adapter.base_model_id, adapter.alpha) != (base_model.pk, facts.alpha):
+        raise BadAdapter("The same weights are stored already, for another base or alpha.")
+    return adapter
+
+
+def adapter_folder(digest: str, *, verify: bool = False) -> Path:
+    """The adapter's folder; `verify` also re-reads its bytes.
+
+    Raises AdapterMissing or AdapterCorrupt.
+    """
+    if not _DIGEST.fullmatch(digest):
+        raise AdapterMissing("An adapter is named by 64 hexadecimal digits.")
+    folder = Path(settings.ADAPTER_STORE) / digest[:2] / digest
+    if not (folder / WEIGHTS_FILE).is_file() or not (folder / CONFIG_FILE).is_file():
+        raise AdapterMissing(f"The adapter {digest[:12]} is not in the adapter store.")
+    if verify and _file_digest(folder / WEIGHTS_FILE) != digest:
+        raise AdapterCorrupt(
+            f"The stored file of adapter {digest[:12]} is damaged; restore it from a backup or "
+            "go back to an earlier version."
+        )
+    return folder
+
+
+@cache
+def linear_shapes(base_folder: Path) -> Mapping[str, tuple[int, int]]:
+    """{module: (outputs, inputs)} of the base's linear layers, from its safetensors headers.
+
+    Raises BadAdapter where the folder holds no safetensors.
+    """
+    shapes: dict[str, tuple[int, int]] = {}
+    for path in sorted(base_folder.glob("*.safetensors")):
+        for name, entry in _read_header(path).items():
+            module, _, leaf = name.rpartition(".")
+            is_linear = leaf == "weight" and len(entry.get("shape", ())) == 2
+            if is_linear and not module.endswith(_FORBIDDEN_MODULES):
+                shapes[module] = (entry["shape"][0], entry["shape"][1])
+    if not shapes:
+        raise BadAdapter("The base model's folder holds no safetensors to compare with.")
+    return shapes
+
+
+def _refuse_pickles(folder: Path) -> None:
+    if not folder.is_dir():
+        raise BadAdapter("The adapter's folder does not exist.")
+    for path in folder.iterdir():
+        if path.suffix in {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}:
+            raise BadAdapter(
+                f"{path.name} may be a pickle, which can run code when it is read; adapters are "
+                "taken as safetensors only."
+            )
+
+
+def _read_config(path: Path) -> dict[str, Any]:
+    try:
+        if path.stat().st_size > MAX_CONFIG_BYTES:
+            raise BadAdapter(f"{CONFIG_FILE} is larger than {MAX_CONFIG_BYTES:,} bytes.")
+        config = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        raise BadAdapter(f"The adapter has no {CONFIG_FILE}.") from None
+    except ValueError:
+        raise BadAdapter(f"{CONFIG_FILE} is not valid JSON.") from None
+    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
+        raise BadAdapter(f"{CONFIG_FILE} does not describe a LoRA adapter.")
+    for key, low, high in (("r", 1, MAX_RANK), ("lora_alpha", 1, MAX_ALPHA)):
+        value = config.get(key)
+        if type(value) is not int or not low <= value <= high:
+            raise BadAdapter(f"{CONFIG_FILE}: {key} must be a whole number from {low} to {high}.")
+    for key, plain in _PLAIN_LORA.items():
+        if config.get(key, plain[0]) not in plain:
+            raise BadAdapter(f"{CONFIG_FILE}: {key} is not supported; only plain LoRA is.")
+    return config
+
+
+def _check_tensors(weights: bytes, *, rank: int, shapes: Mapping[str, tuple[int, int]]) -> set[str]:
+    """Return the modules that the weights adapt."""
+    try:
+        tensors = deserialize(weights)
+    except SafetensorError:
+        raise BadAdapter(f"{WEIGHTS_FILE} is truncated or not safetensors.") from None
+    sides: dict[str, set[str]] = {"A": set(), "B": set()}
+    for name, tensor in tensors:
+        match = _TENSOR.fullmatch(name)
+        module = match["module"] if match else ""
+        if match is None or module not in shapes:
+            raise BadAdapter(f"The base model has no linear layer for the tensor {name[:120]}.")
+        outputs, inputs = shapes[module]
+        expected = [rank, inputs] if match["side"] == "A" else [outputs, rank]
+        if list(tensor["shape"]) != expected:
+            raise BadAdapter(
+                f"{name} has the shape {list(tensor['shape'])}; rank and base model ask for "
+                f"{expected}."
+            )
+        _check_values(name, tensor["dtype"], tensor["data"])
+        sides[match["side"]].add(module)
+    if not sides["A"]:
+        raise BadAdapter("The adapter holds no weights.")
+    if lonely := sides["A"] ^ sides["B"]:
+        raise BadAdapter(f"The layer {min(lonely)} has only one of lora_A and lora_B.")
+    return sides["A"]
+
+
+def _check_values(name: str, dtype: str, data: bytes | bytearray) -> None:
+    if dtype == "BF16":  # NumPy has no bfloat16: it is the upper half of a float32
+        upper = np.frombuffer(data, dtype="<u2").astype(np.uint32)
+        values = (upper << 16).view(np.float32)
+    elif dtype in {"F32", "F16"}:
+        values = np.frombuffer(data, dtype="<f4" if dtype == "F32" else "<f2")
+    else:
+        raise BadAdapter(f"{name} is of type {dtype}; F32, F16 or BF16 are taken.")
+    if not np.isfinite(values).all():
+        raise BadAdapter(f"{name} holds values that are not finite numbers.")
+    if np.abs(values).max(initial=0) > MAX_WEIGHT:
+        raise BadAdapter(f"{name} holds values beyond {MAX_WEIGHT:,.0f}.")
+
+
+def _read_header(path: Path) -> dict[str, Any]:
+    """The JSON header of a safetensors file: 8 bytes of length, then the header."""
+    with path.open("rb") as file:
+        (length,) = struct.unpack("<Q", file.read(8))
+        if length > MAX_HEADER_BYTES:
+            raise BadAdapter(f"{path.name} is not safetensors.")
+        header: dict[str, Any] = json.loads(file.read(length))
+    header.pop("__metadata__", None)
+    return header
+
+
+def _copy_into_store(folder: Path, facts: AdapterFacts) -> None:
+    try:
+        adapter_folder(facts.digest, verify=True)
+    except BadAdapter:
+        pass  # absent or damaged: (re)place it
+    else:
+        return
+    store = Path(settings.ADAPTER_STORE)
+    target = store / facts.digest[:2] / facts.digest
+    target.parent.mkdir(parents=True, exist_ok=True)
+    partial = store / f".{facts.digest[:12]}.{uuid.uuid4().hex}"
+    partial.mkdir()
+    try:
+        shutil.copyfile(folder / WEIGHTS_FILE, partial / WEIGHTS_FILE)
+        (partial / CONFIG_FILE).write_text(json.dumps(facts.config(), indent=2) + "\n")
+        for path in (*partial.iterdir(), partial):
+            _sync(path)
+        if _file_digest(partial / WEIGHTS_FILE) != facts.digest:
+            raise BadAdapter("The adapter changed while it was being stored.")
+        _swap(partial, target)
+        _sync(target.parent)
+    except OSError as error:
+        raise BadAdapter(f"The adapter could not be stored ({error.strerror}).") from error
+    finally:
+        shutil.rmtree(partial, ignore_errors=True)
+
+
+def _swap(partial: Path, target: Path) -> None:
+    try:
+        partial.rename(target)
+    except OSError:
+        # Somebody stored the same weights just now, or a damaged folder is in the way.
+        if _is_whole(target):
+            return
+        target.rename(partial.with_name(f"{partial.name}.damaged"))
+        partial.rename(target)
+
+
+def _is_whole(folder: Path) -> bool:
+    try:
+        return bool(adapter_folder(folder.name, verify=True))
+    except BadAdapter:
+        return False
+
+
+def _sync(path: Path) -> None:
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def _file_digest(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
