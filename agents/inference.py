@@ -78,9 +78,7 @@ class Sampling:
                 max_tokens=int(value["max_tokens"]),
             )
         except (KeyError, TypeError, ValueError, OverflowError):
-            raise Refused(
-                "Sampling needs the numbers temperature, top_p and max_tokens."
-            ) from None
+            raise Refused("Sampling needs the numbers temperature, top_p and max_tokens.") from None
 
 
 @dataclass(frozen=True)

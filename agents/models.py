@@ -15,9 +15,7 @@ class User(AbstractUser):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                Lower("username"), name="user_username_unique_ignoring_case"
-            ),
+            models.UniqueConstraint(Lower("username"), name="user_username_unique_ignoring_case"),
         ]
 
     def __str__(self) -> str:
@@ -67,9 +65,7 @@ class Agent(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(
-                "owner", Lower("name"), name="agent_name_unique_for_owner"
-            ),
+            models.UniqueConstraint("owner", Lower("name"), name="agent_name_unique_for_owner"),
         ]
 
     def __str__(self) -> str:

@@ -81,9 +81,7 @@ def edit_agent(agent_id: int, *, prompt: str, sampling: Mapping[str, Any]) -> Ag
     return version
 
 
-def add_trained_version(
-    agent_id: int, *, parent_version_id: int, adapter_id: int
-) -> AgentVersion:
+def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: int) -> AgentVersion:
     """The parent with a new adapter. Not yet current: the gate decides."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
@@ -124,9 +122,7 @@ def activate_child(agent_id: int, *, version_id: int) -> bool:
     return True
 
 
-def set_learning(
-    agent_id: int, *, learning: Mapping[str, Any], is_training_enabled: bool
-) -> None:
+def set_learning(agent_id: int, *, learning: Mapping[str, Any], is_training_enabled: bool) -> None:
     """Store training choices that training.configs has validated."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)

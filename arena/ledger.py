@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db import connection
+from django.db import IntegrityError, connection
 from django.db.models import Count, F, Q, Sum
 
 from agents.errors import Refused
@@ -211,8 +211,7 @@ def _write(new: Transfer) -> Transfer:
     side = "pending" if new.kind == TransferKind.PENDING else "posted"
     _add(debit, f"debits_{side}", new.amount_credits)
     _add(credit, f"credits_{side}", new.amount_credits)
-    new.save(force_insert=True)
-    return new
+    return _insert(new)
 
 
 def _resolve(
@@ -241,7 +240,15 @@ def _resolve(
     if kind == TransferKind.POST:
         _add(debit, "debits_posted", new.amount_credits)
         _add(credit, "credits_posted", new.amount_credits)
-    new.save(force_insert=True)
+    return _insert(new)
+
+
+def _insert(new: Transfer) -> Transfer:
+    try:
+        new.save(force_insert=True)
+    except IntegrityError as error:
+        # Between other accounts, so the locks did not meet: the id itself is the collision.
+        raise TransferConflict(f"transfer {new.id} exists with other content") from error
     return new
 
 

@@ -25,9 +25,7 @@ class Skill:
         return self.mu - 3 * self.sigma
 
 
-def updated(
-    skills: Mapping[int, Skill], ranking: Sequence[Sequence[int]]
-) -> dict[int, Skill]:
+def updated(skills: Mapping[int, Skill], ranking: Sequence[Sequence[int]]) -> dict[int, Skill]:
     """New beliefs per seat after one match; tied seats share a rank."""
     ranks = {seat: place for place, group in enumerate(ranking) for seat in group}
     assert set(ranks) == set(skills), "every seat is ranked"

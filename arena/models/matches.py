@@ -1,18 +1,9 @@
 """A match is its events; the other rows here are projections and the bulky content."""
 
-from enum import StrEnum
-
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-
-class MatchStatus(StrEnum):
-    """seated -> running -> settled, or seated/running -> cancelled."""
-
-    SEATED = "seated"
-    RUNNING = "running"
-    SETTLED = "settled"
-    CANCELLED = "cancelled"
+from arena.match import CompletionStatus, MatchStatus, RoundStatus
 
 
 class Match(models.Model):
@@ -26,6 +17,8 @@ class Match(models.Model):
     )
     seq = models.PositiveIntegerField(default=0)  # of the last event
     head_digest = models.CharField(max_length=64, blank=True)  # of the last event
+    round_count = models.PositiveSmallIntegerField()
+    attempts = models.PositiveSmallIntegerField(default=0)  # times a worker took it up
     lease_owner = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -89,15 +82,6 @@ class MatchEvent(models.Model):
         return f"{self.kind} {self.match_id}:{self.seq}"
 
 
-class RoundStatus(StrEnum):
-    """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
-
-    PLAYING = "playing"
-    JUDGING = "judging"
-    DECIDED = "decided"
-    VOID = "void"
-
-
 class Round(models.Model):
     """One task put to every seat."""
 
@@ -125,13 +109,6 @@ class Round(models.Model):
         return f"round {self.number} of match {self.match_id}"
 
 
-class CompletionStatus(StrEnum):
-    """Whether the seat answered."""
-
-    OK = "ok"
-    FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
-
-
 class Completion(models.Model):
     """The one canonical record of an answer: judging, prizes, pairs and training read it."""
 
@@ -140,9 +117,7 @@ class Completion(models.Model):
     version = models.ForeignKey(
         "agents.AgentVersion", on_delete=models.PROTECT, related_name="completions"
     )
-    status = models.CharField(
-        max_length=10, choices=[(s.value, s.value) for s in CompletionStatus]
-    )
+    status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in CompletionStatus])
     error = models.CharField(max_length=300, blank=True)
     text = models.TextField(blank=True)
     messages = models.JSONField()  # what was asked: [{"role", "content"}]

@@ -1,0 +1,133 @@
+"""Verbs on entries: enter a Space, leave its queue, close it."""
+
+import uuid
+
+from django.db import IntegrityError, transaction
+
+from agents.errors import NotAvailable, Refused
+from agents.models import Agent
+from arena import ledger
+from arena.models import Entry, EntryStatus, Space, SpaceStatus, TransferCode
+
+_USED_FORM = "This form was already used for something else; reload the page and try again."
+
+
+def enter_space(user_id: int, *, agent_id: int, space_slug: str, entry_id: uuid.UUID) -> Entry:
+    """Hold the fee and join the queue. A replay of the id returns the first entry.
+
+    Raises Refused with a sentence (closed, already in, too few credits, ...).
+    """
+    from arena.tasks import sweep
+
+    try:
+        with transaction.atomic(durable=True):
+            # The agent's lock makes a second click at the same moment wait for the first.
+            agent = (
+                Agent.objects.select_for_update(of=("self",))
+                .filter(id=agent_id, owner_id=user_id)
+                .first()
+            )
+            if agent is None:
+                raise NotAvailable("There is no such agent among yours.")
+            # Locked: the Space cannot close between this look and the commit.
+            space = Space.objects.select_for_update(no_key=True).filter(slug=space_slug).first()
+            if space is None:
+                raise NotAvailable("There is no such Space.")
+            if old := Entry.objects.filter(id=entry_id).first():
+                if (old.user_id, old.agent_id, old.space_id) != (user_id, agent.id, space.id):
+                    raise Refused(_USED_FORM)
+                return old
+            _check(agent, space)
+            entry = Entry.objects.create(
+                id=entry_id,
+                space=space,
+                agent=agent,
+                user_id=user_id,
+                fee_credits=space.entry_fee_credits,
+            )
+            if entry.fee_credits:
+                ledger.hold(
+                    entry.id,
+                    debit=ledger.account_of(user_id),
+                    credit=ledger.escrow_of(space.slug),
+                    amount=entry.fee_credits,
+                    code=TransferCode.ENTRY_FEE,
+                    reference=f"entry:{entry.id}",
+                )
+            sweep.delay_on_commit()
+            # And once more when the house may fill the empty seats.
+            transaction.on_commit(
+                lambda: sweep.apply_async(countdown=space.house_fill_seconds + 0.1), robust=True
+            )
+            return entry
+    except ledger.InsufficientCredits as error:
+        raise ledger.InsufficientCredits(f"Not enough credits to enter. {error}") from None
+    except (ledger.TransferConflict, IntegrityError):
+        raise Refused(_USED_FORM) from None
+
+
+def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
+    """Take a waiting entry back and free its fee. A seated entry plays on."""
+    with transaction.atomic(durable=True):
+        entry = (
+            Entry.objects.select_for_update(of=("self",))
+            .filter(id=entry_id, user_id=user_id)
+            .first()
+        )
+        if entry is None:
+            raise NotAvailable("There is no such entry of yours.")
+        if entry.status == EntryStatus.CANCELLED:
+            return entry
+        if entry.status != EntryStatus.QUEUED:
+            raise Refused("The match has been made already; your agent plays it.")
+        cancel_entry(entry, reason="You left the queue.")
+    return entry
+
+
+def close_space(space_id: int) -> int:
+    """Take no more entries; those that wait are cancelled and their fees freed.
+
+    Matches that are already seated play on. Returns how many entries were cancelled.
+    """
+    with transaction.atomic(durable=True):
+        space = Space.objects.select_for_update().get(id=space_id)
+        space.status = SpaceStatus.CLOSED
+        space.save(update_fields=["status"])
+        queued = (
+            Entry.objects.select_for_update(of=("self",))
+            .filter(space=space, status=EntryStatus.QUEUED)
+            .order_by("id")
+        )
+        cancelled = list(queued)
+        for entry in cancelled:
+            cancel_entry(entry, reason=f"{space.name} closed while you waited.")
+    return len(cancelled)
+
+
+def cancel_entry(entry: Entry, *, reason: str) -> None:
+    """Cancel and void the hold, inside the caller's transaction, which holds the row's lock."""
+    entry.status = EntryStatus.CANCELLED
+    entry.cancel_reason = reason
+    entry.save(update_fields=["status", "cancel_reason"])
+    if entry.fee_credits:
+        ledger.void(
+            uuid.uuid5(entry.id, "void"), pending_id=entry.id, reference=f"entry:{entry.id}"
+        )
+
+
+def _check(agent: Agent, space: Space) -> None:
+    if space.status != SpaceStatus.OPEN:
+        raise Refused(f"{space.name} is closed and takes no entries.")
+    if agent.retired_at is not None:
+        raise Refused(f"{agent.name} is retired; choose another agent.")
+    if agent.base_model_id != space.base_model_id:
+        raise Refused(
+            f"{space.name} is played on {space.base_model.name}; {agent.name} uses "
+            f"{agent.base_model.name}."
+        )
+    live = Entry.objects.filter(
+        agent=agent, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED]
+    ).select_related("space")
+    if entry := live.first():
+        doing = "waits for" if entry.status == EntryStatus.QUEUED else "plays"
+        raise Refused(f"{agent.name} already {doing} a match in {entry.space.name}.")

@@ -1,0 +1,78 @@
+"""Puts a finished round before its Space's panel and records the verdict."""
+
+import asyncio
+from collections.abc import Mapping
+from datetime import timedelta
+
+import structlog
+from django.db.models import Q
+from django.utils import timezone
+
+from arena import play
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Task
+from arena.judge_tools import build_tools
+from arena.judging import PanelJudge, judge_answers
+from arena.match import IllegalMove, MatchStatus, RoundStatus
+from arena.models import Completion, Round
+from judges.models import Judge
+
+JUDGE_LEASE = timedelta(seconds=180)
+
+log = structlog.get_logger(__name__)
+
+
+def judge_round(round_id: int) -> None:
+    """Judge once; a second call while the first is at work, or after it, does nothing."""
+    if not _claim(round_id):
+        return
+    row = Round.objects.select_related("match").get(id=round_id)
+    state = play.state_of(row.match)
+    texts = dict(Completion.objects.filter(round=row).values_list("seat__index", "text"))
+    votes, verdict = asyncio.run(
+        judge_answers(
+            panel_of(state.seating.panel),
+            ENVIRONMENTS[state.seating.environment],
+            Task.from_json(row.task),
+            texts,
+            build_tools(),
+        )
+    )
+    try:
+        play.decide_round(row.match_id, number=row.number, votes=votes, verdict=verdict)
+        if play.state_of(row.match).rounds_are_over:
+            play.settle_match(row.match_id)
+    except IllegalMove as error:
+        # The match was cancelled meanwhile, or another worker was as far.
+        log.info("verdict_came_late", round_id=round_id, reason=str(error))
+
+
+def _claim(round_id: int) -> bool:
+    now = timezone.now()
+    return bool(
+        Round.objects.filter(
+            Q(judge_lease_expires_at=None) | Q(judge_lease_expires_at__lt=now),
+            id=round_id,
+            status=RoundStatus.JUDGING,
+            match__status=MatchStatus.RUNNING,
+        ).update(judge_lease_expires_at=now + JUDGE_LEASE)
+    )
+
+
+def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
+    """The judges of a panel with their weights; quarantined ones do not vote."""
+    rows: Mapping[str, Judge] = {
+        judge.slug: judge
+        for judge in Judge.objects.filter(slug__in=[slug for slug, _ in panel], quarantined_at=None)
+    }
+    return [
+        PanelJudge(
+            judge_id=rows[slug].id,
+            slug=slug,
+            kind=rows[slug].kind,
+            config=rows[slug].config,
+            weight=weight,
+        )
+        for slug, weight in panel
+        if slug in rows
+    ]

@@ -1,0 +1,434 @@
+"""The match as a state machine over events. PURE.
+
+`decide(state, command)` answers with the events that the command causes or raises IllegalMove;
+`evolve(state, event)` applies one; `fold(events)` is the state. Nothing else decides what may
+happen in a match.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from enum import StrEnum
+from typing import Any, assert_never
+
+SCORE_TIE_TOLERANCE = 1e-6
+
+
+class MatchStatus(StrEnum):
+    """seated -> running -> settled, or seated/running -> cancelled."""
+
+    SEATED = "seated"
+    RUNNING = "running"
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+
+
+class RoundStatus(StrEnum):
+    """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
+
+    PLAYING = "playing"
+    JUDGING = "judging"
+    DECIDED = "decided"
+    VOID = "void"
+
+
+class CompletionStatus(StrEnum):
+    """Whether the seat answered."""
+
+    OK = "ok"
+    FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
+
+
+class IllegalMove(Exception):
+    """The command does not fit the match's state: somebody else was first, or a replay."""
+
+
+# Events: what happened. Fields are JSON values; `_decode` turns lists back into tuples.
+
+
+@dataclass(frozen=True)
+class Player:
+    """Who sits where; entry_id is None for a house seat."""
+
+    seat: int
+    agent_id: int
+    version_id: int
+    user_id: int
+    entry_id: str | None
+    fee_credits: int
+
+
+@dataclass(frozen=True)
+class MatchSeated:
+    space: str
+    environment: str
+    players: tuple[Player, ...]
+    round_count: int
+    rake_percent: int
+    prize_percents: tuple[int, ...]
+    panel: tuple[tuple[str, float], ...]  # (judge slug, weight)
+
+
+@dataclass(frozen=True)
+class MatchStarted:
+    pass
+
+
+@dataclass(frozen=True)
+class RoundStarted:
+    round: int
+    task_key: str
+    task: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class CompletionRecorded:
+    round: int
+    seat: int
+    status: CompletionStatus
+    version_id: int
+    token_count: int
+    # SHA-256 of text, token ids and logprobs: the event vouches for the bulky row.
+    content_digest: str
+
+
+@dataclass(frozen=True)
+class VoteRecorded:
+    round: int
+    judge: str
+    scores: dict[str, float]  # seat -> [0, 1]; empty: abstained
+    error: str
+
+
+@dataclass(frozen=True)
+class RoundDecided:
+    round: int
+    scores: dict[str, float]  # seat -> [0, 1]
+    ranking: tuple[tuple[int, ...], ...]
+    agreement: float
+
+
+@dataclass(frozen=True)
+class RoundVoided:
+    round: int
+    reason: str
+
+
+@dataclass(frozen=True)
+class MatchSettled:
+    ranking: tuple[tuple[int, ...], ...]
+    totals: dict[str, float]
+    prizes: dict[str, int]
+    rake_credits: int
+
+
+@dataclass(frozen=True)
+class MatchCancelled:
+    reason: str
+
+
+Event = (
+    MatchSeated
+    | MatchStarted
+    | RoundStarted
+    | CompletionRecorded
+    | VoteRecorded
+    | RoundDecided
+    | RoundVoided
+    | MatchSettled
+    | MatchCancelled
+)
+
+_KINDS: dict[str, type[Event]] = {
+    "match_seated": MatchSeated,
+    "match_started": MatchStarted,
+    "round_started": RoundStarted,
+    "completion_recorded": CompletionRecorded,
+    "vote_recorded": VoteRecorded,
+    "round_decided": RoundDecided,
+    "round_voided": RoundVoided,
+    "match_settled": MatchSettled,
+    "match_cancelled": MatchCancelled,
+}
+_NAMES = {event: kind for kind, event in _KINDS.items()}
+
+
+# Commands: what somebody wants.
+
+
+@dataclass(frozen=True)
+class Seat:
+    seating: MatchSeated
+
+
+@dataclass(frozen=True)
+class Start:
+    pass
+
+
+@dataclass(frozen=True)
+class StartRound:
+    round: int
+    task_key: str
+    task: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class RecordCompletion:
+    completion: CompletionRecorded
+
+
+@dataclass(frozen=True)
+class DecideRound:
+    """The panel's votes and verdict; no ranking means that no judge could vote."""
+
+    round: int
+    votes: tuple[VoteRecorded, ...]
+    scores: dict[str, float] = field(default_factory=dict)
+    ranking: tuple[tuple[int, ...], ...] = ()
+    agreement: float = 0.0
+
+
+@dataclass(frozen=True)
+class Settle:
+    prizes: dict[str, int]
+    rake_credits: int
+
+
+@dataclass(frozen=True)
+class Cancel:
+    reason: str
+
+
+Command = Seat | Start | StartRound | RecordCompletion | DecideRound | Settle | Cancel
+
+
+@dataclass(frozen=True)
+class RoundState:
+    number: int
+    status: RoundStatus
+    answered: frozenset[int] = frozenset()
+    scores: Mapping[int, float] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class MatchState:
+    """Everything that a decision needs to know."""
+
+    status: MatchStatus
+    seating: MatchSeated
+    rounds: tuple[RoundState, ...] = ()
+
+    @property
+    def seats(self) -> frozenset[int]:
+        return frozenset(player.seat for player in self.seating.players)
+
+    @property
+    def pool_credits(self) -> int:
+        return sum(player.fee_credits for player in self.seating.players)
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in {MatchStatus.SETTLED, MatchStatus.CANCELLED}
+
+    @property
+    def rounds_are_over(self) -> bool:
+        return len(self.rounds) == self.seating.round_count and all(
+            each.status in {RoundStatus.DECIDED, RoundStatus.VOID} for each in self.rounds
+        )
+
+    def totals(self) -> dict[int, float]:
+        """Sum of the verdicts' scores per seat; void rounds count for nobody."""
+        return {
+            seat: round(sum(each.scores.get(seat, 0.0) for each in self.rounds), 6)
+            for seat in sorted(self.seats)
+        }
+
+
+def decide(state: MatchState | None, command: Command) -> list[Event]:
+    """The events that the command causes. Raises IllegalMove."""
+    if state is None:
+        if isinstance(command, Seat):
+            return [_checked_seating(command.seating)]
+        raise IllegalMove("the match has not been seated")
+    if state.is_over:
+        raise IllegalMove(f"the match is {state.status}")
+    match command:
+        case Seat():
+            raise IllegalMove("the match is seated already")
+        case Start():
+            _require(state.status == MatchStatus.SEATED, "the match has started already")
+            return [MatchStarted()]
+        case StartRound():
+            _require_running(state)
+            expected = len(state.rounds) + 1
+            _require(command.round == expected, f"round {expected} is next")
+            _require(expected <= state.seating.round_count, "all rounds have been played")
+            before = state.rounds[-1] if state.rounds else None
+            _require(
+                before is None or before.status != RoundStatus.PLAYING,
+                "the round before is still being played",
+            )
+            return [RoundStarted(command.round, command.task_key, command.task)]
+        case RecordCompletion():
+            answer = command.completion
+            current = _round(state, answer.round)
+            _require(current.status == RoundStatus.PLAYING, "the round takes no more answers")
+            _require(answer.seat in state.seats, "nobody sits there")
+            _require(answer.seat not in current.answered, "the seat has answered already")
+            return [answer]
+        case DecideRound():
+            return _decide_round(state, command)
+        case Settle():
+            _require_running(state)
+            _require(state.rounds_are_over, "rounds are still open")
+            _require(
+                any(each.status == RoundStatus.DECIDED for each in state.rounds),
+                "no round was decided, so there is nothing to settle",
+            )
+            paid = sum(command.prizes.values()) + command.rake_credits
+            _require(paid == state.pool_credits, "prizes and rake must add up to the pool")
+            totals = {str(seat): total for seat, total in state.totals().items()}
+            return [
+                MatchSettled(
+                    ranking_of(state.totals()), totals, command.prizes, command.rake_credits
+                )
+            ]
+        case Cancel():
+            return [MatchCancelled(command.reason)]
+        case _:
+            assert_never(command)
+
+
+def evolve(state: MatchState | None, event: Event) -> MatchState:
+    """Apply one event. Events are facts: nothing is checked again here."""
+    if isinstance(event, MatchSeated):
+        return MatchState(MatchStatus.SEATED, event)
+    assert state is not None, "a match begins with its seating"
+    match event:
+        case MatchStarted():
+            return replace(state, status=MatchStatus.RUNNING)
+        case RoundStarted():
+            new = RoundState(event.round, RoundStatus.PLAYING)
+            return replace(state, rounds=(*state.rounds, new))
+        case CompletionRecorded():
+            answered = _round(state, event.round).answered | {event.seat}
+            status = RoundStatus.JUDGING if answered == state.seats else RoundStatus.PLAYING
+            return _with_round(state, event.round, answered=answered, status=status)
+        case VoteRecorded():
+            return state
+        case RoundDecided():
+            scores = {int(seat): score for seat, score in event.scores.items()}
+            return _with_round(state, event.round, status=RoundStatus.DECIDED, scores=scores)
+        case RoundVoided():
+            return _with_round(state, event.round, status=RoundStatus.VOID)
+        case MatchSettled():
+            return replace(state, status=MatchStatus.SETTLED)
+        case MatchCancelled():
+            return replace(state, status=MatchStatus.CANCELLED)
+        case _:
+            assert_never(event)
+
+
+def fold(events: Iterable[Event]) -> MatchState | None:
+    """The state after all the events."""
+    state: MatchState | None = None
+    for event in events:
+        state = evolve(state, event)
+    return state
+
+
+def ranking_of(totals: Mapping[int, float]) -> tuple[tuple[int, ...], ...]:
+    """Seats best first; seats whose totals differ by less than the tolerance are tied."""
+    groups: list[list[int]] = []
+    last: float | None = None
+    for seat in sorted(totals, key=lambda each: (-totals[each], each)):
+        if last is not None and last - totals[seat] <= SCORE_TIE_TOLERANCE:
+            groups[-1].append(seat)
+        else:
+            groups.append([seat])
+        last = totals[seat]
+    return tuple(tuple(group) for group in groups)
+
+
+def encode(event: Event) -> tuple[str, dict[str, Any]]:
+    """(kind, JSON payload) of an event."""
+    return _NAMES[type(event)], json.loads(json.dumps(asdict(event)))
+
+
+def decode(kind: str, payload: Mapping[str, Any]) -> Event:
+    """The event that `encode` made the payload from."""
+    values = dict(payload)
+    if kind == "match_seated":
+        values["players"] = tuple(Player(**player) for player in values["players"])
+        values["prize_percents"] = tuple(values["prize_percents"])
+        values["panel"] = tuple((slug, weight) for slug, weight in values["panel"])
+    if kind == "completion_recorded":
+        values["status"] = CompletionStatus(values["status"])
+    if "ranking" in values:
+        values["ranking"] = tuple(tuple(group) for group in values["ranking"])
+    return _KINDS[kind](**values)
+
+
+def event_digest(
+    previous_digest: str, *, match_id: int, seq: int, kind: str, payload: Mapping[str, Any]
+) -> str:
+    """SHA-256 over the digest before and this event's canonical JSON."""
+    text = json.dumps([previous_digest, match_id, seq, kind, payload], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def content_digest(text: str, token_ids: Sequence[int], logprobs: Sequence[float]) -> str:
+    """SHA-256 over what a seat answered; logprobs to 6 decimals, as stored."""
+    rounded = [f"{value:.6f}" for value in logprobs]
+    return hashlib.sha256(json.dumps([text, list(token_ids), rounded]).encode()).hexdigest()
+
+
+def _checked_seating(seating: MatchSeated) -> MatchSeated:
+    seats = [player.seat for player in seating.players]
+    _require(seats == list(range(len(seats))) and len(seats) >= 2, "seats are 0, 1, ... n-1")
+    agents = {player.agent_id for player in seating.players}
+    _require(len(agents) == len(seats), "an agent sits once in a match")
+    owners = [player.user_id for player in seating.players if player.entry_id]
+    _require(len(owners) == len(set(owners)), "an owner has one seat in a match")
+    _require(sum(seating.prize_percents) == 100, "prize percents add up to 100")
+    return seating
+
+
+def _decide_round(state: MatchState, command: DecideRound) -> list[Event]:
+    current = _round(state, command.round)
+    _require(current.status == RoundStatus.JUDGING, "the round is not waiting for a verdict")
+    events: list[Event] = list(command.votes)
+    if not command.ranking:
+        return [*events, RoundVoided(command.round, "No judge could vote on this round.")]
+    ranked = [seat for group in command.ranking for seat in group]
+    _require(sorted(ranked) == sorted(state.seats), "a verdict ranks every seat once")
+    _require(set(command.scores) == {str(seat) for seat in ranked}, "every seat has a score")
+    # Rounded: the payload must read the same after a trip through jsonb.
+    scores = {seat: round(score, 6) + 0.0 for seat, score in command.scores.items()}
+    _require(all(0 <= score <= 1 for score in scores.values()), "scores lie in [0, 1]")
+    return [
+        *events,
+        RoundDecided(command.round, scores, command.ranking, round(command.agreement, 6)),
+    ]
+
+
+def _round(state: MatchState, number: int) -> RoundState:
+    _require(1 <= number <= len(state.rounds), f"round {number} has not started")
+    return state.rounds[number - 1]
+
+
+def _with_round(state: MatchState, number: int, **changes: Any) -> MatchState:
+    rounds = list(state.rounds)
+    rounds[number - 1] = replace(rounds[number - 1], **changes)
+    return replace(state, rounds=tuple(rounds))
+
+
+def _require_running(state: MatchState) -> None:
+    _require(state.status == MatchStatus.RUNNING, "the match has not started")
+
+
+def _require(holds: bool, otherwise: str) -> None:
+    if not holds:
+        raise IllegalMove(otherwise)

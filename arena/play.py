@@ -1,0 +1,326 @@
+"""The only writer of matches: lock -> decide -> append events -> project -> credits.
+
+Each verb owns one transaction, may be called twice (the second raises IllegalMove and changes
+nothing), and leaves the rows as the events say. Lock order: match, then accounts by id.
+"""
+
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from arena import settlement
+from arena.environments.base import Task
+from arena.judging import PanelJudge
+from arena.match import (
+    Cancel,
+    Command,
+    CompletionRecorded,
+    CompletionStatus,
+    DecideRound,
+    Event,
+    MatchState,
+    MatchStatus,
+    RecordCompletion,
+    RoundStatus,
+    Settle,
+    Start,
+    StartRound,
+    VoteRecorded,
+    content_digest,
+    decide,
+    decode,
+    encode,
+    event_digest,
+    evolve,
+    fold,
+    ranking_of,
+)
+from arena.models import (
+    Completion,
+    EntryStatus,
+    Match,
+    MatchEvent,
+    Round,
+    Seat,
+    Verdict,
+    Vote,
+)
+from arena.prizes import prizes, rake_of
+from arena.stream import announce_on_commit
+from judges.panel import PanelVerdict
+from judges.transcript import Ballot
+
+MATCH_LEASE = timedelta(seconds=60)
+RETRY_AFTER = timedelta(seconds=5)
+MATCH_ATTEMPTS = 20  # workers that may take a match up before it is cancelled and refunded
+
+
+@dataclass(frozen=True)
+class SeatAnswer:
+    """What a seat produced in a round; see arena.models.Completion for the units."""
+
+    status: CompletionStatus
+    messages: list[dict[str, str]]
+    error: str = ""
+    text: str = ""
+    prompt_token_ids: Sequence[int] = ()
+    token_ids: Sequence[int] = ()
+    logprobs: Sequence[float] = ()
+    chunk_times: Sequence[tuple[int, float]] = ()
+    finish_reason: str = ""
+    adapter_digest: str = ""
+    sampling: Mapping[str, Any] | None = None
+    seconds: float = 0.0
+
+
+def state_of(match: Match) -> MatchState:
+    """The fold of the match's events."""
+    events = MatchEvent.objects.filter(match=match).order_by("seq")
+    state = fold(decode(event.kind, event.payload) for event in events)
+    assert state is not None, "a match is created together with its first event"
+    return state
+
+
+def start_match(match_id: int) -> None:
+    """Post the held fees and begin. Raises IllegalMove when it has begun."""
+    with transaction.atomic(durable=True):
+        match, state = _locked(match_id)
+        append(match, state, Start())
+        settlement.collect_fees(match.id, state)
+        match.started_at = timezone.now()
+        match.save(update_fields=["started_at"])
+
+
+def start_round(match_id: int, *, number: int, task: Task) -> None:
+    """Put a task to the seats."""
+    with transaction.atomic(durable=True):
+        match, state = _locked(match_id)
+        append(match, state, StartRound(number, task.key, task.as_json()))
+        Round.objects.create(
+            match=match,
+            number=number,
+            task_key=task.key,
+            task_kind=task.kind,
+            task=task.as_json(),
+        )
+
+
+def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnswer) -> None:
+    """Store what a seat answered; the last seat's answer opens the judging."""
+    from arena.tasks import judge_round
+
+    with transaction.atomic(durable=True):
+        match, state = _locked(match_id)
+        player = state.seating.players[seat]
+        event = CompletionRecorded(
+            round=number,
+            seat=seat,
+            status=answer.status,
+            version_id=player.version_id,
+            token_count=len(answer.token_ids),
+            content_digest=content_digest(answer.text, answer.token_ids, answer.logprobs),
+        )
+        state, _ = append(match, state, RecordCompletion(event))
+        round_row = Round.objects.get(match=match, number=number)
+        Completion.objects.create(
+            round=round_row,
+            seat=Seat.objects.get(match=match, index=seat),
+            version_id=player.version_id,
+            status=answer.status,
+            error=answer.error[:300],
+            text=answer.text,
+            messages=answer.messages,
+            prompt_token_ids=list(answer.prompt_token_ids),
+            token_ids=list(answer.token_ids),
+            logprobs=list(answer.logprobs),
+            chunk_times=[list(pair) for pair in answer.chunk_times],
+            finish_reason=answer.finish_reason,
+            adapter_digest=answer.adapter_digest,
+            sampling=dict(answer.sampling or {}),
+            seconds=answer.seconds,
+        )
+        if state.rounds[number - 1].status == RoundStatus.JUDGING:
+            round_row.status = RoundStatus.JUDGING
+            round_row.save(update_fields=["status"])
+            judge_round.delay_on_commit(round_row.id)
+
+
+def decide_round(
+    match_id: int,
+    *,
+    number: int,
+    votes: Sequence[tuple[PanelJudge, Ballot, float]],
+    verdict: PanelVerdict | None,
+) -> None:
+    """Store the panel's votes (judge, ballot, seconds) and verdict; None voids the round."""
+    with transaction.atomic(durable=True):
+        match, state = _locked(match_id)
+        recorded = tuple(
+            VoteRecorded(number, judge.slug, _keyed(ballot.scores), ballot.error[:300])
+            for judge, ballot, _ in votes
+        )
+        command = DecideRound(number, recorded)
+        if verdict is not None:
+            command = DecideRound(
+                number, recorded, _keyed(verdict.scores), verdict.ranking, verdict.agreement
+            )
+        state, _ = append(match, state, command)
+        round_row = Round.objects.get(match=match, number=number)
+        for judge, ballot, seconds in votes:
+            Vote.objects.create(
+                round=round_row,
+                judge_id=judge.judge_id,
+                weight=judge.weight,
+                scores=_keyed(ballot.scores),
+                reasons={str(seat): reason for seat, reason in ballot.reasons.items()},
+                checks={
+                    str(seat): [
+                        {"name": each.name, "passed": each.passed, "detail": each.detail}
+                        for each in checks
+                    ]
+                    for seat, checks in ballot.checks.items()
+                },
+                error=ballot.error[:300],
+                seconds=round(seconds, 3),
+            )
+        if verdict is not None:
+            Verdict.objects.create(
+                round=round_row,
+                scores=_keyed(verdict.scores),
+                ranking=[list(group) for group in verdict.ranking],
+                agreement=verdict.agreement,
+            )
+        round_row.status = state.rounds[number - 1].status
+        round_row.decided_at = timezone.now()
+        round_row.save(update_fields=["status", "decided_at"])
+
+
+def settle_match(match_id: int) -> None:
+    """Rank, pay and rate. With no decided round the match is cancelled and refunded instead."""
+    with transaction.atomic(durable=True):
+        match, state = _locked(match_id)
+        if state.rounds_are_over and all(each.status == RoundStatus.VOID for each in state.rounds):
+            _cancel(match, state, "No round could be judged; every fee was refunded.")
+            return
+        ranking = ranking_of(state.totals())
+        rake = rake_of(state.pool_credits, percent=state.seating.rake_percent)
+        shares = prizes(
+            ranking,
+            pot_credits=state.pool_credits - rake,
+            percents=state.seating.prize_percents,
+        )
+        append(match, state, Settle({str(seat): prize for seat, prize in shares.items()}, rake))
+        settlement.rate(match, ranking)
+        settlement.record_places(match, ranking, totals=state.totals(), prizes=shares)
+        match.entries.update(status=EntryStatus.FINISHED)
+        _finish(match)
+        settlement.pay(match.id, state, prizes=shares, rake_credits=rake)
+
+
+def cancel_match(match_id: int, *, reason: str) -> None:
+    """End a match without a result and give every fee back."""
+    with transaction.atomic(durable=True):
+        match, state = _locked(match_id)
+        _cancel(match, state, reason)
+
+
+def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
+    """Take the match's lease; False while another worker holds it or when it is over."""
+    now = timezone.now()
+    with transaction.atomic(durable=True):
+        match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
+        if match is None or match.status in {MatchStatus.SETTLED, MatchStatus.CANCELLED}:
+            return False
+        if match.lease_owner and match.lease_expires_at and match.lease_expires_at > now:
+            return False
+        if match.attempts >= MATCH_ATTEMPTS:
+            reason = f"The match could not be finished in {MATCH_ATTEMPTS} tries; fees refunded."
+            _cancel(match, state_of(match), reason)
+            return False
+        match.attempts += 1
+        match.lease_owner = owner
+        match.lease_expires_at = now + MATCH_LEASE
+        match.save(update_fields=["attempts", "lease_owner", "lease_expires_at"])
+    return True
+
+
+def renew_lease(match_id: int, *, owner: uuid.UUID) -> bool:
+    """Extend one's own lease; False when another worker has taken the match over."""
+    return bool(
+        Match.objects.filter(id=match_id, lease_owner=owner).update(
+            lease_expires_at=timezone.now() + MATCH_LEASE
+        )
+    )
+
+
+def release_lease(match_id: int, *, owner: uuid.UUID) -> None:
+    """Give the lease back; if anything is left to play, a sweep may nudge again soon."""
+    Match.objects.filter(id=match_id, lease_owner=owner).update(
+        lease_owner=None, lease_expires_at=timezone.now() + RETRY_AFTER
+    )
+
+
+def append(
+    match: Match, state: MatchState | None, command: Command
+) -> tuple[MatchState, list[Event]]:
+    """Decide, store the events and announce them, inside the caller's transaction."""
+    # Caller holds the match row's lock: seq has no gaps because nobody else can append.
+    events = decide(state, command)
+    rows = []
+    for event in events:
+        kind, payload = encode(event)
+        previous = match.head_digest
+        match.seq += 1
+        match.head_digest = event_digest(
+            previous, match_id=match.id, seq=match.seq, kind=kind, payload=payload
+        )
+        rows.append(
+            MatchEvent(
+                match=match,
+                seq=match.seq,
+                kind=kind,
+                payload=payload,
+                previous_digest=previous,
+                digest=match.head_digest,
+            )
+        )
+        state = evolve(state, event)
+    assert state is not None, "a command causes at least one event"
+    MatchEvent.objects.bulk_create(rows)
+    match.status = state.status
+    match.save(update_fields=["seq", "head_digest", "status"])
+    announce_on_commit(match.id, rows)
+    return state, events
+
+
+def _locked(match_id: int) -> tuple[Match, MatchState]:
+    match = Match.objects.select_for_update().get(id=match_id)
+    return match, state_of(match)
+
+
+def _locked(match_id: int) -> tuple[Match, MatchState]:
+    match = Match.objects.select_for_update().get(id=match_id)
+    return match, state_of(match)
+
+
+def _cancel(match: Match, state: MatchState, reason: str) -> None:
+    append(match, state, Cancel(reason))
+    match.entries.update(status=EntryStatus.CANCELLED, cancel_reason=reason[:200])
+    _finish(match)
+    settlement.give_back(match.id, state)
+
+
+def _finish(match: Match) -> None:
+    match.finished_at = timezone.now()
+    match.lease_owner = match.lease_expires_at = None
+    match.save(update_fields=["finished_at", "lease_owner", "lease_expires_at"])
+
+
+def _keyed(scores: Mapping[int, float]) -> dict[str, float]:
+    # Rounded as in the events: what is shown is what was decided.
+    return {str(seat): round(score, 6) + 0.0 for seat, score in scores.items()}

@@ -1,0 +1,278 @@
+"""Plays a match: puts tasks to the seats, streams their answers, records them.
+
+Everything durable goes through `play`; a worker that dies anywhere is followed by another that
+reads the events and goes on with what is missing. A seat whose answer was cut off answers anew.
+"""
+
+import asyncio
+import itertools
+import time
+import uuid
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import connections
+from django.utils.crypto import salted_hmac
+
+from agents.errors import Refused
+from agents.inference import (
+    AdapterRefused,
+    Inference,
+    InferenceUnavailable,
+    RequestRefused,
+    Sampling,
+    ServedModel,
+    served_model,
+)
+from agents.models import AgentVersion, Engine
+from arena import play
+from arena.asking import build_messages
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split, Task
+from arena.match import CompletionStatus, IllegalMove, MatchState, MatchStatus, RoundStatus
+from arena.models import Match, Round, Seat
+from arena.stream import FrameWriter
+
+RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)  # the last one repeats
+LEASE_RENEWAL_SECONDS = 15.0
+# The house's coded competitor answers by code this often, else as its base model does: it shows
+# what is possible without making first place hopeless.
+CODE_ANSWER_PROBABILITY = 0.6
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+class LeaseLost(Exception):
+    """Another worker has taken the match over; this one must stop at once."""
+
+
+@dataclass(frozen=True)
+class _Player:
+    """A seat with all that asking needs; read once, outside the event loop."""
+
+    seat: int
+    name: str
+    engine: str
+    prompt: str
+    sampling: Sampling
+    model: ServedModel
+    adapter_digest: str
+
+
+def play_match(match_id: int, *, owner: uuid.UUID) -> None:
+    """Drive the match until all its rounds have been answered. The caller holds the lease."""
+    match = Match.objects.select_related("space").get(id=match_id)
+    try:
+        _drive(match, owner)
+    except* LeaseLost:
+        log.warning("match_lease_lost", match_id=match_id)
+    except* IllegalMove as moves:
+        # The match was cancelled, or a worker that was thought dead got here first.
+        log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
+    except* InferenceUnavailable as faults:
+        log.error("match_cancelled", match_id=match_id, fault=_first(faults))
+        play.cancel_match(
+            match_id,
+            reason="The inference server did not come back in time. Every fee was refunded and "
+            "no rating changed.",
+        )
+    except* AdapterRefused as faults:
+        log.error("match_cancelled", match_id=match_id, fault=_first(faults))
+        play.cancel_match(
+            match_id, reason=f"{_first(faults)} Every fee was refunded and no rating changed."
+        )
+
+
+def _first(faults: BaseExceptionGroup[BaseException]) -> str:
+    error: BaseException = faults
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error)
+
+
+def task_of(match_id: int, number: int, environment: str) -> Task:
+    """The round's task: the same on every try, and not to be foreseen from outside."""
+    seed = salted_hmac("arena.task", f"{match_id}:{number}", algorithm="sha256").hexdigest()
+    return ENVIRONMENTS[environment].make_task(Random(seed), Split.TRAIN)
+
+
+def _drive(match: Match, owner: uuid.UUID) -> None:
+    state = play.state_of(match)
+    players: dict[int, _Player] = {}
+    if state.status == MatchStatus.SEATED:
+        players = _players(match)  # a damaged adapter shows before any fee is posted
+        play.start_match(match.id)
+    while True:
+        state = play.state_of(match)
+        if state.is_over:
+            return
+        players = players or _players(match)
+        current = state.rounds[-1] if state.rounds else None
+        if current is None or current.status != RoundStatus.PLAYING:
+            if len(state.rounds) == state.seating.round_count:
+                return
+            number = len(state.rounds) + 1
+            play.start_round(
+                match.id, number=number, task=task_of(match.id, number, state.seating.environment)
+            )
+            continue
+        asyncio.run(_answer(match.id, state, players, owner))
+
+
+def _players(match: Match) -> dict[int, _Player]:
+    seats = Seat.objects.filter(match=match).select_related(
+        "version__agent__base_model", "version__adapter"
+    )
+    return {seat.index: _player(seat.index, seat.version, match) for seat in seats}
+
+
+def _player(index: int, version: AgentVersion, match: Match) -> _Player:
+    sampling = Sampling.from_json(version.sampling)
+    try:
+        model = served_model(version)
+    except Refused as error:
+        raise AdapterRefused(f"{version.agent.name} cannot play: {error}") from error
+    return _Player(
+        seat=index,
+        name=version.agent.name,
+        engine=version.agent.engine,
+        prompt=version.prompt,
+        sampling=Sampling(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=min(sampling.max_tokens, match.space.max_tokens),
+        ),
+        model=model,
+        adapter_digest=version.adapter.digest if version.adapter else "",
+    )
+
+
+async def _answer(
+    match_id: int, state: MatchState, players: Mapping[int, _Player], owner: uuid.UUID
+) -> None:
+    """Ask all seats of the current round that have not answered, side by side."""
+    current = state.rounds[-1]
+    environment = state.seating.environment
+    row = await _in_thread(lambda: Round.objects.get(match_id=match_id, number=current.number))
+    task = Task.from_json(row.task)
+    missing = [players[seat] for seat in sorted(state.seats - current.answered)]
+    async with (
+        Inference() as inference,
+        FrameWriter(match_id, current.number) as frames,
+        asyncio.TaskGroup() as group,
+    ):
+        keeper = group.create_task(_keep_lease(match_id, owner))
+        asked = [
+            group.create_task(
+                _answer_seat(match_id, current.number, player, task, environment, inference, frames)
+            )
+            for player in missing
+        ]
+        await asyncio.wait(asked)
+        keeper.cancel()
+
+
+async def _answer_seat(
+    match_id: int,
+    number: int,
+    player: _Player,
+    task: Task,
+    environment: str,
+    inference: Inference,
+    frames: FrameWriter,
+) -> None:
+    messages = build_messages(player.prompt, task)
+    rng = Random(f"{task.key}:{match_id}:{number}:{player.seat}")
+    if player.engine == Engine.CODE and rng.random() < CODE_ANSWER_PROBABILITY:
+        text = ENVIRONMENTS[environment].solve(task, rng)
+        token_ids = await _patiently(
+            lambda: inference.count_tokens(player.model.base, text), frames, player.seat
+        )
+        frames.write(player.seat, text)
+        answer = play.SeatAnswer(
+            status=CompletionStatus.OK,
+            messages=messages,
+            text=text,
+            token_ids=token_ids,
+            finish_reason="code",
+        )
+    else:
+        answer = await _sample(player, messages, inference, frames)
+    await _in_thread(
+        lambda: play.record_completion(match_id, number=number, seat=player.seat, answer=answer)
+    )
+
+
+async def _sample(
+    player: _Player, messages: list[dict[str, str]], inference: Inference, frames: FrameWriter
+) -> play.SeatAnswer:
+    async def on_text(text: str) -> None:
+        frames.write(player.seat, text)
+
+    try:
+        generation = await _patiently(
+            lambda: inference.generate(player.model, messages, player.sampling, on_text=on_text),
+            frames,
+            player.seat,
+        )
+    except RequestRefused as error:
+        return play.SeatAnswer(
+            status=CompletionStatus.FAILED,
+            messages=messages,
+            error=str(error),
+            adapter_digest=player.adapter_digest,
+            sampling=player.sampling.as_json(),
+        )
+    return play.SeatAnswer(
+        status=CompletionStatus.OK,
+        messages=messages,
+        text=generation.text,
+        prompt_token_ids=generation.prompt_token_ids,
+        token_ids=generation.token_ids,
+        logprobs=generation.logprobs,
+        chunk_times=generation.chunk_times,
+        finish_reason=generation.finish_reason,
+        adapter_digest=player.adapter_digest,
+        sampling=player.sampling.as_json(),
+        seconds=round(generation.seconds, 3),
+    )
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], frames: FrameWriter, seat: int) -> T:
+    """Ask until the inference server answers; InferenceUnavailable when patience ends."""
+    deadline = time.monotonic() + settings.INFERENCE_PATIENCE_SECONDS
+    for attempt in itertools.count():
+        try:
+            return await ask()
+        except InferenceUnavailable as error:
+            pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
+            if time.monotonic() + pause > deadline:
+                raise
+            log.warning("inference_retry", seat=seat, fault=str(error))
+            frames.reset(seat)
+            await asyncio.sleep(pause)
+    raise AssertionError("unreachable: the loop ends by return or raise")
+
+
+async def _keep_lease(match_id: int, owner: uuid.UUID) -> None:
+    while True:
+        await asyncio.sleep(LEASE_RENEWAL_SECONDS)
+        if not await _in_thread(lambda: play.renew_lease(match_id, owner=owner)):
+            raise LeaseLost(f"match {match_id}")
+
+
+async def _in_thread(call: Callable[[], T]) -> T:
+    """Run database code off the event loop and give its connection back to the pool."""
+
+    def run() -> T:
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)

@@ -1,0 +1,129 @@
+"""Matches out of queues: the one place where a match begins."""
+
+from collections.abc import Mapping, Sequence
+from random import Random
+
+from django.db import transaction
+from django.utils import timezone
+
+from agents.models import Agent, Engine
+from arena.entering import cancel_entry
+from arena.match import MatchSeated, Player
+from arena.match import Seat as SeatPlayers
+from arena.matchmaking import HouseAgent, Lineup, Waiting, lineups
+from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus
+from arena.play import append
+from arena.ratings import Skill
+
+QUEUE_LIMIT = 200  # entries looked at in one sweep of a Space
+
+
+def seat_matches(space_id: int, *, rng: Random) -> list[int]:
+    """Make every match that the Space's queue allows now; their ids."""
+    with transaction.atomic(durable=True):
+        space = Space.objects.select_for_update(no_key=True).get(id=space_id)
+        if space.status != SpaceStatus.OPEN:
+            return []
+        entries = _queued(space)
+        if not entries:
+            return []
+        made = lineups(
+            _waiting(space, entries),
+            seat_count=space.seat_count,
+            house=_house(space),
+            house_fill_seconds=space.house_fill_seconds,
+            rng=rng,
+        )
+        return [_seat(space, lineup, entries) for lineup in made]
+
+
+def _queued(space: Space) -> dict[str, Entry]:
+    rows = (
+        Entry.objects.select_for_update(of=("self",), skip_locked=True)
+        .filter(space=space, status=EntryStatus.QUEUED)
+        .select_related("agent__current_version")
+        .order_by("created_at")[:QUEUE_LIMIT]
+    )
+    entries = {}
+    for entry in rows:
+        if entry.agent.retired_at is not None:
+            cancel_entry(entry, reason=f"{entry.agent.name} was retired.")
+        else:
+            entries[str(entry.id)] = entry
+    return entries
+
+
+def _waiting(space: Space, entries: Mapping[str, Entry]) -> list[Waiting]:
+    now = timezone.now()
+    mus = _mus(space, [entry.agent_id for entry in entries.values()])
+    return [
+        Waiting(
+            entry_id=key,
+            user_id=entry.user_id,
+            agent_id=entry.agent_id,
+            mu=mus.get(entry.agent_id, Skill().mu),
+            waited_seconds=(now - entry.created_at).total_seconds(),
+        )
+        for key, entry in entries.items()
+    ]
+
+
+def _house(space: Space) -> list[HouseAgent]:
+    agents = Agent.objects.filter(
+        owner__is_house=True, base_model_id=space.base_model_id, retired_at=None
+    )
+    mus = _mus(space, [agent.id for agent in agents])
+    return [
+        HouseAgent(agent.id, mus.get(agent.id, Skill().mu), agent.engine == Engine.CODE)
+        for agent in agents
+    ]
+
+
+def _mus(space: Space, agent_ids: Sequence[int]) -> dict[int, float]:
+    rows = Rating.objects.filter(space=space, agent_id__in=agent_ids)
+    return dict(rows.values_list("agent_id", "mu"))
+
+
+def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
+    from arena.tasks import play_match
+
+    house = Agent.objects.select_related("current_version").in_bulk(
+        [each.agent_id for each in lineup.house]
+    )
+    chosen: list[tuple[Agent, Entry | None]] = [
+        *((entries[each.entry_id].agent, entries[each.entry_id]) for each in lineup.entries),
+        *((house[each.agent_id], None) for each in lineup.house),
+    ]
+    match = Match.objects.create(space=space, round_count=space.round_count)
+    players = []
+    for index, (agent, entry) in enumerate(chosen):
+        version = agent.current_version
+        assert version is not None, "an agent has a version from its creation on"
+        Seat.objects.create(match=match, index=index, agent=agent, version=version, entry=entry)
+        players.append(
+            Player(
+                seat=index,
+                agent_id=agent.id,
+                version_id=version.id,
+                user_id=agent.owner_id,
+                entry_id=str(entry.id) if entry else None,
+                # What the entrant agreed to; a later change of the Space is for later entries.
+                fee_credits=entry.fee_credits if entry else space.entry_fee_credits,
+            )
+        )
+        if entry:
+            entry.status = EntryStatus.SEATED
+            entry.match = match
+            entry.save(update_fields=["status", "match"])
+    seating = MatchSeated(
+        space=space.slug,
+        environment=space.environment,
+        players=tuple(players),
+        round_count=space.round_count,
+        rake_percent=space.rake_percent,
+        prize_percents=tuple(space.prize_percents),
+        panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
+    )
+    append(match, None, SeatPlayers(seating))
+    play_match.delay_on_commit(match.id)
+    return match.id

@@ -1,0 +1,170 @@
+"""Credits and ratings of a match; every function runs inside a verb of `play`.
+
+Ids of transfers are derived from the match or the entry, so that settling twice pays once.
+"""
+
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+
+from arena import ledger
+from arena.match import MatchState, MatchStatus, Player
+from arena.models import Account, Match, Rating, RatingChange, Transfer, TransferCode, TransferKind
+from arena.ratings import Skill, updated
+
+_NAMESPACE = uuid.UUID("5b0f6a0e-5a0e-4d0c-9a44-0d6f0f7f1d11")
+
+
+def collect_fees(match_id: int, state: MatchState) -> None:
+    """Post the entrants' holds and take the house's stakes into the Space's escrow."""
+    escrow = _lock_all(state)
+    for player in state.seating.players:
+        if not player.fee_credits:
+            continue
+        if player.entry_id:
+            hold_id = uuid.UUID(player.entry_id)
+            ledger.post(
+                uuid.uuid5(hold_id, "post"), pending_id=hold_id, reference=_reference(match_id)
+            )
+        else:
+            ledger.transfer(
+                _id(match_id, "stake", player.seat),
+                debit=ledger.house_account(),
+                credit=escrow,
+                amount=player.fee_credits,
+                code=TransferCode.ENTRY_FEE,
+                reference=_reference(match_id),
+            )
+
+
+def pay(match_id: int, state: MatchState, *, prizes: Mapping[int, int], rake_credits: int) -> None:
+    """Empty the match's part of the escrow: prizes to the seats, the rake to the arena."""
+    escrow = _lock_all(state)
+    for player in state.seating.players:
+        if prize := prizes[player.seat]:
+            ledger.transfer(
+                _id(match_id, "prize", player.seat),
+                debit=escrow,
+                credit=_account(player),
+                amount=prize,
+                code=TransferCode.PRIZE,
+                reference=_reference(match_id),
+            )
+    if rake_credits:
+        ledger.transfer(
+            _id(match_id, "rake"),
+            debit=escrow,
+            credit=ledger.fees_account(),
+            amount=rake_credits,
+            code=TransferCode.RAKE,
+            reference=_reference(match_id),
+        )
+
+
+def give_back(match_id: int, state: MatchState) -> None:
+    """Undo the fees of a cancelled match: void what is held, refund what was posted.
+
+    `state` is the one before the cancellation.
+    """
+    escrow = _lock_all(state)
+    for player in state.seating.players:
+        if not player.fee_credits:
+            continue
+        if state.status == MatchStatus.RUNNING:
+            ledger.transfer(
+                _id(match_id, "refund", player.seat),
+                debit=escrow,
+                credit=_account(player),
+                amount=player.fee_credits,
+                code=TransferCode.REFUND,
+                reference=_reference(match_id),
+            )
+        elif player.entry_id:
+            hold_id = uuid.UUID(player.entry_id)
+            ledger.void(
+                uuid.uuid5(hold_id, "void"), pending_id=hold_id, reference=_reference(match_id)
+            )
+
+
+def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
+    """Update the ratings of all seats and keep what changed."""
+    seats = {seat.index: seat for seat in match.seats.all()}
+    agent_ids = sorted(seat.agent_id for seat in seats.values())
+    Rating.objects.bulk_create(
+        [
+            Rating(agent_id=agent_id, space_id=match.space_id, mu=Skill().mu, sigma=Skill().sigma)
+            for agent_id in agent_ids
+        ],
+        ignore_conflicts=True,
+    )
+    rows = {
+        row.agent_id: row
+        for row in Rating.objects.select_for_update()
+        .filter(space_id=match.space_id, agent_id__in=agent_ids)
+        .order_by("agent_id")
+    }
+    before = {
+        index: Skill(rows[seat.agent_id].mu, rows[seat.agent_id].sigma)
+        for index, seat in seats.items()
+    }
+    after = updated(before, ranking)
+    for index, seat in seats.items():
+        row = rows[seat.agent_id]
+        row.mu, row.sigma = after[index].mu, after[index].sigma
+        row.match_count += 1
+        row.win_count += index in ranking[0]
+        row.save()
+        RatingChange.objects.create(
+            seat=seat,
+            mu_before=before[index].mu,
+            sigma_before=before[index].sigma,
+            mu_after=after[index].mu,
+            sigma_after=after[index].sigma,
+        )
+
+
+def record_places(
+    match: Match,
+    ranking: Sequence[Sequence[int]],
+    *,
+    totals: Mapping[int, float],
+    prizes: Mapping[int, int],
+) -> None:
+    """Write rank (tied seats share the better one), score and prize to the seats."""
+    seats = {seat.index: seat for seat in match.seats.all()}
+    place = 1
+    for group in ranking:
+        for index in group:
+            seats[index].rank = place
+            seats[index].score = totals[index]
+            seats[index].prize_credits = prizes[index]
+            seats[index].save(update_fields=["rank", "score", "prize_credits"])
+        place += len(group)
+
+
+def credits_of(match_id: int) -> Iterable[Transfer]:
+    """Every movement of credits that belongs to the match."""
+    return (
+        Transfer.objects.filter(reference=_reference(match_id))
+        .exclude(kind=TransferKind.PENDING)
+        .select_related("debit__owner", "credit__owner")
+        .order_by("created_at", "id")
+    )
+
+
+def _lock_all(state: MatchState) -> Account:
+    # All accounts at once and by id: two settlements can then never wait for each other.
+    escrow = ledger.escrow_of(state.seating.space)
+    accounts = [escrow, ledger.fees_account(), *map(_account, state.seating.players)]
+    return ledger.lock_accounts(account.id for account in accounts)[escrow.id]
+
+
+def _account(player: Player) -> Account:
+    return ledger.account_of(player.user_id) if player.entry_id else ledger.house_account()
+
+
+def _id(match_id: int, what: str, seat: int | None = None) -> uuid.UUID:
+    return uuid.uuid5(_NAMESPACE, f"match:{match_id}:{what}:{seat}")
+
+
+def _reference(match_id: int) -> str:
+    return f"match:{match_id}"

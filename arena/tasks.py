@@ -1,0 +1,37 @@
+"""Celery edges of the arena. The rows are the queue: each task is only a nudge, may run twice,
+and may be lost; `sweep` finds whatever waits."""
+
+import uuid
+
+from celery import shared_task
+
+from arena import judge_rounds, play, runner, sweeping
+
+
+@shared_task
+def play_match(match_id: int) -> None:
+    """Play what is left of a match, if no other worker does."""
+    owner = uuid.uuid4()
+    if not play.claim_match(match_id, owner=owner):
+        return
+    try:
+        runner.play_match(match_id, owner=owner)
+    finally:
+        play.release_lease(match_id, owner=owner)
+
+
+@shared_task
+def judge_round(round_id: int) -> None:
+    """Ask the panel about a round; after the last one, settle the match."""
+    judge_rounds.judge_round(round_id)
+
+
+@shared_task
+def sweep() -> None:
+    """Seat queues, and take up what a dead worker or a lost message has left."""
+    sweeping.seat_queues()
+    for match_id in sweeping.matches_to_play():
+        play_match.delay(match_id)
+    for round_id in sweeping.rounds_to_judge():
+        judge_round.delay(round_id)
+    sweeping.settle_finished()
