@@ -1,11 +1,13 @@
 """Django settings, all derived from `arena.config.env.Environment`."""
 
+import logging
 import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
+from arena.config import logs
 from arena.config.env import REPOSITORY, environment
 
 ENV = environment()
@@ -114,9 +116,12 @@ DATABASES = {"default": _database(DATABASE_URL)}
 VALKEY_URL = ENV.valkey_url or "redis://127.0.0.1:63799/0"
 VLLM_URLS = ENV.vllm_url or ["http://127.0.0.1:8001"]
 VLLM_API_KEY = ENV.vllm_api_key.get_secret_value() if ENV.vllm_api_key else ""
+# How long a match waits for a vLLM that died; on a small machine it is back in about a minute.
+INFERENCE_PATIENCE_SECONDS = 180.0
 ADAPTER_STORE = HOME / "adapters"
 RUN_STORE = HOME / "runs"
 BASE_MODEL_PATH = ENV.base_model_path or HOME / "models" / ENV.base_model
+TRAINING_PAIRS = ENV.training_pairs
 
 CACHES = {
     "default": {
@@ -202,6 +207,7 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 if ENV.https_only:
     SECURE_SSL_REDIRECT = True
+    SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # asked from inside, without TLS
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True
@@ -209,3 +215,12 @@ if ENV.https_only:
 
 DATA_UPLOAD_MAX_MEMORY_SIZE = 1_000_000
 
+logs.configure_structlog()
+LOGGING = logs.logging_settings(ENV.log_level)
+DJANGO_STRUCTLOG_CELERY_ENABLED = True
+DJANGO_STRUCTLOG_IP_LOGGING_ENABLED = False
+# One line for each page and none for the sweeps, which run every few seconds.
+DJANGO_STRUCTLOG_STATUS_START_LOG_LEVEL = logging.DEBUG
+DJANGO_STRUCTLOG_CELERY_DEFAULT_LOG_LEVEL = logging.DEBUG
+if ENV.sentry_dsn:
+    logs.configure_sentry(ENV.sentry_dsn.get_secret_value())

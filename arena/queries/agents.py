@@ -43,6 +43,7 @@ class AgentCard:
 
     agent_id: int
     name: str
+    base_model_id: int
     base_model: str
     version_number: int
     version_origin: str
@@ -52,6 +53,11 @@ class AgentCard:
     curve: tuple[RatingPoint, ...]  # of the Space played most
     live_match_id: int | None
     queued_space: str
+
+    @property
+    def is_busy(self) -> bool:
+        """Waiting for a match or in one."""
+        return bool(self.live_match_id or self.queued_space)
 
     @property
     def best(self) -> SpaceRecord | None:
@@ -123,6 +129,7 @@ def agent_cards(owner_id: int) -> tuple[AgentCard, ...]:
             AgentCard(
                 agent_id=agent.id,
                 name=agent.name,
+                base_model_id=agent.base_model_id,
                 base_model=agent.base_model.name,
                 version_number=version.number,
                 version_origin=version.origin,

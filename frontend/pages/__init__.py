@@ -1,0 +1,1 @@
+"""Edges: parse, call one verb, render."""

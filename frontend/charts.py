@@ -1,0 +1,80 @@
+"""Geometry of the drawings in templates: numbers in, SVG coordinates out. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Curve:
+    """A line with its band, in a box of `width` by `height` units."""
+
+    width: int
+    height: int
+    line: str  # points of a polyline
+    band: str  # points of a polygon; empty: none
+    last_x: float
+    last_y: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One horizontal bar in percent of the track."""
+
+    x: float
+    width: float
+    value: float
+
+
+def curve(
+    means: Sequence[float],
+    *,
+    spreads: Sequence[float] = (),
+    width: int = 240,
+    height: int = 64,
+    padding: int = 4,
+) -> Curve | None:
+    """Fit the values into the box; None where there is no line to draw (under two points)."""
+    if len(means) < 2:
+        return None
+    spreads = spreads or [0.0] * len(means)
+    low = min(mean - spread for mean, spread in zip(means, spreads, strict=True))
+    high = max(mean + spread for mean, spread in zip(means, spreads, strict=True))
+    span = (high - low) or 1.0
+    step = (width - 2 * padding) / (len(means) - 1)
+
+    def y(value: float) -> float:
+        return round(padding + (high - value) / span * (height - 2 * padding), 1)
+
+    def points(values: Sequence[float], order: Sequence[int]) -> str:
+        return " ".join(f"{padding + step * at:.1f},{y(values[at])}" for at in order)
+
+    forward = range(len(means))
+    band = ""
+    if any(spreads):
+        upper = [mean + spread for mean, spread in zip(means, spreads, strict=True)]
+        lower = [mean - spread for mean, spread in zip(means, spreads, strict=True)]
+        band = points(upper, forward) + " " + points(lower, forward[::-1])
+    return Curve(
+        width=width,
+        height=height,
+        line=points(means, forward),
+        band=band,
+        last_x=round(padding + step * (len(means) - 1), 1),
+        last_y=y(means[-1]),
+        low=low,
+        high=high,
+    )
+
+
+def stacked(values: Sequence[float | None], *, whole: float) -> tuple[Bar, ...]:
+    """Segments of one bar, left to right; `whole` fills the track."""
+    bars, x = [], 0.0
+    for value in values:
+        if value is None or whole <= 0:
+            continue
+        width = max(0.0, min(value / whole * 100, 100 - x))
+        bars.append(Bar(x=round(x, 2), width=round(max(width - 0.35, 0), 2), value=value))
+        x += width
+    return tuple(bars)

@@ -1,0 +1,240 @@
+"""Agents: the list, the workshop, and every verb on them."""
+
+import uuid
+
+from django.contrib import messages
+from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.shortcuts import redirect, render
+
+from agents import roster
+from agents.errors import NotAvailable, Refused
+from agents.models import Agent
+from arena import access
+from arena.queries import (
+    agent_cards,
+    agent_record,
+    live_entry_of,
+    matches_of_agent,
+    rating_history,
+    space_cards,
+    versions_of,
+    wallet_balance,
+)
+from frontend.catalog import BY_SLUG, DEFAULT_TEMPLATE, TEMPLATES
+from frontend.forms import EditAgentForm, LearningForm, NewAgentForm, RenameForm
+from frontend.pages.edge import (
+    SignedInRequest,
+    not_cached,
+    owner_page,
+    public_page,
+    refuse,
+    viewer_id,
+)
+from training.datasets import export_pairs
+from training.jobs import request_run
+from training.queries import learning_progress, pair_count, runs_of_agent
+
+
+@owner_page()
+def agent_list(request: SignedInRequest) -> HttpResponse:
+    cards = agent_cards(request.user.pk)
+    progress = learning_progress([card.agent_id for card in cards])
+    context = {
+        "agents": [(card, progress.get(card.agent_id, ())) for card in cards],
+        "templates": TEMPLATES[:3],
+        "spaces": space_cards(),
+        "balance": wallet_balance(request.user.pk),
+    }
+    return render(request, "agents/list.html", context)
+
+
+@owner_page("GET", "HEAD", "POST")
+def new_agent(request: SignedInRequest) -> HttpResponse:
+    chosen = BY_SLUG.get(request.GET.get("template", ""), BY_SLUG[DEFAULT_TEMPLATE])
+    form = NewAgentForm.starting_from(chosen)
+    if request.method == "POST":
+        form = NewAgentForm(request.POST)
+        if form.is_valid():
+            try:
+                agent = roster.create_agent(
+                    request.user.pk,
+                    name=form.cleaned_data["name"],
+                    base_model_id=form.cleaned_data["base_model"],
+                    prompt=form.cleaned_data["prompt"],
+                    sampling=form.sampling(),
+                    learning=form.cleaned_data["learning"],
+                )
+            except Refused as error:
+                form.add_error(None, str(error))
+            else:
+                messages.success(request, f"{agent.name} is ready. Enter a Space to play.")
+                return redirect("agent", agent_id=agent.id)
+    context = {"form": form, "templates": TEMPLATES, "chosen": chosen}
+    return render(request, "agents/new.html", context, status=422 if form.errors else 200)
+
+
+@public_page()
+def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
+    agent = access.agent_for_viewer(agent_id)
+    is_owner = agent.owner_id == viewer_id(request)
+    record = agent_record(agent_id)
+    context = {
+        "agent": agent,
+        "is_owner": is_owner,
+        "record": record,
+        "curves": [
+            (space, rating_history(agent_id, space_id=space.space_id)) for space in record.spaces
+        ],
+        "versions": versions_of(agent_id, current_version_id=agent.current_version_id),
+        "matches": matches_of_agent(agent_id, limit=8),
+        "runs": runs_of_agent(agent_id, limit=10),
+    }
+    if is_owner:
+        context |= _workshop(request, agent)
+    return render(request, "agents/detail.html", context)
+
+
+@owner_page()
+def state(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    """The fragment with pairs, progress and the run in hand, refreshed while it is open."""
+    agent = access.agent_for_owner(request.user.pk, agent_id)
+    context = {"agent": agent, "is_owner": True, "runs": runs_of_agent(agent_id, limit=10)}
+    context |= _workshop(request, agent)
+    return not_cached(render(request, "agents/detail.html#learning", context))
+
+
+@owner_page("GET", "HEAD", "POST")
+def edit(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    agent = _in_play(request, agent_id)
+    assert agent.current_version is not None, "an agent has a version from its creation on"
+    form = EditAgentForm.of(agent.current_version)
+    if request.method == "POST":
+        form = EditAgentForm(request.POST)
+        if form.is_valid():
+            try:
+                version = roster.edit_agent(
+                    agent_id, prompt=form.cleaned_data["prompt"], sampling=form.sampling()
+                )
+            except Refused as error:
+                form.add_error(None, str(error))
+            else:
+                is_new = version.id != agent.current_version_id
+                messages.success(
+                    request,
+                    f"Version {version.number} plays from the next match on."
+                    if is_new
+                    else "Nothing was changed, so there is no new version.",
+                )
+                return redirect("agent", agent_id=agent_id)
+    context = {"agent": agent, "form": form}
+    return render(request, "agents/edit.html", context, status=422 if form.errors else 200)
+
+
+@owner_page("GET", "HEAD", "POST")
+def learning(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    agent = _in_play(request, agent_id)
+    form = LearningForm.of(agent)
+    if request.method == "POST":
+        form = LearningForm(request.POST)
+        if form.is_valid():
+            roster.set_learning(
+                agent_id,
+                learning=form.cleaned_data["learning"],
+                is_training_enabled=form.cleaned_data["is_training_enabled"],
+            )
+            messages.success(request, "Saved. The next training run uses these settings.")
+            return redirect("agent", agent_id=agent_id)
+    context = {"agent": agent, "form": form}
+    return render(request, "agents/learning.html", context, status=422 if form.errors else 200)
+
+
+@owner_page("GET", "HEAD", "POST")
+def rename(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    agent = _in_play(request, agent_id)
+    form = RenameForm(initial={"name": agent.name})
+    if request.method == "POST":
+        form = RenameForm(request.POST)
+        if form.is_valid():
+            try:
+                roster.rename_agent(agent_id, name=form.cleaned_data["name"])
+            except Refused as error:
+                form.add_error("name", str(error))
+            else:
+                return redirect("agent", agent_id=agent_id)
+    context = {"agent": agent, "form": form}
+    return render(request, "agents/rename.html", context, status=422 if form.errors else 200)
+
+
+@owner_page("POST")
+def activate(request: SignedInRequest, agent_id: int, version_id: int) -> HttpResponse:
+    _in_play(request, agent_id)
+    try:
+        version = roster.activate_version(agent_id, version_id)
+    except Refused as error:
+        refuse(request, error)
+    else:
+        messages.success(request, f"Version {version.number} plays from the next match on.")
+    return redirect("agent", agent_id=agent_id)
+
+
+@owner_page("POST")
+def train_now(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    _in_play(request, agent_id)
+    space_id = request.POST.get("space", "")
+    if not space_id.isdecimal() or len(space_id) > 18:
+        raise NotAvailable("There is no such Space.")
+    try:
+        run = request_run(agent_id, int(space_id))
+    except Refused as error:
+        refuse(request, error)
+        return redirect("agent", agent_id=agent_id)
+    return redirect("run", run_id=run.id)
+
+
+@owner_page("GET", "HEAD", "POST")
+def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    """Asks first, on a page of its own: there is no way back."""
+    agent = _in_play(request, agent_id)
+    if request.method != "POST":
+        return render(request, "agents/retire.html", {"agent": agent})
+    try:
+        roster.retire_agent(agent_id)
+    except Refused as error:
+        refuse(request, error)
+        return redirect("agent", agent_id=agent_id)
+    messages.success(request, f"{agent.name} is retired. Its matches stay on record.")
+    return redirect("agents")
+
+
+@owner_page()
+def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
+    """The agent's preference pairs, as TRL's DPOTrainer reads them."""
+    agent = access.agent_for_owner(request.user.pk, agent_id)
+    return FileResponse(
+        export_pairs(agent.id),
+        as_attachment=True,
+        filename=f"agent-{agent.id}-pairs.jsonl",
+        content_type="application/x-ndjson",
+    )
+
+
+def _in_play(request: SignedInRequest, agent_id: int) -> Agent:
+    agent = access.agent_for_owner(request.user.pk, agent_id)
+    if agent.retired_at is not None:
+        raise NotAvailable("A retired agent cannot be changed.")
+    return agent
+
+
+def _workshop(request: HttpRequest, agent: Agent) -> dict[str, object]:
+    return {
+        "progress": learning_progress([agent.id]).get(agent.id, ()),
+        "pair_count": pair_count(agent.id),
+        "entry": live_entry_of(agent.id),
+        "balance": wallet_balance(agent.owner_id),
+        # Each form has an id of its own: a double click enters once.
+        "offers": [
+            (space, uuid.uuid4())
+            for space in space_cards()
+            if space.is_open and space.base_model_id == agent.base_model_id
+        ],
+    }

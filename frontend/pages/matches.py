@@ -1,0 +1,93 @@
+"""Matches: the list, the live page, and the fragments that it swaps."""
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from agents.errors import NotAvailable
+from arena.queries import (
+    MatchSnapshot,
+    live_matches,
+    match_snapshot,
+    recent_matches,
+    round_view,
+    settlement_of,
+    space_cards,
+)
+from frontend.pages.edge import not_cached, public_page
+
+PAGE_ROWS = 20
+
+
+@public_page()
+def match_list(request: HttpRequest) -> HttpResponse:
+    spaces = space_cards()
+    slugs = {space.slug for space in spaces}
+    chosen = request.GET.get("space", "")
+    space_slug = chosen if chosen in slugs else None
+    before = request.GET.get("before", "")
+    before_id = int(before) if before.isdecimal() and len(before) < 19 else None
+    recent = recent_matches(space_slug=space_slug, limit=PAGE_ROWS + 1, before_id=before_id)
+    shown = recent[:PAGE_ROWS]
+    context = {
+        "spaces": spaces,
+        "chosen": space_slug or "",
+        "live": live_matches(space_slug=space_slug) if before_id is None else (),
+        "recent": shown,
+        "next_before": shown[-1].match_id if len(recent) > PAGE_ROWS else None,
+        "is_first_page": before_id is None,
+    }
+    return render(request, "matches/list.html", context)
+
+
+@public_page()
+def live_list(request: HttpRequest) -> HttpResponse:
+    """The fragment that keeps the list of live matches fresh."""
+    chosen = request.GET.get("space", "")
+    slugs = {space.slug for space in space_cards()}
+    live = live_matches(space_slug=chosen if chosen in slugs else None)
+    context = {"live": live, "chosen": chosen if chosen in slugs else ""}
+    return not_cached(render(request, "matches/list.html#live", context))
+
+
+@public_page()
+def match_detail(request: HttpRequest, match_id: int) -> HttpResponse:
+    snapshot = match_snapshot(match_id)
+    number = _wanted_round(request, snapshot)
+    context = _summary_context(snapshot) | {"number": number, "is_page": True}
+    if number:
+        context["round"] = round_view(match_id, number)
+    return not_cached(render(request, "matches/detail.html", context))
+
+
+@public_page()
+def summary(request: HttpRequest, match_id: int) -> HttpResponse:
+    """Scoreboard, tabs and result; `round` marks the tab that is open."""
+    snapshot = match_snapshot(match_id)
+    context = _summary_context(snapshot) | {"number": _wanted_round(request, snapshot)}
+    return not_cached(render(request, "matches/detail.html#summary", context))
+
+
+@public_page()
+def round_detail(request: HttpRequest, match_id: int, number: int) -> HttpResponse:
+    snapshot = match_snapshot(match_id)
+    if not 1 <= number <= snapshot.round_count:
+        raise NotAvailable("There is no such round.")
+    context = {"match": snapshot, "round": round_view(match_id, number), "number": number}
+    return not_cached(render(request, "matches/detail.html#round", context))
+
+
+def _summary_context(snapshot: MatchSnapshot) -> dict[str, object]:
+    return {
+        "match": snapshot,
+        "settlement": settlement_of(snapshot.match_id) if not snapshot.is_live else None,
+    }
+
+
+def _wanted_round(request: HttpRequest, snapshot: MatchSnapshot) -> int:
+    """The round asked for, else the newest while live and the first afterwards."""
+    asked = request.GET.get("round", "")
+    if asked.isdecimal() and len(asked) < 4 and 1 <= int(asked) <= snapshot.latest_round:
+        return int(asked)
+    if not snapshot.latest_round:
+        return 0
+    return snapshot.latest_round if snapshot.is_live else 1

@@ -1,0 +1,135 @@
+"""Spaces: what is played, entering, and waiting for the match."""
+
+import uuid
+from random import Random
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from agents.errors import Refused
+from arena import access
+from arena.entering import enter_space, leave_queue
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
+from arena.queries import (
+    SpaceCard,
+    agent_cards,
+    leaderboard,
+    live_matches,
+    queue_state,
+    recent_matches,
+    space_card,
+    space_cards,
+    wallet_balance,
+)
+from frontend.forms import EnterForm
+from frontend.pages.edge import (
+    SignedInRequest,
+    not_cached,
+    owner_page,
+    public_page,
+    refuse,
+    viewer_id,
+)
+
+EXAMPLE_COUNT = 3
+
+
+@public_page()
+def space_list(request: HttpRequest) -> HttpResponse:
+    return render(request, "spaces/list.html", {"spaces": space_cards()})
+
+
+@public_page()
+def space_detail(request: HttpRequest, slug: str) -> HttpResponse:
+    return _space_page(request, space_card(slug))
+
+
+@owner_page("POST")
+def enter(request: SignedInRequest, slug: str) -> HttpResponse:
+    space = space_card(slug)
+    offered = [a for a in agent_cards(request.user.pk) if a.base_model_id == space.base_model_id]
+    form = EnterForm(
+        request.POST, choices=[(agent.agent_id, agent.name) for agent in offered]
+    )
+    if not form.is_valid():
+        return _space_page(request, space, refusal="Choose one of your agents to enter.")
+    try:
+        entered = enter_space(
+            request.user.pk,
+            agent_id=form.cleaned_data["agent"],
+            space_slug=slug,
+            entry_id=form.cleaned_data["entry_id"],
+        )
+    except Refused as error:
+        return _space_page(
+            request, space, refusal=str(error), chosen=form.cleaned_data["agent"]
+        )
+    return redirect("entry", entry_id=entered.id)
+
+
+@owner_page()
+def entry(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
+    """The waiting room; once seated it leads to the match, with or without script."""
+    state = queue_state(access.entry_for_owner(request.user.pk, entry_id))
+    if state.match_id is not None:
+        if request.htmx:  # type: ignore[attr-defined]
+            return HttpResponse(status=204, headers={"HX-Redirect": f"/matches/{state.match_id}/"})
+        return redirect("match", match_id=state.match_id)
+    name = "spaces/entry.html#state" if request.htmx else "spaces/entry.html"  # type: ignore[attr-defined]
+    return not_cached(render(request, name, {"state": state, "space": space_card(state.space_slug)}))
+
+
+@owner_page("POST")
+def leave(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
+    found = access.entry_for_owner(request.user.pk, entry_id)
+    try:
+        leave_queue(request.user.pk, entry_id=entry_id)
+    except Refused as error:
+        refuse(request, error)
+        return redirect("entry", entry_id=entry_id)
+    return redirect("space", slug=found.space.slug)
+
+
+def _space_page(
+    request: HttpRequest, space: SpaceCard, *, refusal: str = "", chosen: int | None = None
+) -> HttpResponse:
+    user_id = viewer_id(request)
+    context = {
+        "space": space,
+        "refusal": refusal,
+        "examples": _examples(space),
+        "standings": leaderboard(space_id=space.space_id, limit=25),
+        "live": live_matches(space_slug=space.slug, limit=4),
+        "recent": recent_matches(space_slug=space.slug, limit=6),
+    }
+    if user_id is not None:
+        agents = agent_cards(user_id)
+        fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]
+        free = [agent for agent in fitting if not agent.is_busy]
+        if chosen is None and request.GET.get("agent", "").isdecimal():
+            chosen = int(request.GET["agent"])
+        context |= {
+            "form": EnterForm.offering(free, chosen=chosen),
+            "fitting": fitting,
+            "free": free,
+            "busy": [agent for agent in fitting if agent.is_busy],
+            "balance": wallet_balance(user_id),
+        }
+    status = 422 if refusal else 200
+    return render(request, "spaces/detail.html", context, status=status)
+
+
+def _examples(space: SpaceCard) -> list[dict[str, str]]:
+    """Real tasks of the kind that matches use, the same ones for everybody."""
+    environment = ENVIRONMENTS.get(space.environment)
+    if environment is None:
+        return []
+    rng = Random(f"examples of {space.slug}")
+    found: dict[str, str] = {}
+    for _ in range(EXAMPLE_COUNT * 8):
+        task = environment.make_task(rng, Split.TRAIN)
+        found.setdefault(task.kind, task.prompt)
+        if len(found) == EXAMPLE_COUNT:
+            break
+    return [{"kind": kind, "prompt": prompt} for kind, prompt in found.items()]

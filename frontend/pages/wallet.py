@@ -1,0 +1,50 @@
+"""Credits: balance, sandbox top-up, statement."""
+
+from datetime import datetime
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.dateparse import parse_datetime
+
+from agents.errors import Refused
+from arena.queries import statement_page, wallet_balance
+from arena.wallet import SANDBOX_BALANCE_MAX_CREDITS, TOP_UP_MAX_CREDITS, top_up_sandbox
+from frontend.forms import TopUpForm
+from frontend.pages.edge import SignedInRequest, owner_page
+
+
+@owner_page("GET", "HEAD", "POST")
+def wallet(request: SignedInRequest) -> HttpResponse:
+    form = TopUpForm.fresh()
+    if request.method == "POST":
+        form = TopUpForm(request.POST)
+        if form.is_valid():
+            try:
+                done = top_up_sandbox(
+                    request.user.pk,
+                    amount_credits=form.cleaned_data["amount"],
+                    transfer_id=form.cleaned_data["transfer_id"],
+                )
+            except Refused as error:
+                form.add_error("amount", str(error))
+            else:
+                messages.success(request, f"{done.amount_credits:,} credits added.")
+                return redirect("wallet")
+    context = {
+        "balance": wallet_balance(request.user.pk),
+        "statement": statement_page(request.user.pk, before=_moment(request.GET.get("before"))),
+        "is_first_page": not request.GET.get("before"),
+        "form": form,
+        "top_up_max": TOP_UP_MAX_CREDITS,
+        "balance_max": SANDBOX_BALANCE_MAX_CREDITS,
+    }
+    return render(request, "wallet/wallet.html", context, status=422 if form.errors else 200)
+
+
+def _moment(text: str | None) -> datetime | None:
+    try:
+        value = parse_datetime(text or "")
+    except ValueError:
+        return None
+    return value if value is not None and value.tzinfo is not None else None
