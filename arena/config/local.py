@@ -1,0 +1,405 @@
+"""Starts and supervises the product on one machine; `manage.py up` and `demo` are built on it.
+
+    with Local(local_environment(), Options()) as local:
+        local.wait_ready(print)
+        local.wait()
+
+One thread owns every child from start to stop: the kernel kills a child when the thread that
+started it ends (PR_SET_PDEATHSIG), so no other thread may start one.
+"""
+
+import contextlib
+import fcntl
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Self
+
+from arena.config import leftovers, machine
+from arena.config.env import Environment
+from arena.config.errors import LocalError
+from arena.config.parts import INFERENCE, Endpoints, Options, Part, choose_endpoints, plan
+
+LAUNCHER = Path(__file__).with_name("launch.py")
+TICK_SECONDS = 0.2
+PROBE_EVERY_SECONDS = 0.5
+STEADY_SECONDS = 60.0  # ready for so long: earlier crashes are forgotten
+MAX_QUICK_CRASHES = 5
+FIRST_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 30.0
+LEFTOVER_GRACE_SECONDS = 10.0
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for what it needs
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Status:
+    """One part, as it is shown."""
+
+    name: str
+    state: State
+    detail: str
+    seconds: float  # from its first start until it was ready, or until now
+
+
+class _Child:
+    """The changing side of a part. Only the supervising thread writes it."""
+
+    def __init__(self, part: Part, log: Path) -> None:
+        self.part = part
+        self.log = log
+        self.state = State.WAITING
+        self.detail = ""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.recorded: leftovers.Recorded | None = None
+        self.first_started_at = 0.0
+        self.started_at = 0.0
+        self.ready_at = 0.0
+        self.next_probe_at = 0.0
+        self.restart_at = 0.0
+        self.crashes = 0
+
+    def status(self) -> Status:
+        end = self.ready_at if self.state is State.READY else time.monotonic()
+        seconds = max(0.0, end - self.first_started_at) if self.first_started_at else 0.0
+        return Status(self.part.name, self.state, self.detail, seconds)
+
+
+class Local:
+    """The running product. Start it, wait until it is ready, stop it; also a context manager."""
+
+    def __init__(self, environment: Environment, options: Options | None = None) -> None:
+        self.environment = environment
+        self.options = options or Options()
+        self.home = environment.rlfc_home.resolve()
+        self.endpoints: Endpoints
+        self.notes: list[str] = []  # sentences about what was found or decided at the start
+        self._run = self.home / "run"
+        self._children: dict[str, _Child] = {}
+        self._lock: IO[str] | None = None
+        self._failure: str | None = None
+        self.asked_to_stop = False
+        self._stopping = threading.Event()
+        self._changed = threading.Condition()
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        try:
+            self.start()
+        except BaseException:
+            self.stop()
+            raise
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Begin to start everything; raises LocalError at once for what can be seen beforehand."""
+        (self.home / "logs").mkdir(parents=True, exist_ok=True)
+        self._run.mkdir(exist_ok=True)
+        self._take_lock()
+        stopped = leftovers.stop(
+            leftovers.load(self._record_file), grace_seconds=LEFTOVER_GRACE_SECONDS
+        )
+        if stopped:
+            names = ", ".join(child.name for child in stopped)
+            self.notes.append(f"An earlier run was killed and left {names} running: stopped.")
+        machine.check_disk(self.home)
+        if INFERENCE in self.options.parts and not self.environment.vllm_url:
+            machine.check_memory()
+        self.endpoints = choose_endpoints(self.environment, self.options)
+        for part in plan(self.environment, self.options, self.endpoints):
+            self._children[part.name] = _Child(part, self.home / "logs" / f"{part.name}.log")
+        self._write_endpoints()
+        self._thread = threading.Thread(target=self._supervise, name="supervisor")
+        self._thread.start()
+
+    def wait_ready(self, progress: Callable[[list[Status]], None] | None = None) -> None:
+        """Return when every part is ready; raises LocalError when one gives up.
+
+        `progress` is called in this thread, about once a second and at every change of state.
+        """
+        while True:
+            statuses = self.statuses()
+            if progress:
+                progress(statuses)
+            if self._failure:
+                raise LocalError(self._failure)
+            if self._stopping.is_set():
+                raise LocalError("Stopped before everything was ready.")
+            if all(status.state is State.READY for status in statuses):
+                return
+            with self._changed:
+                self._changed.wait(timeout=1.0)
+
+    def wait(self, progress: Callable[[list[Status]], None] | None = None) -> None:
+        """Return when a stop was requested; raises LocalError when a part gives up."""
+        while not self._stopping.is_set():
+            if progress:
+                progress(self.statuses())
+            with self._changed:
+                self._changed.wait(timeout=1.0)
+        if self._failure:
+            raise LocalError(self._failure)
+
+    def request_stop(self) -> None:
+        """Make wait and wait_ready return; safe to call in a signal handler."""
+        self.asked_to_stop = True
+        self._stopping.set()
+
+    def stop(self) -> None:
+        """Stop everything in order, children before what they need; bounded; may be repeated."""
+        self._stopping.set()
+        if self._thread:
+            self._thread.join()
+            self._thread = None
+        if self._lock:
+            for name in ("local.env", "processes.json", "valkey.conf"):
+                (self._run / name).unlink(missing_ok=True)
+            self._lock.close()
+            self._lock = None
+
+    def statuses(self) -> list[Status]:
+        return [child.status() for child in self._children.values()]
+
+    @property
+    def environ(self) -> dict[str, str]:
+        """The environment of a child of ours, for example another `manage.py` command."""
+        ours = {"RLFC_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
+        return {**os.environ, **ours, **self.endpoints.variables}
+
+    # Before the start.
+
+    @property
+    def _record_file(self) -> Path:
+        return self._run / "processes.json"
+
+    def _take_lock(self) -> None:
+        lock = (self._run / "lock").open("a+")
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            pid = lock.read().strip() or "unknown"
+            lock.close()
+            raise LocalError(
+                f"It already runs on {self.home} (process {pid}). Stop that one first, "
+                "or set RLFC_HOME to another folder."
+            ) from None
+        lock.truncate(0)
+        lock.write(str(os.getpid()))
+        lock.flush()
+        self._lock = lock
+
+    def _write_endpoints(self) -> None:
+        path = self.environment.local_env_file
+        path.unlink(missing_ok=True)
+        path.touch(mode=0o600)
+        variables = self.endpoints.variables
+        path.write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
+
+    # The supervising thread.
+
+    def _supervise(self) -> None:
+        try:
+            while not self._stopping.is_set():
+                before = [(child.state, child.detail) for child in self._children.values()]
+                for child in self._children.values():
+                    self._advance(child, now=time.monotonic())
+                if before != [(child.state, child.detail) for child in self._children.values()]:
+                    self._notify()
+                self._stopping.wait(TICK_SECONDS)
+        except LocalError as error:
+            self._failure = str(error)
+        except Exception as error:
+            self._failure = f"The supervisor itself failed: {error!r}."
+            raise
+        finally:
+            self._stopping.set()
+            self._notify()
+            self._stop_children()
+
+    def _notify(self) -> None:
+        with self._changed:
+            self._changed.notify_all()
+
+    def _advance(self, child: _Child, *, now: float) -> None:
+        """One step of one part. Raises LocalError when there is no use in going on."""
+        match child.state:
+            case State.WAITING:
+                needs = [self._children[need] for need in child.part.needs]
+                missing = [n.part.name for n in needs if n.state is not State.READY]
+                child.detail = f"for {', '.join(missing)}" if missing else ""
+                if not missing:
+                    self._start(child, now=now)
+            case State.STARTING:
+                if self._exited(child):
+                    self._after_exit(child, now=now)
+                elif not child.part.job and now >= child.next_probe_at:
+                    self._probe(child, now=now)
+            case State.READY:
+                if self._exited(child) and not child.part.job:
+                    self._after_exit(child, now=now)
+            case State.RESTARTING:
+                if now >= child.restart_at:
+                    self._start(child, now=now)
+            case State.STOPPED:
+                pass
+
+    def _start(self, child: _Child, *, now: float) -> None:
+        child.state, child.detail = State.STARTING, ""
+        child.started_at = child.next_probe_at = now
+        child.first_started_at = child.first_started_at or now
+        part = child.part
+        if part.external:
+            return
+        machine.rotate(child.log)
+        launcher = (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()))
+        with child.log.open("ab") as log:
+            child.process = subprocess.Popen(
+                [*launcher, str(int(part.death_signal)), part.user, *part.command],
+                cwd=part.folder,
+                env={**self.environ, **part.variables},
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,  # Ctrl-C at the terminal is ours to handle
+            )
+        ticks = leftovers.started_ticks(child.process.pid)
+        if ticks is not None:
+            child.recorded = leftovers.Recorded(
+                name=part.name,
+                pid=child.process.pid,
+                started_ticks=ticks,
+                program=os.path.realpath(part.command[0]),
+                stop_signal=int(part.stop_signal),
+            )
+            self._record()
+
+    def _record(self) -> None:
+        children = self._children.values()
+        leftovers.save(self._record_file, [c.recorded for c in children if c.recorded])
+
+    def _exited(self, child: _Child) -> bool:
+        return child.process is not None and child.process.poll() is not None
+
+    def _probe(self, child: _Child, *, now: float) -> None:
+        problem = child.part.ready()
+        child.next_probe_at = time.monotonic() + PROBE_EVERY_SECONDS
+        if problem is None:
+            child.state, child.detail, child.ready_at = State.READY, "", time.monotonic()
+        elif now - child.started_at <= child.part.ready_seconds:
+            child.detail = problem
+        elif child.part.external:
+            raise LocalError(
+                f"{child.part.source} is set, but nothing usable answered there within "
+                f"{child.part.ready_seconds:.0f} seconds: {problem}."
+            )
+        else:
+            raise LocalError(
+                f"The {child.part.name} was not ready after {child.part.ready_seconds:.0f} "
+                f"seconds: {problem}.{_tail_sentence(child.log)}"
+            )
+
+    def _after_exit(self, child: _Child, *, now: float) -> None:
+        assert child.process is not None
+        code = child.process.returncode
+        if child.recorded:
+            leftovers.kill_sessions([child.recorded])  # for example vLLM's engine processes
+        if child.part.job:
+            if code != 0:
+                raise LocalError(
+                    f"The {child.part.name} step failed ({_exit_words(code)})."
+                    f"{_tail_sentence(child.log)}"
+                )
+            child.state, child.ready_at, child.recorded = State.READY, now, None
+            return
+        if child.state is State.READY and now - child.ready_at >= STEADY_SECONDS:
+            child.crashes = 0
+        child.crashes += 1
+        if child.crashes >= MAX_QUICK_CRASHES:
+            raise LocalError(
+                f"The {child.part.name} died {child.crashes} times in a row, the last time with "
+                f"{_exit_words(code)}.{_tail_sentence(child.log)}"
+            )
+        delay = min(FIRST_BACK_OFF_SECONDS * 2**child.crashes, MAX_BACK_OFF_SECONDS)
+        child.state, child.restart_at = State.RESTARTING, now + delay
+        child.detail = f"died ({_exit_words(code)}); again in {delay:.0f} s"
+
+    def _stop_children(self) -> None:
+        """A part is stopped when nothing that needs it still runs."""
+        running = {
+            name: child
+            for name, child in self._children.items()
+            if child.process is not None and child.process.poll() is None
+        }
+        while running:
+            needed = {need for child in running.values() for need in child.part.needs}
+            stage = [child for name, child in running.items() if name not in needed]
+            self._stop_stage(stage)
+            for child in stage:
+                del running[child.part.name]
+        for child in self._children.values():
+            child.state, child.detail = State.STOPPED, ""
+        self._notify()
+
+    def _stop_stage(self, stage: list[_Child]) -> None:
+        for child in stage:
+            child.detail = "stopping"
+            assert child.process is not None
+            with contextlib.suppress(ProcessLookupError):
+                child.process.send_signal(child.part.stop_signal)
+        self._notify()
+        started = time.monotonic()
+        for child in stage:
+            assert child.process is not None
+            left = child.part.stop_seconds - (time.monotonic() - started)
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                child.process.wait(max(0.0, left))
+            if child.recorded:
+                leftovers.kill_sessions([child.recorded])
+            child.process.wait()
+
+
+def local_environment() -> Environment:
+    """What the person set, without the addresses that an earlier run may have left behind."""
+    return Environment(_env_file=None)  # type: ignore[call-arg]
+
+
+def _tail_sentence(log: Path) -> str:
+    lines = machine.tail(log)
+    return f" The end of {log}:\n{lines}" if lines else f" Its log {log} is empty."
+
+
+def _exit_words(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
+
+
+def summary(statuses: Iterable[Status]) -> str:
+    """One line: how many parts are ready, and what the others do."""
+    statuses = list(statuses)
+    ready = [status for status in statuses if status.state is State.READY]
+    others = [f"{s.name} {s.state}" for s in statuses if s.state is not State.READY]
+    return f"{len(ready)} of {len(statuses)} ready" + (f": {', '.join(others)}" if others else "")
+
+
+__all__ = ["Local", "LocalError", "Options", "State", "Status", "local_environment", "summary"]

@@ -1,0 +1,94 @@
+"""Logging, configured once for every process: lines for a person at a terminal, JSON otherwise.
+
+Never logged: cookies, secrets, and what people or models wrote.
+"""
+
+import sys
+from typing import Any
+
+import structlog
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
+WRITTEN_WORDS = ("prompt", "completion", "messages", "answer", "body")
+REMOVED = "[removed]"
+
+
+def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Blank values whose name says that they are secret or somebody's text; cut query strings."""
+    for name in event:
+        lowered = name.lower()
+        is_count = isinstance(event[name], int | float)
+        if not is_count and any(word in lowered for word in SECRET_WORDS + WRITTEN_WORDS):
+            event[name] = REMOVED
+    request = event.get("request")
+    if isinstance(request, str):
+        event["request"] = request.partition("?")[0]
+    return event
+
+
+SHARED: list[Processor] = [
+    structlog.contextvars.merge_contextvars,
+    structlog.stdlib.add_logger_name,
+    structlog.stdlib.add_log_level,
+    structlog.stdlib.PositionalArgumentsFormatter(),
+    structlog.stdlib.ExtraAdder(),
+    structlog.processors.TimeStamper(fmt="iso", utc=True),
+    redact,
+]
+
+
+def configure_structlog() -> None:
+    structlog.configure(
+        processors=[*SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+
+
+def logging_settings(level: str) -> dict[str, Any]:
+    """Django's LOGGING: everything, whoever logs it, leaves through one formatter on stderr."""
+    ending: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
+    if sys.stderr.isatty():
+        ending.append(structlog.dev.ConsoleRenderer())
+    else:
+        ending += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    quiet = {"level": "WARNING"}
+    # uvicorn installs handlers of its own before Django is loaded; these entries undo that.
+    through_root = {"handlers": [], "propagate": True}
+    return {
+        "version": 1,
+        "disable_existing_loggers": False,
+        "formatters": {
+            "structlog": {
+                "()": structlog.stdlib.ProcessorFormatter,
+                "processors": ending,
+                "foreign_pre_chain": SHARED,
+            }
+        },
+        "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "structlog"}},
+        "root": {"handlers": ["stderr"], "level": level},
+        "loggers": {
+            "uvicorn": through_root,
+            "uvicorn.error": through_root,
+            "uvicorn.access": through_root,
+            "httpx": quiet,  # would log every request to vLLM
+            "httpcore": quiet,
+            "asyncio": quiet,
+            "celery.worker.strategy": quiet,  # "task received", for each sweep
+            "celery.app.trace": quiet,  # "task succeeded"
+        },
+    }
+
+
+def configure_sentry(dsn: str) -> None:
+    """Send errors to Sentry, without request bodies, cookies or local variables."""
+    import sentry_sdk
+
+    sentry_sdk.init(
+        dsn=dsn,
+        send_default_pii=False,
+        max_request_body_size="never",
+        include_local_variables=False,
+    )

@@ -1,0 +1,102 @@
+"""What the machine offers a local installation: memory, disk, ports, and room for logs."""
+
+import contextlib
+import shutil
+import socket
+from pathlib import Path
+
+from arena.config.errors import LocalError
+
+NEEDED_MEMORY_BYTES = 4 * 1024**3  # vLLM with the small base model on a CPU
+NEEDED_DISK_BYTES = 1024**3
+PORTS_TRIED = 100
+MAX_LOG_BYTES, KEPT_LOGS = 10_000_000, 2
+TAIL_LINES, TAIL_BYTES = 15, 20_000
+
+
+def check_disk(folder: Path) -> None:
+    """Raises LocalError when the folder's disk is nearly full."""
+    free = shutil.disk_usage(folder).free
+    if free < NEEDED_DISK_BYTES:
+        raise LocalError(
+            f"Only {_gib(free)} of disk are free in {folder}, and {_gib(NEEDED_DISK_BYTES)} are "
+            "needed. Make room, or set RLFC_HOME to a folder elsewhere."
+        )
+
+
+def check_memory() -> None:
+    """Raises LocalError when vLLM would not fit."""
+    free = available_memory_bytes()
+    if free < NEEDED_MEMORY_BYTES:
+        raise LocalError(
+            f"Only {_gib(free)} of memory are free, and vLLM needs about "
+            f"{_gib(NEEDED_MEMORY_BYTES)}. Close something, or set VLLM_URL to a server elsewhere."
+        )
+
+
+def available_memory_bytes() -> int:
+    """Memory that may still be taken: the machine's, or a container's limit if that is less."""
+    available = _meminfo("MemAvailable")
+    with contextlib.suppress(FileNotFoundError, ValueError):
+        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())  # "max": no limit
+        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
+        available = min(available, limit - used)
+    return available
+
+
+def _meminfo(field: str) -> int:
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        name, _, value = line.partition(":")
+        if name == field:
+            return int(value.split()[0]) * 1024
+    raise LocalError("/proc/meminfo does not say how much memory is available.")
+
+
+def rotate(log: Path) -> None:
+    """Set a log aside once it is large: part.log, part.log.1, part.log.2, then gone."""
+    if not log.exists() or log.stat().st_size < MAX_LOG_BYTES:
+        return
+    for number in range(KEPT_LOGS, 0, -1):
+        newer = log if number == 1 else log.with_name(f"{log.name}.{number - 1}")
+        if newer.exists():
+            newer.replace(log.with_name(f"{log.name}.{number}"))
+
+
+def tail(log: Path) -> str:
+    """The last lines of a log."""
+    try:
+        with log.open("rb") as file:
+            file.seek(max(0, log.stat().st_size - TAIL_BYTES))
+            text = file.read().decode(errors="replace")
+    except FileNotFoundError:
+        return ""
+    return "\n".join(text.splitlines()[-TAIL_LINES:])
+
+
+def free_port(host: str, first: int) -> int:
+    """The first port from `first` on that nobody listens on; 0 asks the system for any."""
+    if first == 0:
+        with socket.create_server((host, 0), family=_family(host)) as server:
+            return int(server.getsockname()[1])
+    for port in range(first, min(first + PORTS_TRIED, 65536)):
+        if is_free(host, port):
+            return port
+    raise LocalError(f"Ports {first} to {first + PORTS_TRIED - 1} of {host} are all taken.")
+
+
+def is_free(host: str, port: int) -> bool:
+    try:
+        socket.create_server((host, port), family=_family(host)).close()
+    except PermissionError:
+        raise LocalError(f"Port {port} may only be used by root: choose one over 1023.") from None
+    except OSError:
+        return False
+    return True
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
+
+
+def _gib(count: int) -> str:
+    return f"{count / 1024**3:.1f} GiB"

@@ -1,0 +1,287 @@
+"""What the product consists of on one machine: each part's command, needs and readiness."""
+
+import os
+import secrets
+import signal
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from urllib.parse import quote
+
+from arena.config import embedded, probes
+from arena.config.env import REPOSITORY, Environment
+from arena.config.errors import LocalError
+from arena.config.machine import free_port, is_free
+
+# In the order they are shown. A person may leave some out; the rest is started around them.
+DATABASE, BROKER, INFERENCE = "database", "broker", "inference"
+WEB, MATCH_WORKER, TRAIN_WORKER, BEAT = "web", "match-worker", "train-worker", "beat"
+ALL_PARTS = frozenset({DATABASE, BROKER, INFERENCE, WEB, MATCH_WORKER, TRAIN_WORKER, BEAT})
+# Jobs that prepare; they run to their end and are not chosen.
+BASE_MODEL, MIGRATE, STATIC = "base-model", "migrate", "static-files"
+
+DEFAULT_BASE_MODEL: str = Environment.model_fields["base_model"].default
+FIRST_BROKER_PORT, FIRST_INFERENCE_PORT = 63799, 8001
+MAX_LORA_RANK = 64
+EXTERNAL_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class Options:
+    """What to start, and where it may listen."""
+
+    parts: frozenset[str] = ALL_PARTS
+    free_ports: bool = False  # ask the system for ports instead of the usual ones
+
+
+@dataclass(frozen=True)
+class Endpoints:
+    """Where everything is reached, whoever started it."""
+
+    database_url: str
+    valkey_url: str
+    vllm_urls: tuple[str, ...]
+    vllm_api_key: str
+    web_host: str
+    web_port: int
+
+    @property
+    def web_url(self) -> str:
+        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.web_host, self.web_host)
+        return f"http://{host}:{self.web_port}"
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables that tell other processes; holds secrets."""
+        return {
+            "DATABASE_URL": self.database_url,
+            "VALKEY_URL": self.valkey_url,
+            "VLLM_URL": ",".join(self.vllm_urls),
+            "VLLM_API_KEY": self.vllm_api_key,
+            "WEB_PORT": str(self.web_port),
+        }
+
+
+@dataclass(frozen=True)
+class Part:
+    """One process to run, or one external server to wait for (no command)."""
+
+    name: str
+    ready: probes.Probe
+    command: tuple[str, ...] = ()
+    needs: tuple[str, ...] = ()
+    variables: Mapping[str, str] = field(default_factory=dict)
+    folder: Path = REPOSITORY
+    user: str = ""
+    job: bool = False  # runs to its end; ready when it exits 0
+    stop_signal: signal.Signals = signal.SIGTERM
+    death_signal: signal.Signals = signal.SIGKILL  # received when the supervisor is killed
+    ready_seconds: float = 60.0
+    stop_seconds: float = 10.0
+    source: str = ""  # of an external part: the variable that named it
+
+    @property
+    def external(self) -> bool:
+        return not self.command
+
+
+def choose_endpoints(environment: Environment, options: Options) -> Endpoints:
+    """Take the URLs that are set; find a place for everything else."""
+
+    def port(first: int) -> int:
+        return free_port("127.0.0.1", 0 if options.free_ports else first)
+
+    database_url, valkey_url = environment.database_url, environment.valkey_url
+    if database_url is None:
+        folder = embedded.socket_folder(environment.rlfc_home)
+        database_url = f"postgresql://postgres@/rlfc?host={quote(str(folder), safe='')}"
+    if valkey_url is None:
+        password = secrets.token_urlsafe(24)
+        valkey_url = f"redis://:{password}@127.0.0.1:{port(FIRST_BROKER_PORT)}/0"
+    vllm_urls = tuple(environment.vllm_url)
+    key = environment.vllm_api_key.get_secret_value() if environment.vllm_api_key else ""
+    if not vllm_urls:
+        vllm_urls = (f"http://127.0.0.1:{port(FIRST_INFERENCE_PORT)}",)
+        key = key or secrets.token_urlsafe(24)
+    web_port = environment.web_port
+    if WEB in options.parts:
+        web_port = _web_port(environment, options)
+    return Endpoints(database_url, valkey_url, vllm_urls, key, environment.web_host, web_port)
+
+
+def _web_port(environment: Environment, options: Options) -> int:
+    host, port = environment.web_host, environment.web_port
+    if os.environ.get("WEB_PORT"):
+        if not is_free(host, port):
+            raise LocalError(
+                f"Port {port} of {host} is taken. Choose another WEB_PORT or unset it."
+            )
+        return port
+    return free_port(host, 0 if options.free_ports else port)
+
+
+def plan(environment: Environment, options: Options, endpoints: Endpoints) -> list[Part]:
+    """The parts to run, in the order to show them; `needs` only names parts of the plan."""
+    parts: list[Part] = []
+    if DATABASE in options.parts:
+        parts.append(_database(environment, endpoints))
+    if BROKER in options.parts:
+        parts.append(_broker(environment, endpoints))
+    if INFERENCE in options.parts or TRAIN_WORKER in options.parts:
+        parts += _base_model(environment, options)
+    if INFERENCE in options.parts:
+        parts += _inference(environment, endpoints)
+    if options.parts & {WEB, MATCH_WORKER, TRAIN_WORKER, BEAT}:
+        parts.append(_manage(MIGRATE, "migrate", "--noinput", needs=(DATABASE,)))
+    if WEB in options.parts:
+        parts.append(_manage(STATIC, "collectstatic", "--noinput", needs=()))
+        parts.append(_web(endpoints))
+    parts += _workers(environment, options, endpoints)
+    names = {part.name for part in parts}
+    return [_with_known_needs(part, names) for part in parts]
+
+
+def _with_known_needs(part: Part, names: set[str]) -> Part:
+    return replace(part, needs=tuple(need for need in part.needs if need in names))
+
+
+def _database(environment: Environment, endpoints: Endpoints) -> Part:
+    url = endpoints.database_url
+    if environment.database_url:
+        probe = probes.database(url, create=False)
+        return Part(DATABASE, probe, source="DATABASE_URL", ready_seconds=EXTERNAL_SECONDS)
+    program, user = embedded.postgres(environment.rlfc_home)
+    return Part(
+        DATABASE,
+        probes.database(url, create=True),
+        command=program,
+        user=user,
+        folder=Path("/"),
+        stop_signal=signal.SIGINT,  # PostgreSQL's "fast" shutdown
+        death_signal=signal.SIGINT,
+        stop_seconds=30.0,
+    )
+
+
+def _broker(environment: Environment, endpoints: Endpoints) -> Part:
+    probe = probes.broker(endpoints.valkey_url)
+    if environment.valkey_url:
+        return Part(BROKER, probe, source="VALKEY_URL", ready_seconds=EXTERNAL_SECONDS)
+    command = embedded.valkey(environment.rlfc_home, endpoints.valkey_url)
+    return Part(BROKER, probe, command=command)
+
+
+def _base_model(environment: Environment, options: Options) -> list[Part]:
+    path = environment.base_model_path
+    if path is not None:
+        if not (path / "config.json").is_file():
+            raise LocalError(f"BASE_MODEL_PATH is {path}, but there is no config.json in it.")
+        return []
+    if environment.base_model != DEFAULT_BASE_MODEL:
+        if environment.vllm_url or INFERENCE not in options.parts:
+            return []
+        raise LocalError(
+            f"BASE_MODEL is {environment.base_model}: give its folder in BASE_MODEL_PATH, "
+            "or the address of a server that has it in VLLM_URL."
+        )
+    target = str(environment.rlfc_home / "models" / environment.base_model)
+    command = (sys.executable, "-m", "agents.convert", "--to", target)
+    return [Part(BASE_MODEL, probes.always, command=command, job=True, ready_seconds=300.0)]
+
+
+def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
+    if environment.vllm_url:
+        return [
+            Part(
+                INFERENCE if number == 0 else f"{INFERENCE}-{number + 1}",
+                probes.http(url, path="/health"),
+                source="VLLM_URL",
+                ready_seconds=EXTERNAL_SECONDS,
+            )
+            for number, url in enumerate(endpoints.vllm_urls)
+        ]
+    url = endpoints.vllm_urls[0]
+    home = environment.rlfc_home
+    model = environment.base_model_path or home / "models" / environment.base_model
+    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command += ["--model", str(model), "--served-model-name", environment.base_model]
+    # Its key does not guard every route: it is never reached from another machine.
+    command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
+    command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "32"]
+    command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", "bfloat16"]
+    command += ["--max-model-len", "2048", "--max-num-seqs", "32"]
+    command += ["--uvicorn-log-level", "warning"]
+    variables = {
+        "VLLM_API_KEY": endpoints.vllm_api_key,  # not an argument: arguments are public
+        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
+        "VLLM_CPU_KVCACHE_SPACE": "2",
+        "VLLM_NO_USAGE_STATS": "1",
+        "DO_NOT_TRACK": "1",
+        "HF_HUB_OFFLINE": "1",
+        "OMP_NUM_THREADS": str(cores()),  # it takes one thread unless told
+    }
+    return [
+        Part(
+            INFERENCE,
+            probes.http(url, path="/health"),
+            command=tuple(command),
+            needs=(BASE_MODEL,),
+            variables=variables,
+            death_signal=signal.SIGTERM,  # lets it end its engine processes
+            ready_seconds=600.0,
+        )
+    ]
+
+
+def _manage(name: str, *arguments: str, needs: tuple[str, ...]) -> Part:
+    command = (sys.executable, "manage.py", *arguments)
+    return Part(name, probes.always, command=command, needs=needs, job=True, ready_seconds=300.0)
+
+
+def _web(endpoints: Endpoints) -> Part:
+    command = [sys.executable, "-m", "uvicorn", "arena.config.asgi:application"]
+    command += ["--host", endpoints.web_host, "--port", str(endpoints.web_port)]
+    # Open sockets never end by themselves: spectators reconnect to the next process.
+    command += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
+    return Part(
+        WEB,
+        probes.http(endpoints.web_url, path="/health/"),
+        command=tuple(command),
+        needs=(MIGRATE, STATIC, BROKER),
+        variables={"OMP_NUM_THREADS": "1"},
+        death_signal=signal.SIGTERM,
+    )
+
+
+def _workers(environment: Environment, options: Options, endpoints: Endpoints) -> list[Part]:
+    celery = (sys.executable, "-m", "celery", "-A", "arena.config.celery")
+    workers = {
+        MATCH_WORKER: (environment.match_threads, "match,judge", (MIGRATE, BROKER, INFERENCE), 1),
+        TRAIN_WORKER: (1, "train", (MIGRATE, BROKER, BASE_MODEL), cores()),
+    }
+    parts = []
+    for name, (threads, queues, needs, omp_threads) in workers.items():
+        if name not in options.parts:
+            continue
+        node = f"{name}@local"
+        flags = ("-P", "threads", "-c", str(threads), "-Q", queues, "-n", node, "-l", "INFO")
+        parts.append(
+            Part(
+                name,
+                probes.worker(endpoints.valkey_url, name=node),
+                command=(*celery, "worker", *flags, "--without-gossip", "--without-mingle"),
+                needs=needs,
+                variables={"OMP_NUM_THREADS": str(omp_threads)},
+                stop_seconds=15.0,  # then killed: a task survives that, its lease runs out
+            )
+        )
+    if BEAT in options.parts:
+        schedule = str(environment.rlfc_home / "run" / "beat")
+        command = (*celery, "beat", "-s", schedule, "--pidfile=", "-l", "WARNING")
+        parts.append(Part(BEAT, probes.always, command=command, needs=(MIGRATE, BROKER, INFERENCE)))
+    return parts
+
+
+def cores() -> int:
+    return len(os.sched_getaffinity(0))
