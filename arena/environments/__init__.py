@@ -2,5 +2,8 @@
 
 from arena.environments.base import Environment
 from arena.environments.constraints import Constraints
+from arena.environments.open_ended import OpenEnded
 
-ENVIRONMENTS: dict[str, Environment] = {"constraints": Constraints()}
+ENVIRONMENTS: dict[str, Environment] = {
+    environment.slug: environment for environment in (Constraints(), OpenEnded())
+}

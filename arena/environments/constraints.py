@@ -24,21 +24,29 @@ from judges.transcript import Check
 PASS_FLOOR = 0.8
 FAIL_CEILING = 0.5
 GATED_FACTOR = 0.2
-COMBINED_SHARE = 0.15  # of the tasks of trained kinds ask for two rules
+COMBINED_SHARE = 0.1  # of the tasks of trained kinds ask for two rules
 COMBINED = "combined"
 _NEW_WORDS_WANTED = 10
 
+# A small model holds on to the topic best when it is named last, and keeps a rule more often
+# in a short answer.
 _REQUESTS = (
     "Tell me about {name}.",
     "Describe {name}.",
-    "Write a short text about {name}.",
+    "Write about {name}.",
     "Say something about {name}.",
-    "What should I know about {name}?",
-    "Tell a child about {name}.",
-    "Share a fact about {name}.",
-    "What makes {name} interesting?",
+    "What are {name}?",
+    "What do you know about {name}?",
 )
-_SHORT = ("Keep it short.", "Be brief.", "A short answer is enough.")
+_SHORT_REQUESTS = (
+    "Write one sentence about {name}.",
+    "Tell me about {name} in one sentence.",
+    "Describe {name} in one sentence.",
+    "Say one thing about {name}.",
+    "Write one short sentence about {name}.",
+    "Share one fact about {name}.",
+)
+_SHAPED = frozenset(["bullets", "sentences", "json_keys", "max_words", "min_words", "one_line"])
 
 
 class Constraints:
@@ -51,9 +59,9 @@ class Constraints:
         names = _draw_rules(rng, split)
         topic = rng.choice(TOPICS[split])
         rules = [{"rule": name, "params": RULES[name].draw(rng)} for name in names]
-        parts = [rng.choice(_REQUESTS).format(name=topic.name)]
-        if "min_words" not in names:
-            parts.append(rng.choice(_SHORT))
+        shaped = not _SHAPED.isdisjoint(names)
+        requests = _REQUESTS if shaped else _SHORT_REQUESTS
+        parts = [rng.choice(requests).format(name=topic.name)]
         parts += [RULES[rule["rule"]].instruction(rule["params"], rng) for rule in rules]
         return Task(
             kind=names[0] if len(names) == 1 else COMBINED,

@@ -281,7 +281,8 @@ def _postscript(params: Params, text: str) -> Finding:
 
 
 def _draw_include(rng: Random) -> dict[str, Any]:
-    return {"words": rng.sample(_INCLUDED, rng.choice((1, 2, 2, 3)))}
+    asked = rng.sample(_INCLUDED, rng.choice((1, 1, 2)))
+    return {"words": asked, "noun": "the word" if len(asked) == 1 else "the words"}
 
 
 def _draw_sentences(rng: Random) -> dict[str, Any]:
@@ -315,7 +316,7 @@ TRAIN_RULES: dict[str, Rule] = {
     ),
     "include": Rule(
         _draw_include,
-        ("Use the words {words}.", "Include the words {words} in your answer."),
+        ("Use {noun} {words}.", "Include {noun} {words} in your answer."),
         _include,
     ),
     "bullets": Rule(

