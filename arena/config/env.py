@@ -71,6 +71,9 @@ class Environment(BaseSettings):
     training_pairs: int = Field(
         48, ge=8, le=10_000, description="New pairs of one Space that start a training run."
     )
+    gate_tasks: int = Field(
+        64, ge=8, le=2000, description="Held-out tasks on which a new version meets its parent."
+    )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", "vllm_url", mode="before")
     @classmethod
