@@ -1,9 +1,10 @@
 """Preference pairs made from verdicts, and the runs that learn from them."""
 
-from enum import StrEnum
-
 from django.db import models
 from django.db.models import Q
+
+from training.job_state import RunStatus
+from training.pairs import PairSource
 
 
 class Harvest(models.Model):
@@ -15,13 +16,6 @@ class Harvest(models.Model):
 
     def __str__(self) -> str:
         return f"harvest of match {self.match_id}"
-
-
-class PairSource(StrEnum):
-    """Where an agent's own answer stands in its pair."""
-
-    OWN_CHOSEN = "own_chosen"  # the agent's answer beat another seat's
-    OWN_REJECTED = "own_rejected"  # another seat's answer beat the agent's
 
 
 class Pair(models.Model):
@@ -50,27 +44,6 @@ class Pair(models.Model):
 
     def __str__(self) -> str:
         return f"pair {self.pk}"
-
-
-class RunStatus(StrEnum):
-    """queued -> training -> evaluating -> adopted | rejected; failed or cancelled from any."""
-
-    QUEUED = "queued"
-    TRAINING = "training"
-    EVALUATING = "evaluating"
-    ADOPTED = "adopted"
-    REJECTED = "rejected"
-    FAILED = "failed"
-    CANCELLED = "cancelled"
-
-    @property
-    def is_final(self) -> bool:
-        return self in {
-            RunStatus.ADOPTED,
-            RunStatus.REJECTED,
-            RunStatus.FAILED,
-            RunStatus.CANCELLED,
-        }
 
 
 class TrainingRun(models.Model):

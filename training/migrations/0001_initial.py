@@ -6,72 +6,200 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     initial = True
 
     dependencies = [
-        ('agents', '0001_initial'),
-        ('arena', '0001_initial'),
+        ("agents", "0001_initial"),
+        ("arena", "0001_initial"),
     ]
 
     operations = [
         migrations.CreateModel(
-            name='Harvest',
+            name="Harvest",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('pair_count', models.PositiveIntegerField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('match', models.OneToOneField(on_delete=django.db.models.deletion.PROTECT, related_name='harvest', to='arena.match')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                ("pair_count", models.PositiveIntegerField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "match",
+                    models.OneToOneField(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="harvest",
+                        to="arena.match",
+                    ),
+                ),
             ],
         ),
         migrations.CreateModel(
-            name='Pair',
+            name="Pair",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('source', models.CharField(choices=[('own_chosen', 'own_chosen'), ('own_rejected', 'own_rejected')], max_length=12)),
-                ('margin', models.FloatField()),
-                ('agreement', models.FloatField()),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pairs', to='agents.agent')),
-                ('chosen', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pairs_won', to='arena.completion')),
-                ('rejected', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pairs_lost', to='arena.completion')),
-                ('round', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pairs', to='arena.round')),
-                ('space', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='pairs', to='arena.space')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "source",
+                    models.CharField(
+                        choices=[("own_chosen", "own_chosen"), ("own_rejected", "own_rejected")],
+                        max_length=12,
+                    ),
+                ),
+                ("margin", models.FloatField()),
+                ("agreement", models.FloatField()),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pairs",
+                        to="agents.agent",
+                    ),
+                ),
+                (
+                    "chosen",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pairs_won",
+                        to="arena.completion",
+                    ),
+                ),
+                (
+                    "rejected",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pairs_lost",
+                        to="arena.completion",
+                    ),
+                ),
+                (
+                    "round",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pairs",
+                        to="arena.round",
+                    ),
+                ),
+                (
+                    "space",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="pairs",
+                        to="arena.space",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['agent', 'space', 'id'], name='training_pa_agent_i_2e89f4_idx')],
-                'constraints': [models.UniqueConstraint(fields=('agent', 'chosen', 'rejected'), name='pair_unique'), models.CheckConstraint(condition=models.Q(('margin__gt', 0)), name='pair_margin_positive')],
+                "indexes": [
+                    models.Index(
+                        fields=["agent", "space", "id"], name="training_pa_agent_i_2e89f4_idx"
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        fields=("agent", "chosen", "rejected"), name="pair_unique"
+                    ),
+                    models.CheckConstraint(
+                        condition=models.Q(("margin__gt", 0)), name="pair_margin_positive"
+                    ),
+                ],
             },
         ),
         migrations.CreateModel(
-            name='TrainingRun',
+            name="TrainingRun",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('status', models.CharField(choices=[('queued', 'queued'), ('training', 'training'), ('evaluating', 'evaluating'), ('adopted', 'adopted'), ('rejected', 'rejected'), ('failed', 'failed'), ('cancelled', 'cancelled')], default=training.models.RunStatus['QUEUED'], max_length=10)),
-                ('method', models.CharField(default='dpo', max_length=10)),
-                ('config', models.JSONField()),
-                ('last_pair_id', models.BigIntegerField()),
-                ('pair_count', models.PositiveIntegerField()),
-                ('manifest', models.JSONField(default=dict)),
-                ('manifest_digest', models.CharField(blank=True, max_length=64)),
-                ('progress', models.JSONField(default=dict)),
-                ('curve', models.JSONField(default=list)),
-                ('gate', models.JSONField(default=dict)),
-                ('reason', models.TextField(blank=True)),
-                ('attempts', models.PositiveSmallIntegerField(default=0)),
-                ('lease_owner', models.UUIDField(blank=True, null=True)),
-                ('lease_expires_at', models.DateTimeField(blank=True, null=True)),
-                ('created_at', models.DateTimeField(auto_now_add=True)),
-                ('started_at', models.DateTimeField(blank=True, null=True)),
-                ('finished_at', models.DateTimeField(blank=True, null=True)),
-                ('agent', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='agents.agent')),
-                ('child_version', models.OneToOneField(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='made_by_run', to='agents.agentversion')),
-                ('parent_version', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='agents.agentversion')),
-                ('space', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='runs', to='arena.space')),
+                (
+                    "id",
+                    models.BigAutoField(
+                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
+                    ),
+                ),
+                (
+                    "status",
+                    models.CharField(
+                        choices=[
+                            ("queued", "queued"),
+                            ("training", "training"),
+                            ("evaluating", "evaluating"),
+                            ("adopted", "adopted"),
+                            ("rejected", "rejected"),
+                            ("failed", "failed"),
+                            ("cancelled", "cancelled"),
+                        ],
+                        default=training.models.RunStatus["QUEUED"],
+                        max_length=10,
+                    ),
+                ),
+                ("method", models.CharField(default="dpo", max_length=10)),
+                ("config", models.JSONField()),
+                ("last_pair_id", models.BigIntegerField()),
+                ("pair_count", models.PositiveIntegerField()),
+                ("manifest", models.JSONField(default=dict)),
+                ("manifest_digest", models.CharField(blank=True, max_length=64)),
+                ("progress", models.JSONField(default=dict)),
+                ("curve", models.JSONField(default=list)),
+                ("gate", models.JSONField(default=dict)),
+                ("reason", models.TextField(blank=True)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease_owner", models.UUIDField(blank=True, null=True)),
+                ("lease_expires_at", models.DateTimeField(blank=True, null=True)),
+                ("created_at", models.DateTimeField(auto_now_add=True)),
+                ("started_at", models.DateTimeField(blank=True, null=True)),
+                ("finished_at", models.DateTimeField(blank=True, null=True)),
+                (
+                    "agent",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="agents.agent",
+                    ),
+                ),
+                (
+                    "child_version",
+                    models.OneToOneField(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="made_by_run",
+                        to="agents.agentversion",
+                    ),
+                ),
+                (
+                    "parent_version",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="agents.agentversion",
+                    ),
+                ),
+                (
+                    "space",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="runs",
+                        to="arena.space",
+                    ),
+                ),
             ],
             options={
-                'indexes': [models.Index(fields=['status', 'lease_expires_at'], name='training_tr_status_fba631_idx')],
-                'constraints': [models.UniqueConstraint(condition=models.Q(('status__in', ['queued', 'training', 'evaluating'])), fields=('agent',), name='run_one_live_per_agent')],
+                "indexes": [
+                    models.Index(
+                        fields=["status", "lease_expires_at"], name="training_tr_status_fba631_idx"
+                    )
+                ],
+                "constraints": [
+                    models.UniqueConstraint(
+                        condition=models.Q(("status__in", ["queued", "training", "evaluating"])),
+                        fields=("agent",),
+                        name="run_one_live_per_agent",
+                    )
+                ],
             },
         ),
     ]
