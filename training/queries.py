@@ -158,7 +158,7 @@ def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgr
             space_name=row["space__name"],
             new_pairs=new.get(key, 0),
             all_pairs=row["total"],
-            needed_pairs=settings.TRAINING_PAIRS,
+            needed_pairs=settings.ENV.training_pairs,
             live_run_id=run.id if run else None,
             live_run_status=run.status if run else "",
         )
