@@ -68,17 +68,17 @@ $(DONE)/torch: requirements/torch.lock | $(DONE)/venv
 
 $(DONE)/run: requirements/run.lock $(DONE)/torch
 	@echo "[3/5] Python packages (some minutes at the first time)"
-	@$(PIP) install -q --no-deps -r $<
+	@$(PIP) install -qq --no-deps -r $<
 	@touch $@
 
 $(DONE)/dev: requirements/dev.lock $(DONE)/run
 	@echo "[dev] Packages for tests and checks"
-	@$(PIP) install -q --no-deps -r $<
+	@$(PIP) install -qq --no-deps -r $<
 	@touch $@
 
 $(DONE)/node: requirements/node.lock package.json package-lock.json | $(DONE)/venv
 	@if ! { $(NODE_20); }; then echo "No Node 20 or newer here: taking it from a wheel"; \
-		$(PIP) install -q --no-deps -r $<; fi
+		$(PIP) install -qq --no-deps -r $<; fi
 	@$(NPM) ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 

@@ -70,19 +70,20 @@ def session_of(child: Recorded) -> list[int]:
 def stop(children: Iterable[Recorded], *, grace_seconds: float) -> list[Recorded]:
     """Stop what still runs of each recorded child, politely first; returns those that ran."""
     running = [child for child in children if session_of(child)]
+    asked: list[tuple[int, int]] = []
     for child in running:
-        _signal(child, child.stop_signal, only_leader=started_ticks(child.pid) is not None)
-    _wait_gone(running, seconds=grace_seconds)
+        leads = started_ticks(child.pid) is not None  # then it ends what it started itself
+        pids = [child.pid] if leads else session_of(child)
+        asked += [(pid, child.stop_signal) for pid in pids]
+    _signal_and_wait(asked, seconds=grace_seconds)
     kill_sessions(running)
     return running
 
 
 def kill_sessions(children: Iterable[Recorded]) -> None:
-    """SIGKILL what is left of each session, and wait until the kernel has removed it."""
-    left = [child for child in children if session_of(child)]
-    for child in left:
-        _signal(child, signal.SIGKILL, only_leader=False)
-    _wait_gone(left, seconds=KILLED_WITHIN_SECONDS)
+    """SIGKILL what is left of each session, and wait until it is gone."""
+    left = [(pid, int(signal.SIGKILL)) for child in children for pid in session_of(child)]
+    _signal_and_wait(left, seconds=KILLED_WITHIN_SECONDS)
 
 
 def _all_pids() -> list[int]:
@@ -102,22 +103,17 @@ def _belongs(pid: int, child: Recorded) -> bool:
         return False
 
 
-def _signal(child: Recorded, number: int, *, only_leader: bool) -> None:
-    for pid in [child.pid] if only_leader else session_of(child):
-        with contextlib.suppress(ProcessLookupError):
-            os.kill(pid, number)
-
-
-def _wait_gone(children: Iterable[Recorded], *, seconds: float) -> None:
-    """Wait on process handles until every session is empty or the time is over."""
+def _signal_and_wait(signals: Iterable[tuple[int, int]], *, seconds: float) -> None:
+    """Send each (pid, signal), then wait until the processes have ended or the time is over."""
     deadline = time.monotonic() + seconds
-    for child in children:
-        for pid in session_of(child):
-            try:
+    with contextlib.ExitStack() as handles:
+        opened = []
+        for pid, number in signals:
+            # The handle stays with this process even if its pid is handed out again.
+            with contextlib.suppress(ProcessLookupError):
                 handle = os.pidfd_open(pid)
-            except ProcessLookupError:
-                continue
-            try:
-                select.select([handle], [], [], max(0.0, deadline - time.monotonic()))
-            finally:
-                os.close(handle)
+                handles.callback(os.close, handle)
+                signal.pidfd_send_signal(handle, number)
+                opened.append(handle)
+        for handle in opened:
+            select.select([handle], [], [], max(0.0, deadline - time.monotonic()))

@@ -277,10 +277,22 @@ def _workers(environment: Environment, options: Options, endpoints: Endpoints) -
             )
         )
     if BEAT in options.parts:
-        schedule = str(environment.rlfc_home / "run" / "beat")
-        command = (*celery, "beat", "-s", schedule, "--pidfile=", "-l", "WARNING")
-        parts.append(Part(BEAT, probes.always, command=command, needs=(MIGRATE, BROKER, INFERENCE)))
+        parts.append(_beat(celery, environment))
     return parts
+
+
+def _beat(celery: tuple[str, ...], environment: Environment) -> Part:
+    folder = environment.rlfc_home / "run"
+    # What a killed beat left may be damaged, and the entries run every few seconds anyhow.
+    for stale in folder.glob("beat*"):
+        stale.unlink()
+
+    def probe() -> str | None:
+        return None if any(folder.glob("beat*")) else "has not read its schedule yet"
+
+    flags = ("-s", str(folder / "beat"), "--pidfile=", "-l", "WARNING")
+    needs = (MIGRATE, BROKER, INFERENCE)
+    return Part(BEAT, probe, command=(*celery, "beat", *flags), needs=needs)
 
 
 def cores() -> int:

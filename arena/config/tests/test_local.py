@@ -1,0 +1,247 @@
+"""The supervisor, with small children in place of the real servers."""
+
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import pytest
+
+from arena.config import leftovers, local, machine, probes
+from arena.config.env import REPOSITORY, Environment
+from arena.config.errors import LocalError
+from arena.config.local import Local, State, Status
+from arena.config.parts import Endpoints, Options, Part
+
+ENDPOINTS = Endpoints("postgresql:///x", "redis://:pw@h/0", ("http://v",), "key", "127.0.0.1", 1)
+SLEEP = "import time; time.sleep(60)"
+DEADLINE_SECONDS = 20
+
+
+def make_part(name: str, code: str = SLEEP, **fields: object) -> Part:
+    return Part(name, fields.pop("ready", probes.always), (sys.executable, "-c", code), **fields)
+
+
+@pytest.fixture
+def make_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Local]:
+    def make(*parts: Part) -> Local:
+        monkeypatch.setattr(local, "plan", lambda *_: list(parts))
+        monkeypatch.setattr(local, "choose_endpoints", lambda *_: ENDPOINTS)
+        return Local(Environment(rlfc_home=tmp_path), Options(parts=frozenset()))
+
+    return make
+
+
+def until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + DEADLINE_SECONDS
+    pause = threading.Event()
+    while not condition():
+        assert time.monotonic() < deadline, "did not happen in time"
+        pause.wait(0.05)
+
+
+def test_a_part_starts_only_when_what_it_needs_is_ready(make_local, tmp_path: Path) -> None:
+    marker = tmp_path / "made"
+    job = make_part("job", f"open({str(marker)!r}, 'w')", job=True)
+    after = f"import os, time; assert os.path.exists({str(marker)!r}); time.sleep(60)"
+    seen: list[Sequence[Status]] = []
+    with make_local(job, make_part("after", after, needs=("job",))) as running:
+        running.wait_ready(seen.append)
+    assert seen[0][1].state is State.WAITING
+    assert [status.state for status in seen[-1]] == [State.READY, State.READY]
+
+
+def test_parts_stop_before_what_they_need(make_local, tmp_path: Path) -> None:
+    order = tmp_path / "order"
+    ready = tmp_path / "ready"
+    code = """
+import signal, sys
+def leave(*_):
+    open({order!r}, "a").write("{name} ")
+    sys.exit()
+signal.signal(signal.SIGTERM, leave)
+open({ready!r} + "{name}", "w")
+signal.pause()
+"""
+
+    def part(name: str, *needs: str) -> Part:
+        text = code.format(name=name, order=str(order), ready=str(ready))
+
+        def is_up() -> str | None:
+            return None if Path(f"{ready}{name}").exists() else "not yet"
+
+        return make_part(name, text, needs=needs, ready=is_up)
+
+    with make_local(part("base"), part("middle", "base"), part("top", "middle")) as running:
+        running.wait_ready()
+    assert order.read_text().split() == ["top", "middle", "base"]
+
+
+def test_a_part_that_dies_is_restarted_and_its_own_children_die_with_it(make_local) -> None:
+    code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
+    with make_local(make_part("web", code)) as running:
+        running.wait_ready()
+        first = leftovers.load(running.home / "run" / "processes.json")[0]
+        until(lambda: len(leftovers.session_of(first)) == 2)
+        os.kill(first.pid, signal.SIGKILL)
+        until(lambda: running.statuses()[0].state is State.RESTARTING)
+        assert "SIGKILL" in running.statuses()[0].detail
+        assert leftovers.session_of(first) == []
+        running.wait_ready()
+        second = leftovers.load(running.home / "run" / "processes.json")[0]
+        assert second.pid != first.pid
+    assert leftovers.session_of(second) == []
+
+
+def test_a_part_that_keeps_dying_is_given_up_with_the_end_of_its_log(
+    make_local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "MAX_BACK_OFF_SECONDS", 0.01)
+    never = make_part("broker", "raise SystemExit('no such port')", ready=lambda: "not yet")
+    with make_local(never) as running, pytest.raises(LocalError) as caught:
+        running.wait_ready()
+    sentence = str(caught.value)
+    assert f"broker died {local.MAX_QUICK_CRASHES} times in a row" in sentence
+    assert "exit status 1" in sentence
+    assert sentence.endswith("no such port")
+
+
+def test_a_job_that_fails_ends_the_start_with_the_end_of_its_log(make_local) -> None:
+    job = make_part("migrate", "print('no such table'); raise SystemExit(3)", job=True)
+    with make_local(job) as running, pytest.raises(LocalError, match="exit status 3") as caught:
+        running.wait_ready()
+    assert str(caught.value).endswith("no such table")
+
+
+def test_a_part_that_is_never_ready_is_named_with_the_reason(make_local) -> None:
+    slow = make_part("web", ready=lambda: "/health/ answered 503", ready_seconds=0.1)
+    with make_local(slow) as running, pytest.raises(LocalError, match="answered 503"):
+        running.wait_ready()
+
+
+def test_an_external_server_that_does_not_answer_is_named_by_its_variable(make_local) -> None:
+    url = "redis://:hunter2@127.0.0.1:1/0"
+    external = Part("broker", probes.broker(url), source="VALKEY_URL", ready_seconds=0.1)
+    with make_local(external) as running, pytest.raises(LocalError, match="VALKEY_URL") as caught:
+        running.wait_ready()
+    assert "hunter2" not in str(caught.value)
+
+
+def test_a_second_start_in_the_same_home_is_refused_and_names_the_first(make_local) -> None:
+    with make_local(make_part("web")) as running:
+        with pytest.raises(LocalError, match=f"process {os.getpid()}"):
+            make_local(make_part("web")).start()
+        assert running.environment.local_env_file.exists()
+
+
+def test_addresses_are_left_for_other_commands_privately_and_only_while_it_runs(
+    make_local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ENDPOINTS.variables:
+        monkeypatch.delenv(name, raising=False)
+    with make_local(make_part("web")) as running:
+        path = running.environment.local_env_file
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+        read = Environment(_env_file=path)
+        assert read.database_url == ENDPOINTS.database_url
+        assert read.vllm_url == list(ENDPOINTS.vllm_urls)
+    assert not path.exists()
+    assert not (running.home / "run" / "processes.json").exists()
+
+
+def test_a_request_to_stop_ends_the_wait(make_local) -> None:
+    with make_local(make_part("web")) as running:
+        running.wait_ready()
+        threading.Timer(0.1, running.request_stop).start()
+        running.wait()
+
+
+def test_a_part_that_ignores_the_signal_is_killed_in_bounded_time(make_local) -> None:
+    code = "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True)\n" + SLEEP
+    with make_local(make_part("worker", code, stop_seconds=0.2)) as running:
+        running.wait_ready()
+        log = running.home / "logs" / "worker.log"
+        until(lambda: log.read_text() != "")
+        started = time.monotonic()
+    assert time.monotonic() - started < 5
+
+
+SUPERVISOR = """
+import sys
+from pathlib import Path
+from arena.config import local, probes
+from arena.config.env import Environment
+from arena.config.parts import Endpoints, Options, Part
+command = (sys.executable, "-c", "import time; time.sleep(60)")
+local.plan = lambda *_: [Part("web", probes.always, command, death_signal={signal})]
+local.choose_endpoints = lambda *_: Endpoints("d", "v", ("u",), "k", "127.0.0.1", 1)
+with local.Local(Environment(rlfc_home=Path({home!r})), Options(parts=frozenset())) as running:
+    running.wait_ready()
+    print("ready", flush=True)
+    running.wait()
+"""
+
+
+def killed_supervisor(home: Path, death_signal: str) -> list[leftovers.Recorded]:
+    code = SUPERVISOR.format(home=str(home), signal=death_signal)
+    process = subprocess.Popen(
+        [sys.executable, "-c", code], stdout=subprocess.PIPE, cwd=REPOSITORY, text=True
+    )
+    assert process.stdout
+    assert process.stdout.readline() == "ready\n"
+    process.kill()
+    process.wait()
+    process.stdout.close()
+    return leftovers.load(home / "run" / "processes.json")
+
+
+def test_children_of_a_killed_supervisor_die_with_it(tmp_path: Path) -> None:
+    children = killed_supervisor(tmp_path, "9")
+    assert len(children) == 1
+    until(lambda: leftovers.session_of(children[0]) == [])
+
+
+def test_children_that_outlive_a_killed_supervisor_are_stopped_by_the_next_start(
+    make_local, tmp_path: Path
+) -> None:
+    # Signal 0 is no death signal: the child behaves as one that ignored it.
+    (left,) = killed_supervisor(tmp_path, "0")
+    assert leftovers.session_of(left) == [left.pid]
+    with make_local(make_part("web")) as running:
+        assert leftovers.session_of(left) == []
+        assert running.notes == ["An earlier run was killed and left web running: stopped."]
+        running.wait_ready()
+
+
+def test_too_little_disk_is_refused_with_the_figures(
+    make_local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "NEEDED_DISK_BYTES", 10**18)
+    with pytest.raises(LocalError, match=r"of disk are free in .*RLFC_HOME"):
+        make_local(make_part("web")).__enter__()
+
+
+def test_too_little_memory_for_vllm_is_refused_with_the_figures(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "available_memory_bytes", lambda: 3 * 1024**3)
+    running = Local(Environment(rlfc_home=tmp_path, vllm_url=[]), Options(parts={"inference"}))
+    with pytest.raises(LocalError, match=r"Only 3.0 GiB of memory are free.*VLLM_URL"):
+        running.__enter__()
+
+
+def test_a_large_log_is_set_aside_at_the_next_start(tmp_path: Path) -> None:
+    log = tmp_path / "web.log"
+    for content in ("first", "second", "third"):
+        log.write_text(content)
+        os.truncate(log, machine.MAX_LOG_BYTES)
+        machine.rotate(log)
+    assert not log.exists()
+    assert (tmp_path / "web.log.1").read_text().startswith("third")
+    assert (tmp_path / "web.log.2").read_text().startswith("second")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["web.log.1", "web.log.2"]
