@@ -219,6 +219,7 @@ class MatchState:
     status: MatchStatus
     seating: MatchSeated
     rounds: tuple[RoundState, ...] = ()
+    cancel_reason: str = ""
 
     @property
     def seats(self) -> frozenset[int]:
@@ -326,7 +327,9 @@ def evolve(state: MatchState | None, event: Event) -> MatchState:
         case MatchSettled():
             return replace(state, status=MatchStatus.SETTLED)
         case MatchCancelled():
-            return replace(state, status=MatchStatus.CANCELLED)
+            return replace(
+                state, status=MatchStatus.CANCELLED, cancel_reason=event.reason
+            )
         case _:
             assert_never(event)
 

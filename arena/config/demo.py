@@ -1,0 +1,308 @@
+"""The demo's people: two users whose agents compete until one has learned from it.
+
+Runs as a child of the supervisor, beside the real workers, and only uses what a person's browser
+would: it tops up, enters Spaces and watches. Nothing here plays, judges, or trains.
+"""
+
+import json
+import secrets
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, Min, Sum
+from django.db.models.functions import Coalesce
+
+from agents.errors import Refused
+from agents.models import Agent, BaseModel, User
+from agents.roster import create_agent
+from arena import entering, ledger, wallet
+from arena.models import (
+    Completion,
+    Entry,
+    EntryStatus,
+    Match,
+    MatchStatus,
+    Round,
+    Seat,
+    Space,
+    Transfer,
+    TransferCode,
+    TransferKind,
+    Vote,
+)
+from training.models import Pair, RunStatus, TrainingRun
+
+POLL_SECONDS = 1.0
+LOW_BALANCE_CREDITS = 50
+TOP_UP_CREDITS = 500
+# Between the matches that keep the open demo alive, once it has shown the loop.
+CALM_SECONDS = 20.0
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Cast:
+    """One demo agent and the Space it plays in."""
+
+    username: str
+    agent: str
+    space: str
+    prompt: str
+    temperature: float
+
+
+CAST = (
+    Cast("demo", "Ruler", "constraints", "Keep every rule of the request. Be brief.", 0.8),
+    Cast("demo", "Bard", "tiny-poems", "Write only the poem, in the form asked for.", 0.9),
+    Cast("rival", "Clerk", "constraints", "Answer shortly and exactly.", 0.7),
+    Cast("rival", "Minstrel", "tiny-poems", "You are a poet of few words.", 1.0),
+)
+
+
+class DemoStalled(Exception):
+    """The loop did not close in the time given; the sentence says how far it came."""
+
+
+def cast() -> tuple[dict[str, Agent], str]:
+    """The demo's agents by name, and the password of the user `demo`; made at the first call."""
+    password = _password(settings.HOME / "demo-password")
+    base_model = BaseModel.objects.get(served_name=settings.ENV.base_model)
+    agents: dict[str, Agent] = {}
+    for role in CAST:
+        user, _ = User.objects.get_or_create(
+            username=role.username, defaults={"email": f"{role.username}@rlfc.invalid"}
+        )
+        if role.username == "demo" and not user.check_password(password):
+            user.set_password(password)
+            user.save(update_fields=["password"])
+        agent = Agent.objects.filter(owner=user, name=role.agent).first()
+        agents[role.agent] = agent or create_agent(
+            user.id,
+            name=role.agent,
+            base_model_id=base_model.id,
+            prompt=role.prompt,
+            sampling={"temperature": role.temperature, "top_p": 0.95, "max_tokens": 96},
+            learning={},
+        )
+    return agents, password
+
+
+def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say) -> TrainingRun:
+    """Enter matches until a training run has ended at its gate and its agent has played again.
+
+    Raises DemoStalled when time is up.
+    """
+    deadline = time.monotonic() + seconds
+    progress = _Progress(say)
+    while time.monotonic() < deadline:
+        run = _gated_run(agents)
+        live = _live_run(agents)
+        progress.show(agents, live)
+        if run and _played_since(run) and _both_spaces_settled():
+            return run
+        for role in CAST:
+            # While an agent's run is at work the machine is left to it.
+            if live is None and not (run and role.agent != run.agent.name and _has_settled(role)):
+                _enter_if_idle(agents[role.agent], role.space)
+        time.sleep(POLL_SECONDS)
+    raise DemoStalled(
+        f"The loop did not close in {seconds / 60:.0f} minutes: "
+        f"{Match.objects.filter(status=MatchStatus.SETTLED).count()} matches settled, "
+        f"{Pair.objects.count()} pairs, {TrainingRun.objects.count()} training runs."
+    )
+
+
+def keep_alive(agents: Mapping[str, Agent], *, say: Say) -> None:
+    """Keep a match going now and then, for somebody to watch; never returns."""
+    progress = _Progress(say)
+    while True:
+        live = _live_run(agents)
+        progress.show(agents, live)
+        if live is None:
+            for role in CAST:
+                _enter_if_idle(agents[role.agent], role.space)
+        time.sleep(CALM_SECONDS)
+
+
+def report(run: TrainingRun | None, *, seconds: float) -> dict[str, Any]:
+    """Everything that the demo did, read back from the database."""
+    completions = Completion.objects.aggregate(
+        count=Count("id"),
+        first=Min("round__created_at"),
+        last=Max("created_at"),
+    )
+    tokens = sum(len(ids) for ids in Completion.objects.values_list("token_ids", flat=True))
+    span = (
+        (completions["last"] - completions["first"]).total_seconds() if completions["count"] else 0
+    )
+    audit = ledger.audit()
+    return {
+        "seconds": round(seconds, 1),
+        "matches_settled": Match.objects.filter(status=MatchStatus.SETTLED).count(),
+        "matches_by_space": _matches_by_space(),
+        "rounds": Round.objects.count(),
+        "completions": completions["count"],
+        "votes": Vote.objects.count(),
+        "pairs": Pair.objects.count(),
+        "training_runs": [_run_line(each) for each in TrainingRun.objects.order_by("id")],
+        "trained_agent": _learner(run) if run else None,
+        "ledger_audit": asdict(audit) | {"ok": not audit.problems},
+        "credits": _credits(),
+        "tokens": tokens,
+        "tokens_per_second": round(tokens / span, 1) if span else 0.0,
+        "loop_closed": bool(run and not audit.problems),
+    }
+
+
+class _Progress:
+    """Says what changed, and only then."""
+
+    def __init__(self, say: Say) -> None:
+        self._say = say
+        self._last = ""
+
+    def show(self, agents: Mapping[str, Agent], live: TrainingRun | None) -> None:
+        settled = Match.objects.filter(status=MatchStatus.SETTLED).count()
+        playing = Match.objects.filter(status=MatchStatus.RUNNING).count()
+        line = f"{settled} matches settled, {playing} playing, {Pair.objects.count()} pairs"
+        if live:
+            step = (
+                f", step {live.progress['step']}/{live.progress['steps']}" if live.progress else ""
+            )
+            line += f"; {live.agent.name} is {live.status}{step}"
+        if line != self._last:
+            self._say(line)
+            self._last = line
+
+
+def _password(path: Path) -> str:
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.touch(mode=0o600)
+        path.write_text(secrets.token_urlsafe(9))
+    return path.read_text().strip()
+
+
+def _enter_if_idle(agent: Agent, space_slug: str) -> None:
+    busy = Entry.objects.filter(agent=agent, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED])
+    if busy.exists():
+        return
+    account = ledger.account_of(agent.owner_id)
+    if ledger.balance(account).available < LOW_BALANCE_CREDITS:
+        wallet.top_up_sandbox(
+            agent.owner_id, amount_credits=TOP_UP_CREDITS, transfer_id=uuid.uuid4()
+        )
+    try:
+        entering.enter_space(
+            agent.owner_id, agent_id=agent.id, space_slug=space_slug, entry_id=uuid.uuid4()
+        )
+    except Refused:
+        return  # retired or closed by hand in the open demo: nothing to do
+
+
+def _gated_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
+    return (
+        TrainingRun.objects.filter(
+            agent__in=agents.values(), status__in=[RunStatus.ADOPTED, RunStatus.REJECTED]
+        )
+        .select_related("agent__current_version", "child_version", "parent_version")
+        .order_by("-id")
+        .first()
+    )
+
+
+def _live_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
+    final = [status for status in RunStatus if status.is_final]
+    return (
+        TrainingRun.objects.filter(agent__in=agents.values())
+        .exclude(status__in=final)
+        .select_related("agent")
+        .first()
+    )
+
+
+def _played_since(run: TrainingRun) -> bool:
+    return Seat.objects.filter(
+        agent=run.agent,
+        match__status=MatchStatus.SETTLED,
+        match__created_at__gt=run.finished_at,
+        version=run.agent.current_version,
+    ).exists()
+
+
+def _has_settled(role: Cast) -> bool:
+    return Match.objects.filter(space__slug=role.space, status=MatchStatus.SETTLED).exists()
+
+
+def _both_spaces_settled() -> bool:
+    return all(_has_settled(role) for role in CAST)
+
+
+def _matches_by_space() -> dict[str, int]:
+    rows = Space.objects.annotate(count=Count("matches")).order_by("slug")
+    return dict(rows.values_list("slug", "count"))
+
+
+def _run_line(run: TrainingRun) -> dict[str, Any]:
+    losses = [point["loss"] for point in run.curve]
+    took = (run.finished_at - run.started_at) if run.finished_at and run.started_at else None
+    return {
+        "id": run.id,
+        "agent": run.agent.name,
+        "space": run.space.slug,
+        "status": run.status,
+        "method": run.method,
+        "pairs": run.pair_count,
+        "steps": run.progress.get("steps"),
+        "loss_first": losses[0] if losses else None,
+        "loss_last": losses[-1] if losses else None,
+        "seconds": round(took.total_seconds(), 1) if took else None,
+        "held_out": {key: value for key, value in run.gate.items() if key != "examples"},
+        "reason": run.reason,
+    }
+
+
+def _learner(run: TrainingRun) -> dict[str, Any]:
+    last = (
+        Seat.objects.filter(agent=run.agent, match__status=MatchStatus.SETTLED)
+        .select_related("version__adapter")
+        .latest("match__finished_at")
+    )
+    return {
+        "agent": run.agent.name,
+        "verdict_of_gate": run.status,
+        "parent_version": run.parent_version.number,
+        "child_version": run.child_version.number if run.child_version else None,
+        "last_match": last.match_id,
+        "last_match_version": last.version.number,
+        "last_match_adapter": last.version.adapter.digest if last.version.adapter else None,
+    }
+
+
+def _credits() -> dict[str, int]:
+    def total(code: TransferCode, *kinds: TransferKind) -> int:
+        rows = Transfer.objects.filter(code=code, kind__in=kinds)
+        return int(rows.aggregate(total=Coalesce(Sum("amount_credits"), 0))["total"])
+
+    moved = (TransferKind.POSTED, TransferKind.POST)
+    return {
+        "issued": total(TransferCode.TOP_UP, *moved),
+        "fees_in": total(TransferCode.ENTRY_FEE, *moved),
+        "prizes_out": total(TransferCode.PRIZE, *moved),
+        "rake": total(TransferCode.RAKE, *moved),
+        "refunds_out": total(TransferCode.REFUND, *moved),
+        "holds_voided": total(TransferCode.ENTRY_FEE, TransferKind.VOID),
+    }
+
+
+def write_report(path: Path, content: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
+    temporary = path.with_name(path.name + ".part")
+    temporary.write_text(json.dumps(content, indent=2, default=str) + "\n")
+    temporary.rename(path)

@@ -1,0 +1,46 @@
+"""`manage.py demo_play`: the demo's people, beside a running arena; started by `demo`."""
+
+import time
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from arena.config import demo
+
+
+class Command(BaseCommand):
+    help = "Play demo matches against a running arena until an agent has learned from them."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", type=Path, help="write what happened to this file")
+        parser.add_argument("--minutes", type=float, default=18.0, help="give up after that")
+        parser.add_argument("--forever", action="store_true", help="then keep matches going")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        agents, password = demo.cast()
+        if options["forever"]:
+            self.stdout.write(f"Log in as demo with the password {password}")
+        started = time.monotonic()
+        run, stalled = None, None
+        try:
+            run = demo.play_until_learned(
+                agents, seconds=options["minutes"] * 60, say=self.stdout.write
+            )
+        except demo.DemoStalled as error:
+            stalled = str(error)
+        content = demo.report(run, seconds=time.monotonic() - started)
+        if options["json"]:
+            demo.write_report(options["json"], content)
+        if run:
+            self.stdout.write(
+                f"The loop closed: {run.agent.name} learned from {run.pair_count} pairs; "
+                f"{run.reason}"
+            )
+        if options["forever"]:
+            if stalled:
+                self.stderr.write(stalled)
+            demo.keep_alive(agents, say=self.stdout.write)
+        if stalled or not content["loop_closed"]:
+            raise CommandError(stalled or "The ledger does not add up: run ledger_audit.")

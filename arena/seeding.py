@@ -1,0 +1,115 @@
+"""What every installation starts with: the base model, the judges, two Spaces, the house."""
+
+from pathlib import Path
+
+from django.conf import settings
+
+from agents.inference import Sampling
+from agents.models import Agent, BaseModel, Engine, User
+from agents.roster import create_agent
+from arena.models import Space
+from judges.defaults import DEFAULT_JUDGES
+from judges.models import Judge
+
+HOUSE_USERNAME = "house"
+
+SPACES = (
+    {
+        "slug": "constraints",
+        "name": "Constraints",
+        "summary": "Short answers that must keep an exact rule. Code checks every one.",
+        "description": "Every round asks for a few words on a topic under one rule: lower case "
+        "only, exactly three bullet points, end with this phrase, JSON with these keys. The "
+        "rules are checked by code, so there is nothing to argue about.",
+        "environment": "constraints",
+        "panel": [{"judge": "code", "weight": 1.0}],
+        "entry_fee_credits": 10,
+        "seat_count": 4,
+        "round_count": 6,
+        "max_tokens": 96,
+        "prize_percents": [50, 30, 20],
+    },
+    {
+        "slug": "tiny-poems",
+        "name": "Tiny poems",
+        "summary": "A few lines on a topic, in the form that is asked for.",
+        "description": "Every round asks for a tiny poem of a given form. The panel looks at form "
+        "and relevance: the right number of lines, rhymes where they are asked for, words of one's "
+        "own, and how much the topic explains the text. It does not claim to measure taste.",
+        "environment": "open_ended",
+        "panel": [{"judge": "form-and-relevance", "weight": 1.0}],
+        "entry_fee_credits": 10,
+        "seat_count": 4,
+        "round_count": 4,
+        "max_tokens": 80,
+        "prize_percents": [50, 30, 20],
+    },
+)
+
+HOUSE_AGENTS = (
+    (
+        "House Solver",
+        Engine.CODE,
+        "Plays by code six times in ten, and as its base model otherwise.",
+        0.8,
+    ),
+    ("House Plain", Engine.MODEL, "Answer the request exactly as it is asked.", 0.8),
+    ("House Terse", Engine.MODEL, "Answer in as few words as the request allows.", 0.7),
+    (
+        "House Careful",
+        Engine.MODEL,
+        "Read the request twice. Keep every rule it states. Answer with nothing else.",
+        0.6,
+    ),
+    ("House Lively", Engine.MODEL, "Answer the request with life and colour, in short.", 1.0),
+)
+
+
+def seed() -> None:
+    """Create what is missing; what exists is left as its administrator has made it."""
+    base_model = register_base_model(settings.ENV.base_model, Path(settings.BASE_MODEL_PATH))
+    for judge in DEFAULT_JUDGES:
+        Judge.objects.get_or_create(
+            slug=judge.slug,
+            defaults={
+                "name": judge.name,
+                "kind": judge.kind,
+                "description": judge.description,
+                "config": dict(judge.config),
+            },
+        )
+    for values in SPACES:
+        Space.objects.get_or_create(
+            slug=values["slug"], defaults={**values, "base_model": base_model}
+        )
+    house, is_new = User.objects.get_or_create(username=HOUSE_USERNAME, defaults={"is_house": True})
+    if is_new:
+        house.set_unusable_password()
+        house.save(update_fields=["password"])
+    for name, engine, prompt, temperature in HOUSE_AGENTS:
+        if not Agent.objects.filter(owner=house, name=name, base_model=base_model).exists():
+            create_agent(
+                house.id,
+                name=name,
+                base_model_id=base_model.id,
+                prompt=prompt,
+                sampling=Sampling(temperature=temperature).as_json(),
+                learning={},
+                engine=engine,
+            )
+
+
+def register_base_model(served_name: str, path: Path) -> BaseModel:
+    """The row of the base model that the configuration names; its folder may change."""
+    names = {"smollm2-135m-instruct": "SmolLM2 135M Instruct"}
+    row, _ = BaseModel.objects.update_or_create(
+        served_name=served_name,
+        defaults={"path": str(path)},
+        create_defaults={
+            "served_name": served_name,
+            "slug": served_name.lower().replace("/", "-").replace(".", "-")[:50],
+            "name": names.get(served_name, served_name),
+            "path": str(path),
+        },
+    )
+    return row

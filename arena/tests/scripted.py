@@ -1,0 +1,64 @@
+"""A scripted stand-in for the model in fast tests: same interface as agents.inference.Inference."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from types import TracebackType
+from typing import Self
+
+from agents.inference import Generation, Message, OnText, Sampling, ServedModel
+
+Script = Callable[[ServedModel, Sequence[Message]], str | Exception]
+
+
+class ScriptedModel:
+    """Answers by a function; an exception that it returns is raised half-way through the text."""
+
+    def __init__(self, script: Script) -> None:
+        self.script = script
+        self.asked: list[Sequence[Message]] = []
+
+    def __call__(self) -> Self:
+        return self
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        return None
+
+    async def generate(
+        self,
+        model: ServedModel,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        on_text: OnText | None = None,
+    ) -> Generation:
+        self.asked.append(messages)
+        outcome = self.script(model, messages)
+        if isinstance(outcome, Exception):
+            if on_text:
+                await on_text("half an ans")
+            raise outcome
+        words = outcome.split(" ")
+        for word in words:
+            if on_text:
+                await on_text(word + " ")
+            await asyncio.sleep(0)
+        return Generation(
+            text=outcome,
+            prompt_token_ids=[1, 2],
+            token_ids=list(range(len(words))),
+            logprobs=[-0.5] * len(words),
+            chunk_times=[(len(outcome), 0.1)],
+            finish_reason="stop",
+            seconds=0.1,
+        )
+
+    async def count_tokens(self, model_name: str, text: str) -> list[int]:
+        return list(range(len(text.split())))

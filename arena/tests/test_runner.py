@@ -1,0 +1,188 @@
+"""Playing a match: faults of the model, of the worker and of the adapter."""
+
+import itertools
+import uuid
+from collections.abc import Sequence
+from random import Random
+from typing import Any
+
+import pytest
+
+from agents.inference import (
+    AdapterRefused,
+    InferenceUnavailable,
+    Message,
+    RequestRefused,
+    ServedModel,
+)
+from agents.models import Engine
+from arena import judge_rounds, ledger, play, runner, seating
+from arena.match import CompletionStatus, MatchStatus, RoundStatus
+from arena.models import Completion, Match, Round, Vote
+from arena.tests.builders import (
+    enter,
+    make_agent,
+    make_match,
+    make_space,
+    make_user,
+    record,
+)
+from arena.tests.scripted import ScriptedModel
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def run(match: Match, monkeypatch: pytest.MonkeyPatch, script: Any) -> ScriptedModel:
+    model = ScriptedModel(script)
+    monkeypatch.setattr(runner, "Inference", model)
+    monkeypatch.setattr(runner, "RETRY_SECONDS", (0.0,))
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    match.refresh_from_db()
+    return model
+
+
+def judge_everything(match: Match) -> None:
+    for round_id in match.rounds.values_list("id", flat=True):
+        judge_rounds.judge_round(round_id)
+    match.refresh_from_db()
+
+
+def purse(match: Match) -> set[ledger.Balance]:
+    return {ledger.balance(ledger.account_of(entry.user_id)) for entry in match.entries.all()}
+
+
+def test_a_match_is_played_judged_and_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match()
+    model = run(match, monkeypatch, lambda model, messages: "some words")
+    assert len(model.asked) == 4  # two seats, two rounds
+    assert model.asked[0][0] == {"role": "system", "content": "Answer."}
+    assert match.status == MatchStatus.RUNNING
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
+    completion = Completion.objects.first()
+    assert completion is not None
+    assert completion.logprobs == [-0.5, -0.5]
+    assert Vote.objects.count() == 2
+    assert ledger.audit().problems == ()
+
+
+def test_judging_a_round_twice_is_one_verdict(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match()
+    run(match, monkeypatch, lambda model, messages: "some words")
+    judge_everything(match)
+    judge_everything(match)
+    assert Vote.objects.count() == 2
+
+
+def test_an_engine_that_dies_in_the_middle_of_an_answer_is_asked_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match()
+    calls = itertools.count()
+
+    def script(model: ServedModel, messages: Sequence[Message]) -> str | Exception:
+        return InferenceUnavailable("gone") if next(calls) < 3 else "whole answer"
+
+    run(match, monkeypatch, script)
+    assert set(Completion.objects.values_list("text", flat=True)) == {"whole answer"}
+
+
+def test_an_engine_that_stays_away_cancels_and_refunds(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    settings.INFERENCE_PATIENCE_SECONDS = 0
+    match = make_match()
+    run(match, monkeypatch, lambda model, messages: InferenceUnavailable("gone"))
+    assert match.status == MatchStatus.CANCELLED
+    assert "did not come back" in play.state_of(match).cancel_reason
+    assert purse(match) == {ledger.Balance(100, 0)}
+    assert ledger.audit().problems == ()
+
+
+def test_an_adapter_that_the_server_refuses_cancels_and_refunds(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match()
+    run(match, monkeypatch, lambda model, messages: AdapterRefused("Bad adapter."))
+    assert match.status == MatchStatus.CANCELLED
+    assert purse(match) == {ledger.Balance(100, 0)}
+
+
+def test_a_request_of_the_agents_own_making_that_fails_is_recorded_with_its_reason(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match()
+    run(match, monkeypatch, lambda model, messages: RequestRefused("The prompt is too long."))
+    row = Completion.objects.first()
+    assert row is not None
+    assert (row.status, row.error) == (CompletionStatus.FAILED, "The prompt is too long.")
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
+
+
+def test_a_worker_that_takes_over_asks_only_the_seats_that_have_not_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play.start_round(match.id, number=1, task=runner.task_of(match.id, 1, "constraints"))
+    record(match, 1, 0, "from the dead worker")
+    model = run(match, monkeypatch, lambda model, messages: "from the new one")
+    assert len(model.asked) == 3
+    texts = Completion.objects.filter(round__number=1).order_by("seat__index")
+    assert [each.text for each in texts] == ["from the dead worker", "from the new one"]
+
+
+def test_a_worker_whose_lease_is_taken_stops_without_writing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match()
+    monkeypatch.setattr(runner, "LEASE_RENEWAL_SECONDS", 0.0)
+    monkeypatch.setattr(play, "renew_lease", lambda match_id, *, owner: False)
+
+    class Slow(ScriptedModel):
+        async def generate(self, *args: Any, **kwargs: Any) -> Any:
+            import asyncio
+
+            await asyncio.Event().wait()
+
+    monkeypatch.setattr(runner, "Inference", Slow(lambda model, messages: ""))
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    assert Completion.objects.count() == 0
+    match.refresh_from_db()
+    assert match.status == MatchStatus.RUNNING
+
+
+def test_the_coded_house_agent_answers_some_tasks_by_code_and_some_by_its_model(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space = make_space(round_count=8)
+    make_agent(make_user(is_house=True), engine=Engine.CODE)
+    enter(make_agent(make_user(credits=100)), space)
+    (match_id,) = seating.seat_matches(space.id, rng=Random(1))
+    match = Match.objects.get(id=match_id)
+    run(match, monkeypatch, lambda model, messages: "by the model")
+    reasons = set(Completion.objects.filter(seat__index=1).values_list("finish_reason", flat=True))
+    assert reasons == {"code", "stop"}
+
+
+def test_the_task_of_a_round_is_the_same_on_every_try_and_differs_between_rounds() -> None:
+    assert runner.task_of(7, 1, "constraints") == runner.task_of(7, 1, "constraints")
+    keys = {runner.task_of(7, number, "constraints").key for number in range(1, 9)}
+    assert len(keys) > 4
+
+
+def test_a_round_is_open_for_judging_only_when_every_seat_has_answered(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play.start_round(match.id, number=1, task=runner.task_of(match.id, 1, "constraints"))
+    record(match, 1, 0)
+    assert Round.objects.get(match=match).status == RoundStatus.PLAYING
+    record(match, 1, 1)
+    assert Round.objects.get(match=match).status == RoundStatus.JUDGING

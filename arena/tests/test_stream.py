@@ -1,0 +1,145 @@
+"""Live fan-out through the real Valkey."""
+
+import asyncio
+import json
+from typing import Any
+
+import pytest
+from channels.db import database_sync_to_async
+from channels.routing import URLRouter
+from channels.testing import WebsocketCommunicator
+from django.conf import settings
+
+from arena import play, stream
+from arena.consumers import websocket_urlpatterns
+from arena.runner import task_of
+from arena.tests.builders import make_match
+
+APPLICATION = URLRouter(websocket_urlpatterns)
+
+
+async def lines_of(queue: "asyncio.Queue[str]") -> list[dict[str, Any]]:
+    text = await asyncio.wait_for(queue.get(), timeout=5)
+    return [json.loads(line) for line in text.split("\n")]
+
+
+def test_frames_are_coalesced_and_carry_their_offset() -> None:
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        async with hub.watch(stream.match_channel(901)) as queue:
+            async with stream.FrameWriter(901, 1) as frames:
+                for piece in ("one ", "two ", "three"):
+                    frames.write(0, piece)
+                await frames.flush()
+                frames.write(0, " four")
+            first = await lines_of(queue)
+            second = await lines_of(queue)
+        assert first == [{"t": "text", "round": 1, "seat": 0, "offset": 0, "text": "one two three"}]
+        assert second[0]["offset"] == len("one two three")
+
+    asyncio.run(scenario())
+
+
+def test_a_newcomer_finds_the_text_so_far_and_a_reset_starts_it_again() -> None:
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        async with stream.FrameWriter(902, 3) as frames:
+            frames.write(1, "wrong start")
+            await frames.flush()
+            assert await hub.live_text(902, 3) == {1: "wrong start"}
+            async with hub.watch(stream.match_channel(902)) as queue:
+                frames.reset(1)
+                frames.write(1, "right")
+                await frames.flush()
+                assert [line["t"] for line in await lines_of(queue)] == ["reset", "text"]
+            assert await hub.live_text(902, 3) == {1: "right"}
+            assert await hub.live_text(902, 4) == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_slow_spectator_is_told_to_resync_and_a_quick_one_misses_nothing() -> None:
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        channel = stream.match_channel(903)
+        async with hub.watch(channel) as slow, hub.watch(channel) as quick:
+            received = []
+            for number in range(stream.QUEUE_MESSAGES + 10):
+                await asyncio.to_thread(stream.publish, channel, str(number))
+                received.append(await asyncio.wait_for(quick.get(), timeout=5))
+            assert received == [str(n) for n in range(stream.QUEUE_MESSAGES + 10)]
+            assert slow.qsize() <= stream.QUEUE_MESSAGES
+            assert stream.RESYNC in [slow.get_nowait() for _ in range(slow.qsize())]
+
+    asyncio.run(scenario())
+
+
+def test_one_process_subscribes_once_however_many_watch() -> None:
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        channel = stream.match_channel(904)
+        async with hub.watch(channel), hub.watch(channel), hub.watch(channel):
+            (_, count), *_ = await hub._client.pubsub_numsub(channel)
+            assert count == 1
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_socket_resumes_after_its_seq_and_sees_what_is_being_written() -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+
+    async def scenario() -> None:
+        stream.hub.cache_clear()
+        async with stream.FrameWriter(match.id, 1) as frames:
+            frames.write(0, "so far")
+            await frames.flush()
+            socket = WebsocketCommunicator(APPLICATION, f"/ws/matches/{match.id}/?after=2")
+            assert (await socket.connect())[0]
+            hello = json.loads(await socket.receive_from(timeout=5))
+            missed = [
+                json.loads(each) for each in (await socket.receive_from(timeout=5)).split("\n")
+            ]
+            assert hello == {"t": "hello", "seq": 3}
+            assert [each["t"] for each in missed] == ["event", "text"]
+            assert missed[0]["seq"] == 3
+            assert missed[1]["text"] == "so far"
+            frames.write(0, ", and more")
+            await frames.flush()
+            live = json.loads(await socket.receive_from(timeout=5))
+            assert (live["offset"], live["text"]) == (6, ", and more")
+            await database_sync_to_async(play.cancel_match)(match.id, reason="x")
+            end = json.loads(await socket.receive_from(timeout=5))
+            assert (end["seq"], end["kind"]) == (4, "match_cancelled")
+            await socket.disconnect()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("query", ["after=99999999999999", "after=-1", "after=%00", ""])
+def test_a_nonsense_position_starts_from_the_beginning(query: str) -> None:
+    match = make_match()
+
+    async def scenario() -> None:
+        stream.hub.cache_clear()
+        socket = WebsocketCommunicator(APPLICATION, f"/ws/matches/{match.id}/?{query}")
+        assert (await socket.connect())[0]
+        assert json.loads(await socket.receive_from(timeout=5)) == {"t": "hello", "seq": 1}
+        await socket.disconnect()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_match_that_does_not_exist_closes_the_socket() -> None:
+    async def scenario() -> None:
+        stream.hub.cache_clear()
+        socket = WebsocketCommunicator(APPLICATION, "/ws/matches/999999/")
+        await socket.connect()
+        message = await socket.receive_output(timeout=5)
+        assert (message["type"], message["code"]) == ("websocket.close", 4404)
+
+    asyncio.run(scenario())
