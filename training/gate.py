@@ -22,8 +22,8 @@ from agents.inference import (
 )
 from arena.asking import build_messages
 from arena.environments.base import Environment, Split, Task
-from arena.judge_tools import JudgeTools
 from arena.judging import PanelJudge, judge_answers
+from judges.call import Tools
 
 MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
 CONFIDENCE = 0.9  # one-sided
@@ -123,7 +123,7 @@ async def evaluate(
     *,
     environment: Environment,
     panel: Sequence[PanelJudge],
-    tools: JudgeTools,
+    tools: Tools,
     seed: str,
     task_count: int,
     heartbeat: Callable[[], Awaitable[None]],
@@ -167,7 +167,7 @@ async def _try(
     task: Task,
     environment: Environment,
     panel: Sequence[PanelJudge],
-    tools: JudgeTools,
+    tools: Tools,
 ) -> _Trial | None:
     """None where the task cannot be put to the models or no judge had an opinion."""
     messages = build_messages(contestants.prompt, task)

@@ -1,0 +1,117 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from training.job_state import RunEvent, RunStatus
+from training.jobs import cancel_run, nudge_waiting_runs, request_run
+from training.lease import (
+    MAX_ATTEMPTS,
+    LeaseLost,
+    claim_run,
+    move_run,
+    postpone_run,
+    record_progress,
+    renew,
+)
+from training.models import TrainingRun
+from training.tests.builders import at_once, make_agent, make_pairs_for, make_space
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def nudges(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    offered: list[int] = []
+    monkeypatch.setattr("training.tasks.run_training.delay", offered.append)
+    return offered
+
+
+@pytest.fixture
+def run(nudges: list[int]) -> TrainingRun:
+    space, agent = make_space(), make_agent()
+    make_pairs_for(agent, count=8, space=space)
+    return request_run(agent.id, space.id)
+
+
+def expire(run: TrainingRun) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    TrainingRun.objects.filter(id=run.pk).update(lease_expires_at=past)
+
+
+def test_a_claimed_run_is_not_claimed_again_until_its_lease_expires(run: TrainingRun) -> None:
+    first = claim_run(run.pk)
+    assert first is not None
+    assert claim_run(run.pk) is None
+    expire(run)
+    second = claim_run(run.pk)
+    assert second is not None
+    with pytest.raises(LeaseLost):
+        renew(first)
+    renew(second)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_get_one_lease(run: TrainingRun) -> None:
+    outcomes = at_once(*[lambda: claim_run(run.pk)] * 4)
+    assert sum(outcome is not None for outcome in outcomes) == 1
+    run.refresh_from_db()
+    assert (run.status, run.attempts) == (RunStatus.TRAINING, 1)
+
+
+def test_a_run_whose_workers_keep_dying_is_given_up_with_a_sentence(run: TrainingRun) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        assert claim_run(run.pk) is not None
+        expire(run)
+    assert claim_run(run.pk) is None
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert run.reason.startswith("Training was given up after 3 attempts")
+    assert run.finished_at is not None
+
+
+def test_a_postponed_run_waits_and_says_why(run: TrainingRun) -> None:
+    lease = claim_run(run.pk)
+    assert lease is not None
+    move_run(lease, RunEvent.TRAINED)
+    postpone_run(lease, reason="The inference server is away.")
+    assert claim_run(run.pk) is None
+    expire(run)
+    assert claim_run(run.pk) is not None
+    run.refresh_from_db()
+    assert (run.status, run.attempts) == (RunStatus.EVALUATING, 2)
+    assert run.reason == "The inference server is away."
+
+
+def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
+    lease = claim_run(run.pk)
+    assert lease is not None
+    cancel_run(run.pk)
+    with pytest.raises(LeaseLost):
+        record_progress(lease, progress={"step": 1}, curve=[])
+    with pytest.raises(LeaseLost):
+        move_run(lease, RunEvent.TRAINED)
+    run.refresh_from_db()
+    assert (run.status, run.progress) == (RunStatus.CANCELLED, {})
+
+
+def test_a_final_state_ends_the_lease(run: TrainingRun) -> None:
+    lease = claim_run(run.pk)
+    assert lease is not None
+    move_run(lease, RunEvent.FAIL, reason="It broke.")
+    run.refresh_from_db()
+    assert (run.lease_owner, run.lease_expires_at, run.reason) == (None, None, "It broke.")
+    assert claim_run(run.pk) is None
+
+
+def test_waiting_and_abandoned_runs_are_offered_and_held_ones_are_not(
+    run: TrainingRun, nudges: list[int]
+) -> None:
+    nudge_waiting_runs()
+    assert nudges == [run.pk]
+    nudge_waiting_runs()
+    assert nudges == [run.pk], "one nudge a minute is enough"
+    claim_run(run.pk)
+    nudges.clear()
+    nudge_waiting_runs()
+    assert nudges == []
