@@ -1,0 +1,67 @@
+"""Asks one judge for its vote, and turns every way to fail into an abstention."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from math import isfinite
+from typing import Any
+
+from judges.kinds import code, pairwise, poem
+from judges.tools import CannotJudge, Tools
+from judges.transcript import Ballot, Transcript
+
+__all__ = ["KINDS", "MAX_ERROR_CHARACTERS", "Tools", "cast_vote"]
+
+MAX_ERROR_CHARACTERS = 300
+
+Kind = Callable[[Mapping[str, Any], Transcript, Tools], Awaitable[Ballot]]
+
+# judges.models.JudgeKind -> (its vote, seconds it may take)
+KINDS: dict[str, tuple[Kind, float]] = {
+    "code": (code.vote, 10.0),
+    "poem": (poem.vote, 90.0),
+    "pairwise": (pairwise.vote, 120.0),
+}
+
+
+async def cast_vote(
+    kind: str, config: Mapping[str, Any], transcript: Transcript, tools: Tools
+) -> Ballot:
+    """The judge's ballot over every seat of the transcript, or an abstention. Never raises.
+
+    A failing tool, a late or a malformed vote abstains: it is never a score of zero.
+    """
+    if kind not in KINDS:
+        return _abstention(f"there is no kind of judge named {kind}")
+    vote, limit_seconds = KINDS[kind]
+    try:
+        async with asyncio.timeout(limit_seconds):
+            ballot = await vote(config, transcript, tools)
+    except TimeoutError:
+        return _abstention(f"took longer than {limit_seconds:.0f} seconds")
+    except CannotJudge as reason:
+        return _abstention(str(reason))
+    # Tools are networks and child processes: anything can come out of them.
+    except Exception as error:  # noqa: BLE001
+        return _abstention(_described(error))
+    return ballot if _is_complete(ballot, transcript) else _abstention("gave a malformed vote")
+
+
+def _is_complete(ballot: Ballot, transcript: Transcript) -> bool:
+    seats = {answer.seat for answer in transcript.answers}
+    return (
+        bool(seats)
+        and set(ballot.scores) == seats
+        and all(isfinite(score) and 0.0 <= score <= 1.0 for score in ballot.scores.values())
+    )
+
+
+def _described(error: Exception) -> str:
+    while isinstance(error, ExceptionGroup):  # of the tasks of a judge that asks concurrently
+        error = error.exceptions[0]
+    if isinstance(error, CannotJudge):
+        return str(error)
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+
+
+def _abstention(error: str) -> Ballot:
+    return Ballot(scores={}, reasons={}, checks={}, error=error[:MAX_ERROR_CHARACTERS])

@@ -1,0 +1,59 @@
+"""The judges that every installation starts with."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True)
+class DefaultJudge:
+    """Values of one `judges.models.Judge` row."""
+
+    slug: str
+    name: str
+    kind: str  # of judges.models.JudgeKind
+    description: str
+    config: Mapping[str, Any] = field(default_factory=dict)
+
+
+DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
+    DefaultJudge(
+        slug="code",
+        name="Rule checker",
+        kind="code",
+        description=(
+            "Checks by code what the task asked for. A pass beats every failure; among passes, "
+            "wording that is varied, finished and new counts a little."
+        ),
+    ),
+    DefaultJudge(
+        slug="form-and-relevance",
+        name="Form and relevance",
+        kind="poem",
+        description=(
+            "Refuses copies, prose and what is off the topic. Then weighs the asked form, the "
+            "closeness to the task, and how much likelier the base model finds the poem because "
+            "of the task. It measures form and relevance, not taste."
+        ),
+        config={
+            "gates": [
+                "answers",
+                "own words",
+                "no repetition",
+                "sentences",
+                "no speech to judges",
+                "verse",
+            ]
+        },
+    ),
+    DefaultJudge(
+        slug="pairwise-llm",
+        name="Pairwise reader",
+        kind="pairwise",
+        description=(
+            "A language model compares the answers two by two, each pair in both orders; where "
+            "the orders disagree the pair is a tie. It needs an endpoint in JUDGE_URL and "
+            "abstains without one."
+        ),
+    ),
+)

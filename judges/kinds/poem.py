@@ -1,0 +1,127 @@
+"""Form and relevance of a poem. This is not taste: no figure here knows a good poem.
+
+An answer that fails a gate (the environment's gates, or too little to do with the prompt) gets
+`GATED_CEILING` times its form at the most. Any other gets
+
+    OPEN_FLOOR + (1 - OPEN_FLOOR) * (weighted mean of form, relevance and PMI)
+
+form: the environment's score. relevance: cosine of prompt and answer, from the cut upwards.
+PMI: how much likelier the base model finds the answer after this prompt than after an empty one,
+(logprob(answer | prompt) - logprob(answer | empty)) / tokens, squashed by a logistic curve.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
+from math import exp
+from typing import Any
+
+from judges.tools import CannotJudge, Tools
+from judges.transcript import Answer, Ballot, Check, Transcript
+
+OPEN_FLOOR = 0.25
+GATED_CEILING = 0.15
+FULL_RELEVANCE = 0.7  # cosine from which on relevance counts in full
+MAX_ANSWER_CHARACTERS = 2_000  # what follows is not looked at
+_CONCURRENT_ANSWERS = 4
+
+
+@dataclass(frozen=True)
+class PoemConfig:
+    """What a judge's `config` may set; weights need not sum to 1."""
+
+    form_weight: float = 0.5
+    relevance_weight: float = 0.25
+    pmi_weight: float = 0.25
+    relevance_cut: float = 0.25
+    pmi_center: float = 0.5  # nats a token, at which the squashed PMI is 1/2
+    pmi_scale: float = 0.35
+    # Names of the environment's checks that refuse an answer, in contrast to grading it.
+    gates: Sequence[str] = field(default_factory=tuple)
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> "PoemConfig":
+        known = {each.name for each in fields(cls)}
+        if unknown := set(value) - known:
+            raise CannotJudge(f"its configuration has unknown names: {', '.join(sorted(unknown))}")
+        config = cls(**value)
+        if config.total_weight <= 0 or config.pmi_scale <= 0:
+            raise CannotJudge("its configuration needs positive weights and scale")
+        return config
+
+    @property
+    def total_weight(self) -> float:
+        return self.form_weight + self.relevance_weight + self.pmi_weight
+
+
+async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
+    settings = PoemConfig.from_json(config)
+    texts = [answer.text[:MAX_ANSWER_CHARACTERS].strip() for answer in transcript.answers]
+    cosines = await _cosines(transcript.prompt, texts, tools)
+    slots = asyncio.Semaphore(_CONCURRENT_ANSWERS)
+
+    async def judge(answer: Answer, text: str, cosine: float) -> tuple[float, tuple[Check, ...]]:
+        if answer.score is None:
+            raise CannotJudge("the environment has no opinion on this poem's form")
+        relevant = Check(
+            "relevance", cosine >= settings.relevance_cut, f"is {cosine:.2f} close to the task"
+        )
+        gates = [check for check in answer.checks if check.name in settings.gates]
+        if not (relevant.passed and all(check.passed for check in gates)):
+            return GATED_CEILING * answer.score, (relevant,)
+        async with slots:
+            pmi = await _pmi(transcript.prompt, text, tools)
+        squashed = 1 / (1 + exp(-_clipped((pmi - settings.pmi_center) / settings.pmi_scale)))
+        cut = settings.relevance_cut
+        relevance = min(1.0, max(0.0, (cosine - cut) / max(FULL_RELEVANCE - cut, 1e-6)))
+        mean = (
+            settings.form_weight * answer.score
+            + settings.relevance_weight * relevance
+            + settings.pmi_weight * squashed
+        ) / settings.total_weight
+        fits = Check(
+            "fits the task", squashed >= 0.5, f"is {pmi:+.2f} nats a token likelier for this task"
+        )
+        return OPEN_FLOOR + (1 - OPEN_FLOOR) * mean, (relevant, fits)
+
+    async with asyncio.TaskGroup() as group:
+        tasks = [
+            group.create_task(judge(answer, text, cosine))
+            for answer, text, cosine in zip(transcript.answers, texts, cosines, strict=True)
+        ]
+    scores: dict[int, float] = {}
+    reasons: dict[int, str] = {}
+    checks: dict[int, tuple[Check, ...]] = {}
+    for answer, task in zip(transcript.answers, tasks, strict=True):
+        score, found = task.result()
+        scores[answer.seat] = score
+        checks[answer.seat] = (*answer.checks, *found)
+        reasons[answer.seat] = _reason(checks[answer.seat])
+    return Ballot(scores=scores, reasons=reasons, checks=checks)
+
+
+async def _cosines(prompt: str, texts: Sequence[str], tools: Tools) -> list[float]:
+    """Cosines in the order of the texts; a blank text has none and counts as 0."""
+    asked = [text for text in texts if text]
+    found = iter(await tools.relevance(prompt, asked) if asked else [])
+    return [next(found) if text else 0.0 for text in texts]
+
+
+async def _pmi(prompt: str, text: str, tools: Tools) -> float:
+    """Nats a token that the prompt adds to the answer's likelihood."""
+    asked, tokens = await tools.logprob([{"role": "user", "content": prompt}], text)
+    alone, _ = await tools.logprob([{"role": "user", "content": ""}], text)
+    if tokens <= 0:
+        raise CannotJudge("the base model found no tokens in an answer")
+    return (asked - alone) / tokens
+
+
+def _clipped(value: float) -> float:
+    return max(-30.0, min(30.0, value))
+
+
+def _reason(checks: Sequence[Check]) -> str:
+    failed = [check.detail for check in checks if not check.passed]
+    if failed:
+        return f"Weak: it {'; it '.join(failed)}."
+    return f"Keeps the form: it {'; it '.join(check.detail for check in checks[:2])}."

