@@ -7,6 +7,7 @@ import pwd
 import shutil
 import stat
 import subprocess
+import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
@@ -22,12 +23,12 @@ MAX_CONNECTIONS = 200
 
 
 def socket_folder(home: Path) -> Path:
-    """Where the database's socket lies: in RLFC_HOME, or in /tmp if that path is too long."""
+    """Where the database's socket lies: in RLFC_HOME, or in the temporary folder if that path is too long."""
     folder = home.resolve() / "run" / "database"
     if len(os.fsencode(folder)) + len(SOCKET_NAME) <= MAX_SOCKET_PATH_BYTES:
         return folder
     digest = hashlib.sha256(os.fsencode(home.resolve())).hexdigest()[:12]
-    return Path("/tmp") / f"rlfc-{os.getuid()}-{digest}"
+    return Path(tempfile.gettempdir()) / f"rlfc-{os.getuid()}-{digest}"
 
 
 def postgres(home: Path) -> tuple[tuple[str, ...], str]:

@@ -48,8 +48,11 @@ class Endpoints:
 
     @property
     def web_url(self) -> str:
-        host = {"0.0.0.0": "127.0.0.1", "::": "[::1]"}.get(self.web_host, self.web_host)
-        return f"http://{host}:{self.web_port}"
+        """As a browser on this machine reaches it."""
+        address = self.web_host
+        if address in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
+            address = "localhost"
+        return f"http://{f'[{address}]' if ':' in address else address}:{self.web_port}"
 
     @property
     def variables(self) -> dict[str, str]:

@@ -121,7 +121,6 @@ INFERENCE_PATIENCE_SECONDS = 180.0
 ADAPTER_STORE = HOME / "adapters"
 RUN_STORE = HOME / "runs"
 BASE_MODEL_PATH = ENV.base_model_path or HOME / "models" / ENV.base_model
-TRAINING_PAIRS = ENV.training_pairs
 
 CACHES = {
     "default": {
