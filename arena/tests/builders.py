@@ -25,7 +25,7 @@ SAMPLING = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 32}
 
 
 def make_user(*, credits: int = 0, is_house: bool = False) -> User:
-    user = User.objects.create_user(f"user{next(_count)}", password="pw")
+    user = User.objects.create_user(f"user{next(_count)}")
     if is_house:
         user.is_house = True
         user.save()

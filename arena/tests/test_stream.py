@@ -5,9 +5,9 @@ import json
 from typing import Any
 
 import pytest
+from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
-from channels.testing import WebsocketCommunicator
 from django.conf import settings
 
 from arena import play, stream
@@ -16,6 +16,29 @@ from arena.runner import task_of
 from arena.tests.builders import make_match
 
 APPLICATION = URLRouter(websocket_urlpatterns)
+
+
+class Socket:
+    """A spectator's WebSocket against the ASGI application (Channels' own needs daphne)."""
+
+    def __init__(self, path: str) -> None:
+        path, _, query = path.partition("?")
+        scope = {"type": "websocket", "path": path, "query_string": query.encode()}
+        self._asgi = ApplicationCommunicator(APPLICATION, scope)
+
+    async def connect(self) -> None:
+        await self._asgi.send_input({"type": "websocket.connect"})
+        assert (await self._asgi.receive_output(5))["type"] == "websocket.accept"
+
+    async def output(self) -> dict[str, Any]:
+        return dict(await self._asgi.receive_output(5))
+
+    async def lines(self) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in (await self.output())["text"].split("\n")]
+
+    async def close(self) -> None:
+        await self._asgi.send_input({"type": "websocket.disconnect", "code": 1000})
+        await self._asgi.wait(5)
 
 
 async def lines_of(queue: "asyncio.Queue[str]") -> list[dict[str, Any]]:
@@ -96,24 +119,22 @@ def test_a_socket_resumes_after_its_seq_and_sees_what_is_being_written() -> None
         async with stream.FrameWriter(match.id, 1) as frames:
             frames.write(0, "so far")
             await frames.flush()
-            socket = WebsocketCommunicator(APPLICATION, f"/ws/matches/{match.id}/?after=2")
-            assert (await socket.connect())[0]
-            hello = json.loads(await socket.receive_from(timeout=5))
-            missed = [
-                json.loads(each) for each in (await socket.receive_from(timeout=5)).split("\n")
-            ]
+            socket = Socket(f"/ws/matches/{match.id}/?after=2")
+            await socket.connect()
+            (hello,) = await socket.lines()
+            missed = await socket.lines()
             assert hello == {"t": "hello", "seq": 3}
             assert [each["t"] for each in missed] == ["event", "text"]
             assert missed[0]["seq"] == 3
             assert missed[1]["text"] == "so far"
             frames.write(0, ", and more")
             await frames.flush()
-            live = json.loads(await socket.receive_from(timeout=5))
+            (live,) = await socket.lines()
             assert (live["offset"], live["text"]) == (6, ", and more")
             await database_sync_to_async(play.cancel_match)(match.id, reason="x")
-            end = json.loads(await socket.receive_from(timeout=5))
+            (end,) = await socket.lines()
             assert (end["seq"], end["kind"]) == (4, "match_cancelled")
-            await socket.disconnect()
+            await socket.close()
 
     asyncio.run(scenario())
 
@@ -125,10 +146,10 @@ def test_a_nonsense_position_starts_from_the_beginning(query: str) -> None:
 
     async def scenario() -> None:
         stream.hub.cache_clear()
-        socket = WebsocketCommunicator(APPLICATION, f"/ws/matches/{match.id}/?{query}")
-        assert (await socket.connect())[0]
-        assert json.loads(await socket.receive_from(timeout=5)) == {"t": "hello", "seq": 1}
-        await socket.disconnect()
+        socket = Socket(f"/ws/matches/{match.id}/?{query}")
+        await socket.connect()
+        assert await socket.lines() == [{"t": "hello", "seq": 1}]
+        await socket.close()
 
     asyncio.run(scenario())
 
@@ -137,9 +158,9 @@ def test_a_nonsense_position_starts_from_the_beginning(query: str) -> None:
 def test_a_match_that_does_not_exist_closes_the_socket() -> None:
     async def scenario() -> None:
         stream.hub.cache_clear()
-        socket = WebsocketCommunicator(APPLICATION, "/ws/matches/999999/")
+        socket = Socket("/ws/matches/999999/")
         await socket.connect()
-        message = await socket.receive_output(timeout=5)
+        message = await socket.output()
         assert (message["type"], message["code"]) == ("websocket.close", 4404)
 
     asyncio.run(scenario())
