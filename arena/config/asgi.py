@@ -11,13 +11,14 @@ from django.core.asgi import get_asgi_application
 
 pages = get_asgi_application()  # sets Django up: what follows imports models
 
-from arena.consumers import websocket_urlpatterns
+from arena.consumers import websocket_urlpatterns as match_sockets
+from training.consumers import websocket_urlpatterns as run_sockets
 
 application = ProtocolTypeRouter(
     {
         "http": pages,
         "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
+            AuthMiddlewareStack(URLRouter([*match_sockets, *run_sockets]))
         ),
     }
 )

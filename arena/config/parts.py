@@ -19,7 +19,7 @@ DATABASE, BROKER, INFERENCE = "database", "broker", "inference"
 WEB, MATCH_WORKER, TRAIN_WORKER, BEAT = "web", "match-worker", "train-worker", "beat"
 ALL_PARTS = frozenset({DATABASE, BROKER, INFERENCE, WEB, MATCH_WORKER, TRAIN_WORKER, BEAT})
 # Jobs that prepare; they run to their end and are not chosen.
-BASE_MODEL, MIGRATE, STATIC = "base-model", "migrate", "static-files"
+BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-files"
 
 DEFAULT_BASE_MODEL: str = Environment.model_fields["base_model"].default
 FIRST_BROKER_PORT, FIRST_INFERENCE_PORT = 63799, 8001
@@ -137,6 +137,7 @@ def plan(environment: Environment, options: Options, endpoints: Endpoints) -> li
         parts += _inference(environment, endpoints)
     if options.parts & {WEB, MATCH_WORKER, TRAIN_WORKER, BEAT}:
         parts.append(_manage(MIGRATE, "migrate", "--noinput", needs=(DATABASE,)))
+        parts.append(_manage(SEED, "seed", needs=(MIGRATE, BROKER)))
     if WEB in options.parts:
         parts.append(_manage(STATIC, "collectstatic", "--noinput", needs=()))
         parts.append(_web(endpoints))
@@ -251,7 +252,7 @@ def _web(endpoints: Endpoints) -> Part:
         WEB,
         probes.http(endpoints.web_url, path="/health/"),
         command=tuple(command),
-        needs=(MIGRATE, STATIC, BROKER),
+        needs=(SEED, STATIC, BROKER),
         variables={"OMP_NUM_THREADS": "1"},
         death_signal=signal.SIGTERM,
     )
@@ -260,8 +261,8 @@ def _web(endpoints: Endpoints) -> Part:
 def _workers(environment: Environment, options: Options, endpoints: Endpoints) -> list[Part]:
     celery = (sys.executable, "-m", "celery", "-A", "arena.config.celery")
     workers = {
-        MATCH_WORKER: (environment.match_threads, "match,judge", (MIGRATE, BROKER, INFERENCE), 1),
-        TRAIN_WORKER: (1, "train", (MIGRATE, BROKER, BASE_MODEL), cores()),
+        MATCH_WORKER: (environment.match_threads, "match,judge", (SEED, BROKER, INFERENCE), 1),
+        TRAIN_WORKER: (1, "train", (SEED, BROKER, BASE_MODEL), cores()),
     }
     parts = []
     for name, (threads, queues, needs, omp_threads) in workers.items():
