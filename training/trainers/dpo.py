@@ -12,7 +12,6 @@ import os
 import resource
 import shutil
 import sys
-import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -42,8 +41,8 @@ from training.trainers.job import (
     Job,
     write_result,
 )
+from training.trainers.watch import die_with, step_back
 
-LOWEST_PRIORITY = 19  # a live match on the same machine stays watchable
 ADAM_BETAS = (0.9, 0.99)
 MICRO_BATCH_PAIRS = 4  # at once in memory; more pairs a step accumulate
 MAX_LOSS_RISE = 8.0  # above the first step's loss; a run that climbs this far has diverged
@@ -59,9 +58,9 @@ def main(arguments: list[str]) -> int:
     job_path = Path(arguments[0])
     folder = job_path.parent
     job = Job.read(job_path)
-    os.nice(LOWEST_PRIORITY)
+    step_back()
     if job.worker_pid:
-        _die_with(job.worker_pid)
+        die_with(job.worker_pid)
     try:
         result = train(job, folder)
     except TrainingStopped as error:
@@ -336,18 +335,6 @@ def _device(job: Job) -> str:
 def _is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, MemoryError) or "can't allocate" in text or "out of memory" in text
-
-
-def _die_with(worker_pid: int) -> None:
-    """End this process soon after its worker: a killed worker leaves no trainer behind."""
-
-    def watch() -> None:
-        while os.getppid() == worker_pid:
-            waiting.wait(1.0)
-        os._exit(EXIT_REFUSED)
-
-    waiting = threading.Event()
-    threading.Thread(target=watch, daemon=True, name="worker watch").start()
 
 
 if __name__ == "__main__":

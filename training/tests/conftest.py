@@ -1,0 +1,39 @@
+import fcntl
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from safetensors.numpy import save_file
+
+from arena.config.env import REPOSITORY
+
+
+@pytest.fixture
+def fake_base(tmp_path: Path) -> Path:
+    """A folder that looks like a base model of one layer, for training.tests.fake_trainer."""
+    folder = tmp_path / "base"
+    folder.mkdir()
+    weights = {"model.layers.0.self_attn.q_proj.weight": np.zeros((6, 8), np.float32)}
+    save_file(weights, folder / "model.safetensors")
+    (folder / "behaviour").write_text("learn")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def base_model() -> Path:
+    """The real base model: BASE_MODEL_PATH, or where `manage.py up` keeps it; made once."""
+    if given := os.environ.get("BASE_MODEL_PATH"):
+        return Path(given)
+    folder = REPOSITORY / "var" / "models" / "smollm2-135m-instruct"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / ".converting").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        subprocess.run(
+            [sys.executable, "-m", "agents.convert", "--to", str(folder)],
+            cwd=REPOSITORY,
+            check=True,
+        )
+    return folder
