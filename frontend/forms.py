@@ -25,24 +25,11 @@ PRESET_WORDS = {
 }  # fmt: skip
 
 
-class StyledForm(forms.Form):
-    """Gives every widget the look of the site; keeps colons off labels."""
+class PlainForm(forms.Form):
+    """Labels without colons; `ui.field` renders the rest."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, label_suffix="", **kwargs)
-        for one in self.fields.values():
-            widget = one.widget
-            if isinstance(widget, forms.Textarea):
-                css = "textarea w-full"
-            elif isinstance(widget, forms.RadioSelect):
-                css = "radio radio-sm radio-primary"
-            elif isinstance(widget, forms.Select):
-                css = "select w-full"
-            elif isinstance(widget, forms.CheckboxInput):
-                css = "toggle toggle-primary toggle-sm"
-            else:
-                css = "input w-full"
-            widget.attrs["class"] = css
 
 
 class _SamplingFields(forms.Form):
@@ -122,10 +109,13 @@ class _LearningFields(forms.Form):
         return any(bound.errors for bound in self.learning_fields) or "preset" in self.errors
 
     @property
-    def preset_words(self) -> list[tuple[str, str, str, bool]]:
-        """(slug, title, explanation, chosen)"""
+    def preset_words(self) -> list[tuple[str, str, str, bool, dict[str, Any]]]:
+        """(slug, title, explanation, chosen, settings)"""
         chosen = self["preset"].value()
-        return [(slug, *words, slug == chosen) for slug, words in PRESET_WORDS.items()]
+        return [
+            (slug, *words, slug == chosen, PRESETS[slug].as_json() if slug in PRESETS else {})
+            for slug, words in PRESET_WORDS.items()
+        ]
 
     def clean_learning(self) -> None:
         """Fill `cleaned_data["learning"]`; call from clean()."""
@@ -148,7 +138,7 @@ class _LearningFields(forms.Form):
                 self.add_error(_LEARNING + name, sentence)
 
 
-class NewAgentForm(StyledForm, _LearningFields, _SamplingFields, _PromptField):
+class NewAgentForm(PlainForm, _LearningFields, _SamplingFields, _PromptField):
     """Everything a new agent needs on one page."""
 
     name = forms.CharField(
@@ -187,7 +177,7 @@ class NewAgentForm(StyledForm, _LearningFields, _SamplingFields, _PromptField):
         return self.cleaned_data
 
 
-class EditAgentForm(StyledForm, _SamplingFields, _PromptField):
+class EditAgentForm(PlainForm, _SamplingFields, _PromptField):
     """A new version: another prompt or other sampling over the same adapter."""
 
     field_order = ["prompt", "temperature", "top_p", "max_tokens"]
@@ -197,7 +187,7 @@ class EditAgentForm(StyledForm, _SamplingFields, _PromptField):
         return cls(initial={"prompt": version.prompt, **version.sampling})
 
 
-class LearningForm(StyledForm, _LearningFields):
+class LearningForm(PlainForm, _LearningFields):
     """Whether and how an agent learns."""
 
     is_training_enabled = forms.BooleanField(
@@ -225,11 +215,11 @@ class LearningForm(StyledForm, _LearningFields):
         return self.cleaned_data
 
 
-class RenameForm(StyledForm):
+class RenameForm(PlainForm):
     name = forms.CharField(label="Name", max_length=MAX_NAME_CHARS)
 
 
-class EnterForm(StyledForm):
+class EnterForm(PlainForm):
     """Which agent plays; the hidden id makes a double click enter once."""
 
     agent = forms.TypedChoiceField(label="Agent", coerce=int)
@@ -247,7 +237,7 @@ class EnterForm(StyledForm):
         return cls(choices=choices, initial={"entry_id": uuid.uuid4(), "agent": chosen})
 
 
-class TopUpForm(StyledForm):
+class TopUpForm(PlainForm):
     """Sandbox credits; the hidden id makes a double click pay once."""
 
     amount = forms.IntegerField(

@@ -30,7 +30,7 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.datasets import export_pairs
+from training.datasets import export_lines
 from training.jobs import request_run
 from training.queries import learning_progress, pair_count, runs_of_agent
 
@@ -184,7 +184,7 @@ def train_now(request: SignedInRequest, agent_id: int) -> HttpResponse:
     if not space_id.isdecimal() or len(space_id) > 18:
         raise NotAvailable("There is no such Space.")
     try:
-        run = request_run(agent_id, int(space_id))
+        run = request_run(agent_id, space_id=int(space_id))
     except Refused as error:
         refuse(request, error)
         return redirect("agent", agent_id=agent_id)
@@ -211,7 +211,7 @@ def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
     """The agent's preference pairs, as TRL's DPOTrainer reads them."""
     agent = access.agent_for_owner(request.user.pk, agent_id)
     return FileResponse(
-        export_pairs(agent.id),
+        export_lines(agent.id),
         as_attachment=True,
         filename=f"agent-{agent.id}-pairs.jsonl",
         content_type="application/x-ndjson",

@@ -13,8 +13,11 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
+from training.configs import described
 from training.jobs import cancel_run
 from training.queries import RunView, run_view
+
+STAGES = (("queued", "Queued"), ("training", "Training"), ("evaluating", "Gate"))
 
 
 @public_page()
@@ -61,4 +64,29 @@ def cancel(request: SignedInRequest, run_id: int) -> HttpResponse:
 
 
 def _context(request: HttpRequest, run: RunView) -> dict[str, object]:
-    return {"run": run, "is_owner": run.owner_id == viewer_id(request)}
+    return {
+        "run": run,
+        "is_owner": run.owner_id == viewer_id(request),
+        "stages": _stages(run),
+        "settings": [
+            {
+                "label": setting.label,
+                "explanation": setting.explanation,
+                "value": run.config[setting.name],
+            }
+            for setting in described()
+            if setting.name in run.config
+        ],
+    }
+
+
+def _stages(run: RunView) -> list[dict[str, object]]:
+    """Where the run stands; the last stage bears its result."""
+    names = [name for name, _ in STAGES]
+    at = names.index(run.status) if run.status in names else len(names)
+    stages: list[dict[str, object]] = [
+        {"label": label, "is_done": position < at, "is_current": position == at}
+        for position, (_, label) in enumerate(STAGES)
+    ]
+    label = run.status.capitalize() if run.is_final else "Decision"
+    return [*stages, {"label": label, "is_done": False, "is_current": run.is_final}]

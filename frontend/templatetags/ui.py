@@ -4,7 +4,7 @@ import json
 from datetime import datetime
 from typing import Any
 
-from django import template
+from django import forms, template
 from django.forms import BoundField
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
@@ -156,6 +156,30 @@ def times_100(value: float | None) -> str:
 
 
 @register.filter
+def times_points(value: float | None) -> str:
+    """A difference of scores in points of 100, without its sign."""
+    return "–" if value is None else f"{abs(value) * 100:.1f}"
+
+
+@register.filter
+def signed_points(value: float | None) -> str:
+    return "–" if value is None else signed(value * 100, 1)
+
+
+@register.simple_tag
+def gate_axis(gate: dict[str, Any]) -> dict[str, str]:
+    """Where the gate's figures lie on an axis of differences, in percent of its width."""
+    numbers = {
+        "low": float(gate.get("lower_bound", 0)),
+        "point": float(gate.get("difference", 0)),
+        "zero": 0.0,
+        "margin": -float(gate.get("margin", 0)),
+    }
+    reach = max(0.1, *(abs(number) for number in numbers.values())) * 1.15
+    return {name: f"{(number + reach) / (2 * reach) * 100:.2f}" for name, number in numbers.items()}
+
+
+@register.filter
 def at_index(values: Any, index: int) -> Any:
     return values[index]
 
@@ -179,6 +203,22 @@ def round_bars(scores: tuple[float | None, ...]) -> tuple[charts.Bar, ...]:
     return charts.stacked(scores, whole=float(len(scores)))
 
 
+_CONTROL_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
+    (forms.Textarea, "textarea w-full"),
+    (forms.RadioSelect, "radio radio-sm radio-primary"),
+    (forms.Select, "select w-full"),
+    (forms.CheckboxInput, "checkbox checkbox-sm checkbox-primary"),
+    (forms.Input, "input w-full"),
+)
+
+
 @register.inclusion_tag("parts/field.html")
-def field(bound: BoundField, hide_label: bool = False) -> dict[str, Any]:
-    return {"field": bound, "hide_label": hide_label}
+def field(bound: BoundField) -> dict[str, Any]:
+    """Label, control, help and error of one form field, tied together for screen readers."""
+    widget = bound.field.widget
+    css = next((css for kind, css in _CONTROL_CLASSES if isinstance(widget, kind)), "")
+    return {
+        "field": bound,
+        "control": bound.as_widget(attrs={"class": css}),
+        "is_checkbox": isinstance(widget, forms.CheckboxInput),
+    }

@@ -1,0 +1,58 @@
+// On every page: htmx, the theme switch, menus, and forms that send once.
+import "htmx.org";
+
+const YEAR_SECONDS = 365 * 24 * 3600;
+const THEME_NAMES: Record<string, string> = { light: "clay", dark: "ember" };
+
+function chooseTheme(choice: string): void {
+  document.cookie = `theme=${choice}; path=/; max-age=${YEAR_SECONDS}; samesite=lax`;
+  const name = THEME_NAMES[choice];
+  if (name) document.documentElement.dataset.theme = name;
+  else delete document.documentElement.dataset.theme;
+  for (const button of document.querySelectorAll<HTMLButtonElement>("[data-theme-form] button")) {
+    button.setAttribute("aria-pressed", String(button.value === choice));
+  }
+  document.dispatchEvent(new Event("themechange"));
+}
+
+function closeMenus(except?: Node): void {
+  for (const menu of document.querySelectorAll<HTMLDetailsElement>("details[data-menu][open]")) {
+    if (!except || !menu.contains(except)) menu.open = false;
+  }
+}
+
+document.addEventListener("submit", (event) => {
+  const form = event.target;
+  if (!(form instanceof HTMLFormElement)) return;
+  const button = event.submitter;
+  if (form.matches("[data-theme-form]") && button instanceof HTMLButtonElement) {
+    event.preventDefault();
+    chooseTheme(button.value);
+    closeMenus();
+  } else if (form.matches("[data-once]")) {
+    // The server ignores a second send by its id; this only spares the person the wait.
+    if (form.dataset.sent) event.preventDefault();
+    form.dataset.sent = "yes";
+    button?.setAttribute("aria-busy", "true");
+  }
+});
+
+// A page taken from the back/forward cache may send its forms again.
+window.addEventListener("pageshow", () => {
+  for (const form of document.querySelectorAll<HTMLFormElement>("form[data-sent]")) {
+    delete form.dataset.sent;
+    form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+  }
+});
+
+document.addEventListener("click", (event) => {
+  if (event.target instanceof Node) closeMenus(event.target);
+});
+
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  const open = document.querySelector<HTMLDetailsElement>("details[data-menu][open]");
+  if (!open) return;
+  open.open = false;
+  open.querySelector("summary")?.focus();
+});
