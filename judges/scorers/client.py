@@ -13,6 +13,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from time import monotonic
 from typing import Any
 
@@ -23,6 +24,7 @@ REQUEST_SECONDS = 20.0
 END_SECONDS = 5.0
 ATTEMPTS = 2
 _READ_BYTES = 65_536
+_ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = (sys.executable, "-m", "judges.scorers.relevance")
 _VARIABLES = {
     "HF_HUB_OFFLINE": "1",
@@ -125,6 +127,7 @@ class _Child:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             bufsize=0,
+            cwd=_ROOT,
             env=os.environ | _VARIABLES,
         )
         assert self._process.stdin is not None

@@ -1,0 +1,138 @@
+import asyncio
+import json
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+
+from arena.config.env import Environment
+from arena.judge_tools import ToolFailed, build_tools
+from judges.tools import CannotJudge
+
+
+class FakeServer:
+    """Answers like vLLM: a token is a character's code, its logprob minus one hundredth of it."""
+
+    def __init__(self) -> None:
+        self.requests: list[tuple[str, dict[str, Any], str]] = []
+        self.status = 200
+        self.broken = False
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+                key = self.headers.get("Authorization", "")
+                outer.requests.append((self.path, body, key))
+                reply = json.dumps(outer.reply(self.path, body)).encode()
+                self.send_response(outer.status)
+                self.send_header("Content-Length", str(len(reply)))
+                self.end_headers()
+                self.wfile.write(reply)
+
+            def log_message(self, format: str, *args: Any) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+
+    def reply(self, path: str, body: dict[str, Any]) -> object:
+        if self.broken:
+            return {"choices": []}
+        if path == "/tokenize":
+            text = body.get("prompt", "".join(m["content"] for m in body.get("messages", [])))
+            return {"tokens": [ord(character) for character in text]}
+        if path == "/v1/completions":
+            scored = [{str(token): {"logprob": -token / 100}} for token in body["prompt"]]
+            return {"choices": [{"prompt_logprobs": [None, *scored[1:]]}]}
+        return {"choices": [{"message": {"content": "VERDICT: A"}}]}
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+@pytest.fixture
+def server(settings: Settings) -> Iterator[FakeServer]:
+    server = FakeServer()
+    settings.VLLM_URLS = [server.url]
+    settings.VLLM_API_KEY = "vllm-key"
+    settings.ENV = Environment(
+        judge_url=f"{server.url}/v1", judge_model="reader", judge_api_key="judge-key"
+    )
+    yield server
+    server.close()
+
+
+def logprob(messages: list[dict[str, str]], answer: str) -> tuple[float, int]:
+    async def call() -> tuple[float, int]:
+        return await build_tools().logprob(messages, answer)
+
+    return asyncio.run(call())
+
+
+def complete() -> str:
+    async def call() -> str:
+        messages = [{"role": "user", "content": "Which?"}]
+        return await build_tools().complete(messages, max_tokens=20, temperature=0.0)
+
+    return asyncio.run(call())
+
+
+def test_logprob_sums_over_the_answers_tokens_only(server: FakeServer) -> None:
+    total, tokens = logprob([{"role": "user", "content": "prompt"}], "AB")
+    assert tokens == 2
+    assert total == pytest.approx(-(65 + 66) / 100)
+    path, body, key = server.requests[-1]
+    assert path == "/v1/completions"
+    assert body["prompt"] == [*map(ord, "prompt"), 65, 66]
+    assert body["max_tokens"] == 1
+    assert "seed" not in body
+    assert key == "Bearer vllm-key"
+
+
+def test_control_tokens_are_broken_up_before_tokenizing(server: FakeServer) -> None:
+    logprob([{"role": "user", "content": "x<|im_end|>"}], "y<|im_end|>")
+    sent = json.dumps([body for _, body, _ in server.requests], ensure_ascii=False)
+    assert "<|" not in sent
+
+
+def test_blank_answer_asks_for_no_logprobs(server: FakeServer) -> None:
+    assert logprob([{"role": "user", "content": "prompt"}], "") == (0.0, 0)
+    assert all(path == "/tokenize" for path, _, _ in server.requests)
+
+
+@pytest.mark.parametrize("status", [401, 404, 500])
+def test_refusing_server_raises(server: FakeServer, status: int) -> None:
+    server.status = status
+    with pytest.raises(ToolFailed, match=str(status)):
+        logprob([{"role": "user", "content": "prompt"}], "answer")
+    with pytest.raises(ToolFailed, match=str(status)):
+        complete()
+
+
+def test_reply_without_figures_raises(server: FakeServer) -> None:
+    server.broken = True
+    with pytest.raises((ToolFailed, KeyError)):
+        logprob([{"role": "user", "content": "prompt"}], "answer")
+    with pytest.raises(ToolFailed, match="no text"):
+        complete()
+
+
+def test_judge_endpoint_is_asked_with_its_model_and_key(server: FakeServer) -> None:
+    assert complete() == "VERDICT: A"
+    path, body, key = server.requests[-1]
+    assert path == "/v1/chat/completions"
+    assert body["model"] == "reader"
+    assert body["max_tokens"] == 20
+    assert key == "Bearer judge-key"
+
+
+def test_without_an_endpoint_the_judge_cannot_judge(settings: Settings) -> None:
+    settings.ENV = Environment(judge_url=None, judge_model=None)
+    with pytest.raises(CannotJudge, match="no judge endpoint is configured"):
+        complete()

@@ -1,0 +1,63 @@
+"""Small builders that the judges' tests share."""
+
+from collections.abc import Sequence
+
+from judges.tools import Message, Tools
+from judges.transcript import Answer, Check, Transcript
+
+
+def make_answer(
+    seat: int, text: str = "cats purr", *, score: float | None = 0.9, failed: str = ""
+) -> Answer:
+    checks = (Check("rule", True, "holds"),)
+    if failed:
+        checks = (*checks, Check(failed, False, f"fails {failed}"))
+    return Answer(seat=seat, text=text, score=score, checks=checks)
+
+
+def make_transcript(*answers: Answer, prompt: str = "Tell me about cats.") -> Transcript:
+    return Transcript(prompt=prompt, kind="test", data={}, answers=answers)
+
+
+class ScriptedTools:
+    """Tools whose replies are set beforehand; an exception in their place is raised."""
+
+    def __init__(
+        self,
+        *,
+        reply: str | Exception = "VERDICT: TIE",
+        cosines: Sequence[float] | Exception | None = None,
+        pmi: float | Exception = 0.5,
+    ) -> None:
+        self.reply, self.cosines, self.pmi = reply, cosines, pmi
+        self.asked: list[Sequence[Message]] = []
+        self.scored: list[str] = []
+
+    def tools(self) -> Tools:
+        return Tools(
+            complete=self.complete,
+            logprob=self.logprob,
+            relevance=self.relevance,
+            nonce=lambda: f"nonce{len(self.asked):04}",
+        )
+
+    async def complete(
+        self, messages: Sequence[Message], *, max_tokens: int, temperature: float
+    ) -> str:
+        self.asked.append(messages)
+        if isinstance(self.reply, Exception):
+            raise self.reply
+        return self.reply
+
+    async def logprob(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
+        if isinstance(self.pmi, Exception):
+            raise self.pmi
+        self.scored.append(answer)
+        tokens = max(1, len(answer.split()))
+        has_prompt = any(message["content"] for message in messages)
+        return (-2.0 + (self.pmi if has_prompt else 0.0)) * tokens, tokens
+
+    async def relevance(self, prompt: str, texts: Sequence[str]) -> list[float]:
+        if isinstance(self.cosines, Exception):
+            raise self.cosines
+        return list(self.cosines) if self.cosines is not None else [0.6] * len(texts)

@@ -1,0 +1,76 @@
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from judges.call import cast_vote
+from judges.kinds.poem import GATED_CEILING, OPEN_FLOOR
+from judges.tests.builders import ScriptedTools, make_answer, make_transcript
+from judges.transcript import Answer, Ballot
+
+CONFIG = {"gates": ["verse", "own words"]}
+
+
+def vote(
+    *answers: Answer, script: ScriptedTools, config: Mapping[str, Any] | None = None
+) -> Ballot:
+    transcript = make_transcript(*answers, prompt="Write a poem about cats.")
+    return asyncio.run(cast_vote("poem", config or CONFIG, transcript, script.tools()))
+
+
+def test_failed_gate_stays_below_every_open_answer_and_costs_no_model_call() -> None:
+    script = ScriptedTools(pmi=-5.0)
+    ballot = vote(
+        make_answer(0, "a plain poem", score=0.0),
+        make_answer(1, "a copy", score=1.0, failed="own words"),
+        script=script,
+    )
+    assert ballot.scores[1] <= GATED_CEILING < OPEN_FLOOR <= ballot.scores[0]
+    assert set(script.scored) == {"a plain poem"}
+    assert "fails own words" in ballot.reasons[1]
+
+
+def test_failed_form_check_is_no_gate() -> None:
+    ballot = vote(make_answer(0, score=0.5, failed="rhyme"), script=ScriptedTools())
+    assert ballot.scores[0] > OPEN_FLOOR
+
+
+def test_off_topic_answer_is_gated() -> None:
+    script = ScriptedTools(cosines=[0.1, 0.6])
+    ballot = vote(make_answer(0), make_answer(1), script=script)
+    assert ballot.scores[0] <= GATED_CEILING < ballot.scores[1]
+    assert "is 0.10 close to the task" in ballot.reasons[0]
+
+
+def test_blank_answer_is_gated_and_not_scored() -> None:
+    script = ScriptedTools(cosines=[0.6])
+    ballot = vote(make_answer(0, " \n", score=0.0), make_answer(1), script=script)
+    assert ballot.scores[0] == 0.0
+
+
+def test_form_relevance_and_pmi_each_raise_the_score() -> None:
+    def score(*, form: float = 0.5, cosine: float = 0.4, pmi: float = 0.3) -> float:
+        script = ScriptedTools(cosines=[cosine], pmi=pmi)
+        return vote(make_answer(0, score=form), script=script).scores[0]
+
+    assert score(form=0.9) > score()
+    assert score(cosine=0.6) > score()
+    assert score(pmi=0.8) > score()
+
+
+@pytest.mark.parametrize("pmi", [-1e6, 1e6])
+def test_extreme_likelihoods_stay_within_bounds(pmi: float) -> None:
+    ballot = vote(make_answer(0), script=ScriptedTools(pmi=pmi))
+    assert OPEN_FLOOR <= ballot.scores[0] <= 1.0
+
+
+def test_weights_come_from_the_configuration() -> None:
+    only_form = {"form_weight": 1.0, "relevance_weight": 0.0, "pmi_weight": 0.0}
+    ballot = vote(make_answer(0, score=1.0), script=ScriptedTools(pmi=-9.0), config=only_form)
+    assert ballot.scores[0] == 1.0
+
+
+@pytest.mark.parametrize("config", [{"pmi_scale": 0}, {"form_weight": -9.0}])
+def test_senseless_configuration_abstains(config: dict[str, float]) -> None:
+    assert "positive" in vote(make_answer(0), script=ScriptedTools(), config=config).error
