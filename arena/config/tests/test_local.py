@@ -17,10 +17,10 @@ from arena.config.env import REPOSITORY, Environment
 from arena.config.errors import LocalError
 from arena.config.local import Local, State, Status
 from arena.config.parts import Endpoints, Options, Part
+from arena.config.tests.builders import until
 
 ENDPOINTS = Endpoints("postgresql:///x", "redis://:pw@h/0", ("http://v",), "key", "127.0.0.1", 1)
 SLEEP = "import time; time.sleep(60)"
-DEADLINE_SECONDS = 20
 
 
 def make_part(name: str, code: str = SLEEP, **fields: object) -> Part:
@@ -35,14 +35,6 @@ def make_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
         return Local(Environment(rlfc_home=tmp_path), Options(parts=frozenset()))
 
     return make
-
-
-def until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + DEADLINE_SECONDS
-    pause = threading.Event()
-    while not condition():
-        assert time.monotonic() < deadline, "did not happen in time"
-        pause.wait(0.05)
 
 
 def test_a_part_starts_only_when_what_it_needs_is_ready(make_local, tmp_path: Path) -> None:
@@ -177,6 +169,7 @@ from pathlib import Path
 from arena.config import local, probes
 from arena.config.env import Environment
 from arena.config.parts import Endpoints, Options, Part
+from arena.config.tests.builders import until
 command = (sys.executable, "-c", "import time; time.sleep(60)")
 local.plan = lambda *_: [Part("web", probes.always, command, death_signal={signal})]
 local.choose_endpoints = lambda *_: Endpoints("d", "v", ("u",), "k", "127.0.0.1", 1)

@@ -1,0 +1,171 @@
+"""What is started: addresses, ports, commands, and the real database and broker."""
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+import redis
+
+from arena.config import embedded, leftovers, machine, parts
+from arena.config.env import REPOSITORY, Environment
+from arena.config.errors import LocalError
+from arena.config.local import Local, State
+from arena.config.parts import ALL_PARTS, Options, choose_endpoints, plan
+from arena.config.tests.builders import until
+
+STORES = frozenset({parts.DATABASE, parts.BROKER})
+VARIABLES = ("DATABASE_URL", "VALKEY_URL", "VLLM_URL", "VLLM_API_KEY", "WEB_PORT")
+
+
+@pytest.fixture(autouse=True)
+def _nothing_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (*VARIABLES, "BASE_MODEL", "BASE_MODEL_PATH"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def taken_port() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        yield server.getsockname()[1]
+
+
+def test_a_taken_usual_port_gives_way_to_the_next_free_one(tmp_path: Path, taken_port: int) -> None:
+    environment = Environment(rlfc_home=tmp_path, web_port=taken_port)
+    chosen = choose_endpoints(environment, Options(parts=frozenset({parts.WEB})))
+    assert taken_port < chosen.web_port <= taken_port + machine.PORTS_TRIED
+
+
+def test_a_taken_port_that_was_asked_for_is_refused(
+    tmp_path: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("WEB_PORT", str(taken_port))
+    with pytest.raises(LocalError, match=f"Port {taken_port} of 127.0.0.1 is taken"):
+        choose_endpoints(Environment(rlfc_home=tmp_path), Options())
+
+
+def test_free_ports_differ_from_the_usual_ones(tmp_path: Path) -> None:
+    chosen = choose_endpoints(Environment(rlfc_home=tmp_path), Options(free_ports=True))
+    assert len({chosen.web_port, *chosen.vllm_urls, chosen.valkey_url}) == 3
+    assert chosen.web_port != 8000
+
+
+def test_addresses_that_are_set_are_used_and_nothing_is_started_for_them(tmp_path: Path) -> None:
+    environment = Environment(
+        rlfc_home=tmp_path,
+        database_url="postgresql://u:p@db/x",
+        valkey_url="redis://cache/0",
+        vllm_url=["http://gpu1:8000", "http://gpu2:8000"],
+    )
+    chosen = choose_endpoints(environment, Options())
+    assert chosen.database_url == "postgresql://u:p@db/x"
+    assert chosen.vllm_urls == ("http://gpu1:8000", "http://gpu2:8000")
+    external = [part.name for part in plan(environment, Options(), chosen) if part.external]
+    assert external == ["database", "broker", "inference", "inference-2"]
+
+
+def test_secrets_reach_no_argument_list(tmp_path: Path) -> None:
+    environment = Environment(rlfc_home=tmp_path)
+    (tmp_path / "run").mkdir()
+    chosen = choose_endpoints(environment, Options())
+    arguments = " ".join(" ".join(part.command) for part in plan(environment, Options(), chosen))
+    password = chosen.valkey_url.partition(":")[2].split("@")[0].strip("/:")
+    assert len(password) > 20
+    assert password not in arguments
+    assert chosen.vllm_api_key not in arguments
+
+
+def test_vllm_listens_on_this_machine_only(tmp_path: Path) -> None:
+    environment = Environment(rlfc_home=tmp_path, web_host="0.0.0.0")
+    options = Options(parts=frozenset({parts.INFERENCE}))
+    commands = [
+        part.command for part in plan(environment, options, choose_endpoints(environment, options))
+    ]
+    vllm = commands[-1]
+    assert vllm[vllm.index("--host") + 1] == "127.0.0.1"
+
+
+def test_parts_need_only_parts_of_the_plan(tmp_path: Path) -> None:
+    environment = Environment(rlfc_home=tmp_path)
+    (tmp_path / "run").mkdir()
+    for left_out in ALL_PARTS:
+        options = Options(parts=ALL_PARTS - {left_out}, free_ports=True)
+        planned = plan(environment, options, choose_endpoints(environment, options))
+        names = {part.name for part in planned}
+        assert left_out not in names
+        assert all(set(part.needs) <= names for part in planned)
+
+
+def test_an_unknown_base_model_needs_a_folder_or_a_server(tmp_path: Path) -> None:
+    environment = Environment(rlfc_home=tmp_path, base_model="qwen")
+    options = Options(parts=frozenset({parts.INFERENCE}))
+    with pytest.raises(LocalError, match="BASE_MODEL_PATH"):
+        plan(environment, options, choose_endpoints(environment, options))
+
+
+def test_a_base_model_folder_without_a_model_is_refused(tmp_path: Path) -> None:
+    environment = Environment(rlfc_home=tmp_path, base_model_path=tmp_path)
+    options = Options(parts=frozenset({parts.INFERENCE}))
+    with pytest.raises(LocalError, match=r"no config\.json"):
+        plan(environment, options, choose_endpoints(environment, options))
+
+
+def test_a_long_home_gets_a_short_socket_path(tmp_path: Path) -> None:
+    deep = tmp_path / ("x" * 60) / ("y" * 60)
+    folder = embedded.socket_folder(deep)
+    assert len(os.fsencode(folder)) + len(embedded.SOCKET_NAME) <= embedded.MAX_SOCKET_PATH_BYTES
+    assert folder != embedded.socket_folder(tmp_path / ("x" * 60) / ("z" * 60))
+
+
+def test_data_survives_a_restart_and_a_killed_database_comes_back(tmp_path: Path) -> None:
+    environment = Environment(rlfc_home=tmp_path)
+    with Local(environment, Options(parts=STORES, free_ports=True)) as local:
+        local.wait_ready()
+        with psycopg.connect(local.endpoints.database_url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE kept AS SELECT 7 AS value")
+        recorded = {c.name: c for c in leftovers.load(tmp_path / "run" / "processes.json")}
+        os.kill(recorded["database"].pid, signal.SIGKILL)
+        until(lambda: local.statuses()[0].state is State.RESTARTING)
+        local.wait_ready()
+    with Local(environment, Options(parts=STORES, free_ports=True)) as local:
+        local.wait_ready()
+        with psycopg.connect(local.endpoints.database_url) as connection:
+            assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
+
+
+def test_the_broker_wants_its_password(tmp_path: Path) -> None:
+    options = Options(parts=frozenset({parts.BROKER}), free_ports=True)
+    with Local(Environment(rlfc_home=tmp_path), options) as local:
+        local.wait_ready()
+        without = "redis://" + local.endpoints.valkey_url.partition("@")[2]
+        with pytest.raises(redis.AuthenticationError), redis.Redis.from_url(without) as client:
+            client.ping()
+
+
+def test_up_stops_in_order_on_sigterm_and_leaves_nothing(tmp_path: Path) -> None:
+    without = [f"--without={name}" for name in sorted(ALL_PARTS - STORES)]
+    process = subprocess.Popen(
+        [sys.executable, "manage.py", "up", "--free-ports", *without],
+        cwd=REPOSITORY,
+        env={**os.environ, "RLFC_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stdout
+    lines = []
+    for line in process.stdout:
+        lines.append(line)
+        if line.startswith("Logs:"):
+            break
+    children = leftovers.load(tmp_path / "run" / "processes.json")
+    assert [child.name for child in children] == ["database", "broker"]
+    process.terminate()
+    rest, _ = process.communicate(timeout=30)
+    assert process.returncode == 0
+    assert rest.splitlines() == ["Stopping.", "Stopped."]
+    assert all(leftovers.session_of(child) == [] for child in children)
