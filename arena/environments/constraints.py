@@ -16,7 +16,13 @@ from random import Random
 
 from arena.environments import constraints_solver
 from arena.environments.base import Score, Split, Task
-from arena.environments.constraints_rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
+from arena.environments.constraints_rules import (
+    RULES,
+    TRAIN_PAIRS,
+    TRAIN_RULES,
+    UNSEEN_RULES,
+    Params,
+)
 from arena.environments.words import gates, mentions, readable, words
 from arena.environments.words_topics import BY_NAME, TOPICS
 from judges.transcript import Check
@@ -28,8 +34,7 @@ COMBINED_SHARE = 0.1  # of the tasks of trained kinds ask for two rules
 COMBINED = "combined"
 _NEW_WORDS_WANTED = 10
 
-# A small model holds on to the topic best when it is named last, and keeps a rule more often
-# in a short answer.
+# A small model keeps most rules more often in a short answer.
 _REQUESTS = (
     "Tell me about {name}.",
     "Describe {name}.",
@@ -46,7 +51,9 @@ _SHORT_REQUESTS = (
     "Write one short sentence about {name}.",
     "Share one fact about {name}.",
 )
-_SHAPED = frozenset(["bullets", "sentences", "json_keys", "max_words", "min_words", "one_line"])
+_SHAPED = frozenset(
+    ["bullets", "numbered", "sentences", "json_keys", "max_words", "min_words", "one_line"]
+)
 
 
 class Constraints:
@@ -58,15 +65,15 @@ class Constraints:
     def make_task(self, rng: Random, split: Split) -> Task:
         names = _draw_rules(rng, split)
         topic = rng.choice(TOPICS[split])
-        rules = [{"rule": name, "params": RULES[name].draw(rng)} for name in names]
-        shaped = not _SHAPED.isdisjoint(names)
-        requests = _REQUESTS if shaped else _SHORT_REQUESTS
-        parts = [rng.choice(requests).format(name=topic.name)]
-        parts += [RULES[rule["rule"]].instruction(rule["params"], rng) for rule in rules]
+        drawn = [(name, RULES[name].draw(rng)) for name in names]
         return Task(
             kind=names[0] if len(names) == 1 else COMBINED,
-            prompt=" ".join(parts),
-            data={"topic": topic.name, "stems": list(topic.stems), "rules": rules},
+            prompt=_word(drawn, topic.name, rng),
+            data={
+                "topic": topic.name,
+                "stems": list(topic.stems),
+                "rules": [{"rule": name, "params": params} for name, params in drawn],
+            },
             split=split,
         )
 
@@ -112,6 +119,17 @@ def _draw_rules(rng: Random, split: Split) -> tuple[str, ...]:
     if rng.random() < COMBINED_SHARE:
         return rng.choice(TRAIN_PAIRS)
     return (rng.choice(tuple(TRAIN_RULES)),)
+
+
+def _word(drawn: Sequence[tuple[str, Params]], topic: str, rng: Random) -> str:
+    """The prompt: a request with the rule in it, or a request followed by instructions."""
+    (name, params), *others = drawn
+    if RULES[name].requests and not others:
+        return RULES[name].request(params, topic, rng)
+    shaped = any(name in _SHAPED for name, _ in drawn)
+    parts = [rng.choice(_REQUESTS if shaped else _SHORT_REQUESTS).format(name=topic)]
+    parts += [RULES[name].instruction(params, rng) for name, params in drawn]
+    return " ".join(parts)
 
 
 def _polish(text: str, said: Sequence[str], prompt: str) -> float:

@@ -66,6 +66,12 @@ def _bullets(text: str, params: Params, topic: Topic, rng: Random) -> str:
     return "\n".join(f"{mark} {line}" for line in _sentences(topic, rng, params["n"]))
 
 
+def _numbered(text: str, params: Params, topic: Topic, rng: Random) -> str:
+    mark = rng.choice(".)")
+    lines = enumerate(_sentences(topic, rng, params["n"]), start=1)
+    return "\n".join(f"{number}{mark} {line}" for number, line in lines)
+
+
 def _exact_sentences(text: str, params: Params, topic: Topic, rng: Random) -> str:
     return " ".join(_sentences(topic, rng, params["n"]))
 
@@ -163,6 +169,7 @@ STEPS: dict[str, Step] = {
     "uppercase": _uppercase,
     "include": _include,
     "bullets": _bullets,
+    "numbered": _numbered,
     "sentences": _exact_sentences,
     "end_phrase": _end_phrase,
     "start_word": _start_word,

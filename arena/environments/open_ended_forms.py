@@ -26,7 +26,7 @@ class Form:
     @property
     def rhyming_pairs(self) -> tuple[tuple[int, int], ...]:
         """Neighbours among the lines that share a letter: "abab" has (0, 2) and (1, 3)."""
-        pairs = []
+        pairs: list[tuple[int, int]] = []
         for letter in sorted(set(self.scheme)):
             places = [place for place, found in enumerate(self.scheme) if found == letter]
             pairs += pairwise(places)

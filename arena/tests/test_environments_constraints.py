@@ -100,7 +100,7 @@ def test_splits_share_no_prompt() -> None:
     assert not prompts[Split.TRAIN] & prompts[Split.HELDOUT]
     assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
     assert not prompts[Split.HELDOUT] & prompts[Split.UNSEEN]
-    assert len(prompts[Split.TRAIN]) > 2500  # a match seldom sees a task again
+    assert len(prompts[Split.TRAIN]) > 2300  # a match seldom sees a task again
 
 
 CASES = [
@@ -113,6 +113,7 @@ CASES = [
         "Older cats do not like water.",
     ),
     ("bullets", {"n": 2}, "- Cats purr.\n- They nap.", "- Cats purr.\n- They nap.\n- They hunt."),
+    ("numbered", {"n": 2}, "1. Cats purr.\n2) They nap.", "1. Cats purr.\n3. They nap."),
     ("sentences", {"n": 2}, "Cats purr! They nap 3.5 hours.", "Cats purr. They nap. They hunt."),
     ("end_phrase", {"phrase": "The end."}, "Cats purr. The end.", "The end. Cats purr."),
     ("start_word", {"word": "Today"}, "Today cats purr.", '"Today" cats purr.'),

@@ -9,10 +9,10 @@ from judges.transcript import Answer, Check, Transcript
 def make_answer(
     seat: int, text: str = "cats purr", *, score: float | None = 0.9, failed: str = ""
 ) -> Answer:
-    checks = (Check("rule", True, "holds"),)
+    checks = [Check("rule", True, "holds")]
     if failed:
-        checks = (*checks, Check(failed, False, f"fails {failed}"))
-    return Answer(seat=seat, text=text, score=score, checks=checks)
+        checks.append(Check(failed, False, f"fails {failed}"))
+    return Answer(seat=seat, text=text, score=score, checks=tuple(checks))
 
 
 def make_transcript(*answers: Answer, prompt: str = "Tell me about cats.") -> Transcript:
