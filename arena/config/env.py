@@ -132,7 +132,7 @@ def environment() -> Environment:
     """Read the environment once; on a bad variable print a sentence for each and exit 2."""
     try:
         first = Environment()
-        return Environment(_env_file=first.local_env_file)  # type: ignore[call-arg]
+        return Environment(_env_file=first.local_env_file)
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0]).upper()

@@ -52,7 +52,7 @@ class Status:
     name: str
     state: State
     detail: str
-    seconds: float  # from its first start until it was ready, or until now
+    seconds: float  # from its latest start until it was ready, or until now
 
 
 class _Child:
@@ -65,7 +65,6 @@ class _Child:
         self.detail = ""
         self.process: subprocess.Popen[bytes] | None = None
         self.recorded: leftovers.Recorded | None = None
-        self.first_started_at = 0.0
         self.started_at = 0.0
         self.ready_at = 0.0
         self.next_probe_at = 0.0
@@ -74,7 +73,7 @@ class _Child:
 
     def status(self) -> Status:
         end = self.ready_at if self.state is State.READY else time.monotonic()
-        seconds = max(0.0, end - self.first_started_at) if self.first_started_at else 0.0
+        seconds = max(0.0, end - self.started_at) if self.started_at else 0.0
         return Status(self.part.name, self.state, self.detail, seconds)
 
 
@@ -268,7 +267,6 @@ class Local:
     def _start(self, child: _Child, *, now: float) -> None:
         child.state, child.detail = State.STARTING, ""
         child.started_at = child.next_probe_at = now
-        child.first_started_at = child.first_started_at or now
         part = child.part
         if part.external:
             return
@@ -382,7 +380,7 @@ class Local:
 
 def local_environment() -> Environment:
     """What the person set, without the addresses that an earlier run may have left behind."""
-    return Environment(_env_file=None)  # type: ignore[call-arg]
+    return Environment(_env_file=None)
 
 
 def _tail_sentence(log: Path) -> str:

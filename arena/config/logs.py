@@ -21,6 +21,7 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         is_count = isinstance(event[name], int | float)
         if not is_count and any(word in lowered for word in SECRET_WORDS + WRITTEN_WORDS):
             event[name] = REMOVED
+    event.pop("color_message", None)  # uvicorn's second copy of its event
     request = event.get("request")
     if isinstance(request, str):
         event["request"] = request.partition("?")[0]
@@ -72,7 +73,7 @@ def logging_settings(level: str) -> dict[str, Any]:
         "loggers": {
             "uvicorn": through_root,
             "uvicorn.error": through_root,
-            "uvicorn.access": through_root,
+            "uvicorn.access": quiet,  # the request's own line says more
             "httpx": quiet,  # would log every request to vLLM
             "httpcore": quiet,
             "asyncio": quiet,

@@ -9,6 +9,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,8 +24,10 @@ ENDPOINTS = Endpoints("postgresql:///x", "redis://:pw@h/0", ("http://v",), "key"
 SLEEP = "import time; time.sleep(60)"
 
 
-def make_part(name: str, code: str = SLEEP, **fields: object) -> Part:
-    return Part(name, fields.pop("ready", probes.always), (sys.executable, "-c", code), **fields)
+def make_part(
+    name: str, code: str = SLEEP, *, ready: probes.Probe = probes.always, **fields: Any
+) -> Part:
+    return Part(name, ready, (sys.executable, "-c", code), **fields)
 
 
 @pytest.fixture
@@ -223,7 +226,9 @@ def test_too_little_memory_for_vllm_is_refused_with_the_figures(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(machine, "available_memory_bytes", lambda: 3 * 1024**3)
-    running = Local(Environment(rlfc_home=tmp_path, vllm_url=[]), Options(parts={"inference"}))
+    running = Local(
+        Environment(rlfc_home=tmp_path, vllm_url=[]), Options(parts=frozenset({"inference"}))
+    )
     with pytest.raises(LocalError, match=r"Only 3.0 GiB of memory are free.*VLLM_URL"):
         running.__enter__()
 

@@ -1,0 +1,63 @@
+"""/health/ and the log's discretion."""
+
+import json
+import logging
+
+import pytest
+from django.conf import LazySettings
+from django.test import Client
+
+from arena.config import logs
+
+
+@pytest.mark.django_db
+def test_health_is_200_when_database_and_valkey_answer(client: Client) -> None:
+    answer = client.get("/health/")
+    assert answer.status_code == 200
+    assert answer.json() == {"database": True, "valkey": True}
+
+
+@pytest.mark.django_db
+def test_health_names_what_is_down_without_its_address(
+    client: Client, settings: LazySettings
+) -> None:
+    settings.VALKEY_URL = "redis://:hunter2@127.0.0.1:1/0"
+    answer = client.get("/health/")
+    assert answer.status_code == 503
+    assert answer.json() == {"database": True, "valkey": False}
+
+
+def test_secrets_cookies_and_texts_are_removed_from_log_lines() -> None:
+    line = {
+        "event": "request_finished",
+        "request": "GET /accounts/reset/?key=abc",
+        "user_password": "hunter2",
+        "Cookie": "sessionid=1",
+        "VLLM_API_KEY": "k",
+        "prompt": "what a person wrote",
+        "prompt_tokens": 12,
+        "agent_id": 3,
+    }
+    assert logs.redact(logging.getLogger(), "info", line) == {
+        "event": "request_finished",
+        "request": "GET /accounts/reset/",
+        "user_password": logs.REMOVED,
+        "Cookie": logs.REMOVED,
+        "VLLM_API_KEY": logs.REMOVED,
+        "prompt": logs.REMOVED,
+        "prompt_tokens": 12,
+        "agent_id": 3,
+    }
+
+
+def test_logs_of_libraries_leave_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
+    settings = logs.logging_settings("INFO")
+    formatter = settings["formatters"]["structlog"].copy()
+    made = formatter.pop("()")(**formatter)
+    record = logging.LogRecord("celery", logging.WARNING, "", 0, "lost %s", ("it",), None)
+    written = json.loads(made.format(record))
+    assert (written["event"], written["level"], written["logger"]) == (
+        "lost it",
+        "warning",
+        "celery",
+    )
