@@ -23,7 +23,7 @@ from agents.inference import (
 from arena.asking import build_messages
 from arena.environments.base import Environment, Split, Task
 from arena.judging import PanelJudge, judge_answers
-from judges.call import Tools
+from judges.tools import Tools
 
 MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
 CONFIDENCE = 0.9  # one-sided
