@@ -113,9 +113,10 @@ lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
 	@echo "import-linter" && $(VENV)/bin/lint-imports --no-logo --no-cache
 	@echo "TypeScript" && $(NPM) run --silent check
 	@echo "templates" && git ls-files -z '*.html' | xargs -0r $(VENV)/bin/djade --check --target-version 5.2
-	@echo "migrations" && $(PY) -m arena.config.testing check --fail-level WARNING
-	@$(PY) -m arena.config.testing makemigrations --check --dry-run
-	@$(PY) -m arena.config.testing lintmigrations --quiet ok ignore
+	@echo "migrations" && LOG_LEVEL=WARNING $(PY) -m arena.config.testing check --fail-level WARNING
+	@LOG_LEVEL=WARNING $(PY) -m arena.config.testing makemigrations --check --dry-run
+	@LOG_LEVEL=WARNING $(PY) -m arena.config.testing lintmigrations \
+		--settings arena.config.lint_settings --quiet ok ignore
 	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: install ## run every benchmark in benchmarks/
