@@ -16,12 +16,12 @@ from random import Random
 
 from arena.environments import constraints_solver
 from arena.environments.base import Score, Split, Task
+from arena.environments.constraints_checks import Params
 from arena.environments.constraints_rules import (
     RULES,
     TRAIN_PAIRS,
     TRAIN_RULES,
     UNSEEN_RULES,
-    Params,
 )
 from arena.environments.words import gates, mentions, readable, words
 from arena.environments.words_topics import BY_NAME, TOPICS

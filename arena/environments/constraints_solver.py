@@ -8,7 +8,7 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from arena.environments.constraints_rules import Params
+from arena.environments.constraints_checks import Params
 from arena.environments.words import words
 from arena.environments.words_topics import Topic
 

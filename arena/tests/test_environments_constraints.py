@@ -1,5 +1,6 @@
 import json
 from random import Random
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -37,7 +38,7 @@ HOSTILE = (
 
 
 def make_task(
-    rule: str, *, topic: str = "cats", prompt: str = "Tell me about cats.", **params: object
+    rule: str, *, topic: str = "cats", prompt: str = "Tell me about cats.", **params: Any
 ) -> Task:
     return Task(
         kind=rule,
@@ -150,7 +151,7 @@ def test_every_rule_has_a_case() -> None:
 
 @pytest.mark.parametrize(("rule", "params", "right", "wrong"), CASES)
 def test_rule_holds_strictly_and_a_near_miss_ranks_below(
-    rule: str, params: dict[str, object], right: str, wrong: str
+    rule: str, params: dict[str, Any], right: str, wrong: str
 ) -> None:
     task = make_task(rule, prompt="Say something.", **params)
     good, bad = ENVIRONMENT.score(task, right), ENVIRONMENT.score(task, wrong)

