@@ -19,6 +19,9 @@ class Targets(StrEnum):
     ATTENTION = "attention"
 
 
+ATTENTION_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj")
+
+
 class Precision(StrEnum):
     """How the frozen base is held in memory while its adapter learns."""
 
@@ -34,101 +37,122 @@ class InvalidConfig(Refused):
         self.problems = dict(problems)
 
 
-def _setting(
-    default: Any,
-    label: str,
-    explanation: str,
-    *,
-    low: float | None = None,
-    high: float | None = None,
-) -> Any:
-    return field(
-        default=default,
-        metadata={"label": label, "explanation": explanation, "low": low, "high": high},
-    )
+def _told(
+    label: str, explanation: str, *, low: float | None = None, high: float | None = None
+) -> dict[str, Any]:
+    return {"label": label, "explanation": explanation, "low": low, "high": high}
 
 
 @dataclass(frozen=True)
 class DPOConfig:
     """Direct preference optimisation of a LoRA adapter (Rafailov et al. 2023, arXiv:2305.18290)."""
 
-    rank: int = _setting(
-        16,
-        "LoRA rank",
-        "Size of the adapter. Higher can learn more and costs memory and time. An agent that "
-        "already has an adapter keeps that adapter's rank.",
-        low=1,
-        high=MAX_RANK,
+    rank: int = field(
+        default=16,
+        metadata=_told(
+            "LoRA rank",
+            "Size of the adapter. Higher can learn more and costs memory and time. An agent that "
+            "already has an adapter keeps that adapter's rank.",
+            low=1,
+            high=MAX_RANK,
+        ),
     )
-    alpha: int = _setting(
-        32,
-        "LoRA alpha",
-        "The adapter's weights act multiplied by alpha / rank; twice the rank is usual. An agent "
-        "that already has an adapter keeps that adapter's alpha.",
-        low=1,
-        high=256,
+    alpha: int = field(
+        default=32,
+        metadata=_told(
+            "LoRA alpha",
+            "The adapter's weights act multiplied by alpha / rank; twice the rank is usual. An "
+            "agent that already has an adapter keeps that adapter's alpha.",
+            low=1,
+            high=256,
+        ),
     )
-    target_modules: Targets = _setting(
-        Targets.ALL_LINEAR,
-        "Layers",
-        "all-linear adapts attention and feed-forward layers and learns most; attention is "
-        "smaller and about a quarter faster.",
+    target_modules: Targets = field(
+        default=Targets.ALL_LINEAR,
+        metadata=_told(
+            "Layers",
+            "all-linear adapts attention and feed-forward layers and learns most; attention is "
+            "smaller and about a quarter faster. An agent that already has an adapter keeps its "
+            "layers.",
+        ),
     )
-    learning_rate: float = _setting(
-        5e-4,
-        "Learning rate",
-        "Size of each step. Too high forgets how to write, too low changes nothing.",
-        low=1e-6,
-        high=5e-3,
+    learning_rate: float = field(
+        default=5e-4,
+        metadata=_told(
+            "Learning rate",
+            "Size of each step. Too high forgets how to write, too low changes nothing.",
+            low=1e-6,
+            high=5e-3,
+        ),
     )
-    beta: float = _setting(
-        0.1,
-        "Beta",
-        "How strongly the new version is held to its parent: higher stays closer.",
-        low=0.01,
-        high=1.0,
+    beta: float = field(
+        default=0.1,
+        metadata=_told(
+            "Beta",
+            "How strongly the new version is held to its parent: higher stays closer.",
+            low=0.01,
+            high=1.0,
+        ),
     )
-    epochs: int = _setting(1, "Epochs", "How often each pair is shown in a run.", low=1, high=5)
-    pairs_per_step: int = _setting(
-        4, "Pairs a step", "Pairs averaged for one step of the optimizer.", low=1, high=32
+    epochs: int = field(
+        default=1, metadata=_told("Epochs", "How often each pair is shown in a run.", low=1, high=5)
     )
-    sft_weight: float = _setting(
-        0.2,
-        "Imitation weight",
-        "Weight of plainly imitating the better answer beside preferring it. A little keeps the "
-        "better answer likely; 0 turns it off.",
-        low=0.0,
-        high=2.0,
+    pairs_per_step: int = field(
+        default=4,
+        metadata=_told(
+            "Pairs a step", "Pairs averaged for one step of the optimizer.", low=1, high=32
+        ),
     )
-    max_length: int = _setting(
-        512,
-        "Longest sequence",
-        "Tokens of prompt and answer together; what is longer is cut.",
-        low=64,
-        high=2048,
+    sft_weight: float = field(
+        default=0.2,
+        metadata=_told(
+            "Imitation weight",
+            "Weight of plainly imitating the better answer beside preferring it. A little keeps the "
+            "better answer likely; 0 turns it off.",
+            low=0.0,
+            high=2.0,
+        ),
     )
-    precision: Precision = _setting(
-        Precision.NF4,
-        "Precision",
-        "nf4 (QLoRA) holds the base in 4 bits: far less memory for a large base. bf16 is exact "
-        "to what plays, and a little faster for a small base.",
+    max_length: int = field(
+        default=512,
+        metadata=_told(
+            "Longest sequence",
+            "Tokens of prompt and answer together; what is longer is cut.",
+            low=64,
+            high=2048,
+        ),
     )
-    clip: float = _setting(
-        1.0, "Gradient clip", "Largest length of a gradient; tames outliers.", low=0.1, high=10.0
+    precision: Precision = field(
+        default=Precision.NF4,
+        metadata=_told(
+            "Precision",
+            "nf4 (QLoRA) holds the base in 4 bits: far less memory for a large base. bf16 is exact "
+            "to what plays, and a little faster for a small base.",
+        ),
     )
-    max_pairs: int = _setting(
-        96,
-        "Most pairs",
-        "A run learns from at most this many pairs, the newest first.",
-        low=8,
-        high=2000,
+    clip: float = field(
+        default=1.0,
+        metadata=_told(
+            "Gradient clip", "Largest length of a gradient; tames outliers.", low=0.1, high=10.0
+        ),
     )
-    seed: int = _setting(
-        0,
-        "Seed",
-        "Same pairs, seed and machine give the same adapter, bit for bit.",
-        low=0,
-        high=2**31 - 1,
+    max_pairs: int = field(
+        default=96,
+        metadata=_told(
+            "Most pairs",
+            "A run learns from at most this many pairs, the newest first.",
+            low=8,
+            high=2000,
+        ),
+    )
+    seed: int = field(
+        default=0,
+        metadata=_told(
+            "Seed",
+            "Same pairs, seed and machine give the same adapter, bit for bit.",
+            low=0,
+            high=2**31 - 1,
+        ),
     )
 
     def __post_init__(self) -> None:
@@ -206,7 +230,7 @@ def described() -> tuple[SettingHelp, ...]:
 
 def _typed(value: object, kind: type) -> Any:
     if issubclass(kind, StrEnum):
-        if value in list(kind):
+        if isinstance(value, str) and value in list(kind):
             return kind(value)
         raise ValueError(f"must be one of {', '.join(kind)}")
     if isinstance(value, bool) or not isinstance(value, int | float):

@@ -123,23 +123,25 @@ def _run_trainer(lease: Lease, run: TrainingRun, folder: Path, parent_folder: Pa
 
 def _judge(lease: Lease) -> None:
     run = _run(lease)
-    assert run.child_version is not None, "a run is evaluated once its version exists"
-    if "adopted" not in run.gate:
-        record(lease, gate=_gate_figures(lease, run))
-        run = _run(lease)
-    if not run.gate["adopted"]:
-        move_run(lease, RunEvent.REJECT, reason=f"Not adopted: {in_words(run.gate)}")
+    child = run.child_version
+    assert child is not None, "a run is evaluated once its version exists"
+    gate = run.gate
+    if "adopted" not in gate:
+        gate = _gate_figures(lease, run)
+        record(lease, gate=gate)
+    if not gate["adopted"]:
+        move_run(lease, RunEvent.REJECT, reason=f"Not adopted: {in_words(gate)}")
     # Activated before the run says so: a worker that dies in between is repeated, and an
     # activated child is found to be current already.
-    elif activate_child(run.agent_id, version_id=run.child_version.pk):
-        move_run(lease, RunEvent.ADOPT, reason=f"Adopted: {in_words(run.gate)}")
+    elif activate_child(run.agent_id, version_id=child.pk):
+        move_run(lease, RunEvent.ADOPT, reason=f"Adopted: {in_words(gate)}")
     else:
         move_run(
             lease,
             RunEvent.REJECT,
             reason=(
                 "The agent's version changed while it trained; activate version "
-                f"{run.child_version.number} by hand if you want it. {in_words(run.gate)}"
+                f"{child.number} by hand if you want it: {in_words(gate)}"
             ),
         )
 
@@ -173,7 +175,7 @@ def in_words(gate: dict[str, Any]) -> str:
     """The gate's figures as a sentence."""
     parent, child = gate["parent"], gate["child"]
     return (
-        f"on {gate['tasks']} held-out tasks version scores are {child['mean']:.3f} (new) and "
+        f"on {gate['tasks']} held-out tasks the mean scores are {child['mean']:.3f} (new) and "
         f"{parent['mean']:.3f} (parent), {child['passed']} and {parent['passed']} passed; with "
         f"{gate['confidence']:.0%} confidence the difference of {gate['difference']:+.3f} is "
         f"above {gate['lower_bound']:+.3f}, where at least {-gate['margin']:+.3f} is asked."

@@ -17,7 +17,7 @@ from django.utils import timezone
 from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, Engine
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
-from training.configs import DPOConfig, InvalidConfig
+from training.configs import ATTENTION_MODULES, DPOConfig, InvalidConfig, Targets
 from training.job_state import LIVE_STATUSES, RunEvent, RunStatus, advance
 from training.lease import announce_run, claimable
 from training.models import Harvest, Pair, TrainingRun
@@ -117,7 +117,7 @@ def new_pairs() -> QuerySet[Pair]:
     return Pair.objects.annotate(spent=Coalesce(Subquery(last), 0)).filter(id__gt=F("spent"))
 
 
-def _due() -> QuerySet[Pair, dict[str, Any]]:
+def _due() -> QuerySet[Pair, Any]:
     live = TrainingRun.objects.filter(agent=OuterRef("agent"), status__in=LIVE_STATUSES)
     return (
         new_pairs()
@@ -179,12 +179,20 @@ class _Plan:
 
 def _plan(learning: Mapping[str, Any], *, adapter: Adapter | None) -> _Plan:
     """The owner's choices, with the shape of the adapter that is learned on."""
-    shape = {"rank": adapter.rank, "alpha": adapter.alpha} if adapter else {}
     try:
-        config = DPOConfig.from_json({**learning, **shape})
+        config = DPOConfig.from_json({**learning, **(_shape(adapter) if adapter else {})})
     except InvalidConfig as error:
         return _Plan(learning, 0, problem=f"The training settings are not valid. {error}")
     return _Plan(config.as_json(), config.max_pairs)
+
+
+def _shape(adapter: Adapter) -> dict[str, Any]:
+    is_attention = set(adapter.target_modules) <= set(ATTENTION_MODULES)
+    return {
+        "rank": adapter.rank,
+        "alpha": adapter.alpha,
+        "target_modules": Targets.ATTENTION if is_attention else Targets.ALL_LINEAR,
+    }
 
 
 def _harvest_next() -> bool:

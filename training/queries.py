@@ -9,7 +9,8 @@ from django.conf import settings
 from django.db.models import Count, Max, Q
 
 from agents.errors import NotAvailable
-from training.models import Pair, RunStatus, TrainingRun
+from training.job_state import RunStatus
+from training.models import Pair, TrainingRun
 
 MAX_ROWS = 100
 

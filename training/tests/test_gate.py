@@ -2,7 +2,7 @@ import asyncio
 import dataclasses
 from pathlib import Path
 from random import Random
-from typing import Any, cast
+from typing import Any, Self, cast
 
 import pytest
 from hypothesis import given
@@ -113,7 +113,7 @@ class ScriptedModel:
     asked: list[tuple[str, str]] = dataclasses.field(default_factory=list)
     faults: int = 0
 
-    async def __aenter__(self) -> "ScriptedModel":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:

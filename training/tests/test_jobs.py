@@ -48,10 +48,8 @@ def test_a_settled_match_gives_pairs_to_its_model_agents_only() -> None:
     assert harvest_matches() == 1
     pairs = list(Pair.objects.order_by("id"))
     assert {pair.agent_id for pair in pairs} == {agent.id}
-    assert [(pair.chosen.seat.agent_id, pair.margin) for pair in pairs] == [
-        (rival.id, pytest.approx(0.7)),
-        (agent.id, pytest.approx(0.7)),
-    ]
+    assert [pair.chosen.seat.agent_id for pair in pairs] == [rival.id, agent.id]
+    assert [pair.margin for pair in pairs] == pytest.approx([0.7, 0.7])
     assert match.harvest.pair_count == 2
 
 
@@ -172,7 +170,7 @@ def test_two_starters_at_once_queue_one_run() -> None:
 def test_train_now_needs_a_few_pairs() -> None:
     space = make_space()
     agent = make_due_agent(pairs=7, space=space)
-    with pytest.raises(Refused, match="has 7 pairs .* at least 8"):
+    with pytest.raises(Refused, match=r"has 7 pairs .* at least 8"):
         request_run(agent.id, space.id)
     make_pairs_for(agent, count=1, space=space)
     assert request_run(agent.id, space.id).pair_count == 8

@@ -2,7 +2,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.pairs import MAX_PAIRS_PER_ROUND, MIN_MARGIN, PairSource, make_pairs
+from training.pairs import (
+    MAX_PAIRS_PER_ROUND,
+    MIN_MARGIN,
+    PairSource,
+    SeatAnswer,
+    make_pairs,
+)
 from training.tests.builders import make_answer
 
 
@@ -52,7 +58,7 @@ def test_judges_that_disagree_make_no_pairs() -> None:
     ],
     ids=["empty", "blank", "failed", "cut off", "same words", "far longer", "huge"],
 )
-def test_an_answer_that_cannot_teach_is_never_chosen(winner: object) -> None:
+def test_an_answer_that_cannot_teach_is_never_chosen(winner: SeatAnswer) -> None:
     pairs = make_pairs([make_answer(0), winner], {0: 0.0, 1: 1.0}, agreement=1.0)
     assert pairs == []
 

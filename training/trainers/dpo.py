@@ -34,7 +34,7 @@ from transformers import (
 from trl import DPOConfig as TrlDPOConfig
 from trl import DPOTrainer
 
-from training.configs import DPOConfig, Precision, Targets
+from training.configs import ATTENTION_MODULES, DPOConfig, Precision, Targets
 from training.trainers.job import (
     ADAPTER_FOLDER,
     PROGRESS_FILE,
@@ -46,7 +46,6 @@ from training.trainers.watch import die_with, step_back
 ADAM_BETAS = (0.9, 0.99)
 MICRO_BATCH_PAIRS = 4  # at once in memory; more pairs a step accumulate
 MAX_LOSS_RISE = 8.0  # above the first step's loss; a run that climbs this far has diverged
-ATTENTION_MODULES = ["q_proj", "k_proj", "v_proj", "o_proj"]
 EXIT_REFUSED = 3  # result.json holds the sentence
 
 
@@ -211,7 +210,7 @@ def _lora(config: DPOConfig) -> LoraConfig:
         lora_alpha=config.alpha,
         lora_dropout=0.0,
         target_modules=(
-            "all-linear" if config.target_modules is Targets.ALL_LINEAR else ATTENTION_MODULES
+            "all-linear" if config.target_modules is Targets.ALL_LINEAR else [*ATTENTION_MODULES]
         ),
         task_type="CAUSAL_LM",
     )
@@ -256,7 +255,7 @@ def _save_adapter(model: PeftModel, folder: Path) -> None:
     partial.rename(folder / ADAPTER_FOLDER)
 
 
-class _Progress(TrainerCallback):  # type: ignore[misc]
+class _Progress(TrainerCallback):
     """Writes a line a step, and stops a run that diverges."""
 
     def __init__(self, file: TextIO) -> None:
