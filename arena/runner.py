@@ -69,8 +69,8 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
     match = Match.objects.select_related("space").get(id=match_id)
     try:
         _drive(match, owner)
-    except* LeaseLost:
-        log.warning("match_lease_lost", match_id=match_id)
+    except* LeaseLost as lost:
+        log.warning("match_lease_lost", match_id=match_id, reason=_first(lost))
     except* IllegalMove as moves:
         # The match was cancelled, or a worker that was thought dead got here first.
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
@@ -108,6 +108,9 @@ def _drive(match: Match, owner: uuid.UUID) -> None:
         players = _players(match)  # a damaged adapter shows before any fee is posted
         play.start_match(match.id)
     while True:
+        # Rounds can be shorter than the keeper's first renewal, so each begins with one.
+        if not play.renew_lease(match.id, owner=owner):
+            raise LeaseLost(f"match {match.id}")
         state = play.state_of(match)
         if state.is_over:
             return

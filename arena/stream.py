@@ -84,6 +84,7 @@ class FrameWriter:
         self._resets: set[int] = set()
         self._client = redis.asyncio.Redis.from_url(settings.VALKEY_URL)
         self._flusher: asyncio.Task[None] | None = None
+        self._done = asyncio.Event()
 
     async def __aenter__(self) -> Self:
         self._flusher = asyncio.create_task(self._flush_often())
@@ -95,10 +96,10 @@ class FrameWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        # Asked to end, not cancelled: a cancellation inside the client's I/O can get lost.
+        self._done.set()
         if self._flusher:
-            self._flusher.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._flusher
+            await self._flusher
         await self.flush()
         await self._client.aclose()
 
@@ -138,8 +139,9 @@ class FrameWriter:
             log.warning("frames_lost", channel=self._channel, error=type(error).__name__)
 
     async def _flush_often(self) -> None:
-        while True:
-            await asyncio.sleep(FRAME_INTERVAL_SECONDS)
+        while not self._done.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._done.wait(), FRAME_INTERVAL_SECONDS)
             await self.flush()
 
 

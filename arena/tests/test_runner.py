@@ -1,5 +1,6 @@
 """Playing a match: faults of the model, of the worker and of the adapter."""
 
+import asyncio
 import itertools
 import uuid
 from collections.abc import Sequence
@@ -7,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from channels.db import database_sync_to_async
 
 from agents.inference import (
     AdapterRefused,
@@ -135,17 +137,16 @@ def test_a_worker_that_takes_over_asks_only_the_seats_that_have_not_answered(
     assert [each.text for each in texts] == ["from the dead worker", "from the new one"]
 
 
-def test_a_worker_whose_lease_is_taken_stops_without_writing(
+def test_a_worker_whose_lease_is_taken_in_mid_answer_stops_without_writing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     match = make_match()
     monkeypatch.setattr(runner, "LEASE_RENEWAL_SECONDS", 0.0)
-    monkeypatch.setattr(play, "renew_lease", lambda match_id, *, owner: False)
 
     class Slow(ScriptedModel):
         async def generate(self, *args: Any, **kwargs: Any) -> Any:
-            import asyncio
-
+            taken = lambda: Match.objects.filter(id=match.id).update(lease_owner=uuid.uuid4())
+            await database_sync_to_async(taken)()
             await asyncio.Event().wait()
 
     monkeypatch.setattr(runner, "Inference", Slow(lambda model, messages: ""))
@@ -155,6 +156,26 @@ def test_a_worker_whose_lease_is_taken_stops_without_writing(
     assert Completion.objects.count() == 0
     match.refresh_from_db()
     assert match.status == MatchStatus.RUNNING
+
+
+def test_a_match_of_many_short_rounds_keeps_its_lease(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match()
+    expiries = []
+
+    def script(model: ServedModel, messages: Sequence[Message]) -> str:
+        return "short"
+
+    class Watched(ScriptedModel):
+        async def generate(self, *args: Any, **kwargs: Any) -> Any:
+            row = await database_sync_to_async(Match.objects.get)(id=match.id)
+            expiries.append(row.lease_expires_at)
+            return await super().generate(*args, **kwargs)
+
+    monkeypatch.setattr(runner, "Inference", Watched(script))
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    assert expiries[-1] > expiries[0]
 
 
 def test_the_coded_house_agent_answers_some_tasks_by_code_and_some_by_its_model(
