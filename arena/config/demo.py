@@ -172,9 +172,8 @@ class _Progress:
         playing = Match.objects.filter(status=MatchStatus.RUNNING).count()
         line = f"{settled} matches settled, {playing} playing, {Pair.objects.count()} pairs"
         if live:
-            step = (
-                f", step {live.progress['step']}/{live.progress['steps']}" if live.progress else ""
-            )
+            done, steps = live.progress.get("step"), live.progress.get("steps")
+            step = f", step {done}/{steps}" if done and steps else ""
             line += f"; {live.agent.name} is {live.status}{step}"
         if line != self._last:
             self._say(line)
