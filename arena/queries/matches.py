@@ -66,8 +66,12 @@ class Cell:
         return self.token_count / self.seconds if self.token_count and self.seconds else None
 
     @property
-    def passed_count(self) -> int:
-        return sum(check.passed for check in self.checks)
+    def passed_checks(self) -> tuple[CheckLine, ...]:
+        return tuple(check for check in self.checks if check.passed)
+
+    @property
+    def failed_checks(self) -> tuple[CheckLine, ...]:
+        return tuple(check for check in self.checks if not check.passed)
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,6 @@ class Settlement:
     """A match's money: fees = pool = rake + prizes; cancelled: fees = refunds."""
 
     fees: tuple[CreditLine, ...]
-    fee_credits: int
     pool_credits: int
     rake_credits: int
     rake_percent: int
@@ -59,16 +58,14 @@ def settlement_of(match_id: int) -> Settlement | None:
                 if player.entry_id
                 else "the house stakes its own seats"
             ),
-            amount_credits=seating.fee_credits,
+            amount_credits=player.fee_credits,
         )
         for player in seating.players
     )
-    pool = seating.fee_credits * len(seating.players)
     settled = result if isinstance(result, MatchSettled) else None
     return Settlement(
         fees=fees,
-        fee_credits=seating.fee_credits,
-        pool_credits=pool,
+        pool_credits=sum(player.fee_credits for player in seating.players),
         rake_credits=settled.rake_credits if settled else 0,
         rake_percent=seating.rake_percent,
         prizes=_prizes(settled, seating, names) if settled else (),

@@ -6,12 +6,13 @@ from typing import Any
 
 from django import forms, template
 from django.forms import BoundField
+from django.forms.widgets import Input
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from arena.ledger import Balance
-from arena.queries import RatingPoint, wallet_balance
+from arena.queries import MatchCard, RatingPoint, wallet_balance
 from frontend import charts
 
 register = template.Library()
@@ -150,6 +151,12 @@ def as_json(value: Any) -> str:
 
 
 @register.filter
+def words(value: str) -> str:
+    """A kind's key as words: end_phrase, end phrase."""
+    return value.replace("_", " ")
+
+
+@register.filter
 def times_100(value: float | None) -> str:
     """A share as the number of an SVG percentage or a <progress> value."""
     return f"{min(max(value or 0.0, 0.0), 1.0) * 100:.2f}"
@@ -177,6 +184,13 @@ def gate_axis(gate: dict[str, Any]) -> dict[str, str]:
     }
     reach = max(0.1, *(abs(number) for number in numbers.values())) * 1.15
     return {name: f"{(number + reach) / (2 * reach) * 100:.2f}" for name, number in numbers.items()}
+
+
+@register.filter
+def opponents(card: MatchCard, agent_id: int) -> str:
+    """The other seats' names, best first."""
+    others = [seat.competitor for seat in card.by_rank if seat.competitor.agent_id != agent_id]
+    return ", ".join(other.name for other in others)
 
 
 @register.filter
@@ -208,7 +222,7 @@ _CONTROL_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
     (forms.RadioSelect, "radio radio-sm radio-primary"),
     (forms.Select, "select w-full"),
     (forms.CheckboxInput, "checkbox checkbox-sm checkbox-primary"),
-    (forms.Input, "input w-full"),
+    (Input, "input w-full"),
 )
 
 
