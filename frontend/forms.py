@@ -18,11 +18,10 @@ _LEARNING = "learning_"
 CUSTOM = "custom"
 PRESET_WORDS = {
     "gentle": ("Gentle", "Small adapter, small steps, close to the parent. Hard to break."),
-    "steady": ("Steady", "The measured default: learns clearly from 48 pairs on."),
-    "bold": ("Bold", "Large adapter, large steps, pairs seen twice. May overshoot; the gate "
-                     "keeps a worse version from playing."),
+    "steady": ("Steady", "The measured default, for most agents."),
+    "bold": ("Bold", "Large adapter, large steps, pairs seen twice. May overshoot."),
     CUSTOM: ("Custom", "Every setting below as you wrote it."),
-}  # fmt: skip
+}
 
 
 class PlainForm(forms.Form):
@@ -225,9 +224,7 @@ class EnterForm(PlainForm):
     agent = forms.TypedChoiceField(label="Agent", coerce=int)
     entry_id = forms.UUIDField(widget=forms.HiddenInput)
 
-    def __init__(
-        self, *args: Any, choices: Iterable[tuple[int, str]] = (), **kwargs: Any
-    ) -> None:
+    def __init__(self, *args: Any, choices: Iterable[tuple[int, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["agent"].choices = list(choices)  # type: ignore[attr-defined]
 
@@ -265,13 +262,9 @@ def _field_of(setting: SettingHelp) -> forms.Field:
         return forms.ChoiceField(choices=[(one, one) for one in setting.choices], **common)
     limits: dict[str, Any] = {"min_value": setting.low, "max_value": setting.high}
     if setting.kind is int:
-        whole = {
-            name: None if limit is None else int(limit) for name, limit in limits.items()
-        }
+        whole = {name: None if limit is None else int(limit) for name, limit in limits.items()}
         return forms.IntegerField(**common, **whole)
-    return forms.FloatField(
-        widget=forms.NumberInput(attrs={"step": "any"}), **common, **limits
-    )
+    return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **common, **limits)
 
 
 def _with_range(setting: SettingHelp) -> str:

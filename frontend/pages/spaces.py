@@ -49,9 +49,7 @@ def space_detail(request: HttpRequest, slug: str) -> HttpResponse:
 def enter(request: SignedInRequest, slug: str) -> HttpResponse:
     space = space_card(slug)
     offered = [a for a in agent_cards(request.user.pk) if a.base_model_id == space.base_model_id]
-    form = EnterForm(
-        request.POST, choices=[(agent.agent_id, agent.name) for agent in offered]
-    )
+    form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in offered])
     if not form.is_valid():
         return _space_page(request, space, refusal="Choose one of your agents to enter.")
     try:
@@ -62,9 +60,7 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
             entry_id=form.cleaned_data["entry_id"],
         )
     except Refused as error:
-        return _space_page(
-            request, space, refusal=str(error), chosen=form.cleaned_data["agent"]
-        )
+        return _space_page(request, space, refusal=str(error), chosen=form.cleaned_data["agent"])
     return redirect("entry", entry_id=entered.id)
 
 
@@ -77,7 +73,9 @@ def entry(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
             return HttpResponse(status=204, headers={"HX-Redirect": f"/matches/{state.match_id}/"})
         return redirect("match", match_id=state.match_id)
     name = "spaces/entry.html#state" if request.htmx else "spaces/entry.html"  # type: ignore[attr-defined]
-    return not_cached(render(request, name, {"state": state, "space": space_card(state.space_slug)}))
+    return not_cached(
+        render(request, name, {"state": state, "space": space_card(state.space_slug)})
+    )
 
 
 @owner_page("POST")

@@ -190,7 +190,7 @@ class LiveMatch {
   }
 
   #showConnection(state: SocketState): void {
-    const label = required("[data-connection]");
+    const label = required("[data-connection-label]");
     const words: Record<SocketState, string> = {
       open: "Connected",
       waiting: "Reconnecting",

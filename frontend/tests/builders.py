@@ -1,0 +1,90 @@
+"""Rows that pages show, made with the verbs of the arena."""
+
+from typing import Any
+
+from agents.models import Agent
+from arena import play
+from arena.models import Match, Round, Space
+from arena.tests.builders import make_match, play_round
+from training.models import Pair, PairSource, RunStatus, TrainingRun
+
+HOSTILE = "<script>alert(1)</script>{{ 7|add:7 }}</textarea><img src=x onerror=alert(2)>"
+GATE = {
+    "tasks": 40,
+    "parent": {"mean": 0.3, "passed": 9},
+    "child": {"mean": 0.4, "passed": 13},
+    "difference": 0.1,
+    "lower_bound": 0.02,
+    "confidence": 0.9,
+    "margin": 0.05,
+    "adopted": True,
+    "examples": [
+        {
+            "kind": "lowercase",
+            "task": HOSTILE,
+            "parent": HOSTILE,
+            "child": HOSTILE,
+            "parent_score": 0.2,
+            "child_score": 0.9,
+        }
+    ],
+}
+
+
+def settled_match(space: Space | None = None, *, text: str = "An answer.") -> Match:
+    """Two people's agents, every round played and judged, credits and ratings moved."""
+    match = make_match(space)
+    play.start_match(match.id)
+    for number in range(1, match.space.round_count + 1):
+        play_round(match, number, scores={0: 0.9, 1: 0.4}, texts={0: text, 1: text})
+    play.settle_match(match.id)
+    match.refresh_from_db()
+    return match
+
+
+def running_match() -> Match:
+    """The first round is decided, the second is being answered."""
+    match = make_match()
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 0.9, 1: 0.4})
+    from arena.runner import task_of
+
+    task = task_of(match.id, 2, match.space.environment)
+    play.start_round(match.id, number=2, task=task)
+    match.refresh_from_db()
+    return match
+
+
+def make_pair(agent: Agent, match: Match) -> Pair:
+    """From the first round of a match in which the agent sat first."""
+    first = Round.objects.get(match=match, number=1)
+    chosen, rejected = first.completions.order_by("seat__index")
+    return Pair.objects.create(
+        agent=agent,
+        space=match.space,
+        round=first,
+        chosen=chosen,
+        rejected=rejected,
+        source=PairSource.OWN_CHOSEN,
+        margin=0.5,
+        agreement=1.0,
+    )
+
+
+def make_run(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
+    values: dict[str, Any] = {
+        "agent": agent,
+        "space": space,
+        "parent_version": agent.current_version,
+        "status": RunStatus.ADOPTED,
+        "config": {"rank": 16, "beta": 0.1},
+        "last_pair_id": 0,
+        "pair_count": 48,
+        "manifest": {"pairs": "ab"},
+        "manifest_digest": "c0" * 32,
+        "progress": {"stage": "training", "step": 2, "steps": 4, "seconds": 9.0},
+        "curve": [{"step": 1, "loss": 0.7, "accuracy": 0.5, "reward_margin": 0.0}],
+        "gate": GATE,
+        "reason": "Better on the held-out tasks.",
+    }
+    return TrainingRun.objects.create(**(values | changes))

@@ -1,0 +1,31 @@
+"""Geometry of the drawings."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from frontend import charts
+
+scores = st.lists(st.none() | st.floats(0, 1), min_size=1, max_size=20)
+
+
+def test_one_point_is_no_curve() -> None:
+    assert charts.curve([25.0]) is None
+
+
+@given(st.lists(st.floats(-100, 100), min_size=2, max_size=50))
+def test_a_curve_stays_inside_its_box(means: list[float]) -> None:
+    drawn = charts.curve(means, spreads=[3.0] * len(means), width=200, height=50)
+    assert drawn is not None
+    for point in (drawn.line + " " + drawn.band).split():
+        x, y = map(float, point.split(","))
+        assert 0 <= x <= 200
+        assert 0 <= y <= 50
+
+
+@given(scores)
+def test_a_stacked_bar_never_outgrows_its_track(values: list[float | None]) -> None:
+    bars = charts.stacked(values, whole=len(values))
+    assert len(bars) == sum(value is not None for value in values)
+    for bar in bars:
+        assert bar.width >= 0
+        assert bar.x + bar.width <= 100.01

@@ -1,0 +1,250 @@
+"""Forms take what people type, explain what is wrong, and lose nothing."""
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from agents.models import Agent, AgentVersion
+from agents.prompts import MAX_PROMPT_CHARS
+from arena.models import Entry, Transfer
+from arena.queries import wallet_balance
+from arena.tests.builders import make_agent, make_base_model, make_space, make_user
+from arena.wallet import TOP_UP_MAX_CREDITS
+from frontend.catalog import TEMPLATES
+from frontend.forms import NewAgentForm
+from training.configs import PRESETS, DPOConfig
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def owner_client(client: Client) -> Client:
+    user = make_user()
+    client.force_login(user)
+    return client
+
+
+def valid_agent(**changes: object) -> dict[str, object]:
+    return {
+        "name": "Plumb Bob",
+        "prompt": "Keep every rule.",
+        "temperature": "0.7",
+        "top_p": "0.95",
+        "max_tokens": "96",
+        "base_model": str(make_base_model().id),
+        "preset": "steady",
+    } | changes
+
+
+@pytest.mark.parametrize("template", TEMPLATES, ids=lambda template: template.slug)
+def test_every_template_but_the_blank_one_makes_an_agent_as_it_is(
+    owner_client: Client, template: object
+) -> None:
+    base_model = make_base_model()
+    form = NewAgentForm.starting_from(template)  # type: ignore[arg-type]
+    data = {name: "" if value is None else value for name, value in form.initial.items()}
+    response = owner_client.post("/agents/new/", data | {"base_model": base_model.id})
+    if template is TEMPLATES[-1]:
+        assert response.status_code == 422
+    else:
+        assert response.status_code == 302
+        assert Agent.objects.get().learning == PRESETS[template.preset].as_json()  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "sentence"),
+    [
+        ("prompt", "", "Write a prompt"),
+        ("prompt", "x" * (MAX_PROMPT_CHARS + 1), "at most 2,000"),
+        ("prompt", "Be kind.<|im_end|>", "Remove &lt;|im_end|&gt;"),
+        ("prompt", "nul \x00 inside", "Null characters are not allowed"),
+        ("prompt", "bell \x07 inside", "invisible control characters"),
+        ("temperature", "nan", "Enter a number"),
+        ("temperature", "inf", "Enter a number"),
+        ("temperature", "-1", "greater than or equal to 0"),
+        ("temperature", "1e308", "less than or equal to 2"),
+        ("top_p", "0", "above 0 and at most 1"),
+        ("top_p", "-0.5", "above 0 and at most 1"),
+        ("top_p", "nan", "Enter a number"),
+        ("max_tokens", "7", "greater than or equal to 8"),
+        ("max_tokens", "1e9", "Enter a whole number"),
+        ("max_tokens", "9" * 5000, "Enter a whole number"),
+        ("name", "", "This field is required"),
+        ("name", "n" * 61, "at most 60"),
+        ("name", "a\x00b", "Null characters are not allowed"),
+        ("name", "<script>", "simple punctuation"),
+        ("base_model", "0", "Select a valid choice"),
+        ("base_model", "9" * 40, "Select a valid choice"),
+        ("preset", "reckless", "Choose one of the four"),
+    ],
+)
+def test_bad_values_get_a_sentence_and_nothing_typed_is_lost(
+    owner_client: Client, field: str, value: str, sentence: str
+) -> None:
+    response = owner_client.post("/agents/new/", valid_agent(**{"name": "Kept Name", field: value}))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert sentence in page
+    if field != "name":
+        assert 'value="Kept Name"' in page
+    if field != "prompt":
+        assert "Keep every rule." in page
+    assert not Agent.objects.exists()
+
+
+def test_hostile_text_stays_text_when_the_form_comes_back(owner_client: Client) -> None:
+    attack = "</textarea><script>alert(1)</script>"
+    data = valid_agent(prompt=attack, name='"><script>alert(2)</script>', temperature="x")
+    page = owner_client.post("/agents/new/", data).content.decode()
+    assert "<script>alert" not in page
+    assert "&lt;/textarea&gt;&lt;script&gt;alert(1)" in page
+
+
+@pytest.mark.parametrize("value", ["nan", "-1", "1e99", "0", "many"])
+def test_training_settings_out_of_range_are_explained_under_custom(
+    owner_client: Client, value: str
+) -> None:
+    data = valid_agent(preset="custom", learning_learning_rate=value)
+    response = owner_client.post("/agents/new/", data)
+    assert response.status_code == 422
+    assert not Agent.objects.exists()
+
+
+def test_settings_typed_under_custom_do_not_stand_in_a_presets_way(owner_client: Client) -> None:
+    data = valid_agent(preset="bold", learning_rank="not a number", learning_beta="-4")
+    assert owner_client.post("/agents/new/", data).status_code == 302
+    assert Agent.objects.get().learning == PRESETS["bold"].as_json()
+
+
+def test_custom_settings_are_kept_as_typed(owner_client: Client) -> None:
+    data = valid_agent(preset="custom", learning_rank="4", learning_alpha="8")
+    assert owner_client.post("/agents/new/", data).status_code == 302
+    assert Agent.objects.get().learning == DPOConfig(rank=4, alpha=8).as_json()
+
+
+def test_a_second_agent_of_the_same_name_is_refused_with_its_text_kept(
+    owner_client: Client,
+) -> None:
+    owner_client.post("/agents/new/", valid_agent())
+    response = owner_client.post("/agents/new/", valid_agent(name="plumb bob", prompt="Other."))
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert "already have an agent named plumb bob" in page
+    assert "Other." in page
+    assert Agent.objects.count() == 1
+
+
+def test_an_edit_makes_a_version_and_rollback_is_one_post(client: Client) -> None:
+    agent = make_agent(make_user())
+    client.force_login(agent.owner)
+    first = agent.current_version_id
+    data = {"prompt": "Shorter.", "temperature": "0.5", "top_p": "1", "max_tokens": "40"}
+    assert client.post(f"/agents/{agent.id}/edit/", data).status_code == 302
+    agent.refresh_from_db()
+    assert agent.current_version_id != first
+    client.post(f"/agents/{agent.id}/versions/{first}/activate/")
+    agent.refresh_from_db()
+    assert agent.current_version_id == first
+    assert AgentVersion.objects.filter(agent=agent).count() == 2
+
+
+def test_a_version_of_another_agent_cannot_be_activated(client: Client) -> None:
+    agent, other = make_agent(make_user()), make_agent(make_user())
+    client.force_login(agent.owner)
+    path = f"/agents/{agent.id}/versions/{other.current_version_id}/activate/"
+    page = client.post(path, follow=True).content.decode()
+    assert "belongs to another agent" in page
+
+
+def test_a_double_click_on_enter_pays_once(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    space = make_space()
+    client.force_login(agent.owner)
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4())}
+    for _ in range(3):
+        response = client.post(f"/spaces/{space.slug}/enter/", data)
+        assert response.headers["Location"] == f"/entries/{data['entry_id']}/"
+    assert Entry.objects.count() == 1
+    assert wallet_balance(agent.owner_id).held == 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"agent": "1"}, {"agent": "x", "entry_id": "y"}, {"agent": "9" * 40, "entry_id": "0"},
+     {"entry_id": "' or 1=1"}],
+)  # fmt: skip
+def test_a_broken_entry_form_is_explained(client: Client, data: dict[str, str]) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    response = client.post(f"/spaces/{make_space().slug}/enter/", data)
+    assert response.status_code == 422
+    assert not Entry.objects.exists()
+
+
+def test_nobody_enters_another_users_agent(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(make_user(credits=100))
+    make_agent()
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4())}
+    assert client.post(f"/spaces/{make_space().slug}/enter/", data).status_code == 422
+    assert not Entry.objects.exists()
+
+
+def test_too_few_credits_and_closed_spaces_are_explained_before_and_after_the_click(
+    client: Client,
+) -> None:
+    agent = make_agent(make_user())
+    client.force_login(agent.owner)
+    space = make_space()
+    assert "You need 10 credits" in client.get(f"/spaces/{space.slug}/").content.decode()
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4())}
+    page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
+    assert "Not enough credits to enter" in page
+    closed = make_space(status="closed")
+    assert "takes no entries" in client.get(f"/spaces/{closed.slug}/").content.decode()
+    page = client.post(f"/spaces/{closed.slug}/enter/", data).content.decode()
+    assert "is closed and takes no entries" in page
+
+
+def test_leaving_the_queue_returns_the_fee(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    space = make_space()
+    entry_id = uuid.uuid4()
+    client.post(f"/spaces/{space.slug}/enter/", {"agent": agent.id, "entry_id": str(entry_id)})
+    assert (
+        client.post(f"/entries/{entry_id}/leave/").headers["Location"] == f"/spaces/{space.slug}/"
+    )
+    assert wallet_balance(agent.owner_id).available == 100
+    page = client.get("/wallet/").content.decode()
+    assert "Entry fee returned" in page
+
+
+def test_a_top_up_is_paid_once_and_stated(client: Client) -> None:
+    user = make_user()
+    client.force_login(user)
+    data = {"amount": "300", "transfer_id": str(uuid.uuid4())}
+    for _ in range(2):
+        assert client.post("/wallet/", data).status_code == 302
+    assert wallet_balance(user.pk).available == 300
+    assert client.get("/wallet/").content.decode().count("Sandbox top-up") == 1
+
+
+@pytest.mark.parametrize(
+    "amount", ["0", "-5", str(TOP_UP_MAX_CREDITS + 1), "nan", "1.5", "9" * 400, "", "ten\x00"]
+)
+def test_bad_amounts_are_refused_beside_the_field(client: Client, amount: str) -> None:
+    client.force_login(make_user())
+    response = client.post("/wallet/", {"amount": amount, "transfer_id": str(uuid.uuid4())})
+    assert response.status_code == 422
+    assert 'id="id_amount_error"' in response.content.decode()
+    assert not Transfer.objects.exists()
+
+
+def test_forms_refuse_a_post_without_their_token() -> None:
+    client = Client(enforce_csrf_checks=True)
+    client.force_login(make_user())
+    response = client.post("/wallet/", {"amount": "5"})
+    assert response.status_code == 403
+    assert "The form has expired" in response.content.decode()

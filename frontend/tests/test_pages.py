@@ -1,0 +1,270 @@
+"""Who sees what: every page for everybody, and nothing of an owner's for others."""
+
+import uuid
+
+import pytest
+from django.test import Client
+from django.urls import reverse
+from pytest_django import DjangoAssertNumQueries
+
+from agents.models import Agent, User
+from arena.models import Match
+from arena.tests.builders import enter, make_agent, make_space, make_user
+from frontend.tests.builders import (
+    HOSTILE,
+    make_pair,
+    make_run,
+    running_match,
+    settled_match,
+)
+
+pytestmark = pytest.mark.django_db
+
+PUBLIC = ["/", "/how-it-works/", "/spaces/", "/matches/", "/matches/live/", "/accounts/login/",
+          "/accounts/signup/", "/accounts/password/reset/"]  # fmt: skip
+OWN = ["/agents/", "/agents/new/", "/wallet/", "/accounts/email/", "/accounts/2fa/",
+       "/accounts/password/change/", "/accounts/2fa/totp/activate/"]  # fmt: skip
+
+
+def signed_in(user: User) -> Client:
+    client = Client()
+    client.force_login(user)
+    return client
+
+
+def first_agent(match: Match) -> Agent:
+    return match.seats.select_related("agent__owner").get(index=0).agent
+
+
+@pytest.mark.parametrize("path", PUBLIC)
+def test_public_pages_need_no_account(client: Client, path: str) -> None:
+    settled_match()
+    assert client.get(path).status_code == 200
+
+
+@pytest.mark.parametrize("path", OWN)
+def test_own_pages_ask_for_a_sign_in_and_then_show(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 302
+    assert signed_in(make_user()).get(path).status_code in {200, 302}
+
+
+@pytest.mark.parametrize("path", ["/agents/", "/agents/new/", "/wallet/"])
+def test_own_pages_show_for_a_new_user(path: str) -> None:
+    make_space()
+    assert signed_in(make_user()).get(path).status_code == 200
+
+
+def test_home_sends_a_signed_in_user_to_their_agents() -> None:
+    assert signed_in(make_user()).get("/").headers["Location"] == "/agents/"
+
+
+def test_pages_of_a_settled_match_show_for_everybody(client: Client) -> None:
+    match = settled_match()
+    agent = first_agent(match)
+    run = make_run(agent, match.space)
+    paths = [
+        f"/matches/{match.id}/",
+        f"/matches/{match.id}/?round=2",
+        f"/matches/{match.id}/?round=99",
+        f"/matches/{match.id}/summary/",
+        f"/matches/{match.id}/rounds/1/",
+        f"/spaces/{match.space.slug}/",
+        f"/matches/?space={match.space.slug}",
+        f"/matches/?before={match.id}",
+        f"/agents/{agent.id}/",
+        f"/runs/{run.id}/",
+        f"/runs/{run.id}/state/",
+        f"/runs/{run.id}/curve.json",
+        f"/runs/{run.id}/manifest.json",
+    ]
+    for visitor in (client, signed_in(make_user()), signed_in(agent.owner)):
+        for path in paths:
+            assert visitor.get(path).status_code == 200, path
+
+
+def test_a_settled_match_explains_every_credit(client: Client) -> None:
+    match = settled_match()
+    page = client.get(f"/matches/{match.id}/").content.decode()
+    assert "pool 20 = arena 2 + prizes 18" in page
+    assert "70 % of the pot for rank 1" in page
+    assert page.count("Entry fee, ") == 2
+
+
+def test_a_running_match_shows_the_newest_round_and_streams(client: Client) -> None:
+    match = running_match()
+    page = client.get(f"/matches/{match.id}/").content.decode()
+    assert f'data-seq="{match.seq}" data-live="yes"' in page
+    assert 'id="match-round" data-round="2"' in page
+    assert page.count("data-streaming") == 2
+    assert "data-chunks" not in page
+
+
+def test_a_run_in_progress_shows_its_step(client: Client) -> None:
+    match = settled_match()
+    run = make_run(first_agent(match), match.space, status="training", gate={})
+    page = client.get(f"/runs/{run.id}/").content.decode()
+    assert "Step 2 of 4" in page
+    assert 'data-final="no"' in page
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["/matches/9/", "/matches/9/summary/", "/matches/9/rounds/1/", "/agents/9/", "/runs/9/",
+     "/spaces/none/", "/matches/99999999999999999999999/", "/agents/99999999999999999999999/",
+     "/runs/9/curve.json"],
+)  # fmt: skip
+def test_what_does_not_exist_is_a_404(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["?space=%00", "?space=<script>", "?before=%00", "?before=-1", "?before=9" * 40, "?before=²"],
+)
+def test_odd_filters_are_ignored(client: Client, query: str) -> None:
+    assert client.get("/matches/" + query).status_code == 200
+
+
+@pytest.mark.parametrize("query", ["?before=x", "?before=2026-13-99T00:00:00Z", "?before=%00"])
+def test_odd_statement_positions_are_ignored(query: str) -> None:
+    assert signed_in(make_user()).get("/wallet/" + query).status_code == 200
+
+
+def test_others_never_see_prompts_or_pairs(client: Client) -> None:
+    match = settled_match()
+    agent = first_agent(match)
+    make_pair(agent, match)
+    assert agent.current_version is not None
+    secret = "Answer."
+    assert agent.current_version.prompt == secret
+    version_prompt = f">{secret}</p>"
+    owner_page = signed_in(agent.owner).get(f"/agents/{agent.id}/").content.decode()
+    assert version_prompt in owner_page
+    assert "Download 1 pairs" in owner_page
+    for visitor in (client, signed_in(make_user())):
+        page = visitor.get(f"/agents/{agent.id}/").content.decode()
+        assert version_prompt not in page
+        assert "pairs.jsonl" not in page
+
+
+def test_only_the_owner_reaches_an_agents_workshop() -> None:
+    agent = make_agent(make_user())
+    stranger = signed_in(make_user())
+    version = agent.current_version_id
+    for name, extra in [("edit_agent", {}), ("agent_learning", {}), ("rename_agent", {}),
+                        ("retire_agent", {}), ("agent_pairs", {}), ("agent_state", {})]:  # fmt: skip
+        path = reverse(name, kwargs={"agent_id": agent.id, **extra})
+        assert stranger.get(path).status_code == 404, path
+        assert signed_in(agent.owner).get(path).status_code == 200, path
+    for path in (
+        reverse("activate_version", kwargs={"agent_id": agent.id, "version_id": version}),
+        reverse("train_now", kwargs={"agent_id": agent.id}),
+        reverse("retire_agent", kwargs={"agent_id": agent.id}),
+    ):
+        assert stranger.post(path, {"space": "1"}).status_code == 404, path
+
+
+def test_only_the_owner_reaches_an_entry() -> None:
+    agent = make_agent(make_user(credits=50))
+    entry_id = enter(agent, make_space())
+    assert signed_in(make_user()).get(f"/entries/{entry_id}/").status_code == 404
+    assert signed_in(agent.owner).get(f"/entries/{entry_id}/").status_code == 200
+    assert signed_in(agent.owner).get(f"/entries/{uuid.uuid4()}/").status_code == 404
+
+
+def test_a_seated_entry_leads_to_its_match() -> None:
+    match = settled_match()
+    entry = match.entries.select_related("user").first()
+    assert entry is not None
+    client = signed_in(entry.user)
+    assert client.get(f"/entries/{entry.id}/").headers["Location"] == f"/matches/{match.id}/"
+    fragment = client.get(f"/entries/{entry.id}/", headers={"HX-Request": "true"})
+    assert fragment.headers["HX-Redirect"] == f"/matches/{match.id}/"
+
+
+def test_a_retired_agent_can_be_looked_at_and_not_changed() -> None:
+    agent = make_agent(make_user())
+    client = signed_in(agent.owner)
+    assert client.post(f"/agents/{agent.id}/retire/").status_code == 302
+    assert client.get(f"/agents/{agent.id}/").status_code == 200
+    assert client.get(f"/agents/{agent.id}/edit/").status_code == 404
+    assert client.post(f"/agents/{agent.id}/edit/", {"prompt": "x"}).status_code == 404
+
+
+def test_untrusted_text_is_never_markup(client: Client) -> None:
+    match = settled_match(text=HOSTILE)
+    agent = first_agent(match)
+    Agent.objects.filter(id=agent.id).update(name=HOSTILE[:60])
+    run = make_run(agent, match.space, reason=HOSTILE)
+    owner = signed_in(agent.owner)
+    for path in (
+        f"/matches/{match.id}/",
+        f"/matches/{match.id}/rounds/1/",
+        f"/runs/{run.id}/",
+        f"/agents/{agent.id}/",
+        f"/agents/{agent.id}/edit/",
+        f"/spaces/{match.space.slug}/",
+        "/matches/",
+        "/agents/",
+        "/wallet/",
+    ):
+        page = owner.get(path).content.decode()
+        assert "<script>alert" not in page, path
+        assert "<img src=x" not in page, path
+        assert "14</textarea>" not in page, path
+    assert (
+        "&lt;script&gt;alert(1)&lt;/script&gt;{{ 7|add:7 }}"
+        in client.get(f"/matches/{match.id}/").content.decode()
+    )
+
+
+@pytest.mark.parametrize("path", ["/", "/matches/", "/accounts/login/", "/nowhere/"])
+def test_pages_carry_a_policy_without_inline_code(client: Client, path: str) -> None:
+    response = client.get(path)
+    policy = response.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in policy
+    assert "unsafe" not in policy
+    page = response.content.decode()
+    assert " style=" not in page
+    assert " onclick=" not in page
+    assert "<style" not in page
+
+
+def test_the_number_of_queries_does_not_grow_with_the_lists(
+    client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    space = make_space()
+    for _ in range(6):
+        settled_match(space)
+    with django_assert_max_num_queries(9):
+        client.get("/matches/")
+    with django_assert_max_num_queries(14):
+        client.get(f"/spaces/{space.slug}/")
+    with django_assert_max_num_queries(12):
+        client.get("/")
+
+
+def test_the_number_of_queries_does_not_grow_with_the_agents(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    owner = make_user()
+    for _ in range(8):
+        make_agent(owner)
+    client = signed_in(owner)
+    with django_assert_max_num_queries(18):
+        client.get("/agents/")
+
+
+def test_the_theme_is_kept_in_a_cookie_and_drawn_at_the_first_render(client: Client) -> None:
+    response = client.post("/theme/", {"theme": "dark"}, headers={"Referer": "http://x/matches/"})
+    assert response.headers["Location"] == "/matches/"
+    assert 'data-theme="ember"' in client.get("/").content.decode()
+    client.post("/theme/", {"theme": '"><script>'})
+    assert 'data-theme="ember"' in client.get("/").content.decode()
+
+
+def test_the_theme_switch_never_leads_off_the_site(client: Client) -> None:
+    response = client.post(
+        "/theme/", {"theme": "light"}, headers={"Referer": "http://x//evil.example/"}
+    )
+    assert response.headers["Location"] == "/"
