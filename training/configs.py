@@ -95,7 +95,13 @@ class DPOConfig:
         ),
     )
     epochs: int = field(
-        default=1, metadata=_told("Epochs", "How often each pair is shown in a run.", low=1, high=5)
+        default=3,
+        metadata=_told(
+            "Epochs",
+            "How often each pair is shown in a run. Few pairs want to be shown more than once.",
+            low=1,
+            high=5,
+        ),
     )
     pairs_per_step: int = field(
         default=4,
@@ -104,11 +110,13 @@ class DPOConfig:
         ),
     )
     sft_weight: float = field(
-        default=0.2,
+        # Measured with 48 pairs of the Constraints Space, 96 held-out tasks: one epoch at 0.2 left
+        # the base's 22 passes at 23, three epochs at 1.0 made them 34. One seed each.
+        default=1.0,
         metadata=_told(
             "Imitation weight",
-            "Weight of plainly imitating the better answer beside preferring it. A little keeps the "
-            "better answer likely; 0 turns it off.",
+            "Weight of plainly imitating the better answer beside preferring it. It keeps the "
+            "better answer likely and teaches what the agent never says by itself; 0 turns it off.",
             low=0.0,
             high=2.0,
         ),
@@ -253,8 +261,8 @@ def _problem(value: object, metadata: Mapping[str, Any]) -> str:
 
 PRESETS: Mapping[str, DPOConfig] = MappingProxyType(
     {
-        "gentle": DPOConfig(learning_rate=1e-4, beta=0.2, rank=8, alpha=16),
+        "gentle": DPOConfig(learning_rate=2e-4, beta=0.2, rank=8, alpha=16, epochs=2),
         "steady": DPOConfig(),
-        "bold": DPOConfig(learning_rate=1e-3, beta=0.05, rank=32, alpha=64, epochs=2),
+        "bold": DPOConfig(learning_rate=1e-3, beta=0.05, rank=32, alpha=64),
     }
 )

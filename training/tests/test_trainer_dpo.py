@@ -21,7 +21,13 @@ from training.tests.builders import make_agent, make_match
 from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job, read_result
 
 TIMEOUT_SECONDS = 240
-SMALL: dict[str, Any] = {"rank": 8, "alpha": 16, "pairs_per_step": 3, "max_length": 128}
+SMALL: dict[str, Any] = {
+    "epochs": 1,
+    "rank": 8,
+    "alpha": 16,
+    "pairs_per_step": 3,
+    "max_length": 128,
+}
 TOPICS = ("cats", "rain", "tea", "ships", "bread", "snow")
 
 
