@@ -19,7 +19,7 @@ def agent_for_viewer(agent_id: int) -> Agent:
     return row
 
 
-def agent_for_owner(user_id: int | None, agent_id: int) -> Agent:
+def agent_for_owner(user_id: int, agent_id: int) -> Agent:
     """The user's own agent; another's looks as if it did not exist."""
     row = (
         Agent.objects.select_related("owner", "base_model", "current_version__adapter")
@@ -31,7 +31,7 @@ def agent_for_owner(user_id: int | None, agent_id: int) -> Agent:
     return row
 
 
-def entry_for_owner(user_id: int | None, entry_id: uuid.UUID) -> Entry:
+def entry_for_owner(user_id: int, entry_id: uuid.UUID) -> Entry:
     """The user's own entry."""
     row = (
         Entry.objects.select_related("space", "agent").filter(id=entry_id, user_id=user_id).first()

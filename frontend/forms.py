@@ -28,7 +28,8 @@ class PlainForm(forms.Form):
     """Labels without colons; `ui.field` renders the rest."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, label_suffix="", **kwargs)
+        kwargs.setdefault("label_suffix", "")
+        super().__init__(*args, **kwargs)
 
 
 class _SamplingFields(forms.Form):
@@ -260,17 +261,27 @@ def _field_of(setting: SettingHelp) -> forms.Field:
     }
     if setting.choices:
         return forms.ChoiceField(choices=[(one, one) for one in setting.choices], **common)
-    limits: dict[str, Any] = {"min_value": setting.low, "max_value": setting.high}
+    low, high = setting.low, setting.high
     if setting.kind is int:
-        whole = {name: None if limit is None else int(limit) for name, limit in limits.items()}
-        return forms.IntegerField(**common, **whole)
-    return forms.FloatField(widget=forms.NumberInput(attrs={"step": "any"}), **common, **limits)
+        return forms.IntegerField(
+            min_value=None if low is None else int(low),
+            max_value=None if high is None else int(high),
+            **common,
+        )
+    widget = forms.NumberInput(attrs={"step": "any"})
+    return forms.FloatField(min_value=low, max_value=high, widget=widget, **common)
 
 
 def _with_range(setting: SettingHelp) -> str:
     if setting.low is None or setting.high is None:
         return setting.explanation
-    return f"{setting.explanation} {setting.low:g} to {setting.high:,.10g}."
+    return f"{setting.explanation} {_plain(setting.low)} to {_plain(setting.high)}."
+
+
+def _plain(number: float) -> str:
+    """0.000001 and 2,000, never 1e-06."""
+    text = f"{number:,.10f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def _initial_learning(learning: Mapping[str, Any]) -> dict[str, Any]:

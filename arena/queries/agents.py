@@ -248,6 +248,7 @@ def _curves(records: dict[int, tuple[SpaceRecord, ...]]) -> dict[int, tuple[Rati
         .values_list("seat__agent_id", "seat__match_id", "created_at", "mu_after", "sigma_after")
     )
     curves: dict[int, tuple[RatingPoint, ...]] = {}
-    for agent_id, *point in rows[: MAX_CURVE_POINTS * 5]:
-        curves[agent_id] = (RatingPoint(*point), *curves.get(agent_id, ()))
+    for agent_id, match_id, at, mu, sigma in rows[: MAX_CURVE_POINTS * 5]:
+        point = RatingPoint(match_id=match_id, at=at, mu=mu, sigma=sigma)
+        curves[agent_id] = (point, *curves.get(agent_id, ()))
     return curves

@@ -6,7 +6,7 @@ from datetime import datetime
 from django.db.models import Q
 
 from arena.ledger import Balance, balance
-from arena.models import Account, Entry, Transfer, TransferCode, TransferKind
+from arena.models import Account, Entry, Seat, Transfer, TransferCode, TransferKind
 
 PAGE_ROWS = 30
 
@@ -33,6 +33,14 @@ class StatementPage:
     next_before: str  # pass as `before` for the following page; empty: this was the last
 
 
+@dataclass(frozen=True)
+class _About:
+    """What the page's transfers belong to."""
+
+    entries: dict[str, Entry]
+    seats: dict[int, Seat]
+
+
 def wallet_balance(user_id: int) -> Balance:
     """The user's credits; nothing before the first top-up."""
     account = Account.objects.filter(owner_id=user_id).first()
@@ -54,10 +62,17 @@ def statement_page(user_id: int, *, before: datetime | None = None) -> Statement
     if before is not None:
         rows = rows.filter(created_at__lt=before)
     page = list(rows[: PAGE_ROWS + 1])
-    entries = _entries_of(page)
-    lines = tuple(_line(row, user_id, entries) for row in page[:PAGE_ROWS])
+    about = _About(_entries_of(page), _seats_of(page, user_id))
+    lines = tuple(_line(row, user_id, about) for row in page[:PAGE_ROWS])
     more = len(page) > PAGE_ROWS
     return StatementPage(lines, page[PAGE_ROWS - 1].created_at.isoformat() if more else "")
+
+
+def _seats_of(rows: list[Transfer], user_id: int) -> dict[int, Seat]:
+    """match id -> the user's seat in it; an owner never has two."""
+    matches = [match for row in rows if (match := _match_of(row.reference)) is not None]
+    found = Seat.objects.filter(match_id__in=matches, agent__owner_id=user_id)
+    return {seat.match_id: seat for seat in found.select_related("agent", "match__space")}
 
 
 def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
@@ -67,11 +82,13 @@ def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
     return {str(entry.id): entry for entry in found}
 
 
-def _line(row: Transfer, user_id: int, entries: dict[str, Entry]) -> StatementLine:
-    entry = entries.get(str(row.pending_id or row.id))
+def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
+    entry = about.entries.get(str(row.pending_id or row.id))
+    match_id = _match_of(row.reference) or (entry.match_id if entry else None)
+    seat = about.seats.get(match_id) if match_id is not None else None
     sign = -1 if row.debit.owner_id == user_id else 1
     is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
-    title, detail = _words(row, entry, is_open_hold=is_open_hold)
+    title, detail = _words(row, entry, seat, is_open_hold=is_open_hold)
     if row.kind == TransferKind.VOID:
         sign = 1  # the hold comes back to the payer
     return StatementLine(
@@ -81,12 +98,14 @@ def _line(row: Transfer, user_id: int, entries: dict[str, Entry]) -> StatementLi
         detail=detail,
         change_credits=sign * row.amount_credits,
         is_hold=is_open_hold,
-        match_id=_match_of(row.reference) or (entry.match_id if entry else None),
+        match_id=match_id,
         space_slug=entry.space.slug if entry else "",
     )
 
 
-def _words(row: Transfer, entry: Entry | None, *, is_open_hold: bool) -> tuple[str, str]:
+def _words(
+    row: Transfer, entry: Entry | None, seat: Seat | None, *, is_open_hold: bool
+) -> tuple[str, str]:
     who = f"{entry.agent.name} into {entry.space.name}" if entry else ""
     match row.code:
         case TransferCode.TOP_UP:
@@ -99,7 +118,12 @@ def _words(row: Transfer, entry: Entry | None, *, is_open_hold: bool) -> tuple[s
         case TransferCode.ENTRY_FEE:
             return "Entry fee", who
         case TransferCode.PRIZE:
-            return "Prize", "Your agent's share of the pot by its rank."
+            if seat is None or seat.rank is None:
+                return "Prize", "Your agent's share of the pot by its rank."
+            return (
+                "Prize",
+                f"{seat.agent.name} came to rank {seat.rank} in {seat.match.space.name}.",
+            )
         case TransferCode.RAKE:
             return "Arena's share", "Taken from the pool before prizes."
         case TransferCode.REFUND:

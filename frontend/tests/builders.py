@@ -6,7 +6,9 @@ from agents.models import Agent
 from arena import play
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
-from training.models import Pair, PairSource, RunStatus, TrainingRun
+from training.job_state import RunStatus
+from training.models import Pair, TrainingRun
+from training.pairs import PairSource
 
 HOSTILE = "<script>alert(1)</script>{{ 7|add:7 }}</textarea><img src=x onerror=alert(2)>"
 GATE = {

@@ -151,9 +151,15 @@ def test_only_the_owner_reaches_an_agents_workshop() -> None:
     agent = make_agent(make_user())
     stranger = signed_in(make_user())
     version = agent.current_version_id
-    for name, extra in [("edit_agent", {}), ("agent_learning", {}), ("rename_agent", {}),
-                        ("retire_agent", {}), ("agent_pairs", {}), ("agent_state", {})]:  # fmt: skip
-        path = reverse(name, kwargs={"agent_id": agent.id, **extra})
+    for name in (
+        "edit_agent",
+        "agent_learning",
+        "rename_agent",
+        "retire_agent",
+        "agent_pairs",
+        "agent_state",
+    ):
+        path = reverse(name, kwargs={"agent_id": agent.id})
         assert stranger.get(path).status_code == 404, path
         assert signed_in(agent.owner).get(path).status_code == 200, path
     for path in (
