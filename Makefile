@@ -119,10 +119,8 @@ lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
 		--settings arena.config.lint_settings --quiet ok ignore
 	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-bench: install ## run every benchmark in benchmarks/
-	@shopt -s nullglob; files=(benchmarks/*.py); \
-	echo "$${#files[@]} benchmarks: $${files[*]:-none yet}"; \
-	for file in "$${files[@]}"; do echo; echo "== $$file"; $(PY) "$$file" $(ARGS); done
+bench: install $(DONE)/dev ## run every benchmark in benchmarks/
+	@for name in live ledger; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
 
 lock: $(DONE)/venv ## renew requirements/*.lock from *.in: make lock [ARGS=--upgrade]
 	@$(PY) requirements/compile.py $(ARGS)

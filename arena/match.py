@@ -327,9 +327,7 @@ def evolve(state: MatchState | None, event: Event) -> MatchState:
         case MatchSettled():
             return replace(state, status=MatchStatus.SETTLED)
         case MatchCancelled():
-            return replace(
-                state, status=MatchStatus.CANCELLED, cancel_reason=event.reason
-            )
+            return replace(state, status=MatchStatus.CANCELLED, cancel_reason=event.reason)
         case _:
             assert_never(event)
 

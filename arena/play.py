@@ -303,11 +303,6 @@ def _locked(match_id: int) -> tuple[Match, MatchState]:
     return match, state_of(match)
 
 
-def _locked(match_id: int) -> tuple[Match, MatchState]:
-    match = Match.objects.select_for_update().get(id=match_id)
-    return match, state_of(match)
-
-
 def _cancel(match: Match, state: MatchState, reason: str) -> None:
     append(match, state, Cancel(reason))
     match.entries.update(status=EntryStatus.CANCELLED, cancel_reason=reason[:200])

@@ -119,7 +119,7 @@ class FrameWriter:
             for seat in sorted(self._resets)
         ]
         self._resets.clear()
-        changed: dict[str, str] = {}
+        changed: dict[str | bytes | float, str | bytes | float] = {}
         for seat, text in self._text.items():
             sent = self._sent.get(seat, 0)
             if len(text) > sent:
@@ -181,12 +181,12 @@ class Hub:
     async def live_text(self, match_id: int, number: int) -> dict[int, str]:
         """seat -> text so far of a round that is being played."""
         stored = await self._client.hgetall(f"match:{match_id}:text")
-        wanted = f"{number}:"
-        return {
-            int(key.removeprefix(wanted)): text
-            for key, text in stored.items()
-            if key.startswith(wanted)
-        }
+        found = {}
+        for key, text in stored.items():
+            of_round, _, seat = str(key).partition(":")
+            if of_round == str(number):
+                found[int(seat)] = str(text)
+        return found
 
     async def _read(self, channel: str, pubsub: Any) -> None:
         try:

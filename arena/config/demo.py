@@ -35,9 +35,11 @@ from arena.models import (
     TransferKind,
     Vote,
 )
-from training.models import Pair, RunStatus, TrainingRun
+from training.job_state import RunStatus
+from training.models import Pair, TrainingRun
 
 POLL_SECONDS = 1.0
+LEARNING_SPACE = "constraints"
 LOW_BALANCE_CREDITS = 50
 TOP_UP_CREDITS = 500
 # Between the matches that keep the open demo alive, once it has shown the loop.
@@ -107,8 +109,9 @@ def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say)
         if run and _played_since(run) and _both_spaces_settled():
             return run
         for role in CAST:
-            # While an agent's run is at work the machine is left to it.
-            if live is None and not (run and role.agent != run.agent.name and _has_settled(role)):
+            # A second match where nobody is about to learn would only slow the first run down,
+            # and while a run is at work the machine is left to it.
+            if live is None and (role.space == LEARNING_SPACE or not _has_settled(role)):
                 _enter_if_idle(agents[role.agent], role.space)
         time.sleep(POLL_SECONDS)
     raise DemoStalled(

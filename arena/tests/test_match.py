@@ -87,7 +87,7 @@ def after(*commands: Command) -> MatchState:
     return state
 
 
-PLAYED_ONE = (
+PLAYED_ONE: tuple[Command, ...] = (
     Seat(seating()),
     Start(),
     StartRound(1, "key", {}),
@@ -173,7 +173,7 @@ class MatchMachine(RuleBasedStateMachine):
     def __init__(self) -> None:
         super().__init__()
         self.events: list[Event] = decide(None, Seat(seating()))
-        self.state = fold(self.events)
+        self.state = after(Seat(seating()))
 
     def give(self, command: Command) -> None:
         try:
