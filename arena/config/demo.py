@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from django.conf import settings
+from django.db import OperationalError, connections
 from django.db.models import Count, Max, Min, Sum
 from django.db.models.functions import Coalesce
 
@@ -125,11 +126,15 @@ def keep_alive(agents: Mapping[str, Agent], *, say: Say) -> None:
     """Keep a match going now and then, for somebody to watch; never returns."""
     progress = _Progress(say)
     while True:
-        live = _live_run(agents)
-        progress.show(agents, live)
-        if live is None:
-            for role in CAST:
-                _enter_if_idle(agents[role.agent], role.space)
+        try:
+            live = _live_run(agents)
+            progress.show(agents, live)
+            if live is None:
+                for role in CAST:
+                    _enter_if_idle(agents[role.agent], role.space)
+        except OperationalError:
+            say("The database does not answer; waiting for it.")
+            connections.close_all()
         time.sleep(CALM_SECONDS)
 
 

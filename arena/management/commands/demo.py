@@ -86,13 +86,19 @@ def _people(local: Local, options: dict[str, Any]) -> int | None:
         command += ["--json", str(options["json"].resolve())]
     if not options["headless"]:
         command += ["--forever"]
-    child = subprocess.Popen(command, env=local.environ, stdin=subprocess.DEVNULL)
+    child = subprocess.Popen(
+        command,
+        env=local.environ,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C at the terminal is ours to handle
+    )
 
     def watch() -> None:
         child.wait()
         local.request_stop()
 
-    threading.Thread(target=watch, daemon=True).start()
+    if options["headless"]:
+        threading.Thread(target=watch, daemon=True).start()
     try:
         local.wait()
         return child.poll()
