@@ -119,7 +119,7 @@ class FrameWriter:
             for seat in sorted(self._resets)
         ]
         self._resets.clear()
-        changed: dict[str | bytes | float, str | bytes | float] = {}
+        changed: dict[str, str] = {}
         for seat, text in self._text.items():
             sent = self._sent.get(seat, 0)
             if len(text) > sent:
@@ -130,8 +130,9 @@ class FrameWriter:
             return
         try:
             async with self._client.pipeline(transaction=False) as pipe:
+                for field, text in changed.items():
+                    pipe.hset(self._key, field, text)
                 if changed:
-                    pipe.hset(self._key, mapping=changed)
                     pipe.expire(self._key, LIVE_TEXT_TTL_SECONDS)
                 pipe.publish(self._channel, "\n".join(lines))
                 await pipe.execute()
