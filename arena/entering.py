@@ -104,6 +104,14 @@ def close_space(space_id: int) -> int:
     return len(cancelled)
 
 
+def open_space(space_id: int) -> None:
+    """Take entries again."""
+    with transaction.atomic(durable=True):
+        space = Space.objects.select_for_update().get(id=space_id)
+        space.status = SpaceStatus.OPEN
+        space.save(update_fields=["status"])
+
+
 def cancel_entry(entry: Entry, *, reason: str) -> None:
     """Cancel and void the hold, inside the caller's transaction, which holds the row's lock."""
     entry.status = EntryStatus.CANCELLED

@@ -2,8 +2,11 @@
 
 from enum import StrEnum
 
+from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+
+from arena.environments import ENVIRONMENTS
 
 
 class SpaceStatus(StrEnum):
@@ -56,6 +59,40 @@ class Space(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+    def clean(self) -> None:
+        """Checked by forms: what matches would otherwise stumble over."""
+        problems = {}
+        if self.environment not in ENVIRONMENTS:
+            problems["environment"] = f"Choose one of {', '.join(sorted(ENVIRONMENTS))}."
+        if not _is_panel(self.panel):
+            problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
+        if not _are_percents(self.prize_percents):
+            problems["prize_percents"] = "A list of whole numbers that add up to 100."
+        if problems:
+            raise ValidationError(problems)
+
+
+def _is_panel(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and bool(value)
+        and all(
+            isinstance(each, dict)
+            and isinstance(each.get("judge"), str)
+            and isinstance(each.get("weight"), int | float)
+            and 0 < each["weight"] <= 100
+            for each in value
+        )
+    )
+
+
+def _are_percents(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and all(type(each) is int and each >= 0 for each in value)
+        and sum(value) == 100
+    )
 
 
 class EntryStatus(StrEnum):

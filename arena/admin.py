@@ -1,0 +1,26 @@
+"""Administration of Spaces. Matches and credits have no forms: only verbs change them."""
+
+from django.contrib import admin
+from django.db.models import QuerySet
+from django.http import HttpRequest
+
+from arena.entering import close_space, open_space
+from arena.models import Space
+
+
+@admin.register(Space)
+class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("name", "environment", "entry_fee_credits", "seat_count", "status")
+    readonly_fields = ("status",)  # closing also frees the fees of those who wait
+    prepopulated_fields = {"slug": ("name",)}
+    actions = ("close", "open")
+
+    @admin.action(description="Close: take no entries, free the fees of those who wait")
+    def close(self, request: HttpRequest, spaces: QuerySet[Space]) -> None:
+        cancelled = sum(close_space(space.id) for space in spaces)
+        self.message_user(request, f"Closed; {cancelled} waiting entries were cancelled.")
+
+    @admin.action(description="Open for entries")
+    def open(self, request: HttpRequest, spaces: QuerySet[Space]) -> None:
+        for space in spaces:
+            open_space(space.id)

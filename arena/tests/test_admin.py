@@ -1,0 +1,75 @@
+"""Administration: forms that catch nonsense, and closing that frees the fees."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client
+from django.urls import reverse
+
+from agents.models import User
+from arena import ledger
+from arena.models import Entry, EntryStatus, SpaceStatus
+from arena.tests.builders import enter, make_agent, make_space, make_user
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def administrator(client: Client) -> Client:
+    client.force_login(User.objects.create_superuser("root", "root@rlfc.invalid", "pw"))
+    return client
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("environment", "chess"),
+        ("panel", []),
+        ("panel", [{"judge": "code", "weight": 0}]),
+        ("panel", [{"judge": "code", "weight": float("nan")}]),
+        ("panel", {"judge": "code"}),
+        ("prize_percents", [70, 20]),
+        ("prize_percents", [150, -50]),
+        ("prize_percents", "100"),
+    ],
+)
+def test_a_space_that_matches_would_stumble_over_is_not_valid(field: str, value: Any) -> None:
+    space = make_space()
+    setattr(space, field, value)
+    with pytest.raises(ValidationError) as caught:
+        space.full_clean()
+    assert field in caught.value.message_dict
+
+
+def test_closing_by_the_administrator_frees_the_fees_of_those_who_wait(
+    administrator: Client,
+) -> None:
+    space, agent = make_space(), make_agent(make_user(credits=100))
+    entry_id = enter(agent, space)
+    page = administrator.post(
+        reverse("admin:arena_space_changelist"),
+        {"action": "close", "_selected_action": [space.id]},
+        follow=True,
+    )
+    assert "1 waiting entries were cancelled" in page.content.decode()
+    space.refresh_from_db()
+    assert space.status == SpaceStatus.CLOSED
+    assert Entry.objects.get(id=entry_id).status == EntryStatus.CANCELLED
+    assert ledger.balance(ledger.account_of(agent.owner_id)) == ledger.Balance(100, 0)
+    administrator.post(
+        reverse("admin:arena_space_changelist"),
+        {"action": "open", "_selected_action": [space.id]},
+    )
+    space.refresh_from_db()
+    assert space.status == SpaceStatus.OPEN
+
+
+@pytest.mark.parametrize("name", ["arena_space", "agents_basemodel", "agents_user", "judges_judge"])
+def test_administration_opens_for_administrators_only(
+    client: Client, administrator: Client, name: str
+) -> None:
+    make_space()
+    url = reverse(f"admin:{name}_changelist")
+    assert administrator.get(url).status_code == 200
+    assert Client().get(url).status_code == 302
