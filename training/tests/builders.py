@@ -1,11 +1,8 @@
 """Small builders for tests of learning: settled matches as rows, without playing them."""
 
 import itertools
-import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
-
-from django.db import connection
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from arena.models import (
@@ -131,25 +128,3 @@ def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
     rival = make_agent(engine=Engine.CODE)
     make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)
     harvest_matches()
-
-
-def at_once(*calls: Callable[[], Any]) -> list[Any]:
-    """Run each call in a thread with a connection of its own; results or errors, in order."""
-    barrier = threading.Barrier(len(calls))
-    outcomes: list[Any] = [None] * len(calls)
-
-    def run(index: int) -> None:
-        try:
-            barrier.wait(timeout=10)
-            outcomes[index] = calls[index]()
-        except Exception as error:  # noqa: BLE001 handed to the test, which looks at it
-            outcomes[index] = error
-        finally:
-            connection.close()
-
-    threads = [threading.Thread(target=run, args=[index]) for index in range(len(calls))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(timeout=30)
-    return outcomes

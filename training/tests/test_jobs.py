@@ -5,6 +5,7 @@ import pytest
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
 from arena.models import MatchStatus, Space
+from arena.tests.builders import at_once
 from training.job_state import RunStatus
 from training.jobs import (
     cancel_run,
@@ -15,7 +16,7 @@ from training.jobs import (
 )
 from training.lease import claim_run
 from training.models import Harvest, Pair, TrainingRun
-from training.tests.builders import at_once, make_agent, make_match, make_pairs_for, make_space
+from training.tests.builders import make_agent, make_match, make_pairs_for, make_space
 
 pytestmark = pytest.mark.django_db
 

@@ -3,6 +3,7 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from arena.tests.builders import at_once
 from training.job_state import RunEvent, RunStatus
 from training.jobs import cancel_run, nudge_waiting_runs, request_run
 from training.lease import (
@@ -15,7 +16,7 @@ from training.lease import (
     renew,
 )
 from training.models import TrainingRun
-from training.tests.builders import at_once, make_agent, make_pairs_for, make_space
+from training.tests.builders import make_agent, make_pairs_for, make_space
 
 pytestmark = pytest.mark.django_db
 
