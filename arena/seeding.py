@@ -6,7 +6,7 @@ from django.conf import settings
 
 from agents.inference import Sampling
 from agents.models import Agent, BaseModel, Engine, User
-from agents.roster import create_agent
+from agents.roster import create_agent, set_learning
 from arena.models import Space
 from judges.defaults import DEFAULT_JUDGES
 from judges.models import Judge
@@ -88,7 +88,7 @@ def seed() -> None:
         house.save(update_fields=["password"])
     for name, engine, prompt, temperature in HOUSE_AGENTS:
         if not Agent.objects.filter(owner=house, name=name, base_model=base_model).exists():
-            create_agent(
+            agent = create_agent(
                 house.id,
                 name=name,
                 base_model_id=base_model.id,
@@ -97,6 +97,11 @@ def seed() -> None:
                 learning={},
                 engine=engine,
             )
+            # A fixed yardstick: people's agents are measured against it.
+            set_learning(agent.id, learning={}, is_training_enabled=False)
+            # The house stays a fixed yardstick, and the trainer's time goes to people's agents:
+            # sitting in most matches, the house would otherwise be first in line for it.
+            set_learning(agent.id, learning={}, is_training_enabled=False)
 
 
 def register_base_model(served_name: str, path: Path) -> BaseModel:
