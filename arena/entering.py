@@ -1,13 +1,15 @@
 """Verbs on entries: enter a Space, leave its queue, close it."""
 
 import uuid
+from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 
+from agents.adapters import BadAdapter, adapter_folder
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent
 from arena import ledger
-from arena.models import Entry, EntryStatus, Space, SpaceStatus, TransferCode
+from arena.models import Entry, EntryStatus, Space, SpaceStatus, Transfer, TransferCode
 
 _USED_FORM = "This form was already used for something else; reload the page and try again."
 
@@ -19,11 +21,13 @@ def enter_space(user_id: int, *, agent_id: int, space_slug: str, entry_id: uuid.
     """
     from arena.tasks import sweep
 
+    _check_adapter(user_id, agent_id)
     try:
         with transaction.atomic(durable=True):
-            # The agent's lock makes a second click at the same moment wait for the first.
+            # The agent's lock makes a second click at the same moment wait for the first. Without
+            # the key: whoever seats the agent refers to it while we wait for the Space.
             agent = (
-                Agent.objects.select_for_update(of=("self",))
+                Agent.objects.select_for_update(of=("self",), no_key=True)
                 .filter(id=agent_id, owner_id=user_id)
                 .first()
             )
@@ -54,7 +58,8 @@ def enter_space(user_id: int, *, agent_id: int, space_slug: str, entry_id: uuid.
                     code=TransferCode.ENTRY_FEE,
                     reference=f"entry:{entry.id}",
                 )
-            sweep.delay_on_commit()
+            # The entry stands even if the broker is away: the next sweep will find it.
+            transaction.on_commit(sweep.delay, robust=True)
             # And once more when the house may fill the empty seats.
             transaction.on_commit(
                 lambda: sweep.apply_async(countdown=space.house_fill_seconds + 0.1), robust=True
@@ -80,7 +85,7 @@ def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
             return entry
         if entry.status != EntryStatus.QUEUED:
             raise Refused("The match has been made already; your agent plays it.")
-        cancel_entry(entry, reason="You left the queue.")
+        cancel_entries([(entry, "You left the queue.")])
     return entry
 
 
@@ -98,9 +103,8 @@ def close_space(space_id: int) -> int:
             .filter(space=space, status=EntryStatus.QUEUED)
             .order_by("id")
         )
-        cancelled = list(queued)
-        for entry in cancelled:
-            cancel_entry(entry, reason=f"{space.name} closed while you waited.")
+        cancelled = [(entry, f"{space.name} closed while you waited.") for entry in queued]
+        cancel_entries(cancelled)
     return len(cancelled)
 
 
@@ -112,15 +116,41 @@ def open_space(space_id: int) -> None:
         space.save(update_fields=["status"])
 
 
-def cancel_entry(entry: Entry, *, reason: str) -> None:
-    """Cancel and void the hold, inside the caller's transaction, which holds the row's lock."""
-    entry.status = EntryStatus.CANCELLED
-    entry.cancel_reason = reason
-    entry.save(update_fields=["status", "cancel_reason"])
-    if entry.fee_credits:
-        ledger.void(
-            uuid.uuid5(entry.id, "void"), pending_id=entry.id, reference=f"entry:{entry.id}"
-        )
+def cancel_entries(entries: Iterable[tuple[Entry, str]]) -> None:
+    """Cancel each for its reason and void its hold.
+
+    Inside the caller's transaction, which holds the rows' locks.
+    """
+    entries = list(entries)
+    holds = Transfer.objects.filter(id__in=[entry.id for entry, _ in entries])
+    # All accounts at once and by id, as settlements lock them.
+    ledger.lock_accounts(
+        account for both in holds.values_list("debit_id", "credit_id") for account in both
+    )
+    for entry, reason in entries:
+        entry.status = EntryStatus.CANCELLED
+        entry.cancel_reason = reason[:200]
+        entry.save(update_fields=["status", "cancel_reason"])
+        if entry.fee_credits:
+            ledger.void(
+                uuid.uuid5(entry.id, "void"), pending_id=entry.id, reference=f"entry:{entry.id}"
+            )
+
+
+def _check_adapter(user_id: int, agent_id: int) -> None:
+    """A damaged adapter is refused here: found at the start, it would cancel everybody's match."""
+    agent = (
+        Agent.objects.filter(id=agent_id, owner_id=user_id)
+        .select_related("current_version__adapter")
+        .first()
+    )
+    version = agent and agent.current_version
+    if agent is None or version is None or version.adapter is None:
+        return
+    try:
+        adapter_folder(version.adapter.digest, verify=True)
+    except BadAdapter as error:
+        raise Refused(f"{agent.name} cannot play. {error}") from error
 
 
 def _check(agent: Agent, space: Space) -> None:

@@ -7,7 +7,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.models import Agent, Engine
-from arena.entering import cancel_entry
+from arena.entering import cancel_entries
 from arena.match import MatchSeated, Player
 from arena.match import Seat as SeatPlayers
 from arena.matchmaking import HouseAgent, Lineup, Waiting, lineups
@@ -44,13 +44,9 @@ def _queued(space: Space) -> dict[str, Entry]:
         .select_related("agent__current_version")
         .order_by("created_at")[:QUEUE_LIMIT]
     )
-    entries = {}
-    for entry in rows:
-        if entry.agent.retired_at is not None:
-            cancel_entry(entry, reason=f"{entry.agent.name} was retired.")
-        else:
-            entries[str(entry.id)] = entry
-    return entries
+    retired = [entry for entry in rows if entry.agent.retired_at]
+    cancel_entries((entry, f"{entry.agent.name} was retired.") for entry in retired)
+    return {str(entry.id): entry for entry in rows if not entry.agent.retired_at}
 
 
 def _waiting(space: Space, entries: Mapping[str, Entry]) -> list[Waiting]:

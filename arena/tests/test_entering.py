@@ -1,0 +1,164 @@
+"""Entering and leaving while everything else goes on: no deadlock, no stuck credits."""
+
+import hashlib
+import time
+import uuid
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from django.db import connection
+from kombu.exceptions import OperationalError
+
+from agents.adapters import CONFIG_FILE, WEIGHTS_FILE
+from agents.errors import Refused
+from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
+from arena import entering, ledger, play, seating, tasks
+from arena.models import Entry, EntryStatus, Match
+from arena.tests.builders import (
+    at_once,
+    enter,
+    make_agent,
+    make_match,
+    make_space,
+    make_user,
+    play_round,
+)
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def until_somebody_waits_for_a_lock() -> None:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        with connection.cursor() as cursor:
+            cursor.execute(
+                "SELECT count(*) FROM pg_stat_activity "
+                "WHERE datname = current_database() AND wait_event_type = 'Lock'"
+            )
+            if cursor.fetchone()[0]:
+                return
+        time.sleep(0.01)
+    raise AssertionError("nobody came to wait for a lock")
+
+
+def test_a_second_click_while_the_first_is_being_seated_does_not_deadlock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The click holds the agent and wants the Space; the seating holds them the other way."""
+    space = make_space()
+    agents = [make_agent(make_user(credits=100)) for _ in range(2)]
+    first = enter(agents[0], space)
+    enter(agents[1], space)
+    in_the_middle = seating._seat
+
+    def seat(*arguments: Any) -> int:
+        until_somebody_waits_for_a_lock()
+        return in_the_middle(*arguments)
+
+    monkeypatch.setattr(seating, "_seat", seat)
+    again, made = at_once(
+        lambda: enter(agents[0], space, entry_id=first),
+        lambda: seating.seat_matches(space.id, rng=Random(1)),
+    )
+    assert again == first
+    assert made == [Match.objects.get().id]
+    assert Entry.objects.get(id=first).status == EntryStatus.SEATED
+
+
+def test_freeing_many_entries_while_a_match_settles_does_not_deadlock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Settling locks accounts by id; freeing entries must not lock them in another order."""
+    space = make_space()
+    match = make_match(space)
+    users = [entry.user_id for entry in match.entries.order_by("user_id")]
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 1.0, 1: 0.0})
+    play_round(match, 2, scores={0: 1.0, 1: 0.0})
+    other = make_space()
+    # The highest account's entry is cancelled first.
+    for position, user_id in enumerate(reversed(users), start=1):
+        agent = make_agent(User.objects.get(id=user_id))
+        enter(agent, other, entry_id=uuid.UUID(int=position))
+    in_the_middle = ledger.void
+    calls: list[uuid.UUID] = []
+
+    def void(transfer_id: uuid.UUID, **arguments: Any) -> Any:
+        if calls:
+            until_somebody_waits_for_a_lock()
+        calls.append(transfer_id)
+        return in_the_middle(transfer_id, **arguments)
+
+    monkeypatch.setattr(ledger, "void", void)
+
+    def settle_once_one_is_freed() -> None:
+        deadline = time.monotonic() + 10
+        while not calls and time.monotonic() < deadline:
+            time.sleep(0.01)
+        play.settle_match(match.id)
+
+    freed, settled = at_once(
+        lambda: entering.close_space(other.id),
+        settle_once_one_is_freed,
+    )
+    assert (freed, settled) == (2, None)
+    assert ledger.audit().problems == ()
+
+
+def make_trained(agent: Agent, store: Path, weights: bytes = b"weights") -> Path:
+    """Give the agent an adapter; the file that the store holds for it."""
+    digest = hashlib.sha256(weights).hexdigest()
+    folder = store / digest[:2] / digest
+    folder.mkdir(parents=True)
+    (folder / WEIGHTS_FILE).write_bytes(weights)
+    (folder / CONFIG_FILE).write_text("{}")
+    adapter = Adapter.objects.create(
+        digest=digest,
+        base_model=agent.base_model,
+        rank=4,
+        alpha=8,
+        target_modules=["q_proj"],
+        size_bytes=len(weights),
+    )
+    parent = agent.current_version
+    assert parent is not None
+    agent.current_version = AgentVersion.objects.create(
+        agent=agent,
+        number=2,
+        prompt=parent.prompt,
+        sampling=parent.sampling,
+        adapter=adapter,
+        parent=parent,
+        origin=VersionOrigin.TRAINED,
+    )
+    agent.save()
+    return folder / WEIGHTS_FILE
+
+
+def test_an_agent_whose_adapter_is_damaged_is_refused_before_anybody_is_bothered(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.ADAPTER_STORE = tmp_path
+    space, agent = make_space(), make_agent(make_user(credits=100))
+    weights = make_trained(agent, tmp_path)
+    weights.write_bytes(weights.read_bytes()[:3])
+    with pytest.raises(Refused, match=f"{agent.name} cannot play.*damaged.*earlier version"):
+        enter(agent, space)
+    weights.unlink()
+    with pytest.raises(Refused, match="not in the adapter store"):
+        enter(agent, space)
+    assert not Entry.objects.exists()
+    weights.write_bytes(b"weights")
+    enter(agent, space)
+
+
+def test_an_entry_stands_though_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise OperationalError("connection refused")
+
+    monkeypatch.setattr(tasks.sweep, "delay", refuse)
+    monkeypatch.setattr(tasks.sweep, "apply_async", refuse)
+    entry_id = enter(make_agent(make_user(credits=100)), make_space())
+    assert Entry.objects.get(id=entry_id).status == EntryStatus.QUEUED
