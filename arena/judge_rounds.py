@@ -5,7 +5,8 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 import structlog
-from django.db.models import Q
+from django.db import connections
+from django.db.models import F, Q
 from django.utils import timezone
 
 from arena import play
@@ -16,8 +17,11 @@ from arena.judging import PanelJudge, judge_answers
 from arena.match import IllegalMove, MatchStatus, RoundStatus
 from arena.models import Completion, Round
 from judges.models import Judge
+from judges.panel import PanelVerdict
+from judges.transcript import Ballot
 
 JUDGE_LEASE = timedelta(seconds=180)
+JUDGE_ATTEMPTS = 5  # judgings that may break off before the round is void
 
 log = structlog.get_logger(__name__)
 
@@ -27,17 +31,7 @@ def judge_round(round_id: int) -> None:
     if not _claim(round_id):
         return
     row = Round.objects.select_related("match").get(id=round_id)
-    state = play.state_of(row.match)
-    texts = dict(Completion.objects.filter(round=row).values_list("seat__index", "text"))
-    votes, verdict = asyncio.run(
-        judge_answers(
-            panel_of(state.seating.panel),
-            ENVIRONMENTS[state.seating.environment],
-            Task.from_json(row.task),
-            texts,
-            build_tools(),
-        )
-    )
+    votes, verdict = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else ([], None)
     try:
         play.decide_round(row.match_id, number=row.number, votes=votes, verdict=verdict)
         if play.state_of(row.match).rounds_are_over:
@@ -45,6 +39,18 @@ def judge_round(round_id: int) -> None:
     except IllegalMove as error:
         # The match was cancelled meanwhile, or another worker was as far.
         log.info("verdict_came_late", round_id=round_id, reason=str(error))
+
+
+def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
+    seating = play.state_of(row.match).seating
+    panel = panel_of(seating.panel)
+    texts = dict(Completion.objects.filter(round=row).values_list("seat__index", "text"))
+    connections.close_all()  # back to the pool: judges may take two minutes
+    return asyncio.run(
+        judge_answers(
+            panel, ENVIRONMENTS[seating.environment], Task.from_json(row.task), texts, build_tools()
+        )
+    )
 
 
 def _claim(round_id: int) -> bool:
@@ -55,7 +61,7 @@ def _claim(round_id: int) -> bool:
             id=round_id,
             status=RoundStatus.JUDGING,
             match__status=MatchStatus.RUNNING,
-        ).update(judge_lease_expires_at=now + JUDGE_LEASE)
+        ).update(judge_lease_expires_at=now + JUDGE_LEASE, judge_attempts=F("judge_attempts") + 1)
     )
 
 

@@ -239,6 +239,13 @@ class MatchState:
             each.status in {RoundStatus.DECIDED, RoundStatus.VOID} for each in self.rounds
         )
 
+    @property
+    def is_played(self) -> bool:
+        """Every round has been answered; only verdicts may be missing."""
+        return len(self.rounds) == self.seating.round_count and all(
+            each.status != RoundStatus.PLAYING for each in self.rounds
+        )
+
     def totals(self) -> dict[int, float]:
         """Sum of the verdicts' scores per seat; void rounds count for nobody."""
         return {

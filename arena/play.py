@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -147,7 +148,8 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
         if state.rounds[number - 1].status == RoundStatus.JUDGING:
             round_row.status = RoundStatus.JUDGING
             round_row.save(update_fields=["status"])
-            judge_round.delay_on_commit(round_row.id)
+            # The answer stands even if the broker is away: a sweep will find the round.
+            transaction.on_commit(partial(judge_round.delay, round_row.id), robust=True)
 
 
 def decide_round(
@@ -230,7 +232,7 @@ def cancel_match(match_id: int, *, reason: str) -> None:
 
 
 def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
-    """Take the match's lease; False while another worker holds it or when it is over."""
+    """Take the match's lease; False while another worker holds it or with nothing to play."""
     now = timezone.now()
     with transaction.atomic(durable=True):
         match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
@@ -238,9 +240,12 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
             return False
         if match.lease_owner and match.lease_expires_at and match.lease_expires_at > now:
             return False
+        state = state_of(match)
+        if state.is_played:
+            return False  # a late nudge; it must not count as a try
         if match.attempts >= MATCH_ATTEMPTS:
             reason = f"The match could not be finished in {MATCH_ATTEMPTS} tries; fees refunded."
-            _cancel(match, state_of(match), reason)
+            _cancel(match, state, reason)
             return False
         match.attempts += 1
         match.lease_owner = owner

@@ -5,6 +5,7 @@ reads the events and goes on with what is missing. A seat whose answer was cut o
 """
 
 import asyncio
+import contextlib
 import itertools
 import time
 import uuid
@@ -75,17 +76,15 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
         # The match was cancelled, or a worker that was thought dead got here first.
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
     except* InferenceUnavailable as faults:
-        log.error("match_cancelled", match_id=match_id, fault=_first(faults))
-        play.cancel_match(
-            match_id,
-            reason="The inference server did not come back in time. Every fee was refunded and "
-            "no rating changed.",
-        )
+        _cancel(match_id, "The inference server did not come back in time.", faults)
     except* AdapterRefused as faults:
-        log.error("match_cancelled", match_id=match_id, fault=_first(faults))
-        play.cancel_match(
-            match_id, reason=f"{_first(faults)} Every fee was refunded and no rating changed."
-        )
+        _cancel(match_id, _first(faults), faults)
+
+
+def _cancel(match_id: int, why: str, faults: BaseExceptionGroup[BaseException]) -> None:
+    log.error("match_cancelled", match_id=match_id, fault=_first(faults))
+    with contextlib.suppress(IllegalMove):  # seats may fail in two ways: it is over already
+        play.cancel_match(match_id, reason=f"{why} Every fee was refunded and no rating changed.")
 
 
 def _first(faults: BaseExceptionGroup[BaseException]) -> str:
@@ -112,18 +111,17 @@ def _drive(match: Match, owner: uuid.UUID) -> None:
         if not play.renew_lease(match.id, owner=owner):
             raise LeaseLost(f"match {match.id}")
         state = play.state_of(match)
-        if state.is_over:
+        if state.is_over or state.is_played:
             return
         players = players or _players(match)
         current = state.rounds[-1] if state.rounds else None
         if current is None or current.status != RoundStatus.PLAYING:
-            if len(state.rounds) == state.seating.round_count:
-                return
             number = len(state.rounds) + 1
             play.start_round(
                 match.id, number=number, task=task_of(match.id, number, state.seating.environment)
             )
             continue
+        connections.close_all()  # back to the pool: answers take long
         asyncio.run(_answer(match.id, state, players, owner))
 
 
@@ -135,8 +133,8 @@ def _players(match: Match) -> dict[int, _Player]:
 
 
 def _player(index: int, version: AgentVersion, match: Match) -> _Player:
-    sampling = Sampling.from_json(version.sampling)
     try:
+        sampling = Sampling.from_json(version.sampling)
         model = served_model(version)
     except Refused as error:
         raise AdapterRefused(f"{version.agent.name} cannot play: {error}") from error

@@ -1,6 +1,7 @@
 """Matches out of queues: the one place where a match begins."""
 
 from collections.abc import Mapping, Sequence
+from functools import partial
 from random import Random
 
 from django.db import transaction
@@ -121,5 +122,5 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
         panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
     )
     append(match, None, SeatPlayers(seating))
-    play_match.delay_on_commit(match.id)
+    transaction.on_commit(partial(play_match.delay, match.id), robust=True)
     return match.id

@@ -1,8 +1,12 @@
 """Finds what waits: queues to seat, matches and rounds whose worker died, matches to settle."""
 
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from random import SystemRandom
+from typing import TypeVar
 
+import structlog
+from django.core.cache import cache
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
@@ -14,6 +18,9 @@ SWEEP_LIMIT = 100  # rows of each sort in one sweep
 # A nudged task that no worker has taken by then is nudged again.
 NUDGE_AFTER = timedelta(seconds=30)
 
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
 
 def seat_queues() -> int:
     """Make all the matches that the queues allow now; how many."""
@@ -21,10 +28,11 @@ def seat_queues() -> int:
         status=SpaceStatus.OPEN, entries__status=EntryStatus.QUEUED
     ).distinct()
     rng = SystemRandom()
-    return sum(
-        len(seating.seat_matches(space_id, rng=rng))
-        for space_id in spaces.values_list("id", flat=True)
-    )
+
+    def seat_space(space_id: int) -> int:
+        return len(seating.seat_matches(space_id, rng=rng))
+
+    return sum(_one_by_one(seat_space, spaces.values_list("id", flat=True)))
 
 
 def matches_to_play() -> list[int]:
@@ -61,7 +69,10 @@ def rounds_to_judge() -> list[int]:
         match__status=MatchStatus.RUNNING,
         created_at__lt=now - NUDGE_AFTER,
     )
-    return list(waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT])
+    ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
+    # Offered once in a while: a busy panel must not find its queue full of the same round.
+    seconds = NUDGE_AFTER.total_seconds()
+    return [each for each in ids if cache.add(f"judge-nudge:{each}", 1, timeout=seconds)]
 
 
 def settle_finished() -> int:
@@ -72,11 +83,17 @@ def settle_finished() -> int:
         .annotate(done_rounds=Count("rounds", filter=done))
         .filter(done_rounds=F("round_count"))
     )
-    settled = 0
-    for match_id in waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]:
+    ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
+    return len(list(_one_by_one(play.settle_match, ids)))
+
+
+def _one_by_one(call: Callable[[int], T], ids: Iterable[int]) -> Iterator[T]:
+    """Results of the calls that succeed; a row that cannot be handled holds up no other."""
+    for each in ids:
         try:
-            play.settle_match(match_id)
-            settled += 1
-        except IllegalMove:
-            continue  # its own worker was faster
-    return settled
+            yield call(each)
+        except IllegalMove as error:
+            # Its own worker was faster, or an administrator's Space has settings that do not fit.
+            log.warning("sweep_refused", call=call.__name__, id=each, reason=str(error))
+        except Exception:
+            log.exception("sweep_failed", call=call.__name__, id=each)

@@ -14,9 +14,11 @@ app = Celery("rlfc")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
 app.steps["worker"].add(DjangoStructLogInitStep)
+# A sweep that nobody took in time is forgotten: workers that were away find no pile of them.
+SWEEP = {"schedule": 5.0, "options": {"expires": 10.0}}
 app.conf.beat_schedule = {
-    "sweep matches": {"task": "arena.tasks.sweep", "schedule": 5.0},
-    "make pairs and start runs": {"task": "training.tasks.sweep", "schedule": 5.0},
+    "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
+    "make pairs and start runs": SWEEP | {"task": "training.tasks.sweep"},
 }
 
 

@@ -96,6 +96,7 @@ class Round(models.Model):
     task_kind = models.CharField(max_length=60)
     task = models.JSONField()  # see arena.environments.base.Task
     judge_lease_expires_at = models.DateTimeField(null=True, blank=True)
+    judge_attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
     decided_at = models.DateTimeField(null=True, blank=True)
 

@@ -4,6 +4,7 @@ import uuid
 from random import Random
 
 import pytest
+from django.core.cache import cache
 from django.db import IntegrityError, transaction
 
 from agents.errors import NotAvailable, Refused
@@ -19,8 +20,10 @@ from arena.models import (
     MatchEvent,
     Rating,
     RatingChange,
+    Round,
     SpaceStatus,
 )
+from arena.runner import task_of
 from arena.tests.builders import (
     at_once,
     decide,
@@ -203,6 +206,49 @@ def test_the_sweeper_settles_what_a_dead_judge_left() -> None:
     assert sweeping.settle_finished() == 1
     match.refresh_from_db()
     assert match.status == MatchStatus.SETTLED
+
+
+def test_a_space_with_settings_that_do_not_fit_holds_up_no_other() -> None:
+    """An administrator can write any percents; the others' matches are made all the same."""
+    broken, sound = make_space(prize_percents=[70, 20]), make_space()
+    for space in (broken, sound):
+        for _ in range(2):
+            enter(make_agent(make_user(credits=100)), space)
+    assert sweeping.seat_queues() == 1
+    assert Match.objects.get().space == sound
+
+
+def test_a_match_that_cannot_be_settled_holds_up_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    matches = [make_match(), make_match()]
+    for match in matches:
+        play.start_match(match.id)
+        for number in (1, 2):
+            play_round(match, number, scores={0: 0.1, 1: 0.9})
+    settle = play.settle_match
+
+    def settle_match(match_id: int) -> None:
+        if match_id == matches[0].id:
+            raise RuntimeError("a bug")
+        settle(match_id)
+
+    monkeypatch.setattr(play, "settle_match", settle_match)
+    assert sweeping.settle_finished() == 1
+    matches[1].refresh_from_db()
+    assert matches[1].status == MatchStatus.SETTLED
+
+
+def test_a_round_that_waits_for_its_judge_is_offered_once_in_a_while() -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    for seat in (0, 1):
+        record(match, 1, seat)
+    Round.objects.update(created_at="2020-01-01T00:00:00Z")
+    cache.clear()
+    assert sweeping.rounds_to_judge() == [match.rounds.get().id]
+    assert sweeping.rounds_to_judge() == []
+    cache.clear()  # a while later
+    assert sweeping.rounds_to_judge() == [match.rounds.get().id]
 
 
 def test_a_replayed_entry_is_one_entry() -> None:

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from channels.db import database_sync_to_async
+from django.db import connection
 
 from agents.inference import (
     AdapterRefused,
@@ -76,6 +77,69 @@ def test_judging_a_round_twice_is_one_verdict(monkeypatch: pytest.MonkeyPatch) -
     judge_everything(match)
     judge_everything(match)
     assert Vote.objects.count() == 2
+
+
+def test_a_round_that_breaks_every_judging_is_void_in_the_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(round_count=1))
+    run(match, monkeypatch, lambda model, messages: "some words")
+
+    def burst(*_: Any) -> None:
+        raise RuntimeError("a judge that takes its worker along")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(judge_rounds, "judge_answers", burst)
+        for _ in range(judge_rounds.JUDGE_ATTEMPTS):
+            with pytest.raises(RuntimeError):
+                judge_everything(match)
+            Round.objects.update(judge_lease_expires_at="2020-01-01T00:00:00Z")
+        judge_everything(match)
+    assert match.rounds.get().status == RoundStatus.VOID
+    assert match.status == MatchStatus.CANCELLED
+    assert purse(match) == {ledger.Balance(100, 0)}
+
+
+def test_late_nudges_of_a_played_match_are_no_tries(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A backlog of nudges must not use up the tries of a match that waits for its verdict."""
+    match = make_match()
+    run(match, monkeypatch, lambda model, messages: "some words")
+    for _ in range(play.MATCH_ATTEMPTS):
+        Match.objects.update(lease_expires_at="2020-01-01T00:00:00Z", lease_owner=None)
+        assert not play.claim_match(match.id, owner=uuid.uuid4())
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
+
+
+def test_no_connection_is_kept_while_the_model_writes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A worker's threads outnumber the pool's connections."""
+    match = make_match()
+    kept = []
+
+    async def answer(*_: Any) -> None:
+        kept.append(connection.connection)
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(runner, "_answer", answer)
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    with pytest.raises(RuntimeError):
+        runner.play_match(match.id, owner=owner)
+    assert kept == [None]
+
+
+def test_seats_that_fail_in_two_ways_at_once_refund_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match()
+    faults = [InferenceUnavailable("gone"), AdapterRefused("Bad adapter.")]
+
+    def drive(*_: Any) -> None:
+        raise ExceptionGroup("both", faults)
+
+    monkeypatch.setattr(runner, "_drive", drive)
+    runner.play_match(match.id, owner=uuid.uuid4())
+    match.refresh_from_db()
+    assert match.status == MatchStatus.CANCELLED
+    assert purse(match) == {ledger.Balance(100, 0)}
 
 
 def test_an_engine_that_dies_in_the_middle_of_an_answer_is_asked_again(
