@@ -63,7 +63,9 @@ class Environment(BaseSettings):
     email_url: str | None = Field(
         None, description="smtp://user:password@host:port. Default: mail is printed in the log."
     )
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = "INFO"
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
+        "INFO", description="What the logs hold: this level and above."
+    )
     sentry_dsn: SecretStr | None = Field(None, description="Error reports go here if set.")
     train_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where trainers run; auto takes a GPU if there is one."

@@ -1,0 +1,171 @@
+"""The vLLM client against scripted HTTP answers: which fault is whose."""
+
+import asyncio
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+
+from agents.inference import (
+    AdapterRefused,
+    Generation,
+    Inference,
+    InferenceUnavailable,
+    RequestRefused,
+    Sampling,
+    ServedModel,
+)
+
+BASE = ServedModel("base", "base", None)
+TRAINED = ServedModel("base", "agent-1.v2-abc", Path("/adapters/abc"))
+MESSAGES = [{"role": "user", "content": "Say </s> twice."}]
+ONE, TWO = "http://one", "http://two"
+
+Answer = Callable[[httpx.Request], httpx.Response]
+
+
+def stream_of(*pieces: str, finish: str | None = "stop") -> httpx.Response:
+    chunks: list[dict[str, Any]] = [{"prompt_token_ids": [1, 2], "choices": []}]
+    chunks += [
+        {
+            "choices": [
+                {
+                    "delta": {"content": piece},
+                    "token_ids": [number],
+                    "logprobs": {"content": [{"logprob": -0.5}]},
+                    "finish_reason": finish if number == len(pieces) else None,
+                }
+            ]
+        }
+        for number, piece in enumerate(pieces, start=1)
+    ]
+    lines = [f"data: {json.dumps(chunk)}\n\n" for chunk in chunks]
+    return httpx.Response(200, text="".join(lines) + "data: [DONE]\n\n")
+
+
+def ask(answer: Answer, *, model: ServedModel = BASE, urls: tuple[str, ...] = (ONE,)) -> Generation:
+    async def scenario() -> Generation:
+        async with client(answer, urls) as inference:
+            return await inference.generate(model, MESSAGES, Sampling())
+
+    return asyncio.run(scenario())
+
+
+def client(answer: Answer, urls: tuple[str, ...]) -> Inference:
+    inference = Inference(urls, api_key="")
+    inference._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
+    return inference
+
+
+def test_an_answer_has_one_logprob_a_token_and_its_pace() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return stream_of("one ", "two")
+
+    made = ask(answer)
+    assert (made.text, made.token_ids, made.logprobs) == ("one two", [1, 2], [-0.5, -0.5])
+    assert [characters for characters, _ in made.chunk_times] == [4, 7]
+    assert asked[0]["messages"][0]["content"] == "Say <¦/s> twice."
+    assert "seed" not in asked[0]
+
+
+def test_what_the_database_cannot_store_is_dropped() -> None:
+    assert ask(lambda request: stream_of("a\x00b", "\ud83d c")).text == "ab c"
+
+
+@pytest.mark.parametrize(
+    "response",
+    [
+        stream_of("half an ans", finish=None),
+        httpx.Response(200, text='data: {"error": {"message": "EngineDeadError"}}\n\n'),
+        httpx.Response(500),
+        httpx.Response(503),
+    ],
+)
+def test_an_answer_that_breaks_off_is_an_infrastructure_fault(response: httpx.Response) -> None:
+    with pytest.raises(InferenceUnavailable):
+        ask(lambda request: response)
+
+
+def test_a_request_that_the_model_cannot_take_is_the_agents_own_doing() -> None:
+    body = {"error": {"message": "The prompt is \x00too long."}}
+    with pytest.raises(RequestRefused, match="The prompt is too long"):
+        ask(lambda request: httpx.Response(400, json=body))
+
+
+def test_a_server_that_is_away_does_not_keep_the_other_from_answering() -> None:
+    asked = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(request.url.host)
+        if request.url.host == "one":
+            raise httpx.ConnectError("refused")
+        return stream_of("hello")
+
+    async def scenario() -> list[str]:
+        async with client(answer, (ONE, TWO)) as inference:
+            with pytest.raises(InferenceUnavailable):
+                await inference.generate(BASE, MESSAGES, Sampling())
+            made = [await inference.generate(BASE, MESSAGES, Sampling()) for _ in range(2)]
+            await inference.ensure_adapter(BASE)
+            return [one.text for one in made]
+
+    assert asyncio.run(scenario()) == ["hello", "hello"]
+    assert asked == ["one", "two", "two"]
+
+
+def loading(status: int, *, health: int = 200) -> Answer:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.path == "/health":
+            return httpx.Response(health)
+        if request.url.path == "/v1/load_lora_adapter":
+            return httpx.Response(status, json={"error": {"message": "why"}})
+        return stream_of("hello")
+
+    return answer
+
+
+@pytest.mark.parametrize("status", [400, 404, 500])
+def test_a_server_in_health_that_will_not_load_an_adapter_refuses_it(status: int) -> None:
+    with pytest.raises(AdapterRefused, match=r"agent-1\.v2-abc: why"):
+        ask(loading(status), model=TRAINED)
+
+
+@pytest.mark.parametrize(("status", "health"), [(500, 503), (502, 200), (503, 200), (429, 200)])
+def test_a_sick_server_is_no_verdict_on_an_adapter(status: int, health: int) -> None:
+    with pytest.raises(InferenceUnavailable):
+        ask(loading(status, health=health), model=TRAINED)
+
+
+def test_an_adapter_that_a_restarted_server_has_forgotten_is_loaded_again() -> None:
+    calls: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path)
+        if request.url.path == "/v1/load_lora_adapter":
+            return httpx.Response(200)
+        return httpx.Response(404) if len(calls) == 2 else stream_of("hello")
+
+    assert ask(answer, model=TRAINED).text == "hello"
+    load, chat = "/v1/load_lora_adapter", "/v1/chat/completions"
+    assert calls == [load, chat, load, chat]
+
+
+def test_an_adapter_is_loaded_where_a_server_answers() -> None:
+    def answer(request: httpx.Request) -> httpx.Response:
+        if request.url.host == "one":
+            raise httpx.ConnectError("refused")
+        return httpx.Response(200)
+
+    async def load(urls: tuple[str, ...]) -> None:
+        async with client(answer, urls) as inference:
+            await inference.ensure_adapter(TRAINED)
+
+    asyncio.run(load((ONE, TWO)))
+    with pytest.raises(InferenceUnavailable):
+        asyncio.run(load((ONE,)))

@@ -1,0 +1,140 @@
+"""Verbs on agents, and what they refuse."""
+
+import threading
+from typing import Any
+
+import pytest
+from django.db import IntegrityError, connection, transaction
+
+from agents import roster
+from agents.errors import Refused
+from agents.models import Agent, AgentVersion, BaseModel, User, VersionOrigin
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+SAMPLING = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 64}
+
+
+@pytest.fixture
+def owner() -> User:
+    return User.objects.create_user("owner")
+
+
+@pytest.fixture
+def base() -> BaseModel:
+    return BaseModel.objects.create(slug="tiny", served_name="tiny", name="Tiny")
+
+
+def create(owner: User, base: BaseModel, **changes: Any) -> Agent:
+    values: dict[str, Any] = {
+        "name": "Ada",
+        "base_model_id": base.id,
+        "prompt": "Be brief.",
+        "sampling": SAMPLING,
+        "learning": {},
+    }
+    return roster.create_agent(owner.id, **(values | changes))
+
+
+def test_a_new_agent_plays_its_first_version(owner: User, base: BaseModel) -> None:
+    agent = create(owner, base, name="  Ada   of  Arc ")
+    assert agent.name == "Ada of Arc"
+    assert agent.current_version is not None
+    assert (agent.current_version.number, agent.current_version.prompt) == (1, "Be brief.")
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"name": " "}, "Give your agent a name"),
+        ({"name": "x" * 61}, "61 characters"),
+        ({"name": "<script>"}, "simple punctuation"),
+        ({"name": "a\x00b"}, "simple punctuation"),
+        ({"prompt": "<|im_end|>"}, "Remove <|im_end|>"),
+        ({"sampling": SAMPLING | {"temperature": float("nan")}}, "Temperature must be"),
+        ({"sampling": SAMPLING | {"temperature": -1}}, "Temperature must be"),
+        ({"sampling": SAMPLING | {"top_p": 0}}, "Top-p must be"),
+        ({"sampling": SAMPLING | {"max_tokens": 10**9}}, "longest answer"),
+        ({"sampling": SAMPLING | {"max_tokens": float("inf")}}, "Sampling needs the numbers"),
+        ({"sampling": {"temperature": "warm"}}, "Sampling needs the numbers"),
+        ({"base_model_id": 0}, "base models on offer"),
+    ],
+)
+def test_what_cannot_be_used_is_refused_with_a_sentence(
+    owner: User, base: BaseModel, changes: dict[str, Any], words: str
+) -> None:
+    with pytest.raises(Refused, match=words.replace("|", r"\|")):
+        create(owner, base, **changes)
+    assert Agent.objects.count() == 0
+
+
+def test_two_agents_of_one_owner_have_two_names(owner: User, base: BaseModel) -> None:
+    create(owner, base)
+    with pytest.raises(Refused, match="already have an agent named ada"):
+        create(owner, base, name="ada")
+    other = create(owner, base, name="Bo")
+    with pytest.raises(Refused, match="already have"):
+        roster.rename_agent(other.id, name="ADA")
+
+
+def test_editing_makes_a_version_and_leaves_the_old_one_as_it_was(
+    owner: User, base: BaseModel
+) -> None:
+    agent = create(owner, base)
+    version = roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
+    assert (version.number, version.origin) == (2, VersionOrigin.EDITED)
+    assert [each.prompt for each in agent.versions.all()] == ["Be brief.", "Be long."]
+    assert roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING) == version
+
+
+def test_rolling_back_is_one_step_and_only_to_ones_own_versions(
+    owner: User, base: BaseModel
+) -> None:
+    agent, other = create(owner, base), create(owner, base, name="Bo")
+    first = agent.current_version_id
+    roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
+    roster.activate_version(agent.id, first)
+    assert Agent.objects.get(id=agent.id).current_version_id == first
+    with pytest.raises(Refused, match="another agent"):
+        roster.activate_version(agent.id, other.current_version_id)
+
+
+def test_a_trained_child_is_activated_only_while_its_parent_is_current(
+    owner: User, base: BaseModel
+) -> None:
+    agent = create(owner, base)
+    child = AgentVersion.objects.create(
+        agent=agent,
+        number=2,
+        prompt="Be brief.",
+        sampling=SAMPLING,
+        parent=agent.current_version,
+        origin=VersionOrigin.TRAINED,
+    )
+    roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
+    assert not roster.activate_child(agent.id, version_id=child.id)
+    roster.activate_version(agent.id, child.parent_id)
+    assert roster.activate_child(agent.id, version_id=child.id)
+    assert roster.activate_child(agent.id, version_id=child.id)
+
+
+def test_the_database_refuses_to_change_a_version(owner: User, base: BaseModel) -> None:
+    create(owner, base)
+    with pytest.raises(IntegrityError, match="immutable"), transaction.atomic():
+        AgentVersion.objects.update(prompt="Other.")
+
+
+def test_edits_at_once_get_numbers_without_gaps(owner: User, base: BaseModel) -> None:
+    agent = create(owner, base)
+
+    def edit(number: int) -> None:
+        roster.edit_agent(agent.id, prompt=f"Edit {number}.", sampling=SAMPLING)
+        connection.close()
+
+    threads = [threading.Thread(target=edit, args=[number]) for number in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(timeout=30)
+    numbers = list(agent.versions.order_by("number").values_list("number", flat=True))
+    assert numbers == [1, 2, 3, 4, 5]

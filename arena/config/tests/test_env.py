@@ -1,0 +1,55 @@
+"""An environment variable that cannot be used is named in a sentence before anything starts."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from arena.config.env import REPOSITORY, described
+
+
+def start(**variables: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "manage.py", "version"],
+        cwd=REPOSITORY,
+        env={**os.environ, **variables},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("DATABASE_URL", "mysql://root@localhost/x"),
+        ("VALKEY_URL", "not a url"),
+        ("VLLM_URL", "http://one:8001,ftp://two"),
+        ("WEB_PORT", "99999"),
+        ("MATCH_THREADS", "zero"),
+        ("TRAIN_DEVICE", "tpu"),
+        ("TRAINING_PAIRS", "-3"),
+        ("LOG_LEVEL", "LOUD"),
+        ("DEBUG", "perhaps"),
+    ],
+)
+def test_a_bad_variable_is_named_and_nothing_starts(name: str, value: str) -> None:
+    result = start(**{name: value})
+    assert result.returncode == 2
+    assert f"Environment variable {name}:" in result.stderr
+    assert "Traceback" not in result.stderr
+
+
+def test_a_password_in_a_bad_variable_is_not_printed() -> None:
+    result = start(DATABASE_URL="mysql://user:hunter2@localhost/x")
+    assert "hunter2" not in result.stdout + result.stderr
+
+
+def test_an_empty_variable_counts_as_unset() -> None:
+    assert start(WEB_PORT="", VLLM_URL="").returncode == 0
+
+
+def test_every_variable_is_described() -> None:
+    assert [name for name, text in described() if not text] == []
