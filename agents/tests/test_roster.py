@@ -36,6 +36,11 @@ def create(owner: User, base: BaseModel, **changes: Any) -> Agent:
     return roster.create_agent(owner.id, **(values | changes))
 
 
+def current(agent: Agent) -> int:
+    assert agent.current_version_id is not None
+    return agent.current_version_id
+
+
 def test_a_new_agent_plays_its_first_version(owner: User, base: BaseModel) -> None:
     agent = create(owner, base, name="  Ada   of  Arc ")
     assert agent.name == "Ada of Arc"
@@ -91,18 +96,19 @@ def test_rolling_back_is_one_step_and_only_to_ones_own_versions(
     owner: User, base: BaseModel
 ) -> None:
     agent, other = create(owner, base), create(owner, base, name="Bo")
-    first = agent.current_version_id
+    first = current(agent)
     roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
     roster.activate_version(agent.id, first)
     assert Agent.objects.get(id=agent.id).current_version_id == first
     with pytest.raises(Refused, match="another agent"):
-        roster.activate_version(agent.id, other.current_version_id)
+        roster.activate_version(agent.id, current(other))
 
 
 def test_a_trained_child_is_activated_only_while_its_parent_is_current(
     owner: User, base: BaseModel
 ) -> None:
     agent = create(owner, base)
+    current_before = current(agent)
     child = AgentVersion.objects.create(
         agent=agent,
         number=2,
@@ -113,7 +119,7 @@ def test_a_trained_child_is_activated_only_while_its_parent_is_current(
     )
     roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
     assert not roster.activate_child(agent.id, version_id=child.id)
-    roster.activate_version(agent.id, child.parent_id)
+    roster.activate_version(agent.id, current_before)
     assert roster.activate_child(agent.id, version_id=child.id)
     assert roster.activate_child(agent.id, version_id=child.id)
 
