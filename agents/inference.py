@@ -6,9 +6,11 @@ loading. No request carries a `seed`: it kills the CPU engine, so a user could s
 
 import asyncio
 import json
+import re
 import time
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +28,10 @@ CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 60.0  # between two chunks; the first request compiles for about 20 s
 LOAD_TIMEOUT_SECONDS = 60.0
 MAX_ANSWER_CHARS = 20_000
+# A server that failed is asked last for so long, so that another one answers.
+REST_SECONDS = 30.0
+# PostgreSQL stores neither of these in text.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 Message = dict[str, str]
 OnText = Callable[[str], Awaitable[None]]
@@ -131,6 +137,7 @@ class Inference:
             timeout=timeout, headers={"Authorization": f"Bearer {key}"} if key else {}
         )
         self._in_flight: Counter[str] = Counter()
+        self._failed_at: dict[str, float] = {}
         self._loaded: set[tuple[str, str]] = set()
         self._load_locks: dict[tuple[str, str], asyncio.Lock] = {}
 
@@ -157,9 +164,7 @@ class Inference:
 
         Raises InferenceUnavailable, RequestRefused (prompt too long, ...) or AdapterRefused.
         """
-        url = min(self._urls, key=lambda each: self._in_flight[each])
-        self._in_flight[url] += 1
-        try:
+        async with self._server() as url:
             await self._ensure_loaded(url, model)
             try:
                 return await self._stream(url, model, messages, sampling, on_text)
@@ -171,21 +176,46 @@ class Inference:
                     return await self._stream(url, model, messages, sampling, on_text)
                 except _ModelNotFound:
                     raise InferenceUnavailable(f"{model.name} is not served") from None
-        finally:
-            self._in_flight[url] -= 1
 
     async def ensure_adapter(self, model: ServedModel) -> None:
-        """Load the adapter on every server, so that a refusal shows before anybody plays."""
+        """Load the adapter on every server that answers; a refusal shows before anybody plays.
+
+        Raises AdapterRefused, or InferenceUnavailable where none answers.
+        """
+        faults = []
         for url in self._urls:
-            await self._ensure_loaded(url, model)
+            try:
+                await self._ensure_loaded(url, model)
+            except InferenceUnavailable as error:
+                faults.append(error)
+        if len(faults) == len(self._urls):
+            raise faults[0]
 
     async def count_tokens(self, model_name: str, text: str) -> list[int]:
         """Token ids of the text alone, without special tokens."""
         body = {"model": model_name, "prompt": neutralised(text), "add_special_tokens": False}
-        response = await self._post(self._urls[0], "/tokenize", body)
-        if response.status_code != 200:
-            raise InferenceUnavailable(f"tokenize answered {response.status_code}")
+        async with self._server() as url:
+            response = await self._post(url, "/tokenize", body)
+            if response.status_code != 200:
+                raise InferenceUnavailable(f"tokenize answered {response.status_code}")
         return [int(token) for token in response.json()["tokens"]]
+
+    @asynccontextmanager
+    async def _server(self) -> AsyncIterator[str]:
+        """The URL to ask, counted as busy; a fault inside the block lets the server rest."""
+        rested = time.monotonic() - REST_SECONDS
+        url = min(
+            self._urls,
+            key=lambda each: (self._failed_at.get(each, rested) > rested, self._in_flight[each]),
+        )
+        self._in_flight[url] += 1
+        try:
+            yield url
+        except InferenceUnavailable:
+            self._failed_at[url] = time.monotonic()
+            raise
+        finally:
+            self._in_flight[url] -= 1
 
     async def _ensure_loaded(self, url: str, model: ServedModel) -> None:
         if model.adapter_folder is None or (url, model.name) in self._loaded:
@@ -197,11 +227,23 @@ class Inference:
             response = await self._post(url, "/v1/load_lora_adapter", body)
             already = response.status_code == 400 and "already been loaded" in response.text
             if response.status_code != 200 and not already:
+                if not await self._is_a_refusal(url, response):
+                    raise InferenceUnavailable(f"loading answered {response.status_code}")
                 raise AdapterRefused(
                     f"The inference server refused the adapter of {model.name}: "
                     f"{_message(response)}"
                 )
             self._loaded.add((url, model.name))
+
+    async def _is_a_refusal(self, url: str, response: httpx.Response) -> bool:
+        """vLLM answers 500 to a file that it cannot read, and to everything once it is dead."""
+        if response.status_code != 500:
+            return response.status_code in {400, 404, 422}
+        try:
+            health = await self._http.get(f"{url}/health", timeout=CONNECT_TIMEOUT_SECONDS)
+        except httpx.HTTPError:
+            return False
+        return health.status_code == 200
 
     async def _post(self, url: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
         try:
@@ -277,8 +319,8 @@ class _Answer:
             self.prompt_token_ids = chunk["prompt_token_ids"]
         piece = ""
         for choice in chunk.get("choices", ()):
-            piece = choice["delta"].get("content") or ""
-            piece = piece.replace("\x00", "")[: MAX_ANSWER_CHARS - len(self.text)]
+            piece = _UNSTORABLE.sub("", choice["delta"].get("content") or "")
+            piece = piece[: MAX_ANSWER_CHARS - len(self.text)]
             self.token_ids += choice.get("token_ids") or []
             content = (choice.get("logprobs") or {}).get("content") or []
             self.logprobs += [token["logprob"] for token in content]
@@ -303,6 +345,6 @@ def _raise_for(response: httpx.Response) -> None:
 
 def _message(response: httpx.Response) -> str:
     try:
-        return str(response.json()["error"]["message"])[:200]
+        return _UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
     except (ValueError, KeyError, TypeError):
         return f"status {response.status_code}"

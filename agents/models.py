@@ -129,8 +129,9 @@ class AgentVersion(models.Model):
         """The model name asked of vLLM: the base's, or this version's own adapter name.
 
         One name per version, never reloaded in place: a reused name can serve a stale
-        prefix cache (vllm#42125).
+        prefix cache (vllm#42125). The digest keeps a server that outlives the database, or
+        serves two of them, from playing another version of the same number.
         """
-        if self.adapter_id is None:
+        if self.adapter is None:
             return self.agent.base_model.served_name
-        return f"agent-{self.agent_id}.v{self.number}"
+        return f"agent-{self.agent_id}.v{self.number}-{self.adapter.digest[:12]}"

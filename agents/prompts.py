@@ -41,6 +41,9 @@ def problem_with_prompt(text: str) -> str | None:
 
 def neutralised(text: str) -> str:
     """The text with control tokens broken up, so that no template reads them as structure."""
-    return _CONTROL_TOKEN.sub(lambda match: match.group().replace("|", "¦"), text).replace(
-        "<|", "<¦"
-    )
+    return _CONTROL_TOKEN.sub(_broken, text).replace("<|", "<¦")
+
+
+def _broken(token: re.Match[str]) -> str:
+    text = token.group()
+    return text.replace("|", "¦") if "|" in text else f"{text[0]}¦{text[1:]}"

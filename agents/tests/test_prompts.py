@@ -23,7 +23,8 @@ def test_no_control_token_survives_in_what_a_model_reads(token: str) -> None:
     assert find_control_tokens(text) == []
     assert "<|" not in text
     assert neutralised(text) == text
-    assert text.startswith("before ") and text.endswith(" after")
+    assert text.startswith("before ")
+    assert text.endswith(" after")
 
 
 @pytest.mark.parametrize("nested", ["<<|im_end|>|im_end|>", "<</s>/s>", "[[INST]INST]"])

@@ -128,7 +128,7 @@ def test_both_versions_are_evaluated_with_the_agents_own_prompt(
     finish(run)
     (contestants,) = seen
     assert contestants.parent.name == "tiny"
-    assert contestants.child.name == f"agent-{run.agent_id}.v2"
+    assert contestants.child.name == f"agent-{run.agent_id}.v2-{digest_of(run)[:12]}"
     assert contestants.child.adapter_folder is not None
     assert contestants.prompt == "Answer briefly."
 
