@@ -165,6 +165,7 @@ ACCOUNT_USERNAME_MIN_LENGTH = 3
 LOGIN_REDIRECT_URL = "/agents/"
 LOGIN_URL = "account_login"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
+MFA_ALLOW_UNVERIFIED_EMAIL = not ENV.email_url  # where no mail is sent nothing can be verified
 
 if ENV.email_url:
     _mail = urlsplit(ENV.email_url)

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from django import forms, template
+from django.conf import settings
 from django.forms import BoundField
 from django.forms.widgets import Input
 from django.utils.html import format_html
@@ -59,6 +60,12 @@ def wallet(context: template.Context) -> Balance | None:
     if request is None or not getattr(request, "user", None) or not request.user.is_authenticated:
         return None
     return wallet_balance(request.user.pk)
+
+
+@register.simple_tag
+def sends_mail() -> bool:
+    """Whether messages leave this installation; without a server they go to the log."""
+    return bool(settings.ENV.email_url)
 
 
 @register.simple_tag(takes_context=True)
@@ -227,12 +234,17 @@ _CONTROL_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
 
 
 @register.inclusion_tag("parts/field.html")
-def field(bound: BoundField) -> dict[str, Any]:
-    """Label, control, help and error of one form field, tied together for screen readers."""
+def field(bound: BoundField, label: str = "", help: str = "") -> dict[str, Any]:
+    """Label, control, help and error of one form field, tied together for screen readers.
+
+    `label` and `help` replace the words of a form that is not ours.
+    """
+    bound.help_text = help or bound.help_text
     widget = bound.field.widget
     css = next((css for kind, css in _CONTROL_CLASSES if isinstance(widget, kind)), "")
     return {
         "field": bound,
+        "label": label or bound.label,
         "control": bound.as_widget(attrs={"class": css}),
         "is_checkbox": isinstance(widget, forms.CheckboxInput),
     }
