@@ -9,6 +9,7 @@ from urllib.parse import parse_qs
 import redis
 from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.db import DatabaseError
 from django.urls import path
 
 from agents.errors import NotAvailable
@@ -63,7 +64,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                         return
         except NotAvailable:
             await self.close(CLOSE_NOT_FOUND)
-        except redis.RedisError:
+        except (redis.RedisError, DatabaseError):
             await self.close(CLOSE_TRY_AGAIN)
         finally:
             _watching -= 1

@@ -163,12 +163,11 @@ class Hub:
         """
         queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MESSAGES)
         async with self._lock:
-            watching = self._spectators.setdefault(channel, set())
             if channel not in self._readers:
-                pubsub = self._client.pubsub()
-                await pubsub.subscribe(channel)
-                await pubsub.get_message(timeout=5)  # the confirmation
+                pubsub = await self._subscribed(channel)
                 self._readers[channel] = asyncio.create_task(self._read(channel, pubsub))
+            # Only now: whoever left while we subscribed took an empty set along.
+            watching = self._spectators.setdefault(channel, set())
             watching.add(queue)
         try:
             yield queue
@@ -189,6 +188,16 @@ class Hub:
                 found[int(seat)] = str(text)
         return found
 
+    async def _subscribed(self, channel: str) -> Any:
+        pubsub = self._client.pubsub()
+        try:
+            await pubsub.subscribe(channel)
+            await pubsub.get_message(timeout=5)  # the confirmation
+        except BaseException:  # a spectator may leave right here
+            await pubsub.aclose()
+            raise
+        return pubsub
+
     async def _read(self, channel: str, pubsub: Any) -> None:
         try:
             async for message in pubsub.listen():
@@ -197,10 +206,11 @@ class Hub:
                         _offer(queue, message["data"])
         except redis.RedisError as error:
             log.warning("live_subscription_lost", channel=channel, error=type(error).__name__)
-            self._readers.pop(channel, None)
-            for queue in self._spectators.get(channel, ()):
-                _offer(queue, RESYNC)
         finally:
+            if self._readers.get(channel) is asyncio.current_task():  # nobody asked us to stop
+                del self._readers[channel]
+                for queue in self._spectators.get(channel, ()):
+                    _offer(queue, RESYNC)
             with contextlib.suppress(redis.RedisError):
                 await pubsub.aclose()
 

@@ -2,16 +2,20 @@
 
 from typing import Any
 
+from channels.db import database_sync_to_async
 from django.urls import path
 
 from arena import stream
 from arena.consumers import LiveConsumer
+from training import queries
 
 
 class RunConsumer(LiveConsumer):
     """/ws/runs/<id>/: a nudge for each change of a run; the page fetches what it may show."""
 
     async def channel(self) -> str:
+        # Each watched channel costs the process a connection: only real runs have one.
+        await database_sync_to_async(queries.run_for_viewer)(self.row_id)
         return stream.run_channel(self.row_id)
 
 

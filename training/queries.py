@@ -113,6 +113,12 @@ def run_view(run_id: int) -> RunView:
     )
 
 
+def run_for_viewer(run_id: int) -> None:
+    """Anybody may watch a run. Raises NotAvailable where there is none."""
+    if not TrainingRun.objects.filter(id=run_id).exists():
+        raise NotAvailable("There is no such training run.")
+
+
 def pair_count(agent_id: int) -> int:
     """All pairs that the agent has collected."""
     return Pair.objects.filter(agent_id=agent_id).count()

@@ -1,10 +1,12 @@
 """Live fan-out through the real Valkey."""
 
 import asyncio
+import contextlib
 import json
 from typing import Any
 
 import pytest
+import redis.asyncio
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
@@ -93,6 +95,90 @@ def test_a_slow_spectator_is_told_to_resync_and_a_quick_one_misses_nothing() -> 
             assert received == [str(n) for n in range(stream.QUEUE_MESSAGES + 10)]
             assert slow.qsize() <= stream.QUEUE_MESSAGES
             assert stream.RESYNC in [slow.get_nowait() for _ in range(slow.qsize())]
+
+    asyncio.run(scenario())
+
+
+async def cut_subscriptions() -> None:
+    async with redis.asyncio.Redis.from_url(settings.VALKEY_URL) as client:
+        await client.client_kill_filter(_type="pubsub", skipme=True)
+
+
+async def subscribers(channel: str) -> int:
+    async with redis.asyncio.Redis.from_url(settings.VALKEY_URL) as client:
+        return int((await client.pubsub_numsub(channel))[0][1])
+
+
+def test_a_lost_subscription_tells_everybody_to_resync_and_the_next_one_hears_again() -> None:
+    """What was said while it was lost is in the rows, but somebody has to look."""
+
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        channel = stream.match_channel(907)
+        async with hub.watch(channel) as queue:
+            await cut_subscriptions()
+            assert await asyncio.wait_for(queue.get(), timeout=10) == stream.RESYNC
+            async with hub.watch(channel) as other:
+                stream.publish(channel, '{"t": "again"}')
+                assert await lines_of(other) == [{"t": "again"}]
+
+    asyncio.run(scenario())
+
+
+def test_a_newcomer_hears_though_the_last_old_spectator_leaves_while_it_subscribes() -> None:
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        channel = stream.match_channel(908)
+        old, leaving = hub.watch(channel), asyncio.Event()
+        queue = await old.__aenter__()
+        await cut_subscriptions()
+        assert await asyncio.wait_for(queue.get(), timeout=10) == stream.RESYNC
+        subscribe = redis.asyncio.client.PubSub.subscribe
+
+        async def slowly(self: Any, *channels: str) -> None:
+            leaving.set()
+            await asyncio.sleep(0.05)
+            await subscribe(self, *channels)
+
+        async def leave() -> None:
+            await leaving.wait()
+            await old.__aexit__(None, None, None)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(redis.asyncio.client.PubSub, "subscribe", slowly)
+            gone = asyncio.create_task(leave())
+            async with hub.watch(channel) as newcomer:
+                await gone
+                stream.publish(channel, '{"t": "hello"}')
+                assert await lines_of(newcomer) == [{"t": "hello"}]
+
+    asyncio.run(scenario())
+
+
+def test_a_spectator_who_leaves_while_connecting_leaves_no_subscription_behind() -> None:
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        channel = stream.match_channel(909)
+        subscribed = asyncio.Event()
+
+        async def never(self: Any, **_: Any) -> None:
+            subscribed.set()
+            await asyncio.Event().wait()
+
+        async def watch() -> None:
+            async with hub.watch(channel):
+                raise AssertionError("it left before")
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(redis.asyncio.client.PubSub, "get_message", never)
+            spectator = asyncio.create_task(watch())
+            await subscribed.wait()
+            spectator.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await spectator
+        async with asyncio.timeout(5):
+            while await subscribers(channel):
+                await asyncio.sleep(0.01)
 
     asyncio.run(scenario())
 
