@@ -118,7 +118,7 @@ class OpenEnded:
             "lines", len(lines) == form.lines, f"has {len(lines)} lines, {form.lines} were asked"
         )
         even = balance(lines)
-        even_check = Check("balance", even >= BALANCED, f"its lines are {even:.0%} even")
+        even_check = Check("balance", even >= BALANCED, f"has lines that are {even:.0%} even")
         pattern = _pattern(form, task.data["word"], lines)
         if pattern is None:
             weights = LINES_WEIGHT + BALANCE_WEIGHT
@@ -152,7 +152,7 @@ def _pattern(form: Form, word: str, lines: Sequence[str]) -> tuple[float, Check]
     rhyming = sum(
         second < len(lines) and rhymes(lines[first], lines[second]) for first, second in pairs
     )
-    detail = f"{rhyming} of {len(pairs)} asked pairs of lines rhyme"
+    detail = f"rhymes in {rhyming} of the {len(pairs)} pairs of lines asked for"
     return rhyming / len(pairs), Check("rhyme", rhyming == len(pairs), detail)
 
 

@@ -6,6 +6,7 @@ from django.db.models import Count, Q
 
 from agents.errors import NotAvailable
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space
+from arena.prizes import prizes
 from arena.queries.lists import LIVE_STATUSES
 from judges.models import Judge
 
@@ -57,9 +58,11 @@ class SpaceCard:
 
     @property
     def prizes_credits(self) -> tuple[int, ...]:
-        """What a full table without ties pays by rank, before odd credits."""
+        """What a full table without ties pays by rank."""
         pot = self.pool_credits - self.rake_credits
-        return tuple(pot * percent // 100 for percent in self.prize_percents)
+        ranking = [[seat] for seat in range(self.seat_count)]
+        paid = prizes(ranking, pot_credits=pot, percents=self.prize_percents)
+        return tuple(paid[seat] for seat in range(min(len(self.prize_percents), self.seat_count)))
 
 
 @dataclass(frozen=True)
