@@ -247,14 +247,17 @@ def _typed(value: object, kind: type) -> Any:
         if isinstance(value, float) and not value.is_integer():
             raise ValueError("must be a whole number")
         return int(value)
-    return float(value)
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf
 
 
 def _problem(value: object, metadata: Mapping[str, Any]) -> str:
     low, high = metadata["low"], metadata["high"]
     if low is None or not isinstance(value, int | float):
         return ""
-    if math.isfinite(value) and low <= value <= high:
+    if low <= value <= high:  # false for NaN
         return ""
     return f"{metadata['label']} must be between {low:g} and {high:g}."
 

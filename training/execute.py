@@ -70,7 +70,15 @@ def _bring_to_end(lease: Lease) -> None:
         _judge(lease)
     except (InferenceUnavailable, GateInconclusive) as error:
         log.warning("run_postponed", run_id=lease.run_id, reason=str(error))
-        postpone_run(lease, reason=f"The new version waits for its evaluation: {error}")
+        postpone_run(
+            lease,
+            reason=f"The new version waits for its evaluation: {error}",
+            is_outage=isinstance(error, InferenceUnavailable),
+        )
+    except OSError as error:
+        log.exception("run_postponed", run_id=lease.run_id)
+        why = error.strerror or type(error).__name__
+        postpone_run(lease, reason=f"The training machine could not use its files ({why}).")
     except Refused as error:
         move_run(lease, RunEvent.FAIL, reason=str(error))
 

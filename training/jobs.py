@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.core.cache import cache
 from django.db import IntegrityError, transaction
@@ -29,12 +30,19 @@ NUDGE_LIMIT = 20
 NUDGE_SECONDS = 60  # a waiting run is offered to the workers once in this time
 MIN_PAIRS = 8  # fewer teach nothing but their own words
 
+log = structlog.get_logger(__name__)
+
 
 def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
     """Make the pairs of settled matches, each once; return how many matches were harvested."""
+    waiting = Match.objects.filter(status=MatchStatus.SETTLED, harvest=None).order_by("id")
     harvested = 0
-    while harvested < limit and _harvest_next():
-        harvested += 1
+    for match_id in waiting.values_list("id", flat=True)[:limit]:
+        try:
+            harvested += _harvest(match_id)
+        except Exception:
+            # One match that cannot be read holds up neither the others nor the runs.
+            log.exception("harvest_failed", match_id=match_id)
     return harvested
 
 
@@ -139,7 +147,7 @@ def _queue_run(agent_id: int, space_id: int) -> TrainingRun:
     try:
         with transaction.atomic(durable=True):
             run = _create_run(agent_id, space_id)
-            transaction.on_commit(nudge_waiting_runs)
+            transaction.on_commit(nudge_waiting_runs, robust=True)
     except IntegrityError:
         raise Refused(
             "This agent is in training already; wait for that run or cancel it."
@@ -195,20 +203,12 @@ def _shape(adapter: Adapter) -> dict[str, Any]:
     }
 
 
-def _harvest_next() -> bool:
-    """Harvest one match; False when there is none to take."""
+def _harvest(match_id: int) -> bool:
+    """Harvest the match; False when another worker has or does."""
     with transaction.atomic(durable=True):
-        match = (
-            Match.objects.select_for_update(skip_locked=True, of=("self",))
-            .filter(status=MatchStatus.SETTLED, harvest=None)
-            .order_by("id")
-            .first()
-        )
-        if match is None:
+        match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
+        if match is None or Harvest.objects.filter(match=match).exists():
             return False
-        # The row lock may have been waiting for a harvest that our snapshot did not show.
-        if Harvest.objects.filter(match=match).exists():
-            return True
         rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
         pairs = [
             pair

@@ -22,6 +22,7 @@ from training.models import TrainingRun
 LEASE = timedelta(seconds=90)  # renewed every few seconds
 MAX_ATTEMPTS = 3
 BACK_OFF = timedelta(seconds=30)  # times the attempt's number, after an infrastructure fault
+OUTAGE_LIMIT = timedelta(hours=24)  # since the run began; so long an outage costs it no attempt
 
 
 class LeaseLost(Exception):
@@ -114,8 +115,11 @@ def move_run(lease: Lease, event: RunEvent, **fields: Any) -> None:
         announce_run(lease.run_id)
 
 
-def postpone_run(lease: Lease, *, reason: str) -> None:
-    """Give the run back to be tried again after a while: nobody's fault, nothing decided."""
+def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
+    """Give the run back to be tried again after a while: nobody's fault, nothing decided.
+
+    In an outage nothing was tried: it counts as an attempt only when it lasts too long.
+    """
     with transaction.atomic(durable=True):
         run = (
             TrainingRun.objects.select_for_update()
@@ -124,10 +128,13 @@ def postpone_run(lease: Lease, *, reason: str) -> None:
         )
         if run is None:
             raise LeaseLost
+        now = timezone.now()
         run.reason = reason
         run.lease_owner = None
-        run.lease_expires_at = timezone.now() + BACK_OFF * run.attempts
-        run.save(update_fields=["reason", "lease_owner", "lease_expires_at"])
+        run.lease_expires_at = now + BACK_OFF * run.attempts
+        if is_outage and run.started_at and now - run.started_at < OUTAGE_LIMIT:
+            run.attempts -= 1
+        run.save(update_fields=["reason", "lease_owner", "lease_expires_at", "attempts"])
         announce_run(lease.run_id)
 
 

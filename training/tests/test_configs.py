@@ -43,6 +43,8 @@ def test_json_and_back_is_the_same_config(name: str) -> None:
         ("clip", 0),
         ("max_pairs", 10**6),
         ("seed", -1),
+        ("rank", 10**400),
+        ("learning_rate", 10**400),
     ],
 )
 def test_each_value_out_of_range_has_a_sentence_that_names_it(name: str, value: Any) -> None:

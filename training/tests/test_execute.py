@@ -1,3 +1,4 @@
+import errno
 import os
 import signal
 import threading
@@ -208,9 +209,11 @@ def test_an_adapter_that_the_server_refuses_fails_the_run(
     assert run.reason == "The inference server refused the adapter."
 
 
-@pytest.mark.parametrize("fault", [InferenceUnavailable("gone"), GateInconclusive("Only 2.")])
+@pytest.mark.parametrize(
+    ("fault", "attempts"), [(InferenceUnavailable("gone"), 1), (GateInconclusive("Only 2."), 2)]
+)
 def test_an_infrastructure_fault_postpones_and_is_never_a_rejection(
-    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, fault: Exception
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, fault: Exception, attempts: int
 ) -> None:
     judge(monkeypatch, fail_with(fault))
     finish(run)
@@ -220,8 +223,24 @@ def test_an_infrastructure_fault_postpones_and_is_never_a_rejection(
     judge(monkeypatch, lambda contestants: FIGURES)
     expire(run)
     finish(run)
-    assert (run.status, run.attempts) == (RunStatus.ADOPTED, 2)
+    assert (run.status, run.attempts) == (RunStatus.ADOPTED, attempts)
     assert AgentVersion.objects.filter(agent=run.agent).count() == 2
+
+
+def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def write(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(execute, "write_dataset", write)
+        finish(run)
+    assert run.status == RunStatus.TRAINING
+    assert "No space left on device" in run.reason
+    expire(run)
+    finish(run)
+    assert run.status == RunStatus.ADOPTED
 
 
 def test_a_run_whose_worker_died_after_training_is_not_trained_again(

@@ -4,7 +4,7 @@ import pytest
 
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
-from arena.models import MatchStatus, Space
+from arena.models import MatchStatus, Space, Verdict
 from arena.tests.builders import at_once
 from training.job_state import RunStatus
 from training.jobs import (
@@ -59,6 +59,14 @@ def test_a_match_is_harvested_once() -> None:
     assert harvest_matches() == 1
     assert harvest_matches() == 0
     assert Pair.objects.count() == 2
+
+
+def test_a_match_that_cannot_be_read_holds_up_no_other() -> None:
+    agents = [make_agent(), make_agent(engine=Engine.CODE)]
+    broken, sound = (make_match(agents, [{0: 0.2, 1: 0.9}]) for _ in range(2))
+    Verdict.objects.filter(round__match=broken).update(scores={"no seat": "no score"})
+    assert harvest_matches() == 1
+    assert Harvest.objects.get().match == sound
 
 
 def test_matches_that_are_not_settled_give_nothing() -> None:

@@ -8,6 +8,7 @@ from training.job_state import RunEvent, RunStatus
 from training.jobs import cancel_run, nudge_waiting_runs, request_run
 from training.lease import (
     MAX_ATTEMPTS,
+    OUTAGE_LIMIT,
     LeaseLost,
     claim_run,
     move_run,
@@ -82,6 +83,24 @@ def test_a_postponed_run_waits_and_says_why(run: TrainingRun) -> None:
     run.refresh_from_db()
     assert (run.status, run.attempts) == (RunStatus.EVALUATING, 2)
     assert run.reason == "The inference server is away."
+
+
+def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) -> None:
+    for _ in range(MAX_ATTEMPTS + 1):
+        lease = claim_run(run.pk)
+        assert lease is not None
+        postpone_run(lease, reason="The inference server is away.", is_outage=True)
+        expire(run)
+    TrainingRun.objects.update(started_at=timezone.now() - OUTAGE_LIMIT)
+    for _ in range(MAX_ATTEMPTS):
+        lease = claim_run(run.pk)
+        assert lease is not None
+        postpone_run(lease, reason="The inference server is away.", is_outage=True)
+        expire(run)
+    assert claim_run(run.pk) is None
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert "The inference server is away." in run.reason
 
 
 def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
