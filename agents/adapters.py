@@ -23,11 +23,11 @@ from django.conf import settings
 from safetensors import SafetensorError, deserialize
 
 from agents.errors import Refused
+from agents.lora import MAX_LORA_RANK
 from agents.models import Adapter, BaseModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
-MAX_RANK = 64  # what the inference servers are started with (--max-lora-rank)
 MAX_ALPHA = 1024
 MAX_WEIGHTS_BYTES = 1_000_000_000
 MAX_CONFIG_BYTES = 100_000
@@ -189,7 +189,7 @@ def _read_config(path: Path) -> dict[str, Any]:
         raise BadAdapter(f"{CONFIG_FILE} is not valid JSON.") from None
     if not isinstance(config, dict) or config.get("peft_type") != "LORA":
         raise BadAdapter(f"{CONFIG_FILE} does not describe a LoRA adapter.")
-    for key, low, high in (("r", 1, MAX_RANK), ("lora_alpha", 1, MAX_ALPHA)):
+    for key, low, high in (("r", 1, MAX_LORA_RANK), ("lora_alpha", 1, MAX_ALPHA)):
         value = config.get(key)
         if type(value) is not int or not low <= value <= high:
             raise BadAdapter(f"{CONFIG_FILE}: {key} must be a whole number from {low} to {high}.")

@@ -25,7 +25,7 @@ from agents.models import AgentVersion
 from agents.prompts import neutralised
 
 CONNECT_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 60.0  # between two chunks; the first request compiles for about 20 s
+READ_TIMEOUT_SECONDS = 120.0  # between two chunks; the first request compiles for about 20 s
 LOAD_TIMEOUT_SECONDS = 60.0
 MAX_ANSWER_CHARS = 20_000
 # A server that failed is asked last for so long, so that another one answers.

@@ -8,8 +8,7 @@ from types import MappingProxyType
 from typing import Any, get_type_hints
 
 from agents.errors import Refused
-
-MAX_RANK = 64  # what the inference servers are started with (--max-lora-rank)
+from agents.lora import MAX_LORA_RANK
 
 
 class Targets(StrEnum):
@@ -54,7 +53,7 @@ class DPOConfig:
             "Size of the adapter. Higher can learn more and costs memory and time. An agent that "
             "already has an adapter keeps that adapter's rank.",
             low=1,
-            high=MAX_RANK,
+            high=MAX_LORA_RANK,
         ),
     )
     alpha: int = field(
@@ -266,6 +265,6 @@ PRESETS: Mapping[str, DPOConfig] = MappingProxyType(
     {
         "gentle": DPOConfig(learning_rate=2e-4, beta=0.2, rank=8, alpha=16, epochs=2),
         "steady": DPOConfig(),
-        "bold": DPOConfig(learning_rate=1e-3, beta=0.05, rank=32, alpha=64),
+        "bold": DPOConfig(learning_rate=1e-3, beta=0.05),
     }
 )

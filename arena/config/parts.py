@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
+from agents.lora import LORA_MODULES, MAX_LORA_RANK
 from arena.config import embedded, probes
 from arena.config.env import REPOSITORY, Environment
 from arena.config.errors import LocalError
@@ -23,8 +24,6 @@ BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-fil
 
 DEFAULT_BASE_MODEL: str = Environment.model_fields["base_model"].default
 FIRST_BROKER_PORT, FIRST_INFERENCE_PORT = 63799, 8001
-MAX_LORA_RANK = 64
-LORA_TARGETS = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")
 EXTERNAL_SECONDS = 30.0
 
 
@@ -215,9 +214,7 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
     command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "32"]
     command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", "bfloat16"]
-    # lm_head stays out: with it, vLLM's CPU engine dies of a request for prompt logprobs, which
-    # the poem judge makes (0.32: einsum over the whole prompt in add_lora_logits).
-    command += ["--lora-target-modules", *LORA_TARGETS]
+    command += ["--lora-target-modules", *LORA_MODULES]
     command += ["--max-model-len", "2048", "--max-num-seqs", "32"]
     command += ["--uvicorn-log-level", "warning"]
     variables = {
