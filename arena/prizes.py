@@ -18,8 +18,10 @@ def prizes(
     best-placed seats, lower seat numbers first.
     """
     seats = [seat for group in ranking for seat in group]
-    assert seats and len(seats) == len(set(seats)), "each seat has one place"
-    assert sum(percents) == 100 and min(percents) >= 0, "percents share the whole pot"
+    assert seats, "somebody played"
+    assert len(seats) == len(set(seats)), "each seat has one place"
+    assert sum(percents) == 100, "percents share the whole pot"
+    assert min(percents) >= 0, "nobody pays for a place"
     # Fewer seats than places: the last places' percents fall to the places that exist.
     places = list(percents[: len(seats)])
     places += [0] * (len(seats) - len(places))

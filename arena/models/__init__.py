@@ -1,6 +1,6 @@
+from arena.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
-from arena.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
 from arena.models.ratings import Rating, RatingChange
 from arena.models.spaces import Entry, EntryStatus, Space, SpaceStatus
