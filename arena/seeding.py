@@ -6,7 +6,7 @@ from django.conf import settings
 
 from agents.inference import Sampling
 from agents.models import Agent, BaseModel, Engine, User
-from agents.roster import create_agent, set_learning
+from agents.roster import MAX_NAME_CHARS, create_agent, set_learning
 from arena.models import Space
 from judges.defaults import DEFAULT_JUDGES
 from judges.models import Judge
@@ -79,15 +79,23 @@ def seed() -> None:
             },
         )
     for values in SPACES:
+        if Space.objects.filter(slug=values["slug"]).exclude(base_model=base_model).exists():
+            # The base model was changed: its agents cannot play in the other's Spaces.
+            values = values | {
+                "slug": f"{values['slug']}-{base_model.slug}"[:50],
+                "name": f"{values['name']} ({base_model.name})"[:80],
+            }
         Space.objects.get_or_create(
-            slug=values["slug"], defaults={**values, "base_model": base_model}
+            slug=values["slug"], defaults=values | {"base_model": base_model}
         )
     house, is_new = User.objects.get_or_create(username=HOUSE_USERNAME, defaults={"is_house": True})
     if is_new:
         house.set_unusable_password()
         house.save(update_fields=["password"])
     for name, engine, prompt, temperature in HOUSE_AGENTS:
-        if not Agent.objects.filter(owner=house, name=name, base_model=base_model).exists():
+        if Agent.objects.filter(owner=house, name=name).exclude(base_model=base_model).exists():
+            name = f"{name} - {base_model.slug}"[:MAX_NAME_CHARS]
+        if not Agent.objects.filter(owner=house, name=name).exists():
             agent = create_agent(
                 house.id,
                 name=name,
@@ -97,8 +105,6 @@ def seed() -> None:
                 learning={},
                 engine=engine,
             )
-            # A fixed yardstick: people's agents are measured against it.
-            set_learning(agent.id, learning={}, is_training_enabled=False)
             # The house stays a fixed yardstick, and the trainer's time goes to people's agents:
             # sitting in most matches, the house would otherwise be first in line for it.
             set_learning(agent.id, learning={}, is_training_enabled=False)

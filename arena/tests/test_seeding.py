@@ -1,10 +1,12 @@
 """What every installation starts with can be played at once, and is created once."""
 
+from typing import Any
+
 import pytest
 
-from agents.models import Agent, Engine, User
+from agents.models import Agent, BaseModel, Engine, User
 from arena.models import Space
-from arena.seeding import SPACES, seed
+from arena.seeding import HOUSE_AGENTS, SPACES, seed
 from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -39,3 +41,18 @@ def test_the_house_can_fill_every_seat_but_one_and_does_not_train() -> None:
 def test_nobody_can_log_in_as_the_house() -> None:
     seed()
     assert not User.objects.get(is_house=True).has_usable_password()
+
+
+def test_another_base_model_gets_a_house_and_spaces_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    """The old ones stay as they are: their agents cannot play on another model."""
+    seed()
+    old = set(Space.objects.values_list("id", flat=True))
+    monkeypatch.setattr(settings.ENV, "base_model", "org/Other-1B.instruct")
+    seed()
+    seed()
+    other = BaseModel.objects.get(served_name="org/Other-1B.instruct")
+    assert Space.objects.filter(id__in=old, base_model=other).count() == 0
+    assert Space.objects.filter(base_model=other).count() == len(SPACES) == len(old)
+    assert Agent.objects.filter(base_model=other, owner__is_house=True).count() == len(HOUSE_AGENTS)
