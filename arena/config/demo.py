@@ -5,7 +5,6 @@ would: it tops up, enters Spaces and watches. Nothing here plays, judges, or tra
 """
 
 import json
-import secrets
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -22,6 +21,7 @@ from agents.errors import Refused
 from agents.models import Agent, BaseModel, User
 from agents.roster import create_agent
 from arena import entering, ledger, wallet
+from arena.config.env import kept_secret
 from arena.models import (
     Completion,
     Entry,
@@ -74,7 +74,7 @@ class DemoStalled(Exception):
 
 def cast() -> tuple[dict[str, Agent], str]:
     """The demo's agents by name, and the password of the user `demo`; made at the first call."""
-    password = _password(settings.HOME / "demo-password")
+    password = kept_secret(settings.HOME / "demo-password", size_bytes=9)
     base_model = BaseModel.objects.get(served_name=settings.ENV.base_model)
     agents: dict[str, Agent] = {}
     for role in CAST:
@@ -186,14 +186,6 @@ class _Progress:
         if line != self._last:
             self._say(line)
             self._last = line
-
-
-def _password(path: Path) -> str:
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(9))
-    return path.read_text().strip()
 
 
 def _enter_if_idle(agent: Agent, space_slug: str) -> None:

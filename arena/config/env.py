@@ -4,7 +4,9 @@
 them in RLFC_HOME/run/local.env, so that a `manage.py` command typed beside it finds them.
 """
 
+import contextlib
 import os
+import secrets
 import sys
 from functools import cache
 from pathlib import Path
@@ -142,6 +144,19 @@ def environment() -> Environment:
             # The value may hold a password: name the variable, never print it.
             sys.stderr.write(f"Environment variable {name}: {text}.\n")
         raise SystemExit(2) from None
+
+
+def kept_secret(path: Path, *, size_bytes: int) -> str:
+    """The secret in the file, made at first use; processes that start at once agree on one."""
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        whole = path.with_name(f".{path.name}.{os.getpid()}")
+        whole.touch(mode=0o600)
+        whole.write_text(secrets.token_urlsafe(size_bytes))
+        with contextlib.suppress(FileExistsError):  # another process was first: its secret counts
+            os.link(whole, path)
+        whole.unlink()
+    return path.read_text().strip()
 
 
 def described() -> list[tuple[str, str]]:

@@ -1,14 +1,13 @@
 """Django settings, all derived from `arena.config.env.Environment`."""
 
 import logging
-import secrets
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
 
 from arena.config import logs
-from arena.config.env import REPOSITORY, environment
+from arena.config.env import REPOSITORY, environment, kept_secret
 
 ENV = environment()
 BASE_DIR = REPOSITORY
@@ -19,12 +18,7 @@ DEBUG = ENV.debug
 def _secret_key() -> str:
     if ENV.secret_key:
         return ENV.secret_key.get_secret_value()
-    path = HOME / "secret_key"
-    if not path.exists():
-        HOME.mkdir(parents=True, exist_ok=True)
-        path.touch(mode=0o600)
-        path.write_text(secrets.token_urlsafe(50))
-    return path.read_text()
+    return kept_secret(HOME / "secret_key", size_bytes=50)
 
 
 SECRET_KEY = _secret_key()

@@ -3,10 +3,11 @@
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from arena.config.env import REPOSITORY, described
+from arena.config.env import REPOSITORY, described, kept_secret
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -53,3 +54,34 @@ def test_an_empty_variable_counts_as_unset() -> None:
 
 def test_every_variable_is_described() -> None:
     assert [name for name, text in described() if not text] == []
+
+
+def test_a_process_killed_while_making_a_secret_leaves_none_that_is_empty(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    path = tmp_path / "home" / "secret_key"
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "write_text", die)
+        with pytest.raises(KeyboardInterrupt):
+            kept_secret(path, size_bytes=50)
+    secret = kept_secret(path, size_bytes=50)
+    assert len(secret) > 50
+    assert kept_secret(path, size_bytes=50) == secret
+    assert path.stat().st_mode & 0o777 == 0o600
+
+
+def test_processes_that_start_at_once_agree_on_one_secret(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path, link = tmp_path / "secret_key", os.link
+
+    def late(source: Path, target: Path) -> None:
+        target.write_text("the other's")
+        link(source, target)
+
+    monkeypatch.setattr(os, "link", late)
+    assert kept_secret(path, size_bytes=50) == "the other's"
+    assert list(tmp_path.iterdir()) == [path]
