@@ -144,7 +144,7 @@ def _check_adapter(user_id: int, agent_id: int) -> None:
         .select_related("current_version__adapter")
         .first()
     )
-    version = agent and agent.current_version
+    version = agent.current_version if agent else None
     if agent is None or version is None or version.adapter is None:
         return
     try:

@@ -189,7 +189,7 @@ class Hub:
         return found
 
     async def _subscribed(self, channel: str) -> Any:
-        pubsub = self._client.pubsub()
+        pubsub: Any = self._client.pubsub()
         try:
             await pubsub.subscribe(channel)
             await pubsub.get_message(timeout=5)  # the confirmation

@@ -133,10 +133,10 @@ def decide(match: Match, number: int, scores: Mapping[int, float] | None) -> Non
     play.decide_round(match.id, number=number, votes=[(panelist, ballot, 0.1)], verdict=verdict)
 
 
-def at_once(*calls: Callable[[], object]) -> list[object]:
+def at_once(*calls: Callable[[], Any]) -> list[Any]:
     """Run each call in a thread with a connection of its own; results or errors, in order."""
     barrier = threading.Barrier(len(calls))
-    outcomes: list[object] = [None] * len(calls)
+    outcomes: list[Any] = [None] * len(calls)
 
     def run(index: int) -> None:
         try:

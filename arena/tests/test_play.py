@@ -175,7 +175,7 @@ def test_only_one_of_two_workers_gets_a_match() -> None:
         lambda: play.claim_match(match.id, owner=uuid.uuid4()),
         lambda: play.claim_match(match.id, owner=uuid.uuid4()),
     )
-    assert sorted(outcomes) == [False, True]  # type: ignore[type-var]
+    assert sorted(outcomes) == [False, True]
 
 
 def test_a_match_that_kills_every_worker_is_cancelled_in_the_end() -> None:
