@@ -63,7 +63,8 @@ class Environment(BaseSettings):
     judge_model: str | None = Field(None, description="Model asked of JUDGE_URL.")
     judge_api_key: SecretStr | None = Field(None, description="Bearer key for JUDGE_URL.")
     email_url: str | None = Field(
-        None, description="smtp://user:password@host:port. Default: mail is printed in the log."
+        None,
+        description="smtp:// or smtps://user:password@host:port. Default: mail is printed in the log.",
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What the logs hold: this level and above."

@@ -164,10 +164,11 @@ MFA_ALLOW_UNVERIFIED_EMAIL = not ENV.email_url  # where no mail is sent nothing 
 if ENV.email_url:
     _mail = urlsplit(ENV.email_url)
     EMAIL_HOST = _mail.hostname or "localhost"
-    EMAIL_PORT = _mail.port or 25
+    EMAIL_PORT = _mail.port or (465 if _mail.scheme == "smtps" else 25)
     EMAIL_HOST_USER = unquote(_mail.username or "")
     EMAIL_HOST_PASSWORD = unquote(_mail.password or "")
-    EMAIL_USE_TLS = _mail.scheme == "smtps"
+    EMAIL_USE_SSL = _mail.scheme == "smtps"  # TLS from the first byte
+    EMAIL_USE_TLS = not EMAIL_USE_SSL and EMAIL_PORT == 587  # the port of STARTTLS
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 
