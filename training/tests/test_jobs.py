@@ -3,10 +3,10 @@ from typing import Any
 import pytest
 
 from agents.errors import NotAvailable, Refused
+from agents.lora import MAX_LORA_RANK
 from agents.models import Agent, Engine
 from arena.models import MatchStatus, Space, Verdict
 from arena.tests.builders import at_once
-from training.configs import MAX_RANK
 from training.job_state import RunStatus
 from training.jobs import (
     cancel_run,
@@ -163,7 +163,7 @@ def test_invalid_settings_fail_the_run_with_a_sentence_instead_of_hanging() -> N
     start_due_runs()
     run = TrainingRun.objects.get()
     assert run.status == RunStatus.FAILED
-    assert f"LoRA rank must be between 1 and {MAX_RANK}." in run.reason
+    assert f"LoRA rank must be between 1 and {MAX_LORA_RANK}." in run.reason
 
 
 @pytest.mark.django_db(transaction=True)
