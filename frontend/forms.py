@@ -19,7 +19,7 @@ CUSTOM = "custom"
 PRESET_WORDS = {
     "gentle": ("Gentle", "Small adapter, small steps, close to the parent. Hard to break."),
     "steady": ("Steady", "The measured default, for most agents."),
-    "bold": ("Bold", "Large adapter, large steps, pairs seen twice. May overshoot."),
+    "bold": ("Bold", "Large steps, far from the parent. Learns fast and may overshoot."),
     CUSTOM: ("Custom", "Every setting below as you wrote it."),
 }
 

@@ -13,7 +13,7 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from arena.ledger import Balance
-from arena.queries import MatchCard, RatingPoint, wallet_balance
+from arena.queries import MatchCard, MatchSnapshot, RatingPoint, SeatView, wallet_balance
 from frontend import charts
 
 register = template.Library()
@@ -229,6 +229,15 @@ def round_bars(scores: tuple[float | None, ...]) -> tuple[charts.Bar, ...]:
     return charts.stacked(scores, whole=float(len(scores)))
 
 
+@register.simple_tag
+def round_winner(match: MatchSnapshot, number: int) -> SeatView | None:
+    """The seat with the highest score of a round; None before the verdict and for a tie."""
+    scored = [(score, seat) for seat in match.seats if (score := seat.scores[number - 1])]
+    best = max((score for score, _ in scored), default=None)
+    winners = [seat for score, seat in scored if score == best]
+    return winners[0] if len(winners) == 1 else None
+
+
 _CONTROL_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
     (forms.Textarea, "textarea w-full"),
     (forms.RadioSelect, "radio radio-sm radio-primary"),
@@ -245,6 +254,7 @@ def field(bound: BoundField, label: str = "", help: str = "") -> dict[str, Any]:
     `label` and `help` replace the words of a form that is not ours.
     """
     bound.help_text = help or bound.help_text
+    bound.field.widget.attrs.pop("placeholder", None)  # the label has said it
     widget = bound.field.widget
     css = next((css for kind, css in _CONTROL_CLASSES if isinstance(widget, kind)), "")
     return {

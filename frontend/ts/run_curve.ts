@@ -87,6 +87,7 @@ class RunPage {
     const data: uPlot.AlignedData = [columns.step, columns.loss, columns.accuracy];
     if (this.#chart) this.#chart.setData(data);
     else this.#chart = new uPlot(this.#options(), data, this.#box);
+    showLatest(this.#chart);
   }
 
   #redraw(): void {
@@ -103,6 +104,7 @@ class RunPage {
     return {
       ...this.#size,
       cursor: { points: { size: 7 } },
+      hooks: { setCursor: [showLatest] },
       scales: { x: { time: false }, share: { range: [0, 1] } },
       axes: [
         { ...axis, grid: { show: false }, ticks: grid },
@@ -131,6 +133,11 @@ class RunPage {
       ],
     };
   }
+}
+
+/** Without a pointer over the chart its legend names the newest step. */
+function showLatest(chart: uPlot): void {
+  if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 });
 }
 
 const page = document.querySelector<HTMLElement>("#run");

@@ -37,6 +37,11 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+// Where typing goes on: the first field that was refused, or the only form's first one.
+document
+  .querySelector<HTMLElement>("[aria-invalid=true], [data-first-field] input:not([type=hidden])")
+  ?.focus();
+
 // A page taken from the back/forward cache may send its forms again.
 window.addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll<HTMLFormElement>("form[data-sent]")) {
