@@ -13,7 +13,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator, Mapping
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -56,10 +56,10 @@ class Product:
         self.owns_inference = not local.environment.vllm_url
 
     @property
-    def inference(self) -> Mapping[str, str]:
-        """The variables with which another product uses this one's vLLM."""
-        variables = self._local.endpoints.variables
-        return {name: variables[name] for name in ("VLLM_URL", "VLLM_API_KEY")}
+    def environ_of_another(self) -> dict[str, str]:
+        """For a second product beside this one: with this one's vLLM, and nothing else of it."""
+        own = {"DATABASE_URL", "VALKEY_URL", "RLFC_HOME", "WEB_PORT"}
+        return {name: value for name, value in self._local.environ.items() if name not in own}
 
     def pid(self, part: str) -> int | None:
         """Of the process that the supervisor started last for this part."""
@@ -122,9 +122,9 @@ class _ShortLoop(Local):
 
     @property
     def environ(self) -> dict[str, str]:
-        model = self.environment.base_model_path
-        chosen = {"BASE_MODEL_PATH": str(model)} if model else {}
-        return {**super().environ, **chosen, **SHORT_LOOP}
+        environment = self.environment
+        model = environment.base_model_path or self.home / "models" / environment.base_model
+        return {**super().environ, "BASE_MODEL_PATH": str(model), **SHORT_LOOP}
 
 
 @pytest.fixture(scope="session")

@@ -38,8 +38,9 @@ new MutationObserver(() => {
 GREW = "() => Object.values(window.lengths).some((lengths) => lengths.length > 3)"
 ANSWERS = """() => Object.fromEntries([...document.querySelectorAll("#match-round [data-seat]")]
   .map((seat) => [seat.dataset.seat, seat.querySelector("[data-answer]")?.textContent ?? ""]))"""
-GOES_ON = """(before) => Object.entries(before).every(([seat, text]) => document
-  .querySelector(`#match-round [data-seat="${seat}"] [data-answer]`)?.textContent.startsWith(text))"""
+GOES_ON = """([number, before]) => Object.entries(before).every(([seat, text]) => document
+  .querySelector(`#match-round[data-round="${number}"] [data-seat="${seat}"] [data-answer]`)
+  ?.textContent.startsWith(text))"""
 
 
 def test_an_agent_competes_is_judged_learns_and_plays_on(
@@ -123,14 +124,19 @@ def watch_live(watched: Watched) -> None:
 
 
 def reload_in_the_middle(page: Page) -> None:
-    number = page.locator("#match-round").get_attribute("data-round")
+    """What stood there before stands there again, and the rest of the match streams as before."""
+    number = str(page.locator("#match-round").get_attribute("data-round"))
     before = page.evaluate(ANSWERS)
     assert any(before.values())
     page.reload()
-    page.locator(f'[data-round-tab="{number}"]').click()
-    expect(page.locator("#match-round")).to_have_attribute("data-round", str(number))
-    page.wait_for_function(GOES_ON, arg=before, timeout=MATCH_MS)
-    # Back to the round that is being played: the rest of the match streams as before.
+
+    def is_there_again() -> bool:
+        # The page moves on to each new round, so it has to be led back.
+        if page.locator("#match-round").get_attribute("data-round") != number:
+            page.locator(f'[data-round-tab="{number}"]').click()
+        return bool(page.evaluate(GOES_ON, [number, before]))
+
+    wait_for("the answers from before the reload", is_there_again, seconds=MATCH_MS / 1000)
     page.goto(page.url.partition("?")[0])
     page.wait_for_function(GREW, timeout=MATCH_MS)
 
