@@ -114,9 +114,9 @@ class OpenEnded:
         )
         passed = all(check.passed for check in gated)
         count = 1 / (1 + abs(len(lines) - form.lines)) if lines else 0.0
-        count_check = Check(
-            "lines", len(lines) == form.lines, f"has {len(lines)} lines, {form.lines} were asked"
-        )
+        found = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
+        asked = f"has {found}, {form.lines} were asked"
+        count_check = Check("lines", len(lines) == form.lines, asked)
         even = balance(lines)
         even_check = Check("balance", even >= BALANCED, f"has lines that are {even:.0%} even")
         pattern = _pattern(form, task.data["word"], lines)

@@ -81,9 +81,8 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
             + settings.relevance_weight * relevance
             + settings.pmi_weight * squashed
         ) / settings.total_weight
-        fits = Check(
-            "fits the task", squashed >= 0.5, f"is {pmi:+.2f} nats a token likelier for this task"
-        )
+        found = f"is {pmi:+.2f} nats a token likelier as an answer to this task than to none"
+        fits = Check("fits the task", squashed >= 0.5, found)
         return OPEN_FLOOR + (1 - OPEN_FLOOR) * mean, (relevant, fits)
 
     async with asyncio.TaskGroup() as group:
