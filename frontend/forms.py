@@ -25,11 +25,16 @@ PRESET_WORDS = {
 
 
 class PlainForm(forms.Form):
-    """Labels without colons; `ui.field` renders the rest."""
+    """Labels without colons, ranges named in full; `ui.field` renders the rest."""
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         kwargs.setdefault("label_suffix", "")
         super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            low, high = getattr(field, "min_value", None), getattr(field, "max_value", None)
+            if low is not None and high is not None:
+                sentence = f"Choose a number from {_plain(low)} to {_plain(high)}."
+                field.error_messages |= {"min_value": sentence, "max_value": sentence}
 
 
 class _SamplingFields(forms.Form):

@@ -38,9 +38,9 @@ document.addEventListener("submit", (event) => {
 });
 
 // Where typing goes on: the first field that was refused, or the only form's first one.
-document
-  .querySelector<HTMLElement>("[aria-invalid=true], [data-first-field] input:not([type=hidden])")
-  ?.focus();
+const refused = document.querySelector<HTMLElement>("[aria-invalid=true]");
+const first = document.querySelector<HTMLElement>("[data-first-field] input:not([type=hidden])");
+(refused ?? first)?.focus();
 
 // A page taken from the back/forward cache may send its forms again.
 window.addEventListener("pageshow", () => {
