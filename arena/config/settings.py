@@ -101,6 +101,9 @@ def _database(url: str) -> dict[str, object]:
         "PORT": parts.pop("port", ""),
         "OPTIONS": parts | {"pool": {"min_size": 0, "max_size": 32, "timeout": 10}},
         "CONN_MAX_AGE": 0,  # the pool keeps connections
+        # ... and asks each one before it is used: after a restart of the database all are dead,
+        # and each would be an error page for somebody.
+        "CONN_HEALTH_CHECKS": True,
     }
 
 

@@ -27,6 +27,7 @@ from arena.config.parts import INFERENCE, Options
 
 POLL_SECONDS = 0.2
 COMMAND_SECONDS = 120.0
+LOG_LINE_CHARS = 1_000  # a traceback is one line of JSON
 # Few pairs and few tasks: the loop is the product's, only its numbers are small.
 SHORT_LOOP = {"TRAINING_PAIRS": "8", "GATE_TASKS": "8"}
 # What an administrator may set: matches of about half a minute.
@@ -181,5 +182,6 @@ def pytest_runtest_makereport(
     if report.failed and home and "product" in getattr(item, "fixturenames", ()):
         for path in sorted((home / "logs").glob("*.log")):
             if tail := machine.tail(path):
-                report.sections.append((f"end of {path.name}", tail))
+                lines = [line[:LOG_LINE_CHARS] for line in tail.splitlines()]
+                report.sections.append((f"end of {path.name}", "\n".join(lines)))
     return report

@@ -99,6 +99,7 @@ def test_a_match_survives_its_worker_the_site_and_the_schedule(player: Player) -
     product.kill(MATCH_WORKER, WEB, BEAT)
     product.wait_ready()
     assert_played_once(product, match_id)
+    assert attempts_at(product, match_id) == 2
 
 
 def test_matches_and_training_survive_database_broker_and_trainer(player: Player) -> None:
@@ -107,11 +108,12 @@ def test_matches_and_training_survive_database_broker_and_trainer(player: Player
     space_id = product.value("SELECT id FROM arena_space WHERE slug = %s", SPACE)
     parent = current_version(player)
     run_id = player.person.train_now(player.agent_id, space_id)
-    match_id = player.start_match()
     wait_for("the first step of training", lambda: step_of(product, run_id), seconds=RUN_SECONDS)
+    match_id = player.start_match()
     product.kill(DATABASE, BROKER, TRAIN_WORKER)
     product.wait_ready()
     assert_played_once(product, match_id)
+    assert attempts_at(product, match_id) == 2
     status, attempts, reason = wait_for(
         "the end of the run",
         lambda: product.rows(
@@ -131,6 +133,7 @@ def test_a_match_survives_the_inference_server(own_inference: Product, player: P
     own_inference.kill(INFERENCE)
     own_inference.wait_ready()
     assert_played_once(own_inference, match_id)
+    assert attempts_at(own_inference, match_id) == 1  # its worker had the patience
 
 
 def test_afterwards_a_match_is_played_as_ever(player: Player) -> None:
@@ -161,6 +164,11 @@ def collect_pairs(player: Player) -> None:
             return
         wait_until_over(player.product, player.start_match())
     pytest.fail(f"Only {player.pairs()} pairs after six matches.")
+
+
+def attempts_at(product: Product, match_id: int) -> int:
+    """How many workers have taken the match up."""
+    return int(product.value("SELECT attempts FROM arena_match WHERE id = %s", match_id))
 
 
 def step_of(product: Product, run_id: int) -> int:
