@@ -19,6 +19,8 @@ from arena.config.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
 CHILD_STOP_SECONDS = 10.0
+# A first run soon enough to be watched on two cores; whoever sets them decides.
+DEMO_VARIABLES = {"TRAINING_PAIRS": "24", "GATE_TASKS": "32"}
 
 
 class Command(BaseCommand):
@@ -37,6 +39,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["json"] and not options["json"].resolve().parent.is_dir():
             raise CommandError(f"There is no folder {options['json'].resolve().parent}.")
+        for name, value in DEMO_VARIABLES.items():
+            os.environ.setdefault(name, value)
         environment = local_environment()
         if not options["headless"]:
             self._show(environment, options)
