@@ -60,6 +60,8 @@ class Agent(models.Model):
     # Owner's training choices; training.configs validates and explains them.
     learning = models.JSONField(default=dict)
     is_training_enabled = models.BooleanField(default=True)
+    # Since when a training run is in hand; a Space that waits for training seats it afterwards.
+    learning_since = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True)
 

@@ -12,7 +12,7 @@ from agents.roster import MAX_NAME_CHARS
 from arena.queries import AgentCard, base_models
 from arena.wallet import TOP_UP_MAX_CREDITS
 from frontend.catalog import AgentTemplate
-from training.configs import PRESETS, DPOConfig, InvalidConfig, SettingHelp, described
+from training.configs import PRESETS, DPOConfig, InvalidConfig, Method, SettingHelp
 
 _LEARNING = "learning_"
 CUSTOM = "custom"
@@ -102,7 +102,7 @@ class _LearningFields(forms.Form):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        for setting in described():
+        for setting in DPOConfig.described():
             self.fields[_LEARNING + setting.name] = _field_of(setting)
 
     @property
@@ -118,7 +118,12 @@ class _LearningFields(forms.Form):
         """(slug, title, explanation, chosen, settings)"""
         chosen = self["preset"].value()
         return [
-            (slug, *words, slug == chosen, PRESETS[slug].as_json() if slug in PRESETS else {})
+            (
+                slug,
+                *words,
+                slug == chosen,
+                PRESETS[slug][Method.DPO].as_json() if slug in PRESETS else {},
+            )
             for slug, words in PRESET_WORDS.items()
         ]
 
@@ -129,7 +134,7 @@ class _LearningFields(forms.Form):
             # What was typed under "Custom" does not count and must not stand in the way.
             for name in [key for key in self.errors if key.startswith(_LEARNING)]:
                 del self.errors[name]
-            self.cleaned_data["learning"] = PRESETS[preset].as_json()
+            self.cleaned_data["learning"] = PRESETS[preset][Method.DPO].as_json()
             return
         typed = {
             name.removeprefix(_LEARNING): value
@@ -173,7 +178,7 @@ class NewAgentForm(PlainForm, _LearningFields, _SamplingFields, _PromptField):
                 "top_p": template.top_p,
                 "max_tokens": template.max_tokens,
                 "preset": template.preset,
-                **_initial_learning(PRESETS[template.preset].as_json()),
+                **_initial_learning(PRESETS[template.preset][Method.DPO].as_json()),
             }
         )
 
@@ -205,7 +210,8 @@ class LearningForm(PlainForm, _LearningFields):
     def of(cls, agent: Agent) -> "LearningForm":
         learning = DPOConfig.from_json(agent.learning).as_json()
         preset = next(
-            (slug for slug, config in PRESETS.items() if config.as_json() == learning), CUSTOM
+            (slug for slug, one in PRESETS.items() if one[Method.DPO].as_json() == learning),
+            CUSTOM,
         )
         return cls(
             initial={

@@ -6,12 +6,17 @@ from types import MappingProxyType
 
 
 class RunStatus(StrEnum):
-    """queued -> training -> evaluating -> adopted | rejected; failed or cancelled from any."""
+    """queued -> training -> evaluating -> adopted | offered | rejected.
+
+    Paused and back to queued, failed or cancelled from any of the first three.
+    """
 
     QUEUED = "queued"
     TRAINING = "training"
     EVALUATING = "evaluating"
+    PAUSED = "paused"
     ADOPTED = "adopted"
+    OFFERED = "offered"  # passed the gate; its owner has the last word
     REJECTED = "rejected"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -27,16 +32,23 @@ class RunEvent(StrEnum):
     CLAIM = "claim"  # a worker takes it, or takes it over from one that died
     TRAINED = "trained"
     ADOPT = "adopt"
+    OFFER = "offer"
     REJECT = "reject"
     FAIL = "fail"
     CANCEL = "cancel"
+    PAUSE = "pause"
+    RESUME = "resume"
 
 
 class IllegalMove(Exception):
     """The event cannot happen in this state."""
 
 
-# A run taken over while training starts over; while evaluating it is evaluated again.
+CLAIMABLE_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.TRAINING, RunStatus.EVALUATING})
+LIVE_STATUSES = CLAIMABLE_STATUSES | {RunStatus.PAUSED}
+
+# A run taken over while training goes on from its last checkpoint; while evaluating it is
+# evaluated again.
 TRANSITIONS: Mapping[tuple[RunStatus, RunEvent], RunStatus] = MappingProxyType(
     {
         (RunStatus.QUEUED, RunEvent.CLAIM): RunStatus.TRAINING,
@@ -44,19 +56,24 @@ TRANSITIONS: Mapping[tuple[RunStatus, RunEvent], RunStatus] = MappingProxyType(
         (RunStatus.EVALUATING, RunEvent.CLAIM): RunStatus.EVALUATING,
         (RunStatus.TRAINING, RunEvent.TRAINED): RunStatus.EVALUATING,
         (RunStatus.EVALUATING, RunEvent.ADOPT): RunStatus.ADOPTED,
+        (RunStatus.EVALUATING, RunEvent.OFFER): RunStatus.OFFERED,
         (RunStatus.EVALUATING, RunEvent.REJECT): RunStatus.REJECTED,
+        (RunStatus.OFFERED, RunEvent.ADOPT): RunStatus.ADOPTED,
+        (RunStatus.OFFERED, RunEvent.REJECT): RunStatus.REJECTED,
+        (RunStatus.QUEUED, RunEvent.PAUSE): RunStatus.PAUSED,
+        (RunStatus.TRAINING, RunEvent.PAUSE): RunStatus.PAUSED,
+        # Before its version exists only: an evaluation is short and ends by itself.
+        (RunStatus.PAUSED, RunEvent.RESUME): RunStatus.QUEUED,
     }
     | {
         (status, event): result
-        for status in (RunStatus.QUEUED, RunStatus.TRAINING, RunStatus.EVALUATING)
+        for status in LIVE_STATUSES
         for event, result in (
             (RunEvent.FAIL, RunStatus.FAILED),
             (RunEvent.CANCEL, RunStatus.CANCELLED),
         )
     }
 )
-
-LIVE_STATUSES = frozenset(status for status, _ in TRANSITIONS)
 
 
 def advance(status: RunStatus, event: RunEvent) -> RunStatus:

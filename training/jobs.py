@@ -18,7 +18,7 @@ from django.utils import timezone
 from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, Engine
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
-from training.configs import ATTENTION_MODULES, DPOConfig, InvalidConfig, Targets
+from training.configs import ATTENTION_MODULES, DPOConfig, InvalidConfig, Targets, config_from_json
 from training.job_state import LIVE_STATUSES, RunEvent, RunStatus, advance
 from training.lease import announce_run, claimable
 from training.models import Harvest, Pair, TrainingRun
@@ -188,7 +188,8 @@ class _Plan:
 def _plan(learning: Mapping[str, Any], *, adapter: Adapter | None) -> _Plan:
     """The owner's choices, with the shape of the adapter that is learned on."""
     try:
-        config = DPOConfig.from_json({**learning, **(_shape(adapter) if adapter else {})})
+        config = config_from_json({**learning, **(_shape(adapter) if adapter else {})})
+        assert isinstance(config, DPOConfig)
     except InvalidConfig as error:
         return _Plan(learning, 0, problem=f"The training settings are not valid. {error}")
     return _Plan(config.as_json(), config.max_pairs)

@@ -16,7 +16,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from arena.stream import publish, run_channel
-from training.job_state import LIVE_STATUSES, RunEvent, RunStatus, advance
+from training.job_state import CLAIMABLE_STATUSES, LIVE_STATUSES, RunEvent, RunStatus, advance
 from training.models import TrainingRun
 
 LEASE = timedelta(seconds=90)  # renewed every few seconds
@@ -40,7 +40,7 @@ class Lease:
 def claimable() -> Q:
     """Live runs that no worker holds."""
     is_free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=timezone.now())
-    return Q(status__in=LIVE_STATUSES) & is_free
+    return Q(status__in=CLAIMABLE_STATUSES) & is_free
 
 
 def claim_run(run_id: int) -> Lease | None:

@@ -1,8 +1,10 @@
 """Preference pairs made from verdicts, and the runs that learn from them."""
 
+from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from training.configs import Method
 from training.job_state import RunStatus
 from training.pairs import PairSource
 
@@ -67,8 +69,14 @@ class TrainingRun(models.Model):
         choices=[(s.value, s.value) for s in RunStatus],
         default=RunStatus.QUEUED,
     )
-    method = models.CharField(max_length=10, default="dpo")
-    config = models.JSONField()  # training.configs.DPOConfig as a dict
+    method = models.CharField(
+        max_length=10, choices=[(m.value, m.value) for m in Method], default=Method.DPO
+    )
+    config = models.JSONField()  # training.configs, the dataclass of the method as a dict
+    # Asked for by its owner: before runs that start by themselves, among one owner's runs.
+    is_by_hand = models.BooleanField(default=False, db_default=False)
+    # Held when the run is queued, charged when it has trained, given back when it fails.
+    price_credits = models.PositiveIntegerField(default=0, db_default=0)
     # Pairs up to and including this id are spent: the next run counts from here.
     last_pair_id = models.BigIntegerField()
     pair_count = models.PositiveIntegerField()
@@ -79,7 +87,8 @@ class TrainingRun(models.Model):
     progress = models.JSONField(default=dict)
     # [{"step", "loss", "reward_margin", "accuracy", "grad_norm", "tokens_per_second"}, ...]
     curve = models.JSONField(default=list)
-    # Held-out figures of parent and child and the decision; see training.gate.
+    # Held-out figures of parent and child, the trainer's drift from vLLM, probes on other Spaces,
+    # and the decision; see training.gate.
     gate = models.JSONField(default=dict)
     reason = models.TextField(blank=True)  # a sentence for the owner
     attempts = models.PositiveSmallIntegerField(default=0)
@@ -93,7 +102,7 @@ class TrainingRun(models.Model):
         constraints = [
             models.UniqueConstraint(
                 fields=["agent"],
-                condition=Q(status__in=["queued", "training", "evaluating"]),
+                condition=Q(status__in=["queued", "training", "evaluating", "paused"]),
                 name="run_one_live_per_agent",
             ),
         ]
@@ -101,3 +110,34 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk}"
+
+
+class Rollout(models.Model):
+    """A practice answer: drawn from the version that a run starts from, on a task it has played."""
+
+    run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="rollouts")
+    version = models.ForeignKey(
+        "agents.AgentVersion", on_delete=models.PROTECT, related_name="rollouts"
+    )
+    round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="rollouts")
+    index = models.PositiveSmallIntegerField()  # of the answers to one task in one run, from 0
+    text = models.TextField(blank=True)
+    prompt_token_ids = ArrayField(models.IntegerField())
+    token_ids = ArrayField(models.IntegerField())
+    # Natural logarithms under the sampling policy, one a token.
+    logprobs = ArrayField(models.FloatField())
+    finish_reason = models.CharField(max_length=20)
+    adapter_digest = models.CharField(max_length=64, blank=True)  # empty: the plain base
+    sampling = models.JSONField()
+    # The panel's score among the group's answers, [0, 1]; null: not judged (yet).
+    score = models.FloatField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["run", "round", "index"], name="rollout_unique"),
+        ]
+        indexes = [models.Index(fields=["round"])]
+
+    def __str__(self) -> str:
+        return f"rollout {self.pk}"

@@ -79,6 +79,18 @@ class Environment(BaseSettings):
     gate_tasks: int = Field(
         64, ge=8, le=2000, description="Held-out tasks on which a new version meets its parent."
     )
+    probe_tasks: int = Field(
+        16,
+        ge=0,
+        le=500,
+        description="Held-out tasks of each other Space on which it must not get worse.",
+    )
+    training_price: int = Field(
+        1, ge=0, le=10_000, description="Credits for each 100 answers that a run is shown."
+    )
+    training_together: int = Field(
+        8, ge=1, le=64, description="Waiting runs that one trainer process takes at once."
+    )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", "vllm_url", mode="before")
     @classmethod

@@ -73,6 +73,7 @@ class TransferCode(StrEnum):
     PRIZE = "prize"
     RAKE = "rake"
     REFUND = "refund"
+    TRAINING = "training"
 
 
 class Transfer(models.Model):

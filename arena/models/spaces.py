@@ -43,6 +43,9 @@ class Space(models.Model):
     prize_percents = models.JSONField()
     # Seconds an entry waits for other people before house agents fill the seats.
     house_fill_seconds = models.PositiveSmallIntegerField(default=3)
+    # The sequential mode: an agent sits out while a training run of its own is in hand. Otherwise
+    # play never waits for training.
+    waits_for_training = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

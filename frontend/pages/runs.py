@@ -13,7 +13,7 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.configs import described
+from training.configs import METHODS, Method
 from training.jobs import cancel_run
 from training.queries import RunView, run_view
 
@@ -74,7 +74,7 @@ def _context(request: HttpRequest, run: RunView) -> dict[str, object]:
                 "explanation": setting.explanation,
                 "value": run.config[setting.name],
             }
-            for setting in described()
+            for setting in METHODS[Method(run.method)].described()
             if setting.name in run.config
         ],
     }

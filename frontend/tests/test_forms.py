@@ -13,7 +13,7 @@ from arena.tests.builders import make_agent, make_base_model, make_space, make_u
 from arena.wallet import TOP_UP_MAX_CREDITS
 from frontend.catalog import TEMPLATES
 from frontend.forms import NewAgentForm
-from training.configs import PRESETS, DPOConfig
+from training.configs import PRESETS, DPOConfig, Method
 
 pytestmark = pytest.mark.django_db
 
@@ -49,7 +49,7 @@ def test_every_template_but_the_blank_one_makes_an_agent_as_it_is(
         assert response.status_code == 422
     else:
         assert response.status_code == 302
-        assert Agent.objects.get().learning == PRESETS[template.preset].as_json()  # type: ignore[attr-defined]
+        assert Agent.objects.get().learning == PRESETS[template.preset][Method.DPO].as_json()  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize(
@@ -114,7 +114,7 @@ def test_training_settings_out_of_range_are_explained_under_custom(
 def test_settings_typed_under_custom_do_not_stand_in_a_presets_way(owner_client: Client) -> None:
     data = valid_agent(preset="bold", learning_rank="not a number", learning_beta="-4")
     assert owner_client.post("/agents/new/", data).status_code == 302
-    assert Agent.objects.get().learning == PRESETS["bold"].as_json()
+    assert Agent.objects.get().learning == PRESETS["bold"][Method.DPO].as_json()
 
 
 def test_custom_settings_are_kept_as_typed(owner_client: Client) -> None:

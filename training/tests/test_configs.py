@@ -5,7 +5,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.configs import PRESETS, DPOConfig, InvalidConfig, Precision, Targets, described
+from training.configs import (
+    METHODS,
+    PRESETS,
+    DPOConfig,
+    GRPOConfig,
+    InvalidConfig,
+    Method,
+    Precision,
+    Targets,
+    config_from_json,
+)
 
 
 def test_missing_keys_take_their_defaults() -> None:
@@ -14,8 +24,23 @@ def test_missing_keys_take_their_defaults() -> None:
 
 
 @pytest.mark.parametrize("name", PRESETS)
-def test_json_and_back_is_the_same_config(name: str) -> None:
-    assert DPOConfig.from_json(PRESETS[name].as_json()) == PRESETS[name]
+@pytest.mark.parametrize("method", Method)
+def test_json_and_back_is_the_same_config(name: str, method: Method) -> None:
+    assert config_from_json(PRESETS[name][method].as_json()) == PRESETS[name][method]
+
+
+def test_the_method_chooses_the_config_and_dpo_is_the_default() -> None:
+    assert config_from_json({}) == DPOConfig()
+    assert config_from_json({"method": "grpo", "share": 2}) == GRPOConfig(share=2)
+    for wrong in ("ppo", None, 3, ["dpo"]):
+        with pytest.raises(InvalidConfig, match="Method must be one of dpo, grpo"):
+            config_from_json({"method": wrong})
+
+
+def test_a_group_of_shared_answers_alone_is_refused() -> None:
+    with pytest.raises(InvalidConfig, match="fewer than the answers a task") as caught:
+        GRPOConfig(rollouts=4, share=4)
+    assert list(caught.value.problems) == ["share"]
 
 
 @pytest.mark.parametrize(
@@ -50,7 +75,7 @@ def test_json_and_back_is_the_same_config(name: str) -> None:
 def test_each_value_out_of_range_has_a_sentence_that_names_it(name: str, value: Any) -> None:
     with pytest.raises(InvalidConfig) as caught:
         DPOConfig.from_json({name: value})
-    label = next(one.label for one in described() if one.name == name)
+    label = next(one.label for one in DPOConfig.described() if one.name == name)
     assert list(caught.value.problems) == [name]
     assert caught.value.problems[name].startswith(label)
     assert caught.value.problems[name].endswith(".")
@@ -62,8 +87,9 @@ def test_unknown_settings_are_refused_and_all_problems_told_at_once() -> None:
     assert set(caught.value.problems) == {"rnak", "rank", "beta"}
 
 
-def test_every_setting_is_explained_and_bounded_or_a_choice() -> None:
-    for setting in described():
+@pytest.mark.parametrize("method", Method)
+def test_every_setting_is_explained_and_bounded_or_a_choice(method: Method) -> None:
+    for setting in METHODS[method].described():
         assert setting.label
         assert setting.explanation.endswith(".")
         assert setting.choices or (setting.low is not None and setting.high is not None)
@@ -71,7 +97,7 @@ def test_every_setting_is_explained_and_bounded_or_a_choice() -> None:
 
 @given(
     st.dictionaries(
-        st.sampled_from([one.name for one in described()]),
+        st.sampled_from([one.name for one in DPOConfig.described()]),
         st.one_of(st.integers(), st.floats(), st.text(), st.none(), st.booleans()),
     )
 )

@@ -1,10 +1,15 @@
-"""What a worker hands to a trainer process and what it gets back: files of one folder.
+"""What a worker hands to a trainer process and what it gets back: files of one folder a job.
 
     job.toml        the job, written by the worker
-    progress.jsonl  one line a step, flushed, written by the trainer
-    result.json     written last and atomically: the adapter's digest, or {"error": sentence}
+    stop            written by the worker: "pause" or "cancel"; the trainer obeys at the next step
+    progress.jsonl  one line a step, flushed, appended by the trainer
+    checkpoint/     adapter, optimizer and position, replaced whole every so often; a trainer that
+                    finds one goes on from there
+    result.json     written last and atomically: figures, or {"error": sentence}, or
+                    {"paused": true}, or {"cancelled": true}
     adapter/        adapter_config.json and adapter_model.safetensors
 
+One process takes several jobs of one base and precision: python -m training.trainers FOLDER...
 Imports neither Django nor torch: both sides read it.
 """
 
@@ -16,12 +21,17 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.configs import DPOConfig
+from training.configs import LearningConfig, config_from_json
 
 JOB_FILE = "job.toml"
+STOP_FILE = "stop"
 PROGRESS_FILE = "progress.jsonl"
 RESULT_FILE = "result.json"
 ADAPTER_FOLDER = "adapter"
+CHECKPOINT_FOLDER = "checkpoint"
+
+PAUSE = "pause"
+CANCEL = "cancel"
 
 
 @dataclass(frozen=True)
@@ -29,12 +39,12 @@ class Job:
     """One training, complete: nothing else is read from the environment."""
 
     base_path: str
-    dataset_path: str
+    dataset_path: str  # JSON Lines: see PairExample and GroupExample
     parent_adapter_path: str  # empty: a first adapter, and the base is the reference
     threads: int
     device: str  # "auto", "cpu" or "cuda"
     worker_pid: int  # the trainer ends when this process is no longer its parent; 0: nobody's
-    config: DPOConfig
+    config: LearningConfig
 
     def write(self, folder: Path) -> Path:
         """Write job.toml into `folder` and return its path."""
@@ -51,7 +61,49 @@ class Job:
     @classmethod
     def read(cls, path: Path) -> "Job":
         values = tomllib.loads(path.read_text())
-        return cls(**(values | {"config": DPOConfig.from_json(values["config"])}))
+        return cls(**(values | {"config": config_from_json(values["config"])}))
+
+
+@dataclass(frozen=True)
+class PairExample:
+    """A line of a DPO dataset. Token ids as sampled or served, never rebuilt from text."""
+
+    prompt_ids: list[int]  # the agent's own prompt and the task, as its chat template made them
+    chosen_ids: list[int]  # with the end-of-turn token where the answer ended by itself
+    rejected_ids: list[int]
+    noise: float  # probability that the panel erred, [0, 0.5): from its agreement
+
+
+@dataclass(frozen=True)
+class AnswerExample:
+    """One answer of a group."""
+
+    ids: list[int]
+    reward: float  # [0, 1]
+    # Natural logarithms under the policy that answered, one a token. None: shared by another
+    # competitor; the trainer re-encodes it under the parent before the first step.
+    logprobs: list[float] | None
+
+
+@dataclass(frozen=True)
+class GroupExample:
+    """A line of a GRPO dataset: answers to one prompt."""
+
+    prompt_ids: list[int]
+    answers: list[AnswerExample]
+
+
+def pair_from_json(value: Mapping[str, Any]) -> PairExample:
+    """The example of one dataset line."""
+    return PairExample(**value)
+
+
+def group_from_json(value: Mapping[str, Any]) -> GroupExample:
+    """The example of one dataset line."""
+    return GroupExample(
+        prompt_ids=value["prompt_ids"],
+        answers=[AnswerExample(**answer) for answer in value["answers"]],
+    )
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
