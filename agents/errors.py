@@ -5,5 +5,9 @@ class Refused(Exception):
     """The request is understood and declined; `str(error)` says why and what to do."""
 
 
+class InvalidName(Refused):
+    """The name is taken or cannot be used; forms say so beside the field."""
+
+
 class NotAvailable(Refused):
     """The row does not exist for this user. Views answer 404, so that nothing leaks."""

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from agents.errors import Refused
+from agents.errors import InvalidName, Refused
 from agents.inference import Sampling
 from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
 from agents.prompts import find_control_tokens, problem_with_prompt
@@ -54,7 +54,7 @@ def create_agent(
             )
             agent.save(update_fields=["current_version"])
     except IntegrityError:
-        raise Refused(f"You already have an agent named {name}.") from None
+        raise InvalidName(f"You already have an agent named {name}.") from None
     return agent
 
 
@@ -138,7 +138,7 @@ def rename_agent(agent_id: int, *, name: str) -> None:
         with transaction.atomic(durable=True):
             Agent.objects.filter(id=agent_id).update(name=name)
     except IntegrityError:
-        raise Refused(f"You already have an agent named {name}.") from None
+        raise InvalidName(f"You already have an agent named {name}.") from None
 
 
 def retire_agent(agent_id: int) -> None:
@@ -178,11 +178,11 @@ def _add_version(
 def _checked_name(name: str) -> str:
     name = " ".join(name.split())
     if not name:
-        raise Refused("Give your agent a name.")
+        raise InvalidName("Give your agent a name.")
     if len(name) > MAX_NAME_CHARS:
-        raise Refused(f"The name has {len(name)} characters; {MAX_NAME_CHARS} are the most.")
+        raise InvalidName(f"The name has {len(name)} characters; {MAX_NAME_CHARS} are the most.")
     if find_control_tokens(name) or re.search(r"[^\w\s.,'!?&()#+:-]", name):
-        raise Refused("Use letters, digits, spaces and simple punctuation in the name.")
+        raise InvalidName("Use letters, digits, spaces and simple punctuation in the name.")
     return name
 
 

@@ -12,16 +12,15 @@ from agents.roster import MAX_NAME_CHARS
 from arena.queries import AgentCard, base_models
 from arena.wallet import TOP_UP_MAX_CREDITS
 from frontend.catalog import AgentTemplate
-from training.configs import PRESETS, DPOConfig, InvalidConfig, Method, SettingHelp
-
-_LEARNING = "learning_"
-CUSTOM = "custom"
-PRESET_WORDS = {
-    "gentle": ("Gentle", "Small adapter, small steps, close to the parent. Hard to break."),
-    "steady": ("Steady", "The measured default, for most agents."),
-    "bold": ("Bold", "Large steps, far from the parent. Learns fast and may overshoot."),
-    CUSTOM: ("Custom", "Every setting below as you wrote it."),
-}
+from frontend.learning_fields import LearningFields, initial_choices, plain_number
+from training.configs import (
+    PRESETS,
+    DPOConfig,
+    InvalidConfig,
+    LearningConfig,
+    Method,
+    config_from_json,
+)
 
 
 class PlainForm(forms.Form):
@@ -33,7 +32,7 @@ class PlainForm(forms.Form):
         for field in self.fields.values():
             low, high = getattr(field, "min_value", None), getattr(field, "max_value", None)
             if low is not None and high is not None:
-                sentence = f"Choose a number from {_plain(low)} to {_plain(high)}."
+                sentence = f"Choose a number from {plain_number(low)} to {plain_number(high)}."
                 field.error_messages |= {"min_value": sentence, "max_value": sentence}
 
 
@@ -90,65 +89,7 @@ class _PromptField(forms.Form):
         return text
 
 
-class _LearningFields(forms.Form):
-    """Presets, or every setting of training.configs under "Custom"."""
-
-    preset = forms.ChoiceField(
-        label="How it learns",
-        choices=[(slug, words[0]) for slug, words in PRESET_WORDS.items()],
-        initial="steady",
-        widget=forms.RadioSelect,
-    )
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        for setting in DPOConfig.described():
-            self.fields[_LEARNING + setting.name] = _field_of(setting)
-
-    @property
-    def learning_fields(self) -> list[forms.BoundField]:
-        return [self[name] for name in self.fields if name.startswith(_LEARNING)]
-
-    @property
-    def has_learning_errors(self) -> bool:
-        return any(bound.errors for bound in self.learning_fields) or "preset" in self.errors
-
-    @property
-    def preset_words(self) -> list[tuple[str, str, str, bool, dict[str, Any]]]:
-        """(slug, title, explanation, chosen, settings)"""
-        chosen = self["preset"].value()
-        return [
-            (
-                slug,
-                *words,
-                slug == chosen,
-                PRESETS[slug][Method.DPO].as_json() if slug in PRESETS else {},
-            )
-            for slug, words in PRESET_WORDS.items()
-        ]
-
-    def clean_learning(self) -> None:
-        """Fill `cleaned_data["learning"]`; call from clean()."""
-        preset = self.cleaned_data.get("preset", "")
-        if preset in PRESETS:
-            # What was typed under "Custom" does not count and must not stand in the way.
-            for name in [key for key in self.errors if key.startswith(_LEARNING)]:
-                del self.errors[name]
-            self.cleaned_data["learning"] = PRESETS[preset][Method.DPO].as_json()
-            return
-        typed = {
-            name.removeprefix(_LEARNING): value
-            for name, value in self.cleaned_data.items()
-            if name.startswith(_LEARNING) and value not in (None, "")
-        }
-        try:
-            self.cleaned_data["learning"] = DPOConfig.from_json(typed).as_json()
-        except InvalidConfig as error:
-            for name, sentence in error.problems.items():
-                self.add_error(_LEARNING + name, sentence)
-
-
-class NewAgentForm(PlainForm, _LearningFields, _SamplingFields, _PromptField):
+class NewAgentForm(PlainForm, LearningFields, _SamplingFields, _PromptField):
     """Everything a new agent needs on one page."""
 
     name = forms.CharField(
@@ -177,8 +118,7 @@ class NewAgentForm(PlainForm, _LearningFields, _SamplingFields, _PromptField):
                 "temperature": template.temperature,
                 "top_p": template.top_p,
                 "max_tokens": template.max_tokens,
-                "preset": template.preset,
-                **_initial_learning(PRESETS[template.preset][Method.DPO].as_json()),
+                **initial_choices(PRESETS[template.preset][Method.DPO]),
             }
         )
 
@@ -197,28 +137,23 @@ class EditAgentForm(PlainForm, _SamplingFields, _PromptField):
         return cls(initial={"prompt": version.prompt, **version.sampling})
 
 
-class LearningForm(PlainForm, _LearningFields):
+class LearningForm(PlainForm, LearningFields):
     """Whether and how an agent learns."""
 
     is_training_enabled = forms.BooleanField(
         label="Train by itself",
         required=False,
-        help_text="Starts a run whenever enough new pairs of one Space have come together.",
+        help_text="Starts a run whenever enough new answers of one Space have come together.",
     )
 
     @classmethod
-    def of(cls, agent: Agent) -> "LearningForm":
-        learning = DPOConfig.from_json(agent.learning).as_json()
-        preset = next(
-            (slug for slug, one in PRESETS.items() if one[Method.DPO].as_json() == learning),
-            CUSTOM,
-        )
+    def of(cls, agent: Agent, *, kept: Mapping[str, Any]) -> "LearningForm":
         return cls(
             initial={
                 "is_training_enabled": agent.is_training_enabled,
-                "preset": preset,
-                **_initial_learning(learning),
-            }
+                **initial_choices(_stored_choices(agent)),
+            },
+            kept=kept,
         )
 
     def clean(self) -> dict[str, Any]:
@@ -263,37 +198,9 @@ class TopUpForm(PlainForm):
         return cls(initial={"amount": 500, "transfer_id": uuid.uuid4()})
 
 
-def _field_of(setting: SettingHelp) -> forms.Field:
-    common: dict[str, Any] = {
-        "label": setting.label,
-        "help_text": _with_range(setting),
-        "initial": setting.default,
-        "required": False,
-    }
-    if setting.choices:
-        return forms.ChoiceField(choices=[(one, one) for one in setting.choices], **common)
-    low, high = setting.low, setting.high
-    if setting.kind is int:
-        return forms.IntegerField(
-            min_value=None if low is None else int(low),
-            max_value=None if high is None else int(high),
-            **common,
-        )
-    widget = forms.NumberInput(attrs={"step": "any"})
-    return forms.FloatField(min_value=low, max_value=high, widget=widget, **common)
-
-
-def _with_range(setting: SettingHelp) -> str:
-    if setting.low is None or setting.high is None:
-        return setting.explanation
-    return f"{setting.explanation} {_plain(setting.low)} to {_plain(setting.high)}."
-
-
-def _plain(number: float) -> str:
-    """0.000001 and 2,000, never 1e-06."""
-    text = f"{number:,.10f}"
-    return text.rstrip("0").rstrip(".")
-
-
-def _initial_learning(learning: Mapping[str, Any]) -> dict[str, Any]:
-    return {_LEARNING + name: value for name, value in learning.items()}
+def _stored_choices(agent: Agent) -> LearningConfig:
+    """What an earlier release allowed and this one does not gives way to the defaults."""
+    try:
+        return config_from_json(agent.learning)
+    except InvalidConfig:
+        return DPOConfig()

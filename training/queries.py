@@ -9,6 +9,8 @@ from django.conf import settings
 from django.db.models import Count, Max, Q
 
 from agents.errors import NotAvailable
+from agents.models import Adapter
+from training.configs import ATTENTION_MODULES, Targets
 from training.job_state import RunStatus
 from training.models import Pair, TrainingRun
 
@@ -117,6 +119,16 @@ def run_for_viewer(run_id: int) -> None:
     """Anybody may watch a run. Raises NotAvailable where there is none."""
     if not TrainingRun.objects.filter(id=run_id).exists():
         raise NotAvailable("There is no such training run.")
+
+
+def kept_shape(adapter: Adapter) -> dict[str, Any]:
+    """Settings that a run takes from the adapter it goes on with, whatever the owner chose."""
+    is_attention = set(adapter.target_modules) <= set(ATTENTION_MODULES)
+    return {
+        "rank": adapter.rank,
+        "alpha": adapter.alpha,
+        "target_modules": (Targets.ATTENTION if is_attention else Targets.ALL_LINEAR).value,
+    }
 
 
 def pair_count(agent_id: int) -> int:

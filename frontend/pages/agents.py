@@ -7,7 +7,7 @@ from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpRe
 from django.shortcuts import redirect, render
 
 from agents import roster
-from agents.errors import NotAvailable, Refused
+from agents.errors import InvalidName, NotAvailable, Refused
 from agents.models import Agent
 from arena import access
 from arena.queries import (
@@ -32,7 +32,7 @@ from frontend.pages.edge import (
 )
 from training.datasets import export_lines
 from training.jobs import request_run
-from training.queries import learning_progress, pair_count, runs_of_agent
+from training.queries import kept_shape, learning_progress, pair_count, runs_of_agent
 
 
 @owner_page()
@@ -64,6 +64,8 @@ def new_agent(request: SignedInRequest) -> HttpResponse:
                     sampling=form.sampling(),
                     learning=form.cleaned_data["learning"],
                 )
+            except InvalidName as error:
+                form.add_error("name", str(error))
             except Refused as error:
                 form.add_error(None, str(error))
             else:
@@ -133,9 +135,12 @@ def edit(request: SignedInRequest, agent_id: int) -> HttpResponse:
 @owner_page("GET", "HEAD", "POST")
 def learning(request: SignedInRequest, agent_id: int) -> HttpResponse:
     agent = _in_play(request, agent_id)
-    form = LearningForm.of(agent)
+    assert agent.current_version is not None, "an agent has a version from its creation on"
+    adapter = agent.current_version.adapter
+    kept = kept_shape(adapter) if adapter else {}
+    form = LearningForm.of(agent, kept=kept)
     if request.method == "POST":
-        form = LearningForm(request.POST)
+        form = LearningForm(request.POST, kept=kept)
         if form.is_valid():
             roster.set_learning(
                 agent_id,
@@ -144,7 +149,7 @@ def learning(request: SignedInRequest, agent_id: int) -> HttpResponse:
             )
             messages.success(request, "Saved. The next training run uses these settings.")
             return redirect("agent", agent_id=agent_id)
-    context = {"agent": agent, "form": form}
+    context = {"agent": agent, "form": form, "adapter": adapter}
     return render(request, "agents/learning.html", context, status=422 if form.errors else 200)
 
 

@@ -2,7 +2,8 @@
 
 from typing import Any
 
-from agents.models import Agent
+from agents.models import Adapter, Agent
+from agents.roster import activate_version, add_trained_version
 from arena import play
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
@@ -71,6 +72,23 @@ def make_pair(agent: Agent, match: Match) -> Pair:
         margin=0.5,
         agreement=1.0,
     )
+
+
+def make_adapter(agent: Agent, *, rank: int = 16, alpha: int = 32) -> Adapter:
+    """A trained version of the agent, which it plays."""
+    adapter = Adapter.objects.create(
+        digest=f"{agent.pk:064x}",
+        base_model=agent.base_model,
+        rank=rank,
+        alpha=alpha,
+        target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj"],
+        size_bytes=1,
+    )
+    version = add_trained_version(
+        agent.pk, parent_version_id=agent.current_version_id, adapter_id=adapter.pk
+    )
+    activate_version(agent.pk, version.pk)
+    return adapter
 
 
 def make_run(agent: Agent, space: Space, **changes: Any) -> TrainingRun:

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 from django.test import Client
+from django.utils.html import escape
 
 from agents.models import Agent, AgentVersion
 from agents.prompts import MAX_PROMPT_CHARS
@@ -12,8 +13,9 @@ from arena.queries import wallet_balance
 from arena.tests.builders import make_agent, make_base_model, make_space, make_user
 from arena.wallet import TOP_UP_MAX_CREDITS
 from frontend.catalog import TEMPLATES
-from frontend.forms import NewAgentForm
-from training.configs import PRESETS, DPOConfig, Method
+from frontend.forms import LearningForm, NewAgentForm
+from frontend.tests.builders import make_adapter
+from training.configs import METHODS, PRESETS, DPOConfig, GRPOConfig, Method, Precision
 
 pytestmark = pytest.mark.django_db
 
@@ -33,7 +35,9 @@ def valid_agent(**changes: object) -> dict[str, object]:
         "top_p": "0.95",
         "max_tokens": "96",
         "base_model": str(make_base_model().id),
+        "method": "dpo",
         "preset": "steady",
+        "learning_adoption": "automatic",
     } | changes
 
 
@@ -77,6 +81,10 @@ def test_every_template_but_the_blank_one_makes_an_agent_as_it_is(
         ("base_model", "0", "Select a valid choice"),
         ("base_model", "9" * 40, "Select a valid choice"),
         ("preset", "reckless", "Choose one of the four"),
+        ("preset", "", "Choose one of the four"),
+        ("method", "ppo", "Choose DPO or GRPO"),
+        ("method", "", "Choose DPO or GRPO"),
+        ("learning_adoption", "never", "Select a valid choice"),
     ],
 )
 def test_bad_values_get_a_sentence_and_nothing_typed_is_lost(
@@ -102,25 +110,143 @@ def test_hostile_text_stays_text_when_the_form_comes_back(owner_client: Client) 
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "1e99", "0", "many"])
+@pytest.mark.parametrize("method", list(Method))
 def test_training_settings_out_of_range_are_explained_under_custom(
-    owner_client: Client, value: str
+    owner_client: Client, value: str, method: Method
 ) -> None:
-    data = valid_agent(preset="custom", learning_learning_rate=value)
+    data = valid_agent(preset="custom", method=method.value, learning_learning_rate=value)
     response = owner_client.post("/agents/new/", data)
     assert response.status_code == 422
+    assert 'id="id_learning_learning_rate_error"' in response.content.decode()
     assert not Agent.objects.exists()
 
 
-def test_settings_typed_under_custom_do_not_stand_in_a_presets_way(owner_client: Client) -> None:
-    data = valid_agent(preset="bold", learning_rank="not a number", learning_beta="-4")
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("preset", PRESETS)
+def test_settings_typed_under_custom_do_not_stand_in_a_presets_way(
+    owner_client: Client, preset: str, method: Method
+) -> None:
+    data = valid_agent(
+        preset=preset,
+        method=method.value,
+        learning_rank="not a number",
+        learning_dpo_beta="-4",
+        learning_grpo_share="99",
+    )
     assert owner_client.post("/agents/new/", data).status_code == 302
-    assert Agent.objects.get().learning == PRESETS["bold"][Method.DPO].as_json()
+    assert Agent.objects.get().learning == PRESETS[preset][method].as_json()
+
+
+def test_settings_of_the_other_method_do_not_stand_in_the_way(owner_client: Client) -> None:
+    data = valid_agent(preset="custom", learning_grpo_rollouts="no", learning_grpo_share="99")
+    assert owner_client.post("/agents/new/", data).status_code == 302
+    assert Agent.objects.get().learning == DPOConfig().as_json()
 
 
 def test_custom_settings_are_kept_as_typed(owner_client: Client) -> None:
     data = valid_agent(preset="custom", learning_rank="4", learning_alpha="8")
     assert owner_client.post("/agents/new/", data).status_code == 302
     assert Agent.objects.get().learning == DPOConfig(rank=4, alpha=8).as_json()
+
+
+def test_grpo_has_settings_of_its_own(owner_client: Client) -> None:
+    data = valid_agent(
+        preset="custom",
+        method="grpo",
+        learning_grpo_rollouts="6",
+        learning_grpo_share="0",
+        learning_grpo_epochs="1",
+        learning_dpo_epochs="5",
+        learning_precision="bf16",
+    )
+    assert owner_client.post("/agents/new/", data).status_code == 302
+    config = GRPOConfig(rollouts=6, share=0, epochs=1, precision=Precision.BF16)
+    assert Agent.objects.get().learning == config.as_json()
+
+
+def test_more_shared_answers_than_a_group_holds_are_refused_at_their_field(
+    owner_client: Client,
+) -> None:
+    data = valid_agent(
+        preset="custom", method="grpo", learning_grpo_rollouts="4", learning_grpo_share="4"
+    )
+    response = owner_client.post("/agents/new/", data)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert 'id="id_learning_grpo_share_error"' in page
+    assert "must be fewer than the answers a task" in page
+    assert "data-custom open" in page
+
+
+def test_a_number_that_is_none_says_so_and_accuses_no_other_field(owner_client: Client) -> None:
+    data = valid_agent(
+        preset="custom", method="grpo", learning_grpo_rollouts="x", learning_grpo_share="20"
+    )
+    page = owner_client.post("/agents/new/", data).content.decode()
+    assert 'id="id_learning_grpo_rollouts_error"' in page
+    assert 'id="id_learning_grpo_share_error"' not in page
+
+
+def test_who_adopts_is_chosen_beside_a_preset(owner_client: Client) -> None:
+    data = valid_agent(preset="gentle", method="grpo", learning_adoption="by-hand")
+    owner_client.post("/agents/new/", data)
+    agent = Agent.objects.get()
+    assert agent.learning == (PRESETS["gentle"][Method.GRPO].as_json() | {"adoption": "by-hand"})
+    form = LearningForm.of(agent, kept={})
+    assert (form["method"].value(), form["preset"].value()) == ("grpo", "gentle")
+    assert form["learning_adoption"].value() == "by-hand"
+
+
+@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("preset", [*PRESETS, "custom"])
+def test_the_learning_form_saves_what_it_shows(client: Client, preset: str, method: Method) -> None:
+    learning = (
+        PRESETS[preset][method].as_json()
+        if preset in PRESETS
+        else METHODS[method](rank=3, alpha=5, seed=7, epochs=4).as_json()
+    )
+    agent = make_agent(make_user())
+    Agent.objects.filter(id=agent.id).update(learning=learning)
+    agent.refresh_from_db()
+    client.force_login(agent.owner)
+    form = LearningForm.of(agent, kept={})
+    assert form["preset"].value() == preset
+    assert client.post(f"/agents/{agent.id}/learning/", form.initial).status_code == 302
+    agent.refresh_from_db()
+    assert agent.learning == learning
+
+
+def test_settings_that_an_earlier_release_allowed_give_way_to_the_defaults(client: Client) -> None:
+    agent = make_agent(make_user())
+    Agent.objects.filter(id=agent.id).update(learning={"method": "dpo", "warp": 9})
+    client.force_login(agent.owner)
+    page = client.get(f"/agents/{agent.id}/learning/")
+    assert page.status_code == 200
+    assert page.context["form"]["preset"].value() == "steady"
+
+
+def test_an_adapter_keeps_its_shape_whatever_is_typed(client: Client) -> None:
+    agent = make_agent(make_user())
+    make_adapter(agent, rank=4, alpha=12)
+    client.force_login(agent.owner)
+    page = client.get(f"/agents/{agent.id}/learning/").content.decode()
+    rank = page[page.index('name="learning_rank"') :].partition(">")[0]
+    assert 'value="4"' in rank
+    assert "disabled" in rank
+    data = valid_agent(preset="custom", learning_rank="64", learning_target_modules="nonsense")
+    assert client.post(f"/agents/{agent.id}/learning/", data).status_code == 302
+    agent.refresh_from_db()
+    assert agent.learning == DPOConfig(rank=4, alpha=12).as_json()
+
+
+def test_learning_is_explained_for_both_methods_with_every_range(owner_client: Client) -> None:
+    make_base_model()
+    page = owner_client.get("/agents/new/").content.decode()
+    for method in Method:
+        for setting in METHODS[method].described():
+            assert escape(setting.explanation) in page, setting.name
+    assert "Learning rate" in page
+    assert "0.000001 to 0.005." in page
 
 
 def test_a_second_agent_of_the_same_name_is_refused_with_its_text_kept(
@@ -130,6 +256,7 @@ def test_a_second_agent_of_the_same_name_is_refused_with_its_text_kept(
     response = owner_client.post("/agents/new/", valid_agent(name="plumb bob", prompt="Other."))
     page = response.content.decode()
     assert response.status_code == 422
+    assert 'id="id_name_error"' in page
     assert "already have an agent named plumb bob" in page
     assert "Other." in page
     assert Agent.objects.count() == 1

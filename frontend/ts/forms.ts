@@ -14,23 +14,31 @@ function countCharacters(area: HTMLTextAreaElement): void {
   show();
 }
 
+type Values = Record<string, Record<string, unknown>>; // by method, then by field
+
 function followPresets(): void {
-  const presets = [...document.querySelectorAll<HTMLInputElement>("input[data-preset]")];
+  const radios = (name: string): HTMLInputElement[] => [
+    ...document.querySelectorAll<HTMLInputElement>(`input[data-${name}]`),
+  ];
+  const presets = radios("preset");
   const custom = presets.find((preset) => preset.value === "custom");
   const details = document.querySelector<HTMLDetailsElement>("[data-custom]");
   if (!custom || !details) return;
-  for (const preset of presets) {
-    preset.addEventListener("change", () => {
-      if (preset === custom) details.open = true;
-      const values: Record<string, unknown> = JSON.parse(preset.dataset.values ?? "{}");
-      for (const [name, value] of Object.entries(values)) {
-        const control = details.querySelector<HTMLInputElement | HTMLSelectElement>(
-          `[name="learning_${name}"]`,
-        );
-        if (control) control.value = String(value);
-      }
-    });
-  }
+  const show = (): void => {
+    const preset = presets.find((one) => one.checked);
+    const method = radios("method").find((one) => one.checked)?.value ?? "";
+    const values = (JSON.parse(preset?.dataset.values ?? "{}") as Values)[method] ?? {};
+    for (const [name, value] of Object.entries(values)) {
+      const control = details.querySelector<HTMLInputElement | HTMLSelectElement>(
+        `[name="${name}"]:enabled`,
+      );
+      if (control) control.value = String(value);
+    }
+  };
+  for (const radio of [...presets, ...radios("method")]) radio.addEventListener("change", show);
+  custom.addEventListener("change", () => {
+    details.open = true;
+  });
   // Touching one setting means: use what stands here.
   details.addEventListener("input", () => {
     custom.checked = true;

@@ -1,0 +1,262 @@
+"""The choices of how an agent learns: a method, a preset or every setting, and who adopts."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django import forms
+
+from training.configs import (
+    METHODS,
+    PRESETS,
+    Adoption,
+    InvalidConfig,
+    LearningConfig,
+    Method,
+    Precision,
+    SettingHelp,
+    Targets,
+    config_from_json,
+)
+
+PREFIX = "learning_"
+CUSTOM = "custom"
+
+
+@dataclass(frozen=True)
+class MethodWords:
+    """A method as a player meets it."""
+
+    title: str
+    headline: str
+    explanation: str
+
+
+METHOD_WORDS: Mapping[Method, MethodWords] = {
+    Method.DPO: MethodWords(
+        "DPO",
+        "learns from preferences",
+        "Judges rank the answers of each round, so a better and a worse answer to the same task "
+        "make a pair. A run makes the better one likelier and the worse one less likely, and "
+        "starts as soon as the pairs are there.",
+    ),
+    Method.GRPO: MethodWords(
+        "GRPO",
+        "learns from groups of scored answers",
+        "A run begins with practice: the agent answers tasks it has played again, several times "
+        "each, and the Space’s judges score every answer. What scores above its group’s mean "
+        "becomes likelier. Answers that other competitors shared can be part of a group.",
+    ),
+}
+PRESET_WORDS: Mapping[str, tuple[str, str]] = {
+    "gentle": ("Gentle", "Small adapter, small steps, close to the parent. Hard to break."),
+    "steady": ("Steady", "The default, for most agents."),
+    "bold": ("Bold", "Large steps, far from the parent. Learns fast and may overshoot."),
+    CUSTOM: ("Custom", "Every setting below as you wrote it."),
+}
+CHOICE_WORDS: Mapping[str, str] = {
+    Precision.NF4: "nf4, the base in 4 bits",
+    Precision.BF16: "bf16, the base as it plays",
+    Targets.ALL_LINEAR: "all-linear, attention and feed-forward",
+    Targets.ATTENTION: "attention only",
+    Adoption.AUTOMATIC: "automatic, it plays at once",
+    Adoption.BY_HAND: "by-hand, you decide",
+}
+
+
+@dataclass(frozen=True)
+class MethodChoice(MethodWords):
+    """A method with the fields that only it has."""
+
+    slug: str
+    is_chosen: bool
+    fields: tuple[forms.BoundField, ...]
+
+
+@dataclass(frozen=True)
+class PresetChoice:
+    """A preset; `values` are what its fields show, by method and field name."""
+
+    slug: str
+    title: str
+    explanation: str
+    is_chosen: bool
+    values: Mapping[str, Mapping[str, Any]]
+
+
+class LearningFields(forms.Form):
+    """Settings that all methods explain alike have one field; each method has its own besides."""
+
+    method = forms.ChoiceField(
+        label="Method",
+        choices=[(method.value, words.title) for method, words in METHOD_WORDS.items()],
+        initial=Method.DPO.value,
+        widget=forms.RadioSelect,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose DPO or GRPO."),
+    )
+    preset = forms.ChoiceField(
+        label="How boldly it learns",
+        choices=[(slug, title) for slug, (title, _) in PRESET_WORDS.items()],
+        initial="steady",
+        widget=forms.RadioSelect,
+        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose one of the four."),
+    )
+
+    def __init__(self, *args: Any, kept: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
+        """`kept`: settings that the agent's adapter has decided; they show and cannot change."""
+        super().__init__(*args, **kwargs)
+        for method in Method:
+            for setting in METHODS[method].described():
+                self.fields[_field_names(method)[setting.name]] = _field_of(setting)
+        for name, value in (kept or {}).items():
+            field = self.fields[PREFIX + name]
+            field.disabled = True
+            field.help_text = "As the adapter has it that the agent plays with."
+            self.initial[PREFIX + name] = value
+
+    @property
+    def method_choices(self) -> list[MethodChoice]:
+        chosen = self["method"].value()
+        return [
+            MethodChoice(
+                **vars(words),
+                slug=method.value,
+                is_chosen=method == chosen,
+                fields=tuple(
+                    self[field]
+                    for name, field in _field_names(method).items()
+                    if name not in _SHARED
+                ),
+            )
+            for method, words in METHOD_WORDS.items()
+        ]
+
+    @property
+    def preset_choices(self) -> list[PresetChoice]:
+        chosen = self["preset"].value()
+        return [
+            PresetChoice(
+                slug=slug,
+                title=title,
+                explanation=explanation,
+                is_chosen=slug == chosen,
+                values={
+                    method.value: shown(config, but={"adoption"})
+                    for method, config in PRESETS.get(slug, {}).items()
+                },
+            )
+            for slug, (title, explanation) in PRESET_WORDS.items()
+        ]
+
+    @property
+    def shared_fields(self) -> list[forms.BoundField]:
+        return [self[PREFIX + name] for name in _SHARED if name != "adoption"]
+
+    @property
+    def has_setting_errors(self) -> bool:
+        """Whether a field under "Every setting" has something to say."""
+        return any(name.startswith(PREFIX) for name in self.errors)
+
+    def clean_learning(self) -> None:
+        """Fill `cleaned_data["learning"]`; call from clean()."""
+        if not {"method", "preset"} <= self.cleaned_data.keys():
+            return
+        method, preset = Method(self.cleaned_data["method"]), self.cleaned_data["preset"]
+        names = _field_names(method)
+        counting = set(names.values()) if preset == CUSTOM else {names["adoption"]}
+        # What was typed under "Custom", or for the other method, must not stand in the way.
+        for name in [key for key in self.errors if key.startswith(PREFIX)]:
+            if name not in counting:
+                del self.errors[name]
+        if counting & self.errors.keys():
+            return
+        typed = {
+            name: value
+            for name, field in names.items()
+            if field in counting and (value := self.cleaned_data.get(field)) not in (None, "")
+        }
+        known = PRESETS[preset][method].as_json() if preset in PRESETS else {"method": method}
+        try:
+            config = config_from_json({**known, **typed})
+        except InvalidConfig as error:
+            for name, sentence in error.problems.items():
+                self.add_error(names[name], sentence)
+        else:
+            self.cleaned_data["learning"] = config.as_json()
+
+
+def initial_choices(config: LearningConfig) -> dict[str, Any]:
+    """What the form shows for stored settings, the fields of the other method among it."""
+    method = Method(config.method)
+    preset = next(
+        (
+            slug
+            for slug, one in PRESETS.items()
+            if replace(one[method], adoption=config.adoption) == config
+        ),
+        CUSTOM,
+    )
+    values = {"method": method.value, "preset": preset}
+    for other in PRESETS.get(preset, {}).values():
+        values |= shown(other)
+    return values | shown(config)
+
+
+def shown(
+    config: LearningConfig, *, but: frozenset[str] | set[str] = frozenset()
+) -> dict[str, Any]:
+    """The config's values by form field."""
+    names = _field_names(Method(config.method))
+    return {
+        names[name]: value for name, value in config.as_json().items() if name in names.keys() - but
+    }
+
+
+def plain_number(number: float) -> str:
+    """0.000001 and 2,000, never 1e-06."""
+    text = f"{number:,.10f}"
+    return text.rstrip("0").rstrip(".")
+
+
+def _shared_settings() -> tuple[str, ...]:
+    first, *others = (METHODS[method].described() for method in Method)
+    return tuple(one.name for one in first if all(one in other for other in others))
+
+
+_SHARED = _shared_settings()
+
+
+def _field_names(method: Method) -> dict[str, str]:
+    """Name of a setting -> name of its field."""
+    return {
+        one.name: PREFIX + one.name if one.name in _SHARED else f"{PREFIX}{method}_{one.name}"
+        for one in METHODS[method].described()
+    }
+
+
+def _field_of(setting: SettingHelp) -> forms.Field:
+    common: dict[str, Any] = {
+        "label": setting.label,
+        "help_text": _with_range(setting),
+        "initial": setting.default,
+        "required": False,
+    }
+    if setting.choices:
+        choices = [(one, CHOICE_WORDS.get(one, one)) for one in setting.choices]
+        return forms.ChoiceField(choices=choices, **common)
+    low, high = setting.low, setting.high
+    if setting.kind is int:
+        return forms.IntegerField(
+            min_value=None if low is None else int(low),
+            max_value=None if high is None else int(high),
+            **common,
+        )
+    widget = forms.NumberInput(attrs={"step": "any"})
+    return forms.FloatField(min_value=low, max_value=high, widget=widget, **common)
+
+
+def _with_range(setting: SettingHelp) -> str:
+    if setting.low is None or setting.high is None:
+        return setting.explanation
+    low, high = plain_number(setting.low), plain_number(setting.high)
+    return f"{setting.explanation} {low} to {high}."
