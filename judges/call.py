@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from math import isfinite
 from typing import Any
 
-from judges.kinds import code, pairwise, poem
+from judges.kinds import code, coin, pairwise, poem
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Ballot, Transcript
 
@@ -20,6 +20,7 @@ KINDS: dict[str, tuple[Kind, float]] = {
     "code": (code.vote, 10.0),
     "poem": (poem.vote, 90.0),
     "pairwise": (pairwise.vote, 120.0),
+    "coin": (coin.vote, 10.0),
 }
 
 

@@ -11,6 +11,7 @@ class JudgeKind(StrEnum):
     CODE = "code"  # the environment's own checks
     POEM = "poem"  # gates for form, copy and relevance, then form and PMI
     PAIRWISE = "pairwise"  # an LLM asked about each pair in both orders
+    COIN = "coin"  # at random: the control that tells learning from luck
 
 
 class Judge(models.Model):

@@ -163,6 +163,13 @@ class DPOConfig(LearningConfig):
         low=0.0,
         high=2.0,
     )
+    preference_weight: float = setting(
+        1.0,
+        "Preference weight",
+        "Weight of preferring the better answer to the worse; at 0 only imitation is left.",
+        low=0.0,
+        high=2.0,
+    )
     max_pairs: int = setting(
         96,
         "Most pairs",
@@ -170,6 +177,13 @@ class DPOConfig(LearningConfig):
         low=8,
         high=2000,
     )
+
+    def contradictions(self) -> dict[str, str]:
+        if not self.preference_weight and not self.sft_weight:
+            return {
+                "preference_weight": "With neither preference nor imitation nothing is learned."
+            }
+        return {}
 
 
 @dataclass(frozen=True)

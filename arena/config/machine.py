@@ -1,6 +1,8 @@
-"""What the machine offers a local installation: memory, disk, ports, and room for logs."""
+"""What the machine is and offers: memory, disk, ports, and room for logs."""
 
 import contextlib
+import os
+import platform
 import shutil
 import socket
 from pathlib import Path
@@ -12,6 +14,17 @@ NEEDED_DISK_BYTES = 1024**3
 PORTS_TRIED = 100
 MAX_LOG_BYTES, KEPT_LOGS = 10_000_000, 2
 TAIL_LINES, TAIL_BYTES = 15, 20_000
+
+
+def described() -> str:
+    """The machine in one line, to stand beside a measurement: processor, cores, memory, Python."""
+    model = "unknown processor"
+    with contextlib.suppress(FileNotFoundError):
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+        names = [line for line in lines if line.startswith("model name")]
+        model = names[0].partition(":")[2].strip() if names else model
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    return f"{model}, {os.cpu_count()} cores, {memory:.0f} GiB, Python {platform.python_version()}"
 
 
 def check_disk(folder: Path) -> None:

@@ -1,26 +1,21 @@
 """`manage.py demo`: start everything, let two users' agents compete until one has learned."""
 
 import os
-import shutil
-import subprocess
-import sys
-import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from arena.config.env import REPOSITORY, Environment
+from arena.config.companion import fresh_home, run_beside
+from arena.config.env import Environment
 from arena.config.local import Local, LocalError, local_environment
 from arena.config.parts import Options
 from arena.config.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
-CHILD_STOP_SECONDS = 10.0
 # A first run soon enough to be watched on two cores; whoever sets them decides.
-DEMO_VARIABLES = {"TRAINING_PAIRS": "24", "GATE_TASKS": "32"}
+DEMO_VARIABLES = {"TRAINING_PAIRS": "24", "GATE_TASKS": "32", "PROBE_TASKS": "8"}
 
 
 class Command(BaseCommand):
@@ -45,18 +40,8 @@ class Command(BaseCommand):
         if not options["headless"]:
             self._show(environment, options)
             return
-        home = Path(tempfile.mkdtemp(prefix="rlfc-demo-"))
-        home.chmod(0o755)  # as root, PostgreSQL runs as another user and must reach its folder
-        os.environ["RLFC_HOME"] = str(home)
-        model = environment.rlfc_home / "models" / environment.base_model
-        if environment.base_model_path is None and (model / "config.json").is_file():
-            os.environ["BASE_MODEL_PATH"] = str(model)
-        try:
-            self._show(local_environment(), options)
-        except BaseException:
-            self.stderr.write(f"Logs: {home / 'logs'}")
-            raise
-        shutil.rmtree(home, ignore_errors=True)
+        with fresh_home(environment, complain=self.stderr.write) as fresh:
+            self._show(fresh, options)
 
     def _show(self, environment: Environment, options: dict[str, Any]) -> None:
         console = Console()
@@ -72,7 +57,7 @@ class Command(BaseCommand):
                 console.print(f"\nReady: {local.endpoints.web_url}/", highlight=False)
                 if not options["headless"]:
                     console.print(f"Logs: {local.home / 'logs'}   Stop: Ctrl-C", highlight=False)
-                code = _people(local, options)
+                code = run_beside(local, _people(options), until_it_ends=options["headless"])
                 console.print("Stopping.")
         except LocalError as error:
             if not local.asked_to_stop:
@@ -82,34 +67,10 @@ class Command(BaseCommand):
             raise CommandError("The loop did not close.")
 
 
-def _people(local: Local, options: dict[str, Any]) -> int | None:
-    """Run `demo_play` until it ends or a stop is asked for; its exit status, if it ended."""
-    command = [sys.executable, str(REPOSITORY / "manage.py"), "demo_play"]
-    command += ["--minutes", str(options["minutes"])]
+def _people(options: dict[str, Any]) -> list[str]:
+    arguments = ["demo_play", "--minutes", str(options["minutes"])]
     if options["json"]:
-        command += ["--json", str(options["json"].resolve())]
+        arguments += ["--json", str(options["json"].resolve())]
     if not options["headless"]:
-        command += ["--forever"]
-    child = subprocess.Popen(
-        command,
-        env=local.environ,
-        stdin=subprocess.DEVNULL,
-        start_new_session=True,  # Ctrl-C at the terminal is ours to handle
-    )
-
-    def watch() -> None:
-        child.wait()
-        local.request_stop()
-
-    if options["headless"]:
-        threading.Thread(target=watch, daemon=True).start()
-    try:
-        local.wait()
-        return child.poll()
-    finally:
-        if child.poll() is None:
-            child.terminate()
-            try:
-                child.wait(CHILD_STOP_SECONDS)
-            except subprocess.TimeoutExpired:
-                child.kill()
+        arguments += ["--forever"]
+    return arguments

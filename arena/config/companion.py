@@ -1,0 +1,68 @@
+"""What `demo` and `learn_bench` share: a home of their own, and a child beside the supervisor."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from arena.config.env import REPOSITORY, Environment
+from arena.config.local import Local, local_environment
+
+CHILD_STOP_SECONDS = 10.0
+
+
+@contextmanager
+def fresh_home(
+    environment: Environment, *, complain: Callable[[str], object]
+) -> Iterator[Environment]:
+    """A folder that is gone when all went well, and whose logs are named when it did not.
+
+    The converted base model of the usual home is used where there is one.
+    """
+    home = Path(tempfile.mkdtemp(prefix="rlfc-"))
+    home.chmod(0o755)  # as root, PostgreSQL runs as another user and must reach its folder
+    os.environ["RLFC_HOME"] = str(home)
+    model = environment.rlfc_home / "models" / environment.base_model
+    if environment.base_model_path is None and (model / "config.json").is_file():
+        os.environ["BASE_MODEL_PATH"] = str(model)
+    try:
+        yield local_environment()
+    except BaseException:
+        complain(f"Logs: {home / 'logs'}")
+        raise
+    shutil.rmtree(home, ignore_errors=True)
+
+
+def run_beside(local: Local, arguments: Sequence[str], *, until_it_ends: bool) -> int | None:
+    """Run `manage.py` with the arguments in the arena's environment; its exit status, if it ended.
+
+    Returns when the arena stops, or with `until_it_ends` when the child does.
+    """
+    child = subprocess.Popen(
+        [sys.executable, str(REPOSITORY / "manage.py"), *arguments],
+        env=local.environ,
+        stdin=subprocess.DEVNULL,
+        start_new_session=True,  # Ctrl-C at the terminal is ours to handle
+    )
+
+    def watch() -> None:
+        child.wait()
+        local.request_stop()
+
+    if until_it_ends:
+        threading.Thread(target=watch, daemon=True).start()
+    try:
+        local.wait()
+        return child.poll()
+    finally:
+        if child.poll() is None:
+            child.terminate()
+            try:
+                child.wait(CHILD_STOP_SECONDS)
+            except subprocess.TimeoutExpired:
+                child.kill()

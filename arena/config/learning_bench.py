@@ -1,0 +1,254 @@
+"""What `learn_bench` does with a running arena: one learner, one arm, one seed, so many minutes.
+
+The learner competes in a Space of its own against the house, as a person's agent would: enter,
+play, be judged, wait for the trainer (the Space is sequential), play on. Nothing else makes it
+better: no answer, pair or reward comes from here.
+"""
+
+import time
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from types import MappingProxyType
+from typing import Any
+
+from asgiref.sync import async_to_sync
+from django.conf import settings
+
+from agents.errors import Refused
+from agents.inference import Sampling, ServedModel, served_model
+from agents.models import Agent, AgentVersion, BaseModel, User
+from agents.roster import activate_version, create_agent, set_learning
+from arena import entering, ledger, wallet
+from arena.config import learning_exam
+from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
+from judges.models import Judge, JudgeKind
+from training.configs import DPOConfig, GRPOConfig, LearningConfig
+from training.job_state import RunStatus
+from training.jobs import MIN_PAIRS, request_run, unlearned_pairs
+from training.models import Pair, Rollout, TrainingRun
+
+POLL_SECONDS = 0.5
+LOW_BALANCE_CREDITS = 100
+TOP_UP_CREDITS = 1000
+FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = 120.0, 240.0  # until the first of each has been timed
+LEARNER_PROMPT = "Keep every rule of the request. Be brief."
+SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=96)
+SPACE = "learn-bench"
+COIN = "coin"
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Arm:
+    """One way to learn. Its runs take turns among `methods`."""
+
+    methods: tuple[LearningConfig, ...]
+    explanation: str
+    judge: str = "code"
+    # A control has no use for the gate: each new version plays, by its owner's hand.
+    takes_every_version: bool = False
+
+
+DPO = DPOConfig()
+GRPO = GRPOConfig()
+ARMS: Mapping[str, Arm] = MappingProxyType(
+    {
+        "dpo": Arm((DPO,), "preference pairs from verdicts"),
+        "grpo": Arm((GRPO,), "groups of 4 own and 4 shared answers"),
+        "both": Arm((DPO, GRPO), "runs of DPO and GRPO in turns"),
+        "grpo-alone": Arm((GRPOConfig(share=0),), "control: groups of 8 own answers, no sharing"),
+        "sft": Arm(
+            (DPOConfig(preference_weight=0.0),),
+            "control: imitation of winners only",
+            takes_every_version=True,
+        ),
+        "random": Arm(
+            (DPO, GRPO),
+            "control: as both, under a judge that draws its scores at random",
+            judge=COIN,
+            takes_every_version=True,
+        ),
+    }
+)
+
+
+@dataclass
+class _Timing:
+    """How long a match and a run of this learner take, to spend the minutes well."""
+
+    matches: list[float] = field(default_factory=list)
+    runs: list[float] = field(default_factory=list)
+
+    @property
+    def match_seconds(self) -> float:
+        return self.matches[-1] if self.matches else FIRST_MATCH_SECONDS
+
+    @property
+    def run_seconds(self) -> float:
+        return self.runs[-1] if self.runs else FIRST_RUN_SECONDS
+
+
+def base_exam() -> dict[str, Any]:
+    """The exam of the plain base, with the learner's prompt and sampling."""
+    name = settings.ENV.base_model
+    answers = async_to_sync(learning_exam.sit)(
+        ServedModel(name, name, None), prompt=LEARNER_PROMPT, sampling=SAMPLING
+    )
+    return learning_exam.as_json(answers)
+
+
+def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
+    """Let a new agent learn by the arm for so many minutes; its record, the exam included."""
+    arm = ARMS[name]
+    space = _space(arm.judge)
+    agent = _learner(name, seed)
+    started = time.monotonic()
+    _spend(arm, agent, space, seed=seed, deadline=started + minutes * 60, say=say)
+    seconds = time.monotonic() - started
+    version = AgentVersion.objects.select_related("agent__base_model", "adapter").get(
+        id=Agent.objects.get(id=agent.id).current_version_id
+    )
+    say(f"{name}, seed {seed}: exam of version {version.number}")
+    answers = async_to_sync(learning_exam.sit)(
+        served_model(version), prompt=version.prompt, sampling=SAMPLING
+    )
+    runs = TrainingRun.objects.filter(agent=agent).order_by("id")
+    return {
+        "arm": name,
+        "seed": seed,
+        "minutes": minutes,
+        "seconds": round(seconds, 1),
+        "matches": Match.objects.filter(seats__agent=agent, status=MatchStatus.SETTLED).count(),
+        "pairs": Pair.objects.filter(agent=agent).count(),
+        "practice_answers": Rollout.objects.filter(run__agent=agent).count(),
+        "version": version.number,
+        "adapter": version.adapter.digest if version.adapter else "",
+        "runs": [_run_line(run) for run in runs],
+        "exam": learning_exam.as_json(answers),
+    }
+
+
+def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, say: Say) -> None:
+    timing = _Timing()
+    seen = -1
+    while (left := deadline - time.monotonic()) > 0:
+        runs = list(TrainingRun.objects.filter(agent=agent).order_by("id"))
+        live = runs[-1] if runs and not RunStatus(runs[-1].status).is_final else None
+        over = len(runs) - (live is not None)
+        if over != seen:
+            seen = over
+            _choose_method(arm, agent, turn=over, seed=seed)
+            if over:
+                _close_run(arm, runs[over - 1], timing, say)
+        if live is None and not _is_playing(agent):
+            ready = unlearned_pairs(agent.id, space.id).count()
+            if ready >= settings.ENV.training_pairs:
+                pass  # the next sweep starts the run
+            elif left > timing.run_seconds + timing.match_seconds:
+                _play(agent, space, timing, say, deadline=deadline)
+            elif ready >= MIN_PAIRS and left > 0.8 * timing.run_seconds:
+                request_run(agent.id, space.id)
+            else:
+                return  # the time that is left is too short for a run
+        time.sleep(POLL_SECONDS)
+    # A run that began in time may end; its minutes are in the record.
+    while TrainingRun.objects.filter(
+        agent=agent, status__in=[status for status in RunStatus if not status.is_final]
+    ).exists():
+        time.sleep(POLL_SECONDS)
+    if last := TrainingRun.objects.filter(agent=agent).order_by("-id").first():
+        _close_run(arm, last, timing, say)
+
+
+def _play(agent: Agent, space: Space, timing: _Timing, say: Say, *, deadline: float) -> None:
+    account = ledger.account_of(agent.owner_id)
+    if ledger.balance(account).available < LOW_BALANCE_CREDITS:
+        wallet.top_up_sandbox(
+            agent.owner_id, amount_credits=TOP_UP_CREDITS, transfer_id=uuid.uuid4()
+        )
+    started = time.monotonic()
+    try:
+        entry = entering.enter_space(
+            agent.owner_id, agent_id=agent.id, space_slug=space.slug, entry_id=uuid.uuid4()
+        )
+    except Refused:
+        return  # a sweep has started a run meanwhile
+    while _is_playing(agent) and time.monotonic() < deadline + timing.match_seconds:
+        time.sleep(POLL_SECONDS)
+    entry.refresh_from_db()
+    timing.matches.append(time.monotonic() - started)
+    ready = unlearned_pairs(agent.id, space.id).count()
+    say(f"match {entry.match_id} {entry.status} in {timing.match_seconds:.0f} s, {ready} new pairs")
+
+
+def _close_run(arm: Arm, run: TrainingRun, timing: _Timing, say: Say) -> None:
+    if run.started_at and run.finished_at:
+        timing.runs.append((run.finished_at - run.started_at).total_seconds())
+    if arm.takes_every_version and run.status == RunStatus.REJECTED and run.child_version_id:
+        activate_version(run.agent_id, run.child_version_id)
+    say(f"run {run.pk} ({run.method}, {timing.run_seconds:.0f} s) {run.status}: {run.reason}")
+
+
+def _choose_method(arm: Arm, agent: Agent, *, turn: int, seed: int) -> None:
+    config = arm.methods[turn % len(arm.methods)]
+    set_learning(agent.id, learning=config.as_json() | {"seed": seed}, is_training_enabled=True)
+
+
+def _is_playing(agent: Agent) -> bool:
+    live = [EntryStatus.QUEUED, EntryStatus.SEATED]
+    return Entry.objects.filter(agent=agent, status__in=live).exists()
+
+
+def _learner(arm: str, seed: int) -> Agent:
+    owner, _ = User.objects.get_or_create(
+        username=f"bench-{uuid.uuid4().hex[:12]}", defaults={"email": "bench@rlfc.invalid"}
+    )
+    base_model = BaseModel.objects.get(served_name=settings.ENV.base_model)
+    return create_agent(
+        owner.id,
+        name=f"Learner {arm} {seed}",
+        base_model_id=base_model.id,
+        prompt=LEARNER_PROMPT,
+        sampling=SAMPLING.as_json(),
+        learning={},
+    )
+
+
+def _space(judge: str) -> Space:
+    """The Constraints Space with more seats and rounds, in which play waits for training."""
+    if judge == COIN:
+        Judge.objects.get_or_create(slug=COIN, defaults={"name": "Coin", "kind": JudgeKind.COIN})
+    space, _ = Space.objects.get_or_create(
+        slug=f"{SPACE}-{judge}",
+        defaults={
+            "name": f"Learning bench ({judge})",
+            "summary": "Constraints, for measuring how agents learn.",
+            "environment": "constraints",
+            "base_model": BaseModel.objects.get(served_name=settings.ENV.base_model),
+            "panel": [{"judge": judge, "weight": 1.0}],
+            "entry_fee_credits": 10,
+            "seat_count": 5,  # the learner and four to share answers with
+            "round_count": 20,
+            "prize_percents": [50, 30, 20],
+            "house_fill_seconds": 0,
+            "waits_for_training": True,
+        },
+    )
+    return space
+
+
+def _run_line(run: TrainingRun) -> dict[str, Any]:
+    took = run.finished_at - run.started_at if run.finished_at and run.started_at else None
+    losses = [point["loss"] for point in run.curve if "loss" in point]
+    return {
+        "method": run.method,
+        "status": run.status,
+        "pairs": run.pair_count,
+        "loss_first": losses[0] if losses else None,
+        "loss_last": losses[-1] if losses else None,
+        "seconds": round(took.total_seconds(), 1) if took else None,
+        "gate": {side: run.gate[side] for side in ("parent", "child", "tasks") if side in run.gate},
+        "reason": run.reason,
+    }

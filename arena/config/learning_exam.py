@@ -1,0 +1,174 @@
+"""The exam of `learn_bench`: the same unseen tasks before and after, and what they say.
+
+Pure, but for `sit`, which asks the inference servers.
+"""
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from random import Random
+from statistics import fmean
+from typing import Any
+
+from agents.inference import Inference, Sampling, ServedModel
+from arena.asking import build_messages
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split, Task
+
+UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches ask
+UNSEEN_KINDS = "unseen kinds"  # that no match ever asks
+ARITHMETIC = "arithmetic"  # never asked, must not get worse
+# part -> (environment, split, tasks of each kind, tasks at most)
+PARTS: Mapping[str, tuple[str, Split, int, int]] = {
+    UNSEEN_PROMPTS: ("constraints", Split.HELDOUT, 9, 162),
+    UNSEEN_KINDS: ("constraints", Split.UNSEEN, 16, 80),
+    ARITHMETIC: ("arithmetic", Split.HELDOUT, 64, 64),
+}
+EXAM_SEED = "learn_bench: exam"
+MAX_DRAWS = 20_000
+CONCURRENT = 32
+RESAMPLES = 2000
+CONFIDENCE = 0.95
+EXAMPLES = 8
+
+
+@dataclass(frozen=True)
+class Reply:
+    """One answer of the exam."""
+
+    kind: str
+    passed: bool
+    tokens: int
+    text: str
+
+
+Answers = dict[str, list[Reply]]  # part -> one reply a task, in the order of the tasks
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A figure with its bootstrap interval."""
+
+    value: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return f"{self.value:.3f} [{self.low:.3f}, {self.high:.3f}]"
+
+
+def exam_tasks(part: str) -> list[Task]:
+    """The part's tasks: always the same, balanced over their kinds."""
+    slug, split, per_kind, limit = PARTS[part]
+    rng = Random(f"{EXAM_SEED}: {part}")
+    found: dict[str, Task] = {}
+    kinds: dict[str, int] = {}
+    for _ in range(MAX_DRAWS):
+        task = ENVIRONMENTS[slug].make_task(rng, split)
+        if task.key not in found and kinds.get(task.kind, 0) < per_kind:
+            found[task.key] = task
+            kinds[task.kind] = kinds.get(task.kind, 0) + 1
+            if len(found) == limit:
+                break
+    return list(found.values())
+
+
+async def sit(model: ServedModel, *, prompt: str, sampling: Sampling) -> Answers:
+    """Put every task of the exam to the model once. Raises InferenceUnavailable."""
+    slots = asyncio.Semaphore(CONCURRENT)
+
+    async def ask(inference: Inference, part: str, task: Task) -> Reply:
+        async with slots:
+            answer = await inference.generate(model, build_messages(prompt, task), sampling)
+        environment = ENVIRONMENTS[PARTS[part][0]]
+        return Reply(
+            kind=task.kind,
+            passed=environment.score(task, answer.text).passed,
+            tokens=len(answer.token_ids),
+            text=answer.text,
+        )
+
+    async with Inference() as inference:
+        return {
+            part: list(
+                await asyncio.gather(*(ask(inference, part, task) for task in exam_tasks(part)))
+            )
+            for part in PARTS
+        }
+
+
+def as_json(answers: Answers) -> dict[str, Any]:
+    """What a file keeps of an exam: outcomes and lengths by kind, and some passing answers."""
+    return {
+        part: {
+            "kinds": [reply.kind for reply in replies],
+            "passed": [int(reply.passed) for reply in replies],
+            "tokens": [reply.tokens for reply in replies],
+            "examples": [asdict(reply) for reply in replies if reply.passed][:EXAMPLES],
+        }
+        for part, replies in answers.items()
+    }
+
+
+def pass_rate(exams: Sequence[Mapping[str, Any]], part: str) -> Interval:
+    """Over all exams' tasks; a bootstrap of exams (seeds) and tasks."""
+    return _bootstrap(exams, exams, part, lambda after, before: after)
+
+
+def gain(
+    exams: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], part: str
+) -> Interval:
+    """The exams' pass rate as a multiple of the base's on the same tasks (paired)."""
+    return _bootstrap(exams, base, part, lambda after, before: after / max(before, 1e-9))
+
+
+def _bootstrap(
+    exams: Sequence[Mapping[str, Any]],
+    base: Sequence[Mapping[str, Any]],
+    part: str,
+    figure: Any,
+) -> Interval:
+    """Two-stage bootstrap: exams with replacement, then tasks (Davison & Hinkley 1997, 3.8)."""
+    rng = Random(f"{EXAM_SEED}: {part}: bootstrap")
+    pairs = [
+        list(zip(after[part]["passed"], before[part]["passed"], strict=True))
+        for after, before in zip(exams, base, strict=True)
+    ]
+
+    def of(outcomes: Iterable[tuple[int, int]]) -> float:
+        after, before = zip(*outcomes, strict=True)
+        return float(figure(fmean(after), fmean(before)))
+
+    drawn = []
+    for _ in range(RESAMPLES):
+        chosen = rng.choices(pairs, k=len(pairs))
+        tasks = rng.choices(range(len(pairs[0])), k=len(pairs[0]))
+        drawn.append(of(one[task] for one in chosen for task in tasks))
+    drawn.sort()
+    tail = (1 - CONFIDENCE) / 2
+    return Interval(
+        value=of(outcome for one in pairs for outcome in one),
+        low=drawn[int(tail * RESAMPLES)],
+        high=drawn[int((1 - tail) * RESAMPLES) - 1],
+    )
+
+
+def kinds_fallen_to_zero(
+    exams: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], part: str
+) -> list[str]:
+    """Kinds that the base passes now and then and no exam ever."""
+    before, after = _passes_by_kind(base, part), _passes_by_kind(exams, part)
+    return sorted(kind for kind, passes in before.items() if passes and not after[kind])
+
+
+def mean_tokens(exams: Sequence[Mapping[str, Any]], part: str) -> float:
+    """Mean length of the answers."""
+    return fmean(tokens for exam in exams for tokens in exam[part]["tokens"])
+
+
+def _passes_by_kind(exams: Sequence[Mapping[str, Any]], part: str) -> dict[str, int]:
+    passes: dict[str, int] = {}
+    for exam in exams:
+        for kind, passed in zip(exam[part]["kinds"], exam[part]["passed"], strict=True):
+            passes[kind] = passes.get(kind, 0) + passed
+    return passes

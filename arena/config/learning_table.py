@@ -1,0 +1,101 @@
+"""The files of `learn_bench`: they are resumed, merged, and shown as one table. Pure but for files."""
+
+import json
+import os
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Any
+
+from arena.config.learning_exam import (
+    ARITHMETIC,
+    PARTS,
+    UNSEEN_PROMPTS,
+    gain,
+    kinds_fallen_to_zero,
+    mean_tokens,
+    pass_rate,
+)
+
+FORMAT = 1
+GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
+
+
+class BadFile(Exception):
+    """The file cannot be read or was not written by learn_bench; the sentence names it."""
+
+
+def read(path: Path) -> dict[str, Any]:
+    """The file's content; an empty one where there is none. Raises BadFile."""
+    try:
+        content = json.loads(path.read_text())
+    except FileNotFoundError:
+        return {"format": FORMAT, "results": []}
+    except (OSError, ValueError) as error:
+        raise BadFile(f"{path} cannot be read ({error}).") from None
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise BadFile(f"{path} was not written by this learn_bench.")
+    return content
+
+
+def write(path: Path, content: Mapping[str, Any]) -> None:
+    """Whole or not at all."""
+    partial = path.with_name(f".{path.name}.part")
+    with partial.open("w") as file:
+        json.dump(content, file)
+        file.flush()
+        os.fsync(file.fileno())
+    partial.replace(path)
+
+
+def has(content: Mapping[str, Any], *, arm: str, seed: int, minutes: float) -> bool:
+    """Whether this piece has been measured already."""
+    return (arm, seed, minutes) in {_piece(one) for one in content["results"]}
+
+
+def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
+    """All pieces of all files; of a piece that two files hold the later one counts."""
+    pieces = {_piece(one): one for content in contents for one in content["results"]}
+    return {"format": FORMAT, "results": [pieces[key] for key in sorted(pieces)]}
+
+
+def table(content: Mapping[str, Any]) -> str:
+    """Markdown: per arm the pass rates before and after with intervals, and what shows gaming."""
+    by_arm: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
+    for one in content["results"]:
+        by_arm.setdefault((one["arm"], one["minutes"]), []).append(one)
+    lines = [
+        "| arm | minutes | seeds | part | before | after | times the base | wanted |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    notes = []
+    for (arm, minutes), results in sorted(by_arm.items()):
+        exams = [one["exam"] for one in results]
+        base = [one["base"] for one in results]
+        for part in PARTS:
+            lines.append(
+                f"| {arm} | {minutes:g} | {len(results)} | {part} | {pass_rate(base, part)} | "
+                f"{pass_rate(exams, part)} | {gain(exams, base, part)} | "
+                f"{GAIN_WANTED[part]:g} |"
+            )
+        zero = kinds_fallen_to_zero(exams, base, UNSEEN_PROMPTS)
+        notes.append(
+            f"- {arm}: answers of {mean_tokens(base, UNSEEN_PROMPTS):.0f} tokens before and "
+            f"{mean_tokens(exams, UNSEEN_PROMPTS):.0f} after; kinds that fell to zero: "
+            f"{', '.join(zero) or 'none'}; {sum(one['matches'] for one in results)} matches, "
+            f"{sum(one['pairs'] for one in results)} pairs, "
+            f"{sum(one['practice_answers'] for one in results)} practice answers, "
+            f"{sum(len(one['runs']) for one in results)} runs "
+            f"({sum(run['status'] == 'adopted' for one in results for run in one['runs'])} adopted)"
+        )
+        for reply in exams[0][UNSEEN_PROMPTS]["examples"][:4]:
+            notes.append(f"  - {reply['kind']}: {json.dumps(reply['text'][:160])}")
+    machines = sorted({f"{one['machine']}, commit {one['commit']}" for one in content["results"]})
+    intervals = (
+        "Pass rates on the same unseen tasks, one answer each; 95 % intervals by a bootstrap over "
+        "seeds and tasks."
+    )
+    return "\n".join([*lines, "", intervals, *machines, "", *notes])
+
+
+def _piece(result: Mapping[str, Any]) -> tuple[str, int, float]:
+    return result["arm"], result["seed"], result["minutes"]

@@ -1,0 +1,126 @@
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from arena.config import learning_table
+from arena.config.learning_bench import ARMS
+from arena.config.learning_exam import (
+    ARITHMETIC,
+    PARTS,
+    UNSEEN_KINDS,
+    UNSEEN_PROMPTS,
+    exam_tasks,
+    gain,
+    kinds_fallen_to_zero,
+    pass_rate,
+)
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
+from training.configs import config_from_json
+
+
+def make_exam(passed: list[int], kinds: list[str] | None = None) -> dict[str, Any]:
+    one = {
+        "kinds": kinds or ["a"] * len(passed),
+        "passed": passed,
+        "tokens": [10] * len(passed),
+        "examples": [{"kind": "a", "passed": True, "tokens": 2, "text": "so it | is"}],
+    }
+    return dict.fromkeys(PARTS, one)
+
+
+def make_result(arm: str = "dpo", seed: int = 0, **changes: Any) -> dict[str, Any]:
+    values = {
+        "arm": arm,
+        "seed": seed,
+        "minutes": 20.0,
+        "matches": 2,
+        "pairs": 30,
+        "practice_answers": 0,
+        "runs": [{"status": "adopted"}],
+        "machine": "a machine",
+        "commit": "abc",
+        "base": make_exam([1, 0, 0, 0]),
+        "exam": make_exam([1, 1, 1, 0]),
+    }
+    return values | changes
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_the_exam_is_always_the_same_and_balanced_over_kinds(part: str) -> None:
+    tasks = exam_tasks(part)
+    assert [task.key for task in tasks] == [task.key for task in exam_tasks(part)]
+    assert len({task.key for task in tasks}) == len(tasks)
+    counts = [sum(task.kind == kind for task in tasks) for kind in {task.kind for task in tasks}]
+    assert max(counts) - min(counts) <= 1 or part == ARITHMETIC
+    assert {task.split for task in tasks} == {PARTS[part][1]}
+    assert PARTS[part][1] is not Split.TRAIN
+
+
+def test_every_part_has_an_environment_and_every_arm_valid_settings() -> None:
+    assert {slug for slug, *_ in PARTS.values()} <= ENVIRONMENTS.keys()
+    for arm in ARMS.values():
+        for config in arm.methods:
+            assert config_from_json(config.as_json()) == config
+
+
+def test_gain_is_the_ratio_of_pass_rates_within_its_interval() -> None:
+    base, after = [make_exam([1, 0, 0, 0] * 20)], [make_exam([1, 1, 1, 0] * 20)]
+    found = gain(after, base, UNSEEN_PROMPTS)
+    assert found.value == pytest.approx(3.0)
+    assert found.low < 3.0 < found.high
+    assert pass_rate(after, UNSEEN_PROMPTS).value == pytest.approx(0.75)
+
+
+def test_no_change_has_an_interval_around_one() -> None:
+    exams = [make_exam([1, 0, 1, 0] * 10)]
+    found = gain(exams, exams, UNSEEN_KINDS)
+    assert (found.low, found.value, found.high) == (1.0, 1.0, 1.0)
+
+
+def test_a_kind_that_nobody_passes_any_more_is_named() -> None:
+    kinds = ["a", "a", "b", "b", "c", "c"]
+    base = [make_exam([1, 0, 1, 1, 0, 0], kinds)]
+    after = [make_exam([1, 1, 0, 0, 0, 0], kinds)]
+    assert kinds_fallen_to_zero(after, base, UNSEEN_PROMPTS) == ["b"]
+
+
+def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
+    first, second = tmp_path / "1.json", tmp_path / "2.json"
+    content = learning_table.read(first)
+    content["results"].append(make_result())
+    learning_table.write(first, content)
+    again = learning_table.read(first)
+    assert learning_table.has(again, arm="dpo", seed=0, minutes=20.0)
+    assert not learning_table.has(again, arm="dpo", seed=1, minutes=20.0)
+    assert not learning_table.has(again, arm="dpo", seed=0, minutes=5.0)
+    other = [make_result(seed=1), make_result(matches=9), make_result("grpo")]
+    learning_table.write(second, {"format": learning_table.FORMAT, "results": other})
+    whole = learning_table.merged([again, learning_table.read(second)])
+    assert [(one["arm"], one["seed"]) for one in whole["results"]] == [
+        ("dpo", 0),
+        ("dpo", 1),
+        ("grpo", 0),
+    ]
+    assert whole["results"][0]["matches"] == 9
+
+
+@pytest.mark.parametrize("text", ["{", "[]", json.dumps({"format": 99}), ""])
+def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "results.json"
+    path.write_text(text)
+    with pytest.raises(learning_table.BadFile, match=r"results\.json"):
+        learning_table.read(path)
+    assert path.read_text() == text
+
+
+def test_the_table_shows_every_arm_and_part_and_examples() -> None:
+    content = {"results": [make_result(), make_result("random", exam=make_exam([0, 0, 0, 1]))]}
+    text = learning_table.table(content)
+    for part in PARTS:
+        assert text.count(f"| {part} |") == 2
+    assert "a machine, commit abc" in text
+    assert '"so it | is"' in text
+    assert "fell to zero: a" not in text.split("- random")[0]

@@ -1,0 +1,90 @@
+"""`manage.py learn_bench`: does competition alone make agents better, and beside what controls?
+
+Starts an arena of its own, lets one learner for each arm and seed compete for so many minutes,
+and examines it on tasks that it never met. FILE keeps every finished piece: the same command
+goes on where it was stopped, and `--merge` shows several files as one table.
+"""
+
+import os
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from rich.console import Console
+
+from arena.config import learning_table
+from arena.config.companion import fresh_home, run_beside
+from arena.config.env import Environment
+from arena.config.local import Local, LocalError, local_environment
+from arena.config.parts import ALL_PARTS, WEB, Options
+from arena.config.screen import progress_on
+from arena.management.commands.up import stop_on_signals
+
+MAX_MINUTES, MAX_SEEDS = 240.0, 20
+# More pairs a run than the site's default, and a gate that leaves most minutes to learning.
+BENCH_VARIABLES = {
+    "TRAINING_PAIRS": "96",
+    "GATE_TASKS": "24",
+    "PROBE_TASKS": "0",
+    "TRAINING_PRICE": "0",
+}
+
+
+class Command(BaseCommand):
+    help = "Measure how much agents learn from competition, beside controls."
+    requires_system_checks = ()  # they need the database that this command starts
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--minutes", type=float, default=20.0, help="for each arm and seed")
+        parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, 2, ...")
+        parser.add_argument("--arms", default="", help="comma-separated; all arms by default")
+        parser.add_argument("--json", type=Path, help="where results are kept, and gone on with")
+        parser.add_argument(
+            "--merge", type=Path, nargs="+", help="measure nothing: show these files as one table"
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        try:
+            if options["merge"]:
+                self._merge(options["merge"], options["json"])
+                return
+            if options["json"] is None:
+                raise CommandError("Say with --json where the results are to be kept.")
+            learning_table.read(options["json"])  # refused now, not after an hour
+        except learning_table.BadFile as error:
+            raise CommandError(str(error)) from None
+        if not options["json"].resolve().parent.is_dir():
+            raise CommandError(f"There is no folder {options['json'].resolve().parent}.")
+        if not 1 <= options["minutes"] <= MAX_MINUTES:
+            raise CommandError(f"--minutes must be between 1 and {MAX_MINUTES:g}.")
+        if not 1 <= options["seeds"] <= MAX_SEEDS:
+            raise CommandError(f"--seeds must be between 1 and {MAX_SEEDS}.")
+        for name, value in BENCH_VARIABLES.items():
+            os.environ.setdefault(name, value)
+        with fresh_home(local_environment(), complain=self.stderr.write) as environment:
+            self._measure(environment, options)
+
+    def _merge(self, files: list[Path], target: Path | None) -> None:
+        content = learning_table.merged([learning_table.read(path) for path in files])
+        if target:
+            learning_table.write(target, content)
+        self.stdout.write(learning_table.table(content))
+
+    def _measure(self, environment: Environment, options: dict[str, Any]) -> None:
+        console = Console()
+        local = Local(environment, Options(parts=ALL_PARTS - {WEB}, free_ports=True))
+        stop_on_signals(local)
+        arguments = ["learn_bench_play", "--json", str(options["json"].resolve())]
+        for name in ("minutes", "seeds", "arms"):
+            arguments.append(f"--{name}={options[name]}")
+        code: int | None = None
+        try:
+            with local:
+                with progress_on(console) as progress:
+                    local.wait_ready(progress)
+                code = run_beside(local, arguments, until_it_ends=True)
+        except LocalError as error:
+            if not local.asked_to_stop:
+                raise CommandError(str(error)) from None
+        if code != 0:
+            raise CommandError("Not all was measured; the same command goes on from here.")
