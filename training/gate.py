@@ -1,43 +1,49 @@
 """Whether a trained version may play: parent and child on held-out tasks, and a bootstrap.
 
-`decide` is pure. `evaluate` asks both versions the same tasks through vLLM, with the agent's own
-prompt and sampling, and has the Space's panel judge each pair of answers.
+The Space's own tasks show what was learned, probes of other skills what was lost for it. Both
+versions get the agent's own prompt and sampling; each Space's panel judges its own tasks.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import asdict
 from random import Random
 from statistics import fmean
 from typing import Any, TypeVar
 
 from agents.errors import Refused
-from agents.inference import (
-    Inference,
-    InferenceUnavailable,
-    Message,
-    RequestRefused,
-    Sampling,
-    ServedModel,
-)
-from arena.asking import build_messages
-from arena.environments.base import Environment, Split, Task
-from arena.judging import PanelJudge, judge_answers
+from agents.inference import Inference
 from judges.tools import Tools
+from training.exams import (
+    CHILD,
+    PARENT,
+    Contestants,
+    Exam,
+    Examiner,
+    Trial,
+    draw_kind,
+    draw_tasks,
+    together,
+)
+from training.gate_decisions import (
+    MIN_PROBE_TASKS,
+    PROBE_BOUND,
+    PROBE_CONFIDENCE,
+    GateDecision,
+    KindCount,
+    count_kinds,
+    decide,
+    decide_probe,
+)
+from training.gate_words import kind_refusals, own_refusals, probe_refusal
 
-MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
-CONFIDENCE = 0.9  # one-sided
-RESAMPLES = 2000
-CONCURRENT_TASKS = 8  # two answers each
 MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
-MAX_DRAWS_PER_TASK = 50  # an environment may repeat itself
+# A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.
+RECHECK_TASKS = 8
 EXAMPLES = 6
 EXAMPLE_CHARS = 600
 
 HEARTBEAT_SECONDS = 10.0
-RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)  # for one request; then the whole gate is put off
-
-PARENT, CHILD = 0, 1
 
 Result = TypeVar("Result")
 
@@ -46,173 +52,133 @@ class GateInconclusive(Refused):
     """Too few tasks could be judged: an infrastructure fault, not the child's."""
 
 
-@dataclass(frozen=True)
-class GateDecision:
-    """Mean difference child - parent, its lower confidence bound, and what follows."""
-
-    difference: float
-    lower_bound: float
-    confidence: float
-    margin: float
-    is_adopted: bool
-
-
-@dataclass(frozen=True)
-class Contestants:
-    """What the gate compares: two models that get the same prompt and sampling."""
-
-    parent: ServedModel
-    child: ServedModel
-    prompt: str
-    sampling: Sampling
-
-
-@dataclass(frozen=True)
-class _Trial:
-    task: Task
-    texts: tuple[str, str]
-    scores: tuple[float, float]
-    passed: tuple[bool, bool]
-
-
-def decide(
-    parent_scores: Sequence[float],
-    child_scores: Sequence[float],
-    *,
-    rng: Random,
-    margin: float = MARGIN,
-    confidence: float = CONFIDENCE,
-) -> GateDecision:
-    """Paired bootstrap over tasks (Efron & Tibshirani 1993, chapter 16).
-
-    The child is adopted if it is not behind on these tasks and, with the stated one-sided
-    confidence, not behind by more than the margin on others like them. Both halves are needed:
-    the bound alone would let small losses through, one run after another, and the mean alone
-    would adopt on the luck of a few tasks. Scores are in [0, 1], one a task, in task order.
-    """
-    differences = [
-        child - parent for parent, child in zip(parent_scores, child_scores, strict=True)
-    ]
-    if not differences:
-        raise ValueError("no tasks to decide on")
-    means = sorted(fmean(rng.choices(differences, k=len(differences))) for _ in range(RESAMPLES))
-    lower_bound = means[int((1 - confidence) * RESAMPLES)]
-    difference = fmean(differences)
-    return GateDecision(
-        difference=difference,
-        lower_bound=lower_bound,
-        confidence=confidence,
-        margin=margin,
-        is_adopted=difference >= 0 and lower_bound >= -margin,
-    )
-
-
-def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
-    """Different held-out tasks; fewer where the environment has no more."""
-    tasks: dict[str, Task] = {}
-    for _ in range(count * MAX_DRAWS_PER_TASK):
-        task = environment.make_task(rng, Split.HELDOUT)
-        tasks.setdefault(task.key, task)
-        if len(tasks) == count:
-            break
-    return list(tasks.values())
-
-
 async def evaluate(
     contestants: Contestants,
     *,
-    environment: Environment,
-    panel: Sequence[PanelJudge],
+    own: Exam,
+    probes: Sequence[Exam],
     tools: Tools,
     seed: str,
-    task_count: int,
     heartbeat: Callable[[], Awaitable[None]],
 ) -> dict[str, Any]:
-    """The gate's figures as JSON, `adopted` among them; see TrainingRun.gate.
+    """The gate's figures as JSON, kept in TrainingRun.gate:
+
+        tasks, parent and child {"mean", "passed"}, difference, lower_bound, confidence, margin
+        kinds       {kind: {"tasks", "parent_passed", "child_passed"}}
+        probes      [{"space", "name", "tasks", "parent", "child", "difference", "upper_bound",
+                    "confidence", "bound", "regressed", "problem"}]; with a problem (a sentence)
+                    the probe says nothing and its figures are null
+        refusals    sentences; `adopted` if there are none
+        examples    [{"kind", "task", "parent", "child", "parent_score", "child_score"}]
 
     `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
     AdapterRefused, or GateInconclusive.
     """
     rng = Random(f"gate:{seed}")
-    tasks = draw_tasks(environment, rng=rng, count=task_count)
-    slots = asyncio.Semaphore(CONCURRENT_TASKS)
+    exams = [own, *probes]
+    drawn = [draw_tasks(exam.environment, rng=rng, count=exam.task_count) for exam in exams]
 
-    async def attempt(inference: Inference, task: Task) -> _Trial | None:
-        async with slots:
-            return await _try(inference, contestants, task, environment, panel, tools)
-
-    async def attempt_all() -> list[_Trial | None]:
+    async def examine_all() -> tuple[list[list[Trial]], list[Trial]]:
         async with Inference() as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
-            return await _together(attempt(inference, task) for task in tasks)
+            examiner = Examiner(inference, contestants, tools)
+            trials = await together(
+                examiner.examine(exam, tasks) for exam, tasks in zip(exams, drawn, strict=True)
+            )
+            known = {task.key for task in drawn[0]}
+            doubtful = [kind for kind, count in _kinds(trials[0]).items() if count.fell_to_zero]
+            again = [
+                task
+                for kind in doubtful
+                for task in draw_kind(
+                    own.environment, kind, rng=rng, count=RECHECK_TASKS, known=known
+                )
+            ]
+            return trials, await examiner.examine(own, again)
 
-    results = await _beside(_pulse(heartbeat), attempt_all())
-    trials = [trial for trial in results if trial is not None]
-    if len(trials) < MIN_JUDGED_SHARE * len(tasks):
+    (own_trials, *probe_trials), again = await _beside(_pulse(heartbeat), examine_all())
+    if not own_trials or len(own_trials) < MIN_JUDGED_SHARE * len(drawn[0]):
         raise GateInconclusive(
-            f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged."
+            f"Only {len(own_trials)} of {len(drawn[0])} held-out tasks could be judged."
         )
-    decision = decide(
-        [trial.scores[PARENT] for trial in trials],
-        [trial.scores[CHILD] for trial in trials],
-        rng=rng,
-    )
-    return _figures(trials, decision)
+    decision = decide(_scores(own_trials, PARENT), _scores(own_trials, CHILD), rng=rng)
+    kinds = _kinds([*own_trials, *again])
+    probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
+    refusals = [
+        *own_refusals(decision),
+        *kind_refusals(kinds),
+        *(refusal for _, refusal in probed if refusal),
+    ]
+    return {
+        **_own_figures(own_trials, decision),
+        "kinds": {kind: asdict(count) for kind, count in kinds.items()},
+        "probes": [figures for figures, _ in probed],
+        "refusals": refusals,
+        "adopted": not refusals,
+        "examples": [_example(trial) for trial in _telling(own_trials)],
+    }
 
 
-async def _try(
-    inference: Inference,
-    contestants: Contestants,
-    task: Task,
-    environment: Environment,
-    panel: Sequence[PanelJudge],
-    tools: Tools,
-) -> _Trial | None:
-    """None where the task cannot be put to the models or no judge had an opinion."""
-    messages = build_messages(contestants.prompt, task)
-    try:
-        parent, child = await _together(
-            _ask(inference, model, messages, contestants.sampling)
-            for model in (contestants.parent, contestants.child)
-        )
-    except RequestRefused:
-        return None  # the same request for both: it says nothing about either
-    texts = {PARENT: parent, CHILD: child}
-    _, verdict = await judge_answers(panel, environment, task, texts, tools)
-    if verdict is None:
-        return None
-    return _Trial(
-        task=task,
-        texts=(parent, child),
-        scores=(verdict.scores[PARENT], verdict.scores[CHILD]),
-        passed=(
-            environment.score(task, parent).passed,
-            environment.score(task, child).passed,
-        ),
-    )
+def _scores(trials: Sequence[Trial], side: int) -> list[float]:
+    return [trial.scores[side] for trial in trials]
 
 
-def _figures(trials: Sequence[_Trial], decision: GateDecision) -> dict[str, Any]:
+def _kinds(trials: Sequence[Trial]) -> dict[str, KindCount]:
+    return count_kinds((trial.task.kind, *trial.passed) for trial in trials)
+
+
+def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> dict[str, Any]:
     def side(index: int) -> dict[str, Any]:
         return {
-            "mean": round(fmean(trial.scores[index] for trial in trials), 4),
+            "mean": round(fmean(_scores(trials, index)), 4),
             "passed": sum(trial.passed[index] for trial in trials),
         }
 
-    values = asdict(decision)
-    adopted = values.pop("is_adopted")
     return {
         "tasks": len(trials),
         "parent": side(PARENT),
         "child": side(CHILD),
-        **{name: round(value, 4) for name, value in values.items()},
-        "adopted": adopted,
-        "examples": [_example(trial) for trial in _telling(trials)],
+        "difference": round(decision.difference, 4),
+        "lower_bound": round(decision.lower_bound, 4),
+        "confidence": decision.confidence,
+        "margin": decision.margin,
     }
 
 
-def _telling(trials: Sequence[_Trial]) -> list[_Trial]:
+def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> tuple[dict[str, Any], str]:
+    """The figures of one probe, and a sentence if the child is refused for it."""
+    figures: dict[str, Any] = {
+        "space": exam.slug,
+        "name": exam.name,
+        "tasks": len(trials),
+        "parent": None,
+        "child": None,
+        "difference": None,
+        "upper_bound": None,
+        "confidence": PROBE_CONFIDENCE,
+        "bound": PROBE_BOUND,
+        "regressed": False,
+        "problem": "",
+    }
+    if len(trials) < MIN_PROBE_TASKS:
+        # Another Space's sick judge must not keep this one's agents from learning.
+        asked = exam.task_count
+        problem = f"Only {len(trials)} of {asked} tasks could be judged: too few to say anything."
+        return figures | {"problem": problem}, ""
+    parent, child = _scores(trials, PARENT), _scores(trials, CHILD)
+    decision = decide_probe(parent, child, rng=rng)
+    figures |= {
+        "parent": round(fmean(parent), 4),
+        "child": round(fmean(child), 4),
+        "difference": round(decision.difference, 4),
+        "upper_bound": round(decision.upper_bound, 4),
+        "regressed": decision.is_regressed,
+    }
+    return figures, probe_refusal(exam.name, decision) if decision.is_regressed else ""
+
+
+def _telling(trials: Sequence[Trial]) -> list[Trial]:
     """Trials from both ends: the child's clearest gains and losses."""
     ordered = sorted(trials, key=lambda trial: trial.scores[PARENT] - trial.scores[CHILD])
     if len(ordered) <= EXAMPLES:
@@ -220,7 +186,7 @@ def _telling(trials: Sequence[_Trial]) -> list[_Trial]:
     return ordered[: EXAMPLES // 2] + ordered[-(EXAMPLES // 2) :]
 
 
-def _example(trial: _Trial) -> dict[str, Any]:
+def _example(trial: Trial) -> dict[str, Any]:
     return {
         "kind": trial.task.kind,
         "task": trial.task.prompt[:EXAMPLE_CHARS],
@@ -229,17 +195,6 @@ def _example(trial: _Trial) -> dict[str, Any]:
         "parent_score": round(trial.scores[PARENT], 3),
         "child_score": round(trial.scores[CHILD], 3),
     }
-
-
-async def _ask(
-    inference: Inference, model: ServedModel, messages: Sequence[Message], sampling: Sampling
-) -> str:
-    for pause_seconds in RETRY_PAUSES_SECONDS:
-        try:
-            return (await inference.generate(model, messages, sampling)).text
-        except InferenceUnavailable:
-            await asyncio.sleep(pause_seconds)
-    return (await inference.generate(model, messages, sampling)).text
 
 
 async def _pulse(heartbeat: Callable[[], Awaitable[None]]) -> None:
@@ -260,13 +215,3 @@ async def _beside(
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return result
-
-
-async def _together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All results in order; the first failure ends the others and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -1,5 +1,7 @@
 import asyncio
 import dataclasses
+import itertools
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 from typing import Any, Self, cast
@@ -9,78 +11,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from agents.inference import InferenceUnavailable, RequestRefused, Sampling, ServedModel
-from arena.environments.base import Score, Split, Task
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Environment, Score, Split, Task
 from arena.judging import PanelJudge
 from judges.tools import Tools
-from training import gate
-from training.gate import Contestants, GateInconclusive, decide, draw_tasks, evaluate
+from training import exams, gate
+from training.exams import Contestants, Exam, draw_kind, draw_tasks
+from training.gate import RECHECK_TASKS, GateInconclusive, evaluate
+from training.gate_words import in_words
 
 PANEL = [PanelJudge(judge_id=1, slug="code", kind="code", config={}, weight=1.0)]
-SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=32)
 NO_TOOLS = cast(Tools, None)  # the judge by code needs none
 CONTESTANTS = Contestants(
     parent=ServedModel("base", "base", None),
     child=ServedModel("base", "agent-1.v2", Path("/adapters/x")),
     prompt="Answer.",
-    sampling=SAMPLING,
+    sampling=Sampling(temperature=0.8, top_p=0.95, max_tokens=64),
 )
-
-
-# --- the decision --------------------------------------------------------------------------
-
-
-def test_a_clearly_better_child_is_adopted() -> None:
-    decision = decide([0.0] * 48 + [1.0] * 16, [1.0] * 32 + [0.0] * 16 + [1.0] * 16, rng=Random(1))
-    assert decision.is_adopted
-    assert decision.difference == pytest.approx(0.5)
-    assert 0.3 < decision.lower_bound < 0.5
-
-
-def test_a_clearly_worse_child_is_rejected() -> None:
-    assert not decide([1.0] * 20 + [0.0] * 44, [0.0] * 64, rng=Random(1)).is_adopted
-
-
-def test_a_gain_that_may_be_luck_on_few_tasks_is_rejected() -> None:
-    decision = decide([1.0, 0.0, 0.0, 1.0], [0.0, 1.0, 1.0, 1.0], rng=Random(1))
-    assert decision.difference > 0
-    assert not decision.is_adopted
-
-
-def test_a_small_loss_within_the_margin_is_still_rejected() -> None:
-    decision = decide([0.5] * 64, [0.49] * 64, rng=Random(1))
-    assert decision.lower_bound > -decision.margin
-    assert not decision.is_adopted
-
-
-def test_a_child_that_changed_nothing_may_play() -> None:
-    assert decide([0.3] * 64, [0.3] * 64, rng=Random(1)).is_adopted
-
-
-def test_no_tasks_are_no_decision() -> None:
-    with pytest.raises(ValueError, match="no tasks"):
-        decide([], [], rng=Random(1))
-
-
-def test_the_bound_holds_with_about_the_stated_confidence() -> None:
-    """Of children that are truly worse by the margin, at most about 1 - confidence get past."""
-    rng = Random(7)
-    adopted = 0
-    for _ in range(200):
-        parent = [float(rng.random() < 0.5) for _ in range(64)]
-        child = [float(rng.random() < 0.5 - gate.MARGIN) for _ in range(64)]
-        adopted += decide(parent, child, rng=rng).is_adopted
-    assert adopted <= 200 * 0.17
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1)), min_size=1, max_size=20))
-def test_the_decision_is_reproducible_and_within_bounds(pairs: list[tuple[float, float]]) -> None:
-    parent, child = [a for a, _ in pairs], [b for _, b in pairs]
-    decision = decide(parent, child, rng=Random(3))
-    assert decision == decide(parent, child, rng=Random(3))
-    assert -1 <= decision.lower_bound <= decision.difference + 1e-9 <= 1 + 1e-9
-
-
-# --- the evaluation ------------------------------------------------------------------------
+PARENT, CHILD = CONTESTANTS.parent.name, CONTESTANTS.child.name
+Say = Callable[[str, str], str]  # (model's name, task's prompt) -> answer
 
 
 class Letters:
@@ -88,14 +37,15 @@ class Letters:
 
     slug, name = "letters", "Letters"
 
-    def __init__(self, kinds: int = 1000) -> None:
+    def __init__(self, *, tasks: int = 1000, kinds: tuple[str, ...] = ("letter",)) -> None:
+        self.tasks = tasks
         self.kinds = kinds
         self.splits: set[Split] = set()
 
     def make_task(self, rng: Random, split: Split) -> Task:
         self.splits.add(split)
-        number = rng.randrange(self.kinds)
-        return Task("letter", f"Task {number}", {"number": number}, split)
+        number, kind = rng.randrange(self.tasks), rng.choice(self.kinds)
+        return Task(kind, f"Task {number} of {kind}", {"number": number}, split)
 
     def score(self, task: Task, text: str) -> Score:
         value = text.count("a") / max(1, len(text))
@@ -105,13 +55,27 @@ class Letters:
         return "a"
 
 
+def make_exam(environment: Environment | None = None, **changes: Any) -> Exam:
+    values: dict[str, Any] = {
+        "slug": "letters",
+        "name": "Letters",
+        "environment": environment or Letters(),
+        "panel": PANEL,
+        "task_count": 16,
+        "max_tokens": 32,
+    }
+    return Exam(**(values | changes))
+
+
 @dataclasses.dataclass
 class ScriptedModel:
-    """Stands in for the inference servers: a text for each model name, or an error."""
+    """Stands in for the inference servers: what it says to whom, or an error."""
 
-    answers: dict[str, Any]
-    asked: list[tuple[str, str]] = dataclasses.field(default_factory=list)
+    say: Say
+    asked: list[tuple[str, str, int]] = dataclasses.field(default_factory=list)
     faults: int = 0
+    at_once: int = 0
+    most_at_once: int = 0
 
     async def __aenter__(self) -> Self:
         return self
@@ -125,98 +89,286 @@ class ScriptedModel:
     async def generate(
         self, model: ServedModel, messages: list[dict[str, str]], sampling: Sampling
     ) -> Any:
-        assert sampling == SAMPLING
-        self.asked.append((model.name, messages[-1]["content"]))
+        prompt = messages[-1]["content"]
+        self.asked.append((model.name, prompt, sampling.max_tokens))
+        self.at_once += 1
+        self.most_at_once = max(self.at_once, self.most_at_once)
         await asyncio.sleep(0)
+        self.at_once -= 1
         if self.faults:
             self.faults -= 1
             raise InferenceUnavailable("gone")
-        answer = self.answers[model.name]
-        if isinstance(answer, Exception):
-            raise answer
-        return type("Generation", (), {"text": answer})
+        return type("Generation", (), {"text": self.say(model.name, prompt)})
+
+    def prompts(self, name: str) -> list[str]:
+        return sorted(prompt for asked, prompt, _ in self.asked if asked == name)
+
+
+def always(parent: str, child: str) -> ScriptedModel:
+    return ScriptedModel(lambda name, _: parent if name == PARENT else child)
+
+
+def failing(name: str, error: Exception) -> ScriptedModel:
+    def say(asked: str, _: str) -> str:
+        if asked == name:
+            raise error
+        return "a"
+
+    return ScriptedModel(say)
 
 
 def run_gate(
-    monkeypatch: pytest.MonkeyPatch,
-    model: ScriptedModel,
-    *,
-    environment: Letters | None = None,
-    **changes: Any,
+    monkeypatch: pytest.MonkeyPatch, model: ScriptedModel, own: Exam | None = None, **changes: Any
 ) -> dict[str, Any]:
     monkeypatch.setattr(gate, "Inference", lambda: model)
-    monkeypatch.setattr(gate, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(exams, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
 
     async def alive() -> None:
         return None
 
     values: dict[str, Any] = {
-        "environment": environment or Letters(),
-        "panel": PANEL,
+        "own": own or make_exam(),
+        "probes": [],
         "tools": NO_TOOLS,
         "seed": "1",
-        "task_count": 16,
         "heartbeat": alive,
     }
     return asyncio.run(evaluate(CONTESTANTS, **(values | changes)))
 
 
-def test_parent_and_child_answer_the_same_heldout_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ScriptedModel({"base": "abab", "agent-1.v2": "aaaa"})
-    environment = Letters()
-    figures = run_gate(monkeypatch, model, environment=environment)
-    assert environment.splits == {Split.HELDOUT}
-    parent = sorted(task for name, task in model.asked if name == "base")
-    child = sorted(task for name, task in model.asked if name == "agent-1.v2")
-    assert parent == child
-    assert len(set(parent)) == 16
-    assert figures["tasks"] == 16
-    assert figures["parent"] == {"mean": 0.5, "passed": 0}
-    assert figures["child"] == {"mean": 1.0, "passed": 16}
-    assert figures["difference"] == 0.5
-    assert figures["adopted"] is True
-    assert figures["examples"][0]["child"] == "aaaa"
+# --- drawing -------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32), st.integers(1, 64), st.sampled_from(sorted(ENVIRONMENTS)))
+def test_tasks_are_heldout_different_and_balanced_over_kinds(
+    seed: int, count: int, slug: str
+) -> None:
+    tasks = draw_tasks(ENVIRONMENTS[slug], rng=Random(seed), count=count)
+    assert len({task.key for task in tasks}) == len(tasks) == count
+    assert {task.split for task in tasks} == {Split.HELDOUT}
+    of_kind = [sum(task.kind == kind for task in tasks) for kind in {task.kind for task in tasks}]
+    assert max(of_kind) - min(of_kind) <= 1
+
+
+def test_every_kind_of_constraints_is_in_the_gates_tasks() -> None:
+    tasks = draw_tasks(ENVIRONMENTS["constraints"], rng=Random(1), count=64)
+    assert len({task.kind for task in tasks}) == 18
 
 
 def test_the_same_seed_draws_the_same_tasks() -> None:
-    drawn = [
-        [task.key for task in draw_tasks(Letters(), rng=Random("gate:5"), count=8)]
-        for _ in range(2)
-    ]
+    drawn = [draw_tasks(Letters(), rng=Random("gate:5"), count=8) for _ in range(2)]
     assert drawn[0] == drawn[1]
 
 
 def test_an_environment_with_few_tasks_gives_each_once() -> None:
-    assert len(draw_tasks(Letters(kinds=3), rng=Random(1), count=64)) == 3
+    assert len(draw_tasks(Letters(tasks=3), rng=Random(1), count=64)) == 3
+
+
+def test_more_tasks_of_a_kind_are_new_ones() -> None:
+    letters = Letters(kinds=("a", "b"), tasks=10)
+    first = draw_tasks(letters, rng=Random(1), count=8)
+    known = {task.key for task in first}
+    more = draw_kind(letters, "a", rng=Random(2), count=8, known=known)
+    assert {task.kind for task in more} == {"a"}
+    assert not {task.key for task in more} & known
+    assert len(more) == 10 - sum(task.kind == "a" for task in first)
+
+
+# --- the Space's own tasks -----------------------------------------------------------------
+
+
+def test_parent_and_child_answer_the_same_heldout_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, environment = always("abab", "aaaa"), Letters()
+    figures = run_gate(monkeypatch, model, make_exam(environment))
+    assert environment.splits == {Split.HELDOUT}
+    assert model.prompts(PARENT) == model.prompts(CHILD)
+    assert len(set(model.prompts(CHILD))) == 16
+    assert figures["tasks"] == 16
+    assert figures["parent"] == {"mean": 0.5, "passed": 0}
+    assert figures["child"] == {"mean": 1.0, "passed": 16}
+    assert figures["difference"] == 0.5
+    assert figures["kinds"] == {"letter": {"tasks": 16, "parent_passed": 0, "child_passed": 16}}
+    assert (figures["adopted"], figures["refusals"]) == (True, [])
+    assert figures["examples"][0]["child"] == "aaaa"
+    assert in_words(figures).startswith("On 16 held-out tasks the mean scores are 1.000 (new)")
+
+
+def test_the_spaces_limit_on_answers_holds_as_in_a_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = always("a", "a")
+    run_gate(monkeypatch, model, probes=[make_exam(slug="long", max_tokens=256)])
+    assert {max_tokens for *_, max_tokens in model.asked} == {32, 64}
+
+
+def test_a_child_that_is_behind_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = run_gate(monkeypatch, always("aab", "abb"))
+    assert figures["adopted"] is False
+    assert figures["refusals"] == ["The new version is behind its parent on the held-out tasks."]
+    assert in_words(figures).startswith("The new version is behind its parent")
+
+
+def test_a_lead_that_may_be_luck_is_refused_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: dict[str, int] = {}
+
+    def say(name: str, prompt: str) -> str:
+        number = order.setdefault(prompt, len(order))
+        return "a" if (number < 7) == (name == PARENT) else "b"
+
+    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(task_count=15))
+    assert figures["difference"] >= 0
+    assert "may be luck" in figures["refusals"][0]
+
+
+# --- kinds ---------------------------------------------------------------------------------
+
+KINDS = ("bullets", "quotes", "title", "number")
+
+
+def test_a_kind_that_fell_to_zero_refuses_an_otherwise_better_child(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def say(name: str, prompt: str) -> str:
+        return "a" if prompt.endswith("title") == (name == PARENT) else "b"
+
+    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
+    assert figures["difference"] > 0
+    tasks = 4 + RECHECK_TASKS
+    assert figures["kinds"]["title"] == {"tasks": tasks, "parent_passed": tasks, "child_passed": 0}
+    assert figures["kinds"]["number"] == {"tasks": 4, "parent_passed": 0, "child_passed": 4}
+    (refusal,) = figures["refusals"]
+    assert refusal == (
+        f"It has unlearned the kind “title”: it passes none of {tasks} tasks, of which its "
+        f"parent passes {tasks}."
+    )
+    assert figures["tasks"] == 16, "the second look changes no mean"
+
+
+def test_a_kind_that_fell_by_bad_luck_passes_at_the_second_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    titles = itertools.count()
+
+    def say(name: str, prompt: str) -> str:
+        if name == PARENT:
+            return "a" if prompt.endswith("title") else "b"
+        return "b" if prompt.endswith("title") and next(titles) < 4 else "a"
+
+    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
+    title = figures["kinds"]["title"]
+    assert (title["tasks"], title["child_passed"]) == (4 + RECHECK_TASKS, RECHECK_TASKS)
+    assert figures["adopted"] is True
+
+
+def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = Random(5)
+    model = ScriptedModel(lambda name, _: "a" if rng.random() < 0.4 else "b")
+    refused = 0
+    for seed in range(60):
+        own = make_exam(Letters(kinds=tuple("abcdefghijklmnop")), task_count=64)
+        figures = run_gate(monkeypatch, model, own, seed=str(seed))
+        refused += any("unlearned" in sentence for sentence in figures["refusals"])
+    assert refused <= 2, "without the second look about a quarter are"
+
+
+# --- probes --------------------------------------------------------------------------------
+
+
+class Poems(Letters):
+    """Other tasks than its parent's."""
+
+    def make_task(self, rng: Random, split: Split) -> Task:
+        task = super().make_task(rng, split)
+        return dataclasses.replace(task, prompt=f"Poem {task.prompt}")
+
+
+def probe_with(monkeypatch: pytest.MonkeyPatch, child: str, **changes: Any) -> dict[str, Any]:
+    """The child is better at home; `child` is what it says to the other Space's tasks."""
+
+    def say(name: str, prompt: str) -> str:
+        if prompt.startswith("Poem"):
+            return "aab" if name == PARENT else child
+        return "b" if name == PARENT else "a"
+
+    probe = make_exam(Poems(), slug="poems", name="Tiny poems", **changes)
+    return run_gate(monkeypatch, ScriptedModel(say), probes=[probe])
+
+
+def test_a_skill_lost_elsewhere_refuses_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = probe_with(monkeypatch, child="bbb")
+    (probe,) = figures["probes"]
+    assert probe == {
+        "space": "poems",
+        "name": "Tiny poems",
+        "tasks": 16,
+        "parent": 0.6667,
+        "child": 0.0,
+        "difference": -0.6667,
+        "upper_bound": -0.6667,
+        "confidence": 0.95,
+        "bound": 0.1,
+        "regressed": True,
+        "problem": "",
+    }
+    assert figures["adopted"] is False
+    (refusal,) = figures["refusals"]
+    assert refusal.startswith("It is clearly worse than its parent elsewhere, in Tiny poems")
+
+
+def test_a_skill_kept_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = probe_with(monkeypatch, child="aab")
+    assert figures["adopted"] is True
+    assert figures["probes"][0]["regressed"] is False
+    assert in_words(figures).endswith("Not clearly worse elsewhere: Tiny poems.")
+
+
+@pytest.mark.parametrize("changes", [{"panel": []}, {"task_count": 7}])
+def test_a_probe_that_cannot_be_judged_says_nothing(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
+) -> None:
+    figures = probe_with(monkeypatch, child="bbb", **changes)
+    assert figures["adopted"] is True
+    assert "could be judged" in figures["probes"][0]["problem"]
+    assert figures["probes"][0]["parent"] is None
+    assert "elsewhere" not in in_words(figures)
+
+
+def test_all_exams_share_one_bounded_pool(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = always("a", "a")
+    run_gate(monkeypatch, model, probes=[make_exam(slug=str(number)) for number in range(6)])
+    assert len(model.asked) == 7 * 16 * 2
+    assert model.most_at_once <= exams.CONCURRENT_TASKS * 2
+
+
+# --- faults --------------------------------------------------------------------------------
 
 
 def test_a_passing_fault_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ScriptedModel({"base": "a", "agent-1.v2": "a"}, faults=2)
+    model = always("a", "a")
+    model.faults = 2
     assert run_gate(monkeypatch, model)["tasks"] == 16
 
 
 def test_servers_that_stay_away_are_never_a_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ScriptedModel({"base": "a", "agent-1.v2": InferenceUnavailable("gone")})
     with pytest.raises(InferenceUnavailable):
-        run_gate(monkeypatch, model)
+        run_gate(monkeypatch, failing(CHILD, InferenceUnavailable("gone")))
 
 
 def test_tasks_that_no_model_can_take_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ScriptedModel({"base": RequestRefused("too long"), "agent-1.v2": "a"})
     with pytest.raises(GateInconclusive, match="Only 0 of 16"):
-        run_gate(monkeypatch, model)
+        run_gate(monkeypatch, failing(PARENT, RequestRefused("too long")))
 
 
 def test_judges_that_fail_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = ScriptedModel({"base": "a", "agent-1.v2": "b"})
     with pytest.raises(GateInconclusive):
-        run_gate(monkeypatch, model, panel=[])
+        run_gate(monkeypatch, always("a", "b"), make_exam(panel=[]))
 
 
 def test_a_lost_lease_ends_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
     async def lost() -> None:
         raise InterruptedError
 
-    model = ScriptedModel({"base": "a", "agent-1.v2": "a"})
     with pytest.raises(InterruptedError):
-        run_gate(monkeypatch, model, heartbeat=lost)
+        run_gate(monkeypatch, always("a", "a"), heartbeat=lost)

@@ -1,0 +1,161 @@
+"""Parent and child before the same held-out tasks: drawing, asking, judging.
+
+Requests carry no seed (see agents.inference), so "the same" means tasks, prompt, sampling and
+judges; the noise of sampling is left to the bootstrap.
+"""
+
+import asyncio
+from collections.abc import Collection, Coroutine, Iterable, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice, zip_longest
+from random import Random
+from typing import Any, TypeVar
+
+from agents.inference import (
+    Inference,
+    InferenceUnavailable,
+    Message,
+    RequestRefused,
+    Sampling,
+    ServedModel,
+)
+from arena.asking import build_messages
+from arena.environments.base import Environment, Split, Task
+from arena.judging import PanelJudge, judge_answers
+from judges.tools import Tools
+
+CONCURRENT_TASKS = 8  # two answers each, over all exams of a gate
+DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
+DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes
+
+RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)  # for one request; then the whole gate is put off
+
+PARENT, CHILD = 0, 1
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True)
+class Exam:
+    """Held-out tasks of one Space, before its panel and under its limit on answers."""
+
+    slug: str
+    name: str
+    environment: Environment
+    panel: Sequence[PanelJudge]
+    task_count: int
+    max_tokens: int
+
+
+@dataclass(frozen=True)
+class Contestants:
+    """What is compared: two models that get the same prompt and sampling."""
+
+    parent: ServedModel
+    child: ServedModel
+    prompt: str
+    sampling: Sampling
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One task answered by both; each tuple is (parent, child)."""
+
+    task: Task
+    texts: tuple[str, str]
+    scores: tuple[float, float]  # the panel's, [0, 1]
+    passed: tuple[bool, bool]
+
+
+def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
+    """Different held-out tasks, in turn from each kind; fewer where there are no more."""
+    kinds: dict[str, dict[str, Task]] = {}
+    for _ in range(count * DRAWS_PER_TASK):
+        task = environment.make_task(rng, Split.HELDOUT)
+        kinds.setdefault(task.kind, {}).setdefault(task.key, task)
+    columns = [list(tasks.values()) for tasks in kinds.values()]
+    rng.shuffle(columns)  # the kinds that get one task more are no fixed ones
+    in_turn = (task for row in zip_longest(*columns) for task in row if task is not None)
+    return list(islice(in_turn, count))
+
+
+def draw_kind(
+    environment: Environment, kind: str, *, rng: Random, count: int, known: Collection[str]
+) -> list[Task]:
+    """Different held-out tasks of one kind whose keys are not known yet; perhaps fewer."""
+    tasks: dict[str, Task] = {}
+    for _ in range(count * DRAWS_PER_TASK_OF_KIND):
+        if len(tasks) == count:
+            break
+        task = environment.make_task(rng, Split.HELDOUT)
+        if task.kind == kind and task.key not in known:
+            tasks.setdefault(task.key, task)
+    return list(tasks.values())
+
+
+class Examiner:
+    """Puts tasks to both contestants, through one bounded pool for all exams of a gate."""
+
+    def __init__(self, inference: Inference, contestants: Contestants, tools: Tools) -> None:
+        self._inference = inference
+        self._contestants = contestants
+        self._tools = tools
+        self._slots = asyncio.Semaphore(CONCURRENT_TASKS)
+
+    async def examine(self, exam: Exam, tasks: Sequence[Task]) -> list[Trial]:
+        """The tasks that could be put to both and judged, in order.
+
+        Raises InferenceUnavailable or AdapterRefused.
+        """
+        trials = await together(self._try(exam, task) for task in tasks)
+        return [trial for trial in trials if trial is not None]
+
+    async def _try(self, exam: Exam, task: Task) -> Trial | None:
+        """None where the task cannot be put to the models or no judge had an opinion."""
+        contestants = self._contestants
+        messages = build_messages(contestants.prompt, task)
+        sampling = replace(
+            contestants.sampling,
+            max_tokens=min(contestants.sampling.max_tokens, exam.max_tokens),
+        )
+        async with self._slots:
+            try:
+                parent, child = await together(
+                    self._ask(model, messages, sampling)
+                    for model in (contestants.parent, contestants.child)
+                )
+            except RequestRefused:
+                return None  # the same request for both: it says nothing about either
+            texts = {PARENT: parent, CHILD: child}
+            _, verdict = await judge_answers(exam.panel, exam.environment, task, texts, self._tools)
+        if verdict is None:
+            return None
+        return Trial(
+            task=task,
+            texts=(parent, child),
+            scores=(verdict.scores[PARENT], verdict.scores[CHILD]),
+            passed=(
+                exam.environment.score(task, parent).passed,
+                exam.environment.score(task, child).passed,
+            ),
+        )
+
+    async def _ask(
+        self, model: ServedModel, messages: Sequence[Message], sampling: Sampling
+    ) -> str:
+        for pause_seconds in RETRY_PAUSES_SECONDS:
+            try:
+                return (await self._inference.generate(model, messages, sampling)).text
+            except InferenceUnavailable:
+                await asyncio.sleep(pause_seconds)
+        return (await self._inference.generate(model, messages, sampling)).text
+
+
+async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
+    """All results in order; the first failure ends the others and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(one) for one in work]
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [task.result() for task in tasks]

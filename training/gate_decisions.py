@@ -1,0 +1,135 @@
+"""Whether a trained version may play, decided from its scores and its parent's. Pure."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from random import Random
+from statistics import fmean
+
+RESAMPLES = 2000
+
+MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
+CONFIDENCE = 0.9  # one-sided
+
+# A probe only looks for damage: it refuses what is clearly worse, and lets noise through.
+PROBE_BOUND = 0.1
+PROBE_CONFIDENCE = 0.95  # one-sided
+MIN_PROBE_TASKS = 8  # a bootstrap over fewer is far too sure of itself
+
+# What "passed clearly" means for the parent on one kind of task.
+MIN_KIND_PASSES = 3
+MIN_KIND_SHARE = 0.25
+
+
+@dataclass(frozen=True)
+class GateDecision:
+    """Mean difference child - parent, its lower confidence bound, and what follows."""
+
+    difference: float
+    lower_bound: float
+    confidence: float
+    margin: float
+    is_good: bool
+
+
+@dataclass(frozen=True)
+class ProbeDecision:
+    """Mean difference child - parent, its upper confidence bound, and what follows."""
+
+    difference: float
+    upper_bound: float
+    confidence: float
+    bound: float
+    is_regressed: bool
+
+
+@dataclass(frozen=True)
+class KindCount:
+    """How many tasks of one kind each side passed."""
+
+    tasks: int = 0
+    parent_passed: int = 0
+    child_passed: int = 0
+
+    @property
+    def fell_to_zero(self) -> bool:
+        """Whether the child passes none of what the parent passed clearly."""
+        return (
+            self.child_passed == 0
+            and self.parent_passed >= MIN_KIND_PASSES
+            and self.parent_passed >= MIN_KIND_SHARE * self.tasks
+        )
+
+
+def decide(
+    parent_scores: Sequence[float],
+    child_scores: Sequence[float],
+    *,
+    rng: Random,
+    margin: float = MARGIN,
+    confidence: float = CONFIDENCE,
+) -> GateDecision:
+    """Paired bootstrap over tasks (Efron & Tibshirani 1993, chapter 16).
+
+    The child is good if it is not behind on these tasks and, with the stated one-sided
+    confidence, not behind by more than the margin on others like them. Both halves are needed:
+    the bound alone would let small losses through, one run after another, and the mean alone
+    would adopt on the luck of a few tasks. Scores are in [0, 1], one a task, in task order.
+    """
+    differences = _differences(parent_scores, child_scores)
+    lower_bound = _resampled_means(differences, rng)[int((1 - confidence) * RESAMPLES)]
+    difference = fmean(differences)
+    return GateDecision(
+        difference=difference,
+        lower_bound=lower_bound,
+        confidence=confidence,
+        margin=margin,
+        is_good=difference >= 0 and lower_bound >= -margin,
+    )
+
+
+def decide_probe(
+    parent_scores: Sequence[float],
+    child_scores: Sequence[float],
+    *,
+    rng: Random,
+    bound: float = PROBE_BOUND,
+    confidence: float = PROBE_CONFIDENCE,
+) -> ProbeDecision:
+    """The same bootstrap, asked the other way round: is the child worse by more than the bound?
+
+    It is called regressed only if, with the stated one-sided confidence, it is behind by more
+    than the bound on tasks like these.
+    """
+    differences = _differences(parent_scores, child_scores)
+    upper_bound = _resampled_means(differences, rng)[int(confidence * RESAMPLES)]
+    return ProbeDecision(
+        difference=fmean(differences),
+        upper_bound=upper_bound,
+        confidence=confidence,
+        bound=bound,
+        is_regressed=upper_bound < -bound,
+    )
+
+
+def count_kinds(outcomes: Iterable[tuple[str, bool, bool]]) -> dict[str, KindCount]:
+    """Counts by kind, in the order of the kinds' names; an outcome is (kind, parent, child)."""
+    counts: dict[str, KindCount] = {}
+    for kind, parent_passed, child_passed in outcomes:
+        before = counts.get(kind, KindCount())
+        counts[kind] = KindCount(
+            tasks=before.tasks + 1,
+            parent_passed=before.parent_passed + parent_passed,
+            child_passed=before.child_passed + child_passed,
+        )
+    return dict(sorted(counts.items()))
+
+
+def _differences(parent: Sequence[float], child: Sequence[float]) -> list[float]:
+    differences = [after - before for before, after in zip(parent, child, strict=True)]
+    if not differences:
+        raise ValueError("no tasks to decide on")
+    return differences
+
+
+def _resampled_means(differences: Sequence[float], rng: Random) -> list[float]:
+    return sorted(fmean(rng.choices(differences, k=len(differences))) for _ in range(RESAMPLES))
