@@ -32,7 +32,8 @@ POLL_SECONDS = 0.5
 LOW_BALANCE_CREDITS = 100
 TOP_UP_CREDITS = 1000
 FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = 120.0, 240.0  # until the first of each has been timed
-LEARNER_PROMPT = "Keep every rule of the request. Be brief."
+# The base model's own default: nothing in it helps with the tasks.
+LEARNER_PROMPT = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=96)
 SPACE = "learn-bench"
 COIN = "coin"
@@ -107,8 +108,9 @@ def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
     started = time.monotonic()
     _spend(arm, agent, space, seed=seed, deadline=started + minutes * 60, say=say)
     seconds = time.monotonic() - started
+    agent.refresh_from_db()
     version = AgentVersion.objects.select_related("agent__base_model", "adapter").get(
-        id=Agent.objects.get(id=agent.id).current_version_id
+        agent=agent, id=agent.current_version_id or 0
     )
     say(f"{name}, seed {seed}: exam of version {version.number}")
     answers = async_to_sync(learning_exam.sit)(
