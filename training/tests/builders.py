@@ -3,8 +3,11 @@
 import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any
+from uuid import uuid4
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
+from arena.asking import build_messages
+from arena.environments.base import Task
 from arena.models import (
     Completion,
     CompletionStatus,
@@ -17,10 +20,26 @@ from arena.models import (
     Verdict,
     Vote,
 )
+from arena.wallet import top_up_sandbox
 from judges.models import Judge, JudgeKind
+from training.configs import LearningConfig
+from training.job_state import RunStatus
+from training.models import Pair, TrainingRun
 from training.pairs import SeatAnswer
 
+CREDITS = 1000  # of a new agent's owner
+
 _numbers = itertools.count(1)
+
+# Of the tokenizer of conftest.fake_base: END_ID ends a turn, a byte is the token FIRST_ID + byte.
+END_ID = 2
+CONTROL_IDS = (0, 1, END_ID)
+FIRST_ID = 10
+
+
+def ids_of(text: str) -> list[int]:
+    """The text's tokens, one a byte."""
+    return [FIRST_ID + byte for byte in text.encode()]
 
 
 def make_answer(seat: int, text: str | None = None, **changes: Any) -> SeatAnswer:
@@ -57,16 +76,23 @@ def make_space(environment: str = "constraints") -> Space:
     )
 
 
-def make_agent(*, engine: Engine = Engine.MODEL, **changes: Any) -> Agent:
+def make_agent(
+    *,
+    engine: Engine = Engine.MODEL,
+    prompt: str = "Answer briefly.",
+    is_house: bool = False,
+    **changes: Any,
+) -> Agent:
     number = next(_numbers)
-    owner = User.objects.create(username=f"learner{number}")
+    owner = User.objects.create(username=f"learner{number}", is_house=is_house)
+    top_up_sandbox(owner.pk, amount_credits=CREDITS, transfer_id=uuid4())
     agent = Agent.objects.create(
         owner=owner, name=f"Agent {number}", base_model=make_base(), engine=engine, **changes
     )
     agent.current_version = AgentVersion.objects.create(
         agent=agent,
         number=1,
-        prompt="Answer briefly.",
+        prompt=prompt,
         sampling={"temperature": 0.8, "top_p": 0.95, "max_tokens": 32},
         origin=VersionOrigin.CREATED,
     )
@@ -95,30 +121,57 @@ def make_match(
     ]
     for number, given in enumerate(scores, start=1):
         as_json = {str(seat): score for seat, score in given.items()}
+        task = make_task(f"Round {number} of match {match.pk}")
         one = Round.objects.create(
             match=match,
             number=number,
             status=RoundStatus.DECIDED,
-            task_key=f"task-{match.pk}-{number}",
-            task_kind="lowercase",
-            task={},
+            task_key=task.key,
+            task_kind=task.kind,
+            task=task.as_json(),
         )
         for seat in seats:
-            Completion.objects.create(
-                round=one,
-                seat=seat,
-                version=seat.version,
-                status=CompletionStatus.OK,
-                text=f"answer {number} of seat {seat.index} in match {match.pk}",
-                messages=[
-                    {"role": "system", "content": f"I am {seat.agent.name}."},
-                    {"role": "user", "content": f"Task {number}, please."},
-                ],
-                finish_reason="stop",
-            )
+            answer = f"answer {number} of seat {seat.index} in match {match.pk}"
+            make_completion(one, seat, task=task, text=answer)
         Verdict.objects.create(round=one, scores=as_json, ranking=[], agreement=agreement)
         Vote.objects.create(round=one, judge=judge, scores=as_json)
     return match
+
+
+def make_task(about: str) -> Task:
+    """A task of the Constraints Space: lower case, about cats."""
+    return Task(
+        kind="lowercase",
+        prompt=f"{about}: write about cats in lowercase.",
+        data={"topic": "cats", "stems": ["cat"], "rules": [{"rule": "lowercase", "params": {}}]},
+    )
+
+
+def make_completion(one: Round, seat: Seat, *, task: Task, text: str) -> Completion:
+    """What the runner stores of an answer: sampled by a model, or given by code."""
+    messages = build_messages(seat.version.prompt, task)
+    values: dict[str, Any] = {"token_ids": ids_of(text), "finish_reason": "code"}
+    if seat.agent.engine == Engine.MODEL:
+        values = {
+            "prompt_token_ids": prompt_ids_of(messages),
+            "token_ids": [*ids_of(text), END_ID],
+            "logprobs": [-0.5] * (len(ids_of(text)) + 1),
+            "finish_reason": "stop",
+        }
+    return Completion.objects.create(
+        round=one,
+        seat=seat,
+        version=seat.version,
+        status=CompletionStatus.OK,
+        text=text,
+        messages=messages,
+        **values,
+    )
+
+
+def prompt_ids_of(messages: Sequence[Mapping[str, str]]) -> list[int]:
+    """The messages in a chat template of one control token a turn."""
+    return [id for one in messages for id in (1, *ids_of(one["content"]))]
 
 
 def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
@@ -128,3 +181,19 @@ def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
     rival = make_agent(engine=Engine.CODE)
     make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)
     harvest_matches()
+
+
+def make_run(agent: Agent, space: Space, *, config: LearningConfig) -> TrainingRun:
+    """A claimed run on all pairs that the agent has in the Space, without queue or price."""
+    assert agent.current_version is not None
+    pairs = Pair.objects.filter(agent=agent, space=space)
+    return TrainingRun.objects.create(
+        agent=agent,
+        space=space,
+        parent_version=agent.current_version,
+        status=RunStatus.TRAINING,
+        method=config.method,
+        config=config.as_json(),
+        last_pair_id=max(pairs.values_list("id", flat=True), default=0),
+        pair_count=min(len(pairs), getattr(config, "max_pairs", len(pairs))),
+    )

@@ -1,4 +1,5 @@
 import fcntl
+import json
 import os
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from arena.config.env import REPOSITORY
+from training.tests.builders import END_ID
 
 
 @pytest.fixture
@@ -19,6 +21,10 @@ def fake_base(tmp_path: Path) -> Path:
     weights = {"model.layers.0.self_attn.q_proj.weight": np.zeros((6, 8), np.float32)}
     save_file(weights, folder / "model.safetensors")
     (folder / "behaviour").write_text("learn")
+    special = {"<|endoftext|>": 0, "<|im_start|>": 1, "<|im_end|>": END_ID}
+    added = [{"id": id, "content": name, "special": True} for name, id in special.items()]
+    (folder / "tokenizer.json").write_text(json.dumps({"added_tokens": added}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"eos_token": "<|im_end|>"}))
     return folder
 
 
