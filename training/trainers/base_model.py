@@ -1,0 +1,168 @@
+"""The frozen base: loaded once, read by many adapters."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+
+from training.configs import Precision
+from training.trainers.lora import Adapter, attach, dense_weight, using
+from training.trainers.packing import Row
+from training.trainers.stopped import TrainingStopped
+
+# A base held in nf4 is unpacked once where that fits into this share of the free memory: the same
+# weights, so the same adapter bit for bit, without unpacking each layer twice for each row.
+UNPACKED_SHARE_OF_FREE_MEMORY = 0.25
+HEAD_CHUNK = 512  # logits of so many tokens at once
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A causal language model whose linear layers adapters can join."""
+
+    model: PreTrainedModel
+    shapes: dict[str, tuple[int, int]]  # {linear layer: (outputs, inputs)}, never the LM head
+    device: torch.device
+    dtype: torch.dtype
+
+    def new_adapter_room(self) -> dict[str, Any]:
+        """What an Adapter beside this base needs to know."""
+        return {"shapes": self.shapes, "dtype": self.dtype, "device": self.device}
+
+    def token_logprobs(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+        """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
+        row = row.to(self.device)
+        mask = torch.zeros(len(row.ids), len(row.ids), dtype=self.dtype, device=self.device)
+        mask.masked_fill_(~row.may_see(), torch.finfo(self.dtype).min)
+        with using(adapter):
+            hidden = self.model.base_model(
+                input_ids=row.ids[None],
+                position_ids=row.positions[None],
+                attention_mask=mask[None, None],
+                use_cache=False,
+            ).last_hidden_state[0]  # [T, width]
+        head = self.model.get_output_embeddings().weight  # [vocabulary, width]
+        logprobs: torch.Tensor = _TokenLogprobs.apply(
+            hidden[row.heads], head, row.head_of, row.targets
+        )
+        return logprobs
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Raises TrainingStopped where the wanted device cannot be used."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise TrainingStopped("TRAIN_DEVICE is cuda, but no GPU can be used here.")
+    return torch.device(wanted)
+
+
+def load_base(path: Path, *, precision: Precision, device: torch.device) -> BaseModel:
+    """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
+    arguments: dict[str, Any] = {}
+    if precision is Precision.NF4:
+        from transformers import BitsAndBytesConfig
+
+        # Dettmers et al. 2023, arXiv:2305.14314.
+        arguments["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=torch.bfloat16,
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=torch.bfloat16,
+            device_map={"": device},
+            attn_implementation="sdpa",
+            local_files_only=True,
+            **arguments,
+        )
+    except (OSError, ValueError) as error:
+        raise TrainingStopped(f"The base model cannot be read: {error}") from error
+    return wrap_base(model)
+
+
+def wrap_base(model: PreTrainedModel) -> BaseModel:
+    """Freeze the model and give its linear layers room for adapters."""
+    model.requires_grad_(False)
+    # bitsandbytes repacks nf4 weights for CPUs in evaluation mode, into a layout whose product has
+    # no gradient. Nothing else differs: there is no dropout.
+    model.train()
+    head = model.get_output_embeddings()
+    linears = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+    device = next(model.parameters()).device
+    _unpack(linears, free_bytes=_free_bytes(device))
+    shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
+    attach(model, names=shapes)
+    return BaseModel(model=model, shapes=shapes, device=device, dtype=head.weight.dtype)
+
+
+def _unpack(linears: dict[str, nn.Linear], *, free_bytes: int) -> None:
+    packed = [
+        linear
+        for linear in linears.values()
+        if getattr(linear.weight, "quant_state", None) is not None
+    ]
+    needed = sum(2 * linear.out_features * linear.in_features for linear in packed)
+    if needed > free_bytes * UNPACKED_SHARE_OF_FREE_MEMORY:
+        return
+    for linear in packed:
+        linear.weight = nn.Parameter(dense_weight(linear), requires_grad=False)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """log softmax(hidden W^T) at the targets, in float32, without keeping a softmax.
+
+    hidden [H, width], weight [V, width] frozen, head_of and targets [N] -> [N].
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        head_of: torch.Tensor,
+        targets: torch.Tensor,
+    ) -> torch.Tensor:
+        normalizers = torch.empty(len(hidden), device=hidden.device)
+        chosen = torch.empty(len(targets), device=hidden.device)
+        for start in range(0, len(hidden), HEAD_CHUNK):
+            logits = (hidden[start : start + HEAD_CHUNK] @ weight.T).float()
+            normalizers[start : start + HEAD_CHUNK] = logits.logsumexp(-1)
+            here = ((head_of >= start) & (head_of < start + HEAD_CHUNK)).nonzero()[:, 0]
+            chosen[here] = logits[head_of[here] - start, targets[here]]
+        ctx.save_for_backward(hidden, weight, head_of, targets, normalizers)
+        return chosen - normalizers[head_of]
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        hidden, weight, head_of, targets, normalizers = ctx.saved_tensors
+        grad = grads[0].float()
+        totals = torch.zeros_like(normalizers).index_put_((head_of,), grad, accumulate=True)
+        grad_hidden = torch.empty_like(hidden)
+        for start in range(0, len(hidden), HEAD_CHUNK):
+            part = slice(start, start + HEAD_CHUNK)
+            logits = (hidden[part] @ weight.T).float()
+            logits.sub_(normalizers[part, None]).exp_().mul_(-totals[part, None])
+            here = ((head_of >= start) & (head_of < start + HEAD_CHUNK)).nonzero()[:, 0]
+            index = (head_of[here] - start, targets[here])
+            logits.index_put_(index, grad[here], accumulate=True)
+            grad_hidden[part] = logits.to(weight.dtype) @ weight
+        return grad_hidden, None, None, None

@@ -1,0 +1,66 @@
+"""The state of a run between two steps, as one file that is replaced atomically.
+
+safetensors, so that reading one can run no code. A run that goes on from it takes the same steps,
+bit for bit, as one that was never interrupted.
+"""
+
+import json
+import os
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from training.trainers.job import CHECKPOINT_FOLDER
+from training.trainers.lora import sync
+from training.trainers.stopped import TrainingStopped
+
+STATE_FILE = "state.safetensors"
+
+
+@dataclass(frozen=True)
+class Position:
+    """Where a run stands. `job` names it: a state of another job is no state of this one."""
+
+    job: str
+    step: int
+    tokens: int
+    seconds: float
+    losses: tuple[float, ...]
+
+
+def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torch.Tensor]) -> None:
+    """Replace the state in the job's `folder`. Raises TrainingStopped where the disk is full."""
+    target = folder / CHECKPOINT_FOLDER / STATE_FILE
+    partial = target.with_name(f".{STATE_FILE}.{os.getpid()}")
+    try:
+        target.parent.mkdir(exist_ok=True)
+        save_file(
+            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
+            partial,
+            metadata={"position": json.dumps(asdict(position))},
+        )
+        sync(partial)
+        partial.replace(target)
+        sync(target.parent)
+    except (OSError, SafetensorError) as error:
+        partial.unlink(missing_ok=True)
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingStopped(
+            f"The state of this run could not be saved ({reason}). The parent version stays."
+        ) from error
+
+
+def read_checkpoint(folder: Path, *, job: str) -> tuple[Position, dict[str, torch.Tensor]] | None:
+    """The state that was saved for this very job, or None: then the run starts at its beginning."""
+    path = folder / CHECKPOINT_FOLDER / STATE_FILE
+    try:
+        with safe_open(path, framework="pt") as file:
+            values = json.loads(file.metadata()["position"])
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        position = Position(**values | {"losses": tuple(values["losses"])})
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError):
+        return None
+    return (position, tensors) if position.job == job else None

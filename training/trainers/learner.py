@@ -1,0 +1,187 @@
+"""Several runs in one process: one base in memory, an adapter and an optimizer for each.
+
+Runs take turns, a step at a time, and share nothing but the frozen base: whoever learns beside a
+run, its adapter has the same bits. With several processor threads, as many runs step at once, each
+on its share of the threads: small products use two threads worse than two runs use one each.
+"""
+
+import json
+import shutil
+import signal
+import sys
+import threading
+import traceback
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from training.trainers.base_model import BaseModel, choose_device, load_base
+from training.trainers.job import (
+    CANCEL,
+    CHECKPOINT_FOLDER,
+    JOB_FILE,
+    PAUSE,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    Job,
+    read_result,
+    write_result,
+)
+from training.trainers.run import Run
+from training.trainers.stopped import TrainingStopped
+from training.trainers.watch import die_with, step_back
+
+EXIT_DONE = 0  # every folder has its result, be it figures or a sentence
+EXIT_CRASHED = 1  # some folder has none: the log shows why
+EXIT_TERMINATED = 143  # SIGTERM: what was learned so far is in the checkpoints
+
+OUT_OF_MEMORY = (
+    "Training ran out of memory; try a lower rank, a shorter longest sequence or nf4. The parent "
+    "version stays."
+)
+OTHER_BASE = (
+    "This run was started beside runs of another base, precision or device; start it by itself."
+)
+
+
+def learn(folders: Sequence[Path]) -> int:
+    """Work on the jobs in `folders` to their ends and return the exit status."""
+    jobs = {folder: Job.read(folder / JOB_FILE) for folder in folders if _is_open(folder)}
+    if not jobs:
+        return EXIT_DONE
+    first = next(iter(jobs.values()))
+    step_back()
+    if first.worker_pid:
+        die_with(first.worker_pid)
+    learner = _Learner(threads=first.threads)
+    signal.signal(signal.SIGTERM, learner.terminate)
+    torch.set_num_threads(first.threads)
+    torch.use_deterministic_algorithms(True)
+    # It would fill each new tensor with NaN before it is written.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
+    together = {folder: job for folder, job in jobs.items() if _shares(job, first)}
+    for folder in jobs.keys() - together.keys():
+        write_result(folder, {"error": OTHER_BASE})
+    try:
+        for folder in together:
+            _tell_stage(folder, "loading the base model")
+        base = load_base(
+            Path(first.base_path),
+            precision=first.config.precision,
+            device=choose_device(first.device),
+        )
+    except TrainingStopped as error:
+        for folder in together:
+            write_result(folder, {"error": str(error)})
+        return EXIT_DONE
+    return learner.run(together, base)
+
+
+def _is_open(folder: Path) -> bool:
+    """Whether there is work: a pause is over when the job is started again."""
+    result = read_result(folder)
+    if result and "paused" not in result:
+        return False
+    (folder / RESULT_FILE).unlink(missing_ok=True)
+    return True
+
+
+def _shares(job: Job, first: Job) -> bool:
+    return (job.base_path, job.config.precision, job.device) == (
+        first.base_path,
+        first.config.precision,
+        first.device,
+    )
+
+
+def _tell_stage(folder: Path, stage: str) -> None:
+    with (folder / PROGRESS_FILE).open("a") as file:
+        file.write(json.dumps({"stage": stage}) + "\n")
+
+
+class _Learner:
+    def __init__(self, *, threads: int) -> None:
+        self._threads = threads
+        self._terminated = threading.Event()
+        self._crashed = threading.Event()
+        self._waiting: deque[tuple[Run, Iterator[None]]] = deque()
+
+    def terminate(self, number: int, frame: FrameType | None) -> None:
+        self._terminated.set()
+
+    def run(self, jobs: Mapping[Path, Job], base: BaseModel) -> int:
+        for folder, job in jobs.items():
+            run = Run(folder, job, base)
+            self._waiting.append((run, run.work()))
+        workers = 1 if base.device.type == "cuda" else min(self._threads, len(jobs))
+        with ThreadPoolExecutor(workers) as pool:
+            turns = [
+                pool.submit(self._take_turns, self._threads // workers) for _ in range(workers)
+            ]
+        for turn in turns:
+            turn.result()
+        if self._crashed.is_set():
+            return EXIT_CRASHED
+        return EXIT_TERMINATED if self._terminated.is_set() else EXIT_DONE
+
+    def _take_turns(self, threads: int) -> None:
+        torch.set_num_threads(threads)  # of this Python thread
+        while True:
+            try:
+                run, work = self._waiting.popleft()
+            except IndexError:  # the others have theirs in hand
+                return
+            if self._goes_on(run, work):
+                self._waiting.append((run, work))
+
+    def _goes_on(self, run: Run, work: Iterator[None]) -> bool:
+        """One piece of the run's work; whether more is left."""
+        try:
+            if self._terminated.is_set():
+                run.checkpoint()
+                return False
+            if wish := run.asked_to_stop():
+                return self._stop(run, wish)
+            next(work)
+        except StopIteration:
+            assert run.result is not None
+            write_result(run.folder, run.result)
+            return False
+        except TrainingStopped as error:
+            write_result(run.folder, {"error": str(error)})
+            return False
+        except (MemoryError, RuntimeError) as error:
+            if not _is_out_of_memory(error):
+                return self._crash()
+            write_result(run.folder, {"error": OUT_OF_MEMORY})
+            return False
+        except Exception:  # noqa: BLE001  a fault of one run is not the others'
+            return self._crash()
+        return True
+
+    def _stop(self, run: Run, wish: str) -> bool:
+        """Obey the worker's wish; whether more work is left."""
+        if wish == PAUSE:
+            run.checkpoint()
+            write_result(run.folder, {"paused": True})
+        elif wish == CANCEL:
+            shutil.rmtree(run.folder / CHECKPOINT_FOLDER, ignore_errors=True)
+            write_result(run.folder, {"cancelled": True})
+        else:
+            raise ValueError(f"the stop file of {run.folder} says {wish!r}")
+        return False
+
+    def _crash(self) -> bool:
+        """A fault of this program ends its run without a result, and no other run."""
+        traceback.print_exc(file=sys.stderr)
+        self._crashed.set()
+        return False
+
+
+def _is_out_of_memory(error: BaseException) -> bool:
+    text = str(error)
+    return isinstance(error, MemoryError) or "can't allocate" in text or "out of memory" in text

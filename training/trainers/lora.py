@@ -1,0 +1,337 @@
+"""Low-rank adapters (Hu et al. 2021, arXiv:2106.09685), many beside one frozen base.
+
+An adapter's weights are one flat float32 vector; the matrices are views of it. So is the gradient,
+and a copy in the base's type that the products use. One optimizer step is then a handful of
+operations, whatever the number of layers. Files are in PEFT's format.
+"""
+
+import json
+import math
+import os
+import shutil
+import threading
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import nn
+
+from agents.lora import LORA_MODULES
+from training.configs import ATTENTION_MODULES, Targets
+from training.trainers.stopped import TrainingStopped
+
+WEIGHTS_FILE = "adapter_model.safetensors"
+CONFIG_FILE = "adapter_config.json"
+NORM_CHUNK = 4096  # numbers summed by one thread, so that a norm has the same bits for any count
+_PREFIX = "base_model.model."
+_PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
+
+Shapes = Mapping[str, tuple[int, int]]  # {module: (outputs, inputs)}
+
+
+@dataclass(frozen=True)
+class AdapterPlan:
+    """What an adapter is, but for its weights."""
+
+    rank: int
+    alpha: int
+    modules: tuple[str, ...]  # full names in the order of the base's layers
+
+    @property
+    def scale(self) -> float:
+        return self.alpha / self.rank
+
+
+@dataclass(frozen=True)
+class _Pair:
+    """The two matrices of a layer: A [rank, inputs] and B [outputs, rank]."""
+
+    a: torch.Tensor  # float32 leaf, view of the flat vector
+    b: torch.Tensor
+    fast_a: torch.Tensor  # the same in the base's type
+    fast_b: torch.Tensor
+
+
+class Adapter:
+    """The weights of one adapter, their gradient, and the products' copy of them."""
+
+    def __init__(
+        self, plan: AdapterPlan, shapes: Shapes, *, dtype: torch.dtype, device: torch.device
+    ) -> None:
+        self.plan = plan
+        size = sum(plan.rank * sum(shapes[module]) for module in plan.modules)
+        self.values = torch.zeros(size + -size % NORM_CHUNK, device=device, requires_grad=True)
+        self.grad = torch.zeros_like(self.values)
+        self.values.grad = self.grad
+        self._fast = torch.zeros_like(self.values, dtype=dtype)
+        self.pairs: dict[str, _Pair] = {}
+        at = 0
+        for module in plan.modules:
+            outputs, inputs = shapes[module]
+            a, fast_a, at = self._matrix(at, plan.rank, inputs)
+            b, fast_b, at = self._matrix(at, outputs, plan.rank)
+            self.pairs[module] = _Pair(a, b, fast_a, fast_b)
+
+    def _matrix(self, at: int, rows: int, columns: int) -> tuple[torch.Tensor, torch.Tensor, int]:
+        end = at + rows * columns
+        matrix = self.values.detach()[at:end].view(rows, columns).requires_grad_()
+        matrix.grad = self.grad[at:end].view(rows, columns)  # autograd adds to it in place
+        return matrix, self._fast[at:end].view(rows, columns), end
+
+    def initialize(self, *, seed: int) -> None:
+        """As PEFT does: A uniform within 1 / sqrt(inputs), B zero."""
+        generator = torch.Generator().manual_seed(seed)
+        with torch.no_grad():
+            for pair in self.pairs.values():
+                bound = 1 / math.sqrt(pair.a.shape[1])
+                drawn = torch.empty(pair.a.shape).uniform_(-bound, bound, generator=generator)
+                pair.a.copy_(drawn)
+        self.refresh()
+
+    def refresh(self) -> None:
+        """Call after `values` have changed."""
+        with torch.no_grad():
+            self._fast.copy_(self.values)
+
+    def clip_gradient(self, *, length: float) -> float:
+        """Shorten the gradient to `length`; return its length before."""
+        norm = float(self.grad.view(-1, NORM_CHUNK).square().sum(1).sum().sqrt())
+        self.grad.mul_(min(1.0, length / (norm + 1e-6)))
+        return norm
+
+    def tensors(self) -> dict[str, torch.Tensor]:
+        """As PEFT names them."""
+        return {
+            f"{_PREFIX}{module}.lora_{side}.weight": matrix.detach()
+            for module, pair in self.pairs.items()
+            for side, matrix in (("A", pair.a), ("B", pair.b))
+        }
+
+    def load(self, tensors: Mapping[str, torch.Tensor]) -> None:
+        """Take weights that `read_plan` has checked."""
+        for name, own in self.tensors().items():
+            own.copy_(tensors[name])
+        self.refresh()
+
+
+def plan_adapter(targets: Targets, *, rank: int, alpha: int, shapes: Shapes) -> AdapterPlan:
+    """A first adapter. Raises TrainingStopped where the base has no such layers."""
+    wanted = ATTENTION_MODULES if targets is Targets.ATTENTION else LORA_MODULES
+    modules = tuple(name for name in shapes if name.rpartition(".")[2] in wanted)
+    if not modules:
+        raise TrainingStopped(f"The base model has no layers that {targets} could adapt.")
+    return AdapterPlan(rank=rank, alpha=alpha, modules=modules)
+
+
+def read_parent(folder: Path, *, shapes: Shapes) -> tuple[AdapterPlan, dict[str, torch.Tensor]]:
+    """The adapter to start from. Raises TrainingStopped where it does not fit the base."""
+    if not folder.is_dir():
+        raise TrainingStopped("The parent version's adapter is missing from the adapter store.")
+    for path in folder.iterdir():
+        if path.suffix in _PICKLES:
+            raise TrainingStopped(
+                f"The parent's adapter holds {path.name}, which may run code when it is read; "
+                "only safetensors are taken."
+            )
+    try:
+        config = json.loads((folder / CONFIG_FILE).read_bytes())
+        rank, alpha = int(config["r"]), int(config["lora_alpha"])
+        tensors: dict[str, torch.Tensor] = load_file(folder / WEIGHTS_FILE)
+    except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
+        raise TrainingStopped("The parent version's adapter cannot be read.") from error
+    modules = tuple(name for name in shapes if f"{_PREFIX}{name}.lora_A.weight" in tensors)
+    plan = AdapterPlan(rank=rank, alpha=alpha, modules=modules)
+    _check_fits(plan, tensors, shapes)
+    return plan, tensors
+
+
+def _check_fits(plan: AdapterPlan, tensors: Mapping[str, torch.Tensor], shapes: Shapes) -> None:
+    expected = {
+        f"{_PREFIX}{module}.lora_{side}.weight": shape
+        for module in plan.modules
+        for side, shape in (
+            ("A", (plan.rank, shapes[module][1])),
+            ("B", (shapes[module][0], plan.rank)),
+        )
+    }
+    for name in tensors.keys() ^ expected.keys():
+        raise TrainingStopped(
+            f"The parent's adapter belongs to another base model: {name[:120]} has no place here."
+        )
+    if not tensors:
+        raise TrainingStopped("The parent's adapter holds no weights.")
+    for name, shape in expected.items():
+        if tuple(tensors[name].shape) != shape:
+            raise TrainingStopped(
+                f"The parent's adapter does not fit this base model at rank {plan.rank}: {name} "
+                f"has the shape {tuple(tensors[name].shape)}, not {shape}."
+            )
+
+
+def save_adapter(adapter: Adapter, target: Path) -> None:
+    """Write the folder `target` whole or not at all, on the disk when this returns.
+
+    Raises TrainingStopped where the disk does not take it.
+    """
+    partial = target.with_name(f".{target.name}")
+    shutil.rmtree(partial, ignore_errors=True)
+    plan = adapter.plan
+    config: dict[str, Any] = {
+        "peft_type": "LORA",
+        "task_type": "CAUSAL_LM",
+        "r": plan.rank,
+        "lora_alpha": plan.alpha,
+        "lora_dropout": 0.0,
+        "target_modules": sorted({name.rpartition(".")[2] for name in plan.modules}),
+        "bias": "none",
+        "inference_mode": True,
+    }
+    tensors = {name: tensor.cpu().contiguous() for name, tensor in adapter.tensors().items()}
+    try:
+        partial.mkdir(parents=True)
+        save_file(tensors, partial / WEIGHTS_FILE, metadata={"format": "pt"})
+        (partial / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
+        for path in (*partial.iterdir(), partial):
+            sync(path)
+        shutil.rmtree(target, ignore_errors=True)
+        partial.rename(target)
+        sync(target.parent)
+    except (OSError, SafetensorError) as error:
+        shutil.rmtree(partial, ignore_errors=True)
+        reason = getattr(error, "strerror", None) or error
+        raise TrainingStopped(
+            f"The adapter could not be saved ({reason}). The parent version stays."
+        ) from error
+
+
+def sync(path: Path) -> None:
+    """Return when the file's or folder's content is on the disk."""
+    handle = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+class LoraLinear(nn.Module):
+    """A frozen linear layer beside which the adapter in use, if any, adds its product."""
+
+    def __init__(self, linear: nn.Linear, *, name: str) -> None:
+        super().__init__()
+        self.linear = linear
+        self.name = name
+
+    @property
+    def weight(self) -> torch.Tensor:
+        return self.linear.weight
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        adapter = _in_use.adapter
+        pair = None if adapter is None else adapter.pairs.get(self.name)
+        if adapter is None or pair is None:
+            return frozen_product(inputs, self.linear)
+        product: torch.Tensor = _LoraProduct.apply(
+            inputs, self.linear, pair.a, pair.b, pair.fast_a, pair.fast_b, adapter.plan.scale
+        )
+        return product
+
+
+class _InUse(threading.local):
+    adapter: Adapter | None = None
+
+
+_in_use = _InUse()
+
+
+@contextmanager
+def using(adapter: Adapter | None) -> Iterator[None]:
+    """In this thread, forward passes go through `adapter`; None: the plain base."""
+    before, _in_use.adapter = _in_use.adapter, adapter
+    try:
+        yield
+    finally:
+        _in_use.adapter = before
+
+
+def attach(model: nn.Module, *, names: Iterable[str]) -> None:
+    """Replace these linear layers of `model` by ones that an adapter can join."""
+    for name in names:
+        parent, _, leaf = name.rpartition(".")
+        owner = model.get_submodule(parent)
+        linear = getattr(owner, leaf)
+        setattr(owner, leaf, LoraLinear(linear, name=name))
+
+
+def dense_weight(linear: nn.Linear) -> torch.Tensor:
+    """[outputs, inputs] in the type of the products; unpacked each time where held in nf4."""
+    state = getattr(linear.weight, "quant_state", None)
+    if state is None:
+        return linear.weight
+    from bitsandbytes.functional import dequantize_4bit
+
+    # Its packing for inference on CPUs (of models in evaluation mode) cannot be unpacked.
+    assert not getattr(state, "packing_format_for_cpu", False), "packed for inference"
+    weight: torch.Tensor = dequantize_4bit(linear.weight, state)
+    return weight
+
+
+def frozen_product(inputs: torch.Tensor, linear: nn.Linear) -> torch.Tensor:
+    if not torch.is_grad_enabled() or not inputs.requires_grad:
+        return nn.functional.linear(inputs, dense_weight(linear), linear.bias)
+    product: torch.Tensor = _FrozenProduct.apply(inputs, linear)
+    return product
+
+
+class _FrozenProduct(torch.autograd.Function):
+    """x W^T + b, whose W is unpacked again for the gradient and not kept meanwhile."""
+
+    @staticmethod
+    def forward(ctx: Any, inputs: torch.Tensor, linear: nn.Linear) -> torch.Tensor:
+        ctx.linear = linear
+        return nn.functional.linear(inputs, dense_weight(linear), linear.bias)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        return grads[0] @ dense_weight(ctx.linear), None
+
+
+class _LoraProduct(torch.autograd.Function):
+    """x W^T + b + scale (x A^T) B^T. A and B are float32; products use their fast copies."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        inputs: torch.Tensor,  # [..., inputs]
+        linear: nn.Linear,
+        a: torch.Tensor,
+        b: torch.Tensor,
+        fast_a: torch.Tensor,
+        fast_b: torch.Tensor,
+        scale: float,
+    ) -> torch.Tensor:
+        rows = inputs.reshape(-1, inputs.shape[-1])  # [T, inputs]
+        low = rows @ fast_a.T  # [T, rank]
+        out = nn.functional.linear(rows, dense_weight(linear), linear.bias)
+        out.addmm_(low, fast_b.T, alpha=scale)
+        ctx.save_for_backward(inputs, low)
+        ctx.linear, ctx.fast_a, ctx.fast_b, ctx.scale = linear, fast_a, fast_b, scale
+        return out.view(*inputs.shape[:-1], -1)
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        inputs, low = ctx.saved_tensors
+        grad = grads[0].reshape(low.shape[0], -1)  # [T, outputs]
+        rows = inputs.reshape(-1, inputs.shape[-1])
+        grad_low = (grad @ ctx.fast_b).mul_(ctx.scale)  # [T, rank]
+        grad_a = (grad_low.T @ rows).float()
+        grad_b = (grad.T @ low).mul_(ctx.scale).float()
+        grad_inputs = None
+        if ctx.needs_input_grad[0]:
+            grad_inputs = (grad @ dense_weight(ctx.linear)).addmm_(grad_low, ctx.fast_a)
+            grad_inputs = grad_inputs.view(inputs.shape)
+        return grad_inputs, None, grad_a, grad_b, None, None, None

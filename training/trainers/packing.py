@@ -1,0 +1,147 @@
+"""Answers packed into rows of tokens without padding, each shared beginning only once.
+
+The sequences of a row form a prefix tree. Its nodes are laid out in preorder, so that the ancestors
+of a token are those before it whose subtree has not ended yet: one integer a token (`ends`) is the
+whole attention mask. The agent's own prompt is computed once for all examples of a row, a task once
+for all its answers; an answer sees its prompt and itself only.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+
+_ROOT = -1
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Answers to one prompt that one row must hold together: a pair, or one answer of a group."""
+
+    prompt_ids: Sequence[int]  # not empty
+    answers: tuple[Sequence[int], ...]  # not empty, each not empty
+
+    @property
+    def answer_tokens(self) -> int:
+        return sum(map(len, self.answers))
+
+
+@dataclass(frozen=True)
+class Row:
+    """What one forward pass takes. T tokens, H of which are followed by one of N answer tokens."""
+
+    units: tuple[int, ...]  # which of the packed units are here
+    ids: torch.Tensor  # [T]
+    positions: torch.Tensor  # [T] distance from the beginning of its sequence
+    ends: torch.Tensor  # [T] where the subtree of a token ends
+    heads: torch.Tensor  # [H] tokens that predict an answer's token, ascending
+    head_of: torch.Tensor  # [N] which of the heads predicts this answer token
+    targets: torch.Tensor  # [N] answer tokens, unit by unit, answer by answer
+    lengths: tuple[int, ...]  # tokens of each answer, in that order
+
+    def to(self, device: torch.device) -> "Row":
+        moved = (
+            part.to(device)
+            for part in (
+                self.ids, self.positions, self.ends, self.heads, self.head_of, self.targets
+            )
+        )  # fmt: skip
+        return Row(self.units, *moved, self.lengths)
+
+    def may_see(self) -> torch.Tensor:
+        """[T, T] bool: whether the first token attends to the second."""
+        index = torch.arange(len(self.ids), device=self.ids.device)
+        return (index[None, :] <= index[:, None]) & (index[:, None] < self.ends[None, :])
+
+
+def pack(units: Sequence[Unit], *, max_tokens: int) -> Iterator[Row]:
+    """Rows of at most `max_tokens` tokens, in order; a unit larger than that has its own row."""
+    tree = _PrefixTree()
+    taken: list[int] = []
+    for index, unit in enumerate(units):
+        if taken and tree.size + tree.growth(unit) > max_tokens:
+            yield tree.row(units, taken)
+            tree, taken = _PrefixTree(), []
+        tree.add(unit)
+        taken.append(index)
+    if taken:
+        yield tree.row(units, taken)
+
+
+class _PrefixTree:
+    def __init__(self) -> None:
+        self._child: dict[tuple[int, int], int] = {}  # (node, token): node
+        self._children: list[list[int]] = []
+        self._roots: list[int] = []
+        self._tokens: list[int] = []
+        self._depths: list[int] = []
+        self._heads: list[int] = []  # the node before each answer token
+
+    @property
+    def size(self) -> int:
+        return len(self._tokens)
+
+    def growth(self, unit: Unit) -> int:
+        """An upper bound of the nodes that the unit would add (its answers may share some)."""
+        known, node = 0, _ROOT
+        for token in unit.prompt_ids:
+            found = self._child.get((node, token))
+            if found is None:
+                break
+            known, node = known + 1, found
+        return len(unit.prompt_ids) - known + unit.answer_tokens - len(unit.answers)
+
+    def add(self, unit: Unit) -> None:
+        prompt_end = _ROOT
+        for token in unit.prompt_ids:
+            prompt_end = self._step(prompt_end, token)
+        for answer in unit.answers:
+            node = prompt_end
+            self._heads.append(node)
+            for token in answer[:-1]:  # nothing is predicted from an answer's last token
+                node = self._step(node, token)
+                self._heads.append(node)
+
+    def _step(self, node: int, token: int) -> int:
+        found = self._child.get((node, token))
+        if found is not None:
+            return found
+        new = len(self._tokens)
+        self._child[node, token] = new
+        (self._children[node] if node != _ROOT else self._roots).append(new)
+        self._children.append([])
+        self._tokens.append(token)
+        self._depths.append(self._depths[node] + 1 if node != _ROOT else 0)
+        return new
+
+    def row(self, units: Sequence[Unit], taken: Sequence[int]) -> Row:
+        order = self._preorder()
+        place = [0] * len(order)
+        for index, node in enumerate(order):
+            place[node] = index
+        ends = [0] * len(order)
+        for node in reversed(order):  # children before their parent
+            last = self._children[node][-1] if self._children[node] else None
+            ends[place[node]] = place[node] + 1 if last is None else ends[place[last]]
+        heads = sorted({place[node] for node in self._heads})
+        rank = {head: index for index, head in enumerate(heads)}
+        answers = [answer for index in taken for answer in units[index].answers]
+        return Row(
+            units=tuple(taken),
+            ids=torch.tensor([self._tokens[node] for node in order]),
+            positions=torch.tensor([self._depths[node] for node in order]),
+            ends=torch.tensor(ends),
+            heads=torch.tensor(heads),
+            head_of=torch.tensor([rank[place[node]] for node in self._heads]),
+            targets=torch.tensor([token for answer in answers for token in answer]),
+            lengths=tuple(map(len, answers)),
+        )
+
+    def _preorder(self) -> list[int]:
+        order: list[int] = []
+        stack = self._roots[::-1]
+        while stack:
+            node = stack.pop()
+            order.append(node)
+            stack.extend(reversed(self._children[node]))
+        return order

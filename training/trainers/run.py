@@ -1,0 +1,231 @@
+"""One agent's training beside a base that others may share: from its folder to its adapter."""
+
+import hashlib
+import json
+import time
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from training.trainers.base_model import BaseModel
+from training.trainers.checkpoint import Position, read_checkpoint, save_checkpoint
+from training.trainers.examples import Example, all_steps, read_examples
+from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
+from training.trainers.lora import Adapter, plan_adapter, read_parent, save_adapter
+from training.trainers.methods import Step, row_share, step_figures
+from training.trainers.packing import Unit, pack
+from training.trainers.progress import (
+    Progress,
+    check_converges,
+    memory_bytes,
+    peak_memory_bytes,
+)
+
+ADAM_BETAS = (0.9, 0.99)
+MAX_ROW_TOKENS = 1024  # at once in memory; what a step has beyond that follows in further rows
+CHECKPOINT_SECONDS = 20.0
+DRIFT_SEQUENCES = 16
+DRIFT_TOKENS = 32
+
+JSON = dict[str, Any]
+
+
+class Run:
+    """A job at work. `work` does it piece by piece, so that several runs can take turns."""
+
+    def __init__(self, folder: Path, job: Job, base: BaseModel) -> None:
+        self.folder = folder
+        self.result: JSON | None = None
+        self._job, self._config, self._base = job, job.config, base
+        self._losses: list[float] = []
+        self._tokens = 0
+        self._seconds_before = 0.0
+        self._started = time.monotonic()
+        self._saved_at = time.monotonic()
+        self._adapter: Adapter | None = None
+        self._parent: list[list[torch.Tensor]] = []
+
+    def asked_to_stop(self) -> str:
+        """What the worker wishes: "pause", "cancel" or nothing."""
+        try:
+            return (self.folder / STOP_FILE).read_text().strip()
+        except FileNotFoundError:
+            return ""
+
+    def work(self) -> Iterator[None]:
+        """Yield after each piece; `result` stands when it ends. Raises TrainingStopped."""
+        examples = read_examples(Path(self._job.dataset_path), self._config)
+        steps = all_steps(len(examples), self._config)
+        self._identity = self._identify()
+        adapter = self._adapter = self._make_adapter()
+        self._optimizer = torch.optim.AdamW(
+            [adapter.values],
+            lr=self._config.learning_rate,
+            betas=ADAM_BETAS,
+            weight_decay=0.0,
+            fused=True,
+        )
+        self._resume(examples)
+        progress = Progress(self.folder, steps_done=len(self._losses))
+        if not self._parent:
+            progress.write({"stage": "reading the examples as the parent"})
+            for example in examples:
+                self._parent.append(self._logprobs(example.units, adapter))
+                yield
+        progress.write({"stage": "training"})
+        first, since = len(self._losses), time.monotonic()
+        for number in range(first, len(steps)):
+            line = self._step(examples, steps[number])
+            seconds = time.monotonic() - since
+            line["remaining_seconds"] = round(
+                seconds / (number + 1 - first) * (len(steps) - number - 1), 1
+            )
+            progress.write({"step": number + 1, "steps": len(steps)} | line)
+            if time.monotonic() - self._saved_at > CHECKPOINT_SECONDS:
+                self.checkpoint()
+            yield
+        progress.write({"stage": "saving"})
+        save_adapter(adapter, self.folder / ADAPTER_FOLDER)
+        self.result = self._figures(examples)
+        progress.close()
+
+    def checkpoint(self) -> None:
+        """Save what a later trainer needs to go on from here. Raises TrainingStopped."""
+        if self._adapter is None or not self._losses:
+            return
+        state = self._optimizer.state[self._adapter.values]
+        save_checkpoint(
+            self.folder,
+            position=Position(
+                job=self._identity,
+                step=len(self._losses),
+                tokens=self._tokens,
+                seconds=self._seconds,
+                losses=tuple(self._losses),
+            ),
+            tensors={
+                "values": self._adapter.values,
+                "parent": torch.cat([each for example in self._parent for each in example]),
+                "step": state["step"],
+                "exp_avg": state["exp_avg"],
+                "exp_avg_sq": state["exp_avg_sq"],
+            },
+        )
+        self._saved_at = time.monotonic()
+
+    @property
+    def _seconds(self) -> float:
+        return self._seconds_before + time.monotonic() - self._started
+
+    def _identify(self) -> str:
+        digest = hashlib.sha256(json.dumps(self._config.as_json(), sort_keys=True).encode())
+        digest.update(Path(self._job.dataset_path).read_bytes())
+        digest.update(self._job.parent_adapter_path.encode())
+        return digest.hexdigest()
+
+    def _make_adapter(self) -> Adapter:
+        config, base = self._config, self._base
+        if self._job.parent_adapter_path:
+            parent = Path(self._job.parent_adapter_path)
+            plan, tensors = read_parent(parent, shapes=base.shapes)
+            adapter = Adapter(plan, base.shapes, dtype=base.dtype, device=base.device)
+            adapter.load(tensors)
+            return adapter
+        plan = plan_adapter(
+            config.target_modules, rank=config.rank, alpha=config.alpha, shapes=base.shapes
+        )
+        adapter = Adapter(plan, base.shapes, dtype=base.dtype, device=base.device)
+        adapter.initialize(seed=config.seed)
+        return adapter
+
+    def _resume(self, examples: Sequence[Example]) -> None:
+        found = read_checkpoint(self.folder, job=self._identity)
+        if found is None:
+            return
+        position, tensors = found
+        assert self._adapter is not None
+        with torch.no_grad():
+            self._adapter.values.copy_(tensors["values"])
+        self._adapter.refresh()
+        self._optimizer.state[self._adapter.values] = {
+            name: tensors[name] if name == "step" else tensors[name].to(self._base.device)
+            for name in ("step", "exp_avg", "exp_avg_sq")
+        }
+        units = [len(example.units) for example in examples]
+        lengths = [unit.answer_tokens for example in examples for unit in example.units]
+        parts = iter(tensors["parent"].split(lengths))
+        self._parent = [[next(parts) for _ in range(count)] for count in units]
+        self._losses = list(position.losses)
+        self._tokens, self._seconds_before = position.tokens, position.seconds
+
+    def _step(self, examples: Sequence[Example], chosen: Sequence[int]) -> JSON:
+        assert self._adapter is not None
+        started, config = time.monotonic(), self._config
+        step = Step(
+            examples=tuple(examples[index] for index in chosen),
+            parent=tuple(self._parent[index] for index in chosen),
+        )
+        self._adapter.grad.zero_()
+        tokens, loss = 0, 0.0
+        figures = step_figures(step)
+        for row in pack(step.units, max_tokens=MAX_ROW_TOKENS):
+            logprobs = self._base.token_logprobs(row, self._adapter)
+            share = row_share(config, step, row, logprobs)
+            share.loss.backward()
+            tokens += len(row.ids)
+            loss += float(share.loss.detach())
+            for name, value in share.figures.items():
+                figures[name] = figures.get(name, 0.0) + value
+        grad_norm = self._adapter.clip_gradient(length=config.clip)
+        self._losses.append(loss)
+        check_converges(self._losses, grad_norm=grad_norm, kl=figures["kl"])
+        self._optimizer.step()
+        self._adapter.refresh()
+        self._tokens += tokens
+        return {
+            "loss": round(loss, 5),
+            **{name: round(value, 5) for name, value in figures.items()},
+            "grad_norm": round(grad_norm, 4),
+            "tokens_per_second": round(tokens / (time.monotonic() - started), 1),
+            "memory_bytes": memory_bytes(self._base.device),
+            "seconds": round(self._seconds, 1),
+        }
+
+    def _logprobs(self, units: Sequence[Unit], adapter: Adapter | None) -> list[torch.Tensor]:
+        """Of each unit's answer tokens, without a gradient."""
+        found: list[torch.Tensor] = []
+        with torch.no_grad():
+            for row in pack(units, max_tokens=MAX_ROW_TOKENS):
+                lengths = [units[index].answer_tokens for index in row.units]
+                found += self._base.token_logprobs(row, adapter).cpu().split(lengths)
+        return found
+
+    def _figures(self, examples: Sequence[Example]) -> JSON:
+        return {
+            "steps": len(self._losses),
+            "loss_first": self._losses[0],
+            "loss_last": self._losses[-1],
+            "tokens": self._tokens,
+            "seconds": round(self._seconds, 2),
+            "peak_memory_bytes": peak_memory_bytes(self._base.device),
+            "drift": self._drift(examples),
+        }
+
+    def _drift(self, examples: Sequence[Example]) -> list[JSON]:
+        """Log-probabilities to compare with those of the server that will play the adapter."""
+        units = [
+            Unit(unit.prompt_ids, (unit.answers[0][:DRIFT_TOKENS],))
+            for unit in (example.units[0] for example in examples[:DRIFT_SEQUENCES])
+        ]
+        adapted, plain = self._logprobs(units, self._adapter), self._logprobs(units, None)
+        return [
+            {
+                "prompt_ids": list(unit.prompt_ids),
+                "ids": list(unit.answers[0]),
+                "logprobs": [round(value, 5) for value in with_adapter.tolist()],
+                "base_logprobs": [round(value, 5) for value in without.tolist()],
+            }
+            for unit, with_adapter, without in zip(units, adapted, plain, strict=True)
+        ]
