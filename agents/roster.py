@@ -4,7 +4,7 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models import Max
 from django.utils import timezone
 
@@ -109,17 +109,33 @@ def activate_version(agent_id: int, version_id: int) -> AgentVersion:
 
 
 def activate_child(agent_id: int, *, version_id: int) -> bool:
-    """Make a trained version current if its parent still is; False if the owner moved on."""
-    with transaction.atomic(durable=True):
-        agent = _locked(agent_id)
-        version = AgentVersion.objects.get(id=version_id, agent=agent)
-        if agent.current_version_id == version_id:
-            return True
-        if agent.current_version_id != version.parent_id:
-            return False
-        agent.current_version = version
-        agent.save(update_fields=["current_version"])
+    """Make a trained version current if its parent still is; False if the owner moved on.
+
+    Inside the caller's transaction: that a run is adopted and that its child plays is one fact.
+    """
+    assert connection.in_atomic_block, "a child is activated in its caller's transaction"
+    agent = _locked(agent_id)
+    version = AgentVersion.objects.get(id=version_id, agent=agent)
+    if agent.current_version_id == version_id:
+        return True
+    if agent.current_version_id != version.parent_id:
+        return False
+    agent.current_version = version
+    agent.save(update_fields=["current_version"])
     return True
+
+
+def begin_learning(agent_id: int) -> None:
+    """A training run is in hand: Spaces that wait for training seat the agent after it.
+
+    Inside the caller's transaction, which queues the run.
+    """
+    Agent.objects.filter(id=agent_id, learning_since=None).update(learning_since=timezone.now())
+
+
+def end_learning(agent_id: int) -> None:
+    """No training run is in hand. Inside the caller's transaction, which ends or pauses it."""
+    Agent.objects.filter(id=agent_id).update(learning_since=None)
 
 
 def set_learning(agent_id: int, *, learning: Mapping[str, Any], is_training_enabled: bool) -> None:
@@ -150,7 +166,8 @@ def retire_agent(agent_id: int) -> None:
 
 
 def _locked(agent_id: int) -> Agent:
-    return Agent.objects.select_for_update(of=("self",)).get(id=agent_id)
+    # Without the key: whoever seats the agent meanwhile only refers to it.
+    return Agent.objects.select_for_update(of=("self",), no_key=True).get(id=agent_id)
 
 
 def _add_version(

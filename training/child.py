@@ -1,4 +1,4 @@
-"""Runs a trainer as a process of its own and follows it, so that its crash stays its own."""
+"""Runs a trainer as a process of its own and follows its jobs, so that its crash stays its own."""
 
 import contextlib
 import json
@@ -8,17 +8,28 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from tempfile import mkdtemp
 from typing import Any
 
 import structlog
 from django.conf import settings
 
 from agents.errors import Refused
-from training.trainers.job import JOB_FILE, PROGRESS_FILE, read_result
+from training.trainers.job import (
+    PAUSE,
+    PROGRESS_FILE,
+    STOP_FILE,
+    read_result,
+    write_atomically,
+    write_result,
+)
 
+TRAINER = "training.trainers"
 POLL_SECONDS = 1.0
+STOP_SECONDS = 120.0  # for a trainer that has only paused jobs left, to keep where they are
 MAX_TRAINING_SECONDS = 12 * 3600
 LOG_FILE = "trainer.log"
 LOG_TAIL_CHARS = 2000
@@ -31,21 +42,33 @@ log = structlog.get_logger(__name__)
 
 
 class TrainerFailed(Refused):
-    """The trainer did not make an adapter; the sentence is for the agent's owner."""
+    """The trainer found that this job makes no adapter; the sentence is for the agent's owner."""
 
 
-def run_trainer(folder: Path, *, module: str, on_lines: Callable[[list[JSON]], None]) -> JSON:
-    """Run `folder`/job.toml to its end and return the result.
+class TrainerDied(Exception):
+    """The process ended before this job did; the sentence is for the agent's owner."""
 
-    `on_lines` is called about once a second with the new progress lines, often none; whatever
-    it raises ends the trainer. Raises TrainerFailed.
+
+@dataclass(frozen=True)
+class FollowedJob:
+    """A folder with a job.toml, and who hears of its progress.
+
+    `on_lines` is called about once a second with the new progress lines, often none. It answers
+    with PAUSE or CANCEL to stop this job, or with "" to let it go on; whatever it raises ends the
+    whole process.
     """
-    scratch = folder / "scratch"
-    scratch.mkdir(exist_ok=True)
-    started = time.monotonic()
-    with (folder / LOG_FILE).open("wb") as output:
+
+    folder: Path
+    on_lines: Callable[[list[JSON]], str]
+
+
+def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
+    """Run all the jobs in one process, to its end; return its exit status."""
+    scratch = Path(mkdtemp(prefix="scratch-", dir=jobs[0].folder))
+    logs = jobs[0].folder / LOG_FILE
+    with logs.open("wb") as output:
         process = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder / JOB_FILE)],
+            [sys.executable, "-m", module, *(str(job.folder) for job in jobs)],
             cwd=settings.BASE_DIR,
             env=_environment(scratch),
             stdin=subprocess.DEVNULL,
@@ -54,38 +77,59 @@ def run_trainer(folder: Path, *, module: str, on_lines: Callable[[list[JSON]], N
             start_new_session=True,  # a group of its own: it and its children end together
         )
     try:
-        progress = _Tail(folder / PROGRESS_FILE)
-        while not _has_ended(process):
-            on_lines(progress.new_lines())
-            if time.monotonic() - started > MAX_TRAINING_SECONDS:
-                raise TrainerFailed(
-                    f"Training took longer than {MAX_TRAINING_SECONDS // 3600} hours and was "
-                    "stopped. The parent version stays."
-                )
-        on_lines(progress.new_lines())
+        _follow(process, jobs)
     finally:
         _kill(process)
         shutil.rmtree(scratch, ignore_errors=True)
-    return _outcome(folder, process.returncode)
+    if process.returncode:
+        tail = logs.read_bytes()[-LOG_TAIL_CHARS:].decode(errors="replace")
+        log.error("trainer_died", log=str(logs), returncode=process.returncode, log_tail=tail)
+    return process.returncode
 
 
-def _outcome(folder: Path, returncode: int) -> JSON:
+def result_of(folder: Path, *, returncode: int) -> JSON:
+    """What became of one job of a process that has ended. Raises TrainerFailed, TrainerDied."""
     result = read_result(folder)
     if result and "error" in result:
         raise TrainerFailed(str(result["error"]))
-    if result and returncode == 0:
+    if result and "steps" in result:
         return result
-    tail = (folder / LOG_FILE).read_bytes()[-LOG_TAIL_CHARS:].decode(errors="replace")
-    log.error("trainer_died", folder=str(folder), returncode=returncode, log_tail=tail)
     if returncode < 0:
-        raise TrainerFailed(
-            f"The trainer was killed (signal {-returncode}), often for want of memory. The "
-            "parent version stays; the pairs are kept for the next run."
+        raise TrainerDied(
+            f"The trainer was killed (signal {-returncode}), often for want of memory."
         )
-    raise TrainerFailed(
-        "The trainer stopped with an error that its log shows. The parent version stays; the "
-        "pairs are kept for the next run."
-    )
+    raise TrainerDied("The trainer stopped with an error that its log shows.")
+
+
+def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> None:
+    started = time.monotonic()
+    following = {job: _Tail(job.folder / PROGRESS_FILE) for job in jobs}
+    pausing: set[Path] = set()
+    stopped_at = started
+    has_ended = False
+    while not has_ended:
+        has_ended = _has_ended(process)
+        for job, progress in list(following.items()):
+            if word := job.on_lines(progress.new_lines()):
+                write_atomically(job.folder / STOP_FILE, word)
+                del following[job]
+                pausing |= {job.folder} if word == PAUSE else set()
+                stopped_at = time.monotonic()
+        now = time.monotonic()
+        pausing = {folder for folder in pausing if read_result(folder) is None}
+        if not following and (not pausing or now - stopped_at > STOP_SECONDS):
+            return
+        if now - started > MAX_TRAINING_SECONDS:
+            for job in following:
+                _give_up(job.folder)
+            return
+
+
+def _give_up(folder: Path) -> None:
+    if read_result(folder) is None:
+        hours = MAX_TRAINING_SECONDS // 3600
+        sentence = f"Training took longer than {hours} hours and was stopped."
+        write_result(folder, {"error": f"{sentence} The parent version stays."})
 
 
 class _Tail:

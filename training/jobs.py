@@ -1,9 +1,11 @@
-"""Verbs on pairs and runs: harvest matches, start, request and cancel runs.
+"""Verbs on pairs and runs: harvest matches, start and request runs, and steer those in hand.
 
-Runs' rows are the queue; `training.execute` works through it.
+Runs' rows are the queue; `training.batch` works through it. A worker that holds a run notices
+within seconds what its owner did.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -17,15 +19,28 @@ from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, Engine
+from agents.roster import activate_child
+from arena.ledger import InsufficientCredits
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
-from training.configs import ATTENTION_MODULES, DPOConfig, InvalidConfig, Targets, config_from_json
-from training.job_state import LIVE_STATUSES, RunEvent, RunStatus, advance
-from training.lease import announce_run, claimable
+from training import charges
+from training.claiming import claimable
+from training.configs import (
+    ATTENTION_MODULES,
+    DPOConfig,
+    GRPOConfig,
+    InvalidConfig,
+    Method,
+    Targets,
+    config_from_json,
+)
+from training.job_state import LIVE_STATUSES, RunEvent, RunStatus
 from training.models import Harvest, Pair, TrainingRun
+from training.moves import apply_event, locked_run, queue_run
 from training.pairs import SeatAnswer, make_pairs
 
 HARVEST_LIMIT = 50  # matches a sweep
 START_LIMIT = 20  # runs a sweep
+LOOK_LIMIT = 200  # agents with enough pairs that a sweep looks at
 NUDGE_LIMIT = 20
 NUDGE_SECONDS = 60  # a waiting run is offered to the workers once in this time
 MIN_PAIRS = 8  # fewer teach nothing but their own words
@@ -48,18 +63,38 @@ def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
 
 def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
     """Queue a run for each agent with enough new pairs of one Space; return the runs' ids."""
-    started = []
-    for due in _due()[:limit]:
+    started: list[int] = []
+    # In any order: whose turn it is, is decided when a worker is free (see training.claiming), and
+    # nobody without credits may stand before the others for ever.
+    for due in _due().order_by("?")[:LOOK_LIMIT]:
+        if len(started) == limit:
+            break
         try:
-            run = _queue_run(due["agent_id"], due["space_id"])
+            run = _queue_run(due["agent_id"], due["space_id"], is_by_hand=False)
         except Refused:
-            continue  # another sweep queued one just now
+            continue  # not enough credits (see `unaffordable`), or another sweep was faster
         started.append(run.pk)
     return started
 
 
+def unaffordable(agent_id: int) -> str:
+    """Why a run that is due does not start by itself, in a sentence; empty if one can."""
+    agent = _with_parent(Agent.objects.select_related("owner")).get(id=agent_id)
+    for due in _due().filter(agent_id=agent_id).order_by("last"):
+        plan = _plan(agent, due["space_id"])
+        if plan.price_credits > (available := charges.available_credits(agent)):
+            return (
+                f"{agent.name} has enough pairs to train, which takes {plan.price_credits:,} "
+                f"credits; {available:,} are available."
+            )
+    return ""
+
+
 def request_run(agent_id: int, space_id: int) -> TrainingRun:
-    """Train now, with fewer pairs than a run by itself waits for. Raises Refused."""
+    """Train now, with fewer pairs than a run by itself waits for.
+
+    Raises Refused, InsufficientCredits among them.
+    """
     agent = Agent.objects.select_related("base_model").get(id=agent_id)
     space = Space.objects.filter(id=space_id).first()
     if space is None:
@@ -76,21 +111,63 @@ def request_run(agent_id: int, space_id: int) -> TrainingRun:
             f"{agent.name} has {count} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
             "are needed. Play more matches there."
         )
-    return _queue_run(agent_id, space_id)
+    return _queue_run(agent_id, space_id, is_by_hand=True)
+
+
+def pause_run(run_id: int) -> None:
+    """Give the worker back and keep the checkpoint, the place and the held price."""
+    with _steered(run_id) as run:
+        match run.status:
+            case RunStatus.PAUSED:
+                raise Refused("This run is paused already.")
+            case RunStatus.EVALUATING:
+                raise Refused("The new version is being evaluated, which ends by itself.")
+            case _:
+                _refuse_final(run)
+        apply_event(run, RunEvent.PAUSE, reason="Paused; it keeps what it has learned so far.")
+
+
+def resume_run(run_id: int) -> None:
+    """Queue a paused run again; it goes on from its checkpoint."""
+    with _steered(run_id) as run:
+        _refuse_final(run)
+        if run.status != RunStatus.PAUSED:
+            raise Refused("This run is not paused.")
+        if run.agent.retired_at:
+            raise Refused("This agent is retired.")
+        apply_event(run, RunEvent.RESUME, reason="", attempts=0)
+        transaction.on_commit(nudge_waiting_runs, robust=True)
 
 
 def cancel_run(run_id: int) -> None:
-    """Stop the run where it stands; its pairs stay for the next one. Raises Refused."""
-    with transaction.atomic(durable=True):
-        run = TrainingRun.objects.select_for_update().get(id=run_id)
-        if RunStatus(run.status).is_final:
-            raise Refused(f"This run is over: it was {run.status}.")
-        run.status = advance(RunStatus(run.status), RunEvent.CANCEL)
-        run.reason = "Cancelled; its pairs stay for the next run."
-        run.finished_at = timezone.now()
-        run.lease_owner = run.lease_expires_at = None  # its worker notices and stops the trainer
-        run.save()
-        announce_run(run_id)
+    """Stop the run where it stands; its pairs stay for the next one.
+
+    What was held for it is given back; once it has trained, its price is spent.
+    """
+    with _steered(run_id) as run:
+        _refuse_final(run)
+        apply_event(run, RunEvent.CANCEL, reason="Cancelled; its pairs stay for the next run.")
+
+
+def adopt_offered(run_id: int) -> None:
+    """Let the version that a run offers play, if the agent still plays with its parent."""
+    with _steered(run_id) as run:
+        _refuse_unoffered(run)
+        child = run.child_version
+        assert child is not None, "what is offered is a version"
+        if not activate_child(run.agent_id, version_id=child.pk):
+            raise Refused(
+                "The agent's version changed after this run began; activate version "
+                f"{child.number} by hand if you want it, or decline the offer."
+            )
+        apply_event(run, RunEvent.ADOPT)
+
+
+def decline_offered(run_id: int) -> None:
+    """Keep the parent; the declined version stays on record."""
+    with _steered(run_id) as run:
+        _refuse_unoffered(run)
+        apply_event(run, RunEvent.REJECT, reason=f"Declined by its owner. {run.reason}")
 
 
 def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
@@ -126,7 +203,12 @@ def new_pairs() -> QuerySet[Pair]:
 
 
 def _due() -> QuerySet[Pair, Any]:
-    live = TrainingRun.objects.filter(agent=OuterRef("agent"), status__in=LIVE_STATUSES)
+    runs = TrainingRun.objects.filter(agent=OuterRef("agent"))
+    live = runs.filter(status__in=LIVE_STATUSES)
+    # Its owner has yet to say which version goes on.
+    on_offer = runs.filter(
+        status=RunStatus.OFFERED, parent_version=OuterRef("agent__current_version")
+    )
     return (
         new_pairs()
         .filter(
@@ -136,18 +218,24 @@ def _due() -> QuerySet[Pair, Any]:
         )
         .exclude(agent__base_model__path="")
         .exclude(Exists(live))
+        .exclude(Exists(on_offer))
         .values("agent_id", "space_id")
         .annotate(count=Count("id"), last=Max("id"))
         .filter(count__gte=settings.ENV.training_pairs)
-        .order_by("last")
     )
 
 
-def _queue_run(agent_id: int, space_id: int) -> TrainingRun:
+def _queue_run(agent_id: int, space_id: int, *, is_by_hand: bool) -> TrainingRun:
     try:
         with transaction.atomic(durable=True):
-            run = _create_run(agent_id, space_id)
+            # Locked without the key: whoever seats the agent meanwhile only refers to it.
+            agents = Agent.objects.select_for_update(of=("self",), no_key=True)
+            agent = _with_parent(agents).get(id=agent_id)
+            run = _new_run(agent, space_id, is_by_hand=is_by_hand)
+            queue_run(run)
             transaction.on_commit(nudge_waiting_runs, robust=True)
+    except InsufficientCredits as error:
+        raise InsufficientCredits(f"Not enough credits to train. {error}") from None
     except IntegrityError:
         raise Refused(
             "This agent is in training already; wait for that run or cancel it."
@@ -155,44 +243,94 @@ def _queue_run(agent_id: int, space_id: int) -> TrainingRun:
     return run
 
 
-def _create_run(agent_id: int, space_id: int) -> TrainingRun:
-    agent = (
-        Agent.objects.select_for_update(of=("self",))
-        .select_related("current_version__adapter")
-        .get(id=agent_id)
-    )
-    parent = agent.current_version
-    assert parent is not None, "an agent has a version from its creation on"
-    pairs = unlearned_pairs(agent_id, space_id).aggregate(count=Count("id"), last=Max("id"))
-    planned = _plan(agent.learning, adapter=parent.adapter)
-    return TrainingRun.objects.create(
+def _with_parent(agents: QuerySet[Agent]) -> QuerySet[Agent]:
+    return agents.select_related("current_version__adapter")
+
+
+def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:
+    plan = _plan(agent, space_id)
+    return TrainingRun(
         agent=agent,
         space_id=space_id,
-        parent_version=parent,
-        status=RunStatus.FAILED if planned.problem else RunStatus.QUEUED,
-        config=planned.config,
-        last_pair_id=pairs["last"],
-        pair_count=min(pairs["count"], planned.max_pairs),
-        reason=planned.problem,
-        finished_at=timezone.now() if planned.problem else None,
+        parent_version=agent.current_version,
+        status=RunStatus.FAILED if plan.problem else RunStatus.QUEUED,
+        method=plan.method,
+        config=plan.config,
+        is_by_hand=is_by_hand,
+        price_credits=plan.price_credits,
+        last_pair_id=plan.last_pair_id,
+        pair_count=plan.pair_count,
+        reason=plan.problem,
+        finished_at=timezone.now() if plan.problem else None,
     )
 
 
 @dataclass(frozen=True)
 class _Plan:
+    """The next run of an agent in a Space, as its owner's choices and its pairs make it."""
+
+    method: Method
     config: Mapping[str, Any]
-    max_pairs: int
+    last_pair_id: int
+    pair_count: int
+    price_credits: int = 0
     problem: str = ""
 
 
-def _plan(learning: Mapping[str, Any], *, adapter: Adapter | None) -> _Plan:
-    """The owner's choices, with the shape of the adapter that is learned on."""
+def _plan(agent: Agent, space_id: int) -> _Plan:
+    parent = agent.current_version
+    assert parent is not None, "an agent has a version from its creation on"
+    pairs = unlearned_pairs(agent.pk, space_id).aggregate(count=Count("id"), last=Max("id"))
     try:
-        config = config_from_json({**learning, **(_shape(adapter) if adapter else {})})
-        assert isinstance(config, DPOConfig)
+        # The adapter that is learned on keeps its shape.
+        shape = _shape(parent.adapter) if parent.adapter else {}
+        config = config_from_json({**agent.learning, **shape})
     except InvalidConfig as error:
-        return _Plan(learning, 0, problem=f"The training settings are not valid. {error}")
-    return _Plan(config.as_json(), config.max_pairs)
+        return _Plan(
+            method=Method.DPO,
+            config=agent.learning,
+            last_pair_id=pairs["last"],
+            pair_count=pairs["count"],
+            problem=f"The training settings are not valid. {error}",
+        )
+    pair_count, tasks = pairs["count"], 0
+    match config:
+        case DPOConfig():
+            pair_count = min(pair_count, config.max_pairs)
+        case GRPOConfig():
+            tasks = min(_played_tasks(agent.pk, space_id), config.tasks)
+    return _Plan(
+        method=config.method,
+        config=config.as_json(),
+        last_pair_id=pairs["last"],
+        pair_count=pair_count,
+        price_credits=charges.price_of(config, pairs=pair_count, tasks=tasks),
+    )
+
+
+def _played_tasks(agent_id: int, space_id: int) -> int:
+    rounds = Round.objects.filter(
+        match__space_id=space_id,
+        status=RoundStatus.DECIDED,
+        completions__seat__agent_id=agent_id,
+    )
+    return rounds.values("task_key").distinct().count()
+
+
+@contextmanager
+def _steered(run_id: int) -> Iterator[TrainingRun]:
+    with transaction.atomic(durable=True):
+        yield locked_run(run_id)
+
+
+def _refuse_final(run: TrainingRun) -> None:
+    if RunStatus(run.status).is_final:
+        raise Refused(f"This run is over: it was {run.status}.")
+
+
+def _refuse_unoffered(run: TrainingRun) -> None:
+    if run.status != RunStatus.OFFERED:
+        raise Refused(f"This run offers no version; it is {run.status}.")
 
 
 def _shape(adapter: Adapter) -> dict[str, Any]:

@@ -3,13 +3,13 @@ and may be lost; `sweep` finds whatever waits."""
 
 from celery import shared_task
 
-from training import execute, jobs
+from training import batch, jobs
 
 
 @shared_task
 def run_training(run_id: int) -> None:
-    """Bring a run to its end, if no other worker does."""
-    execute.execute_run(run_id)
+    """Bring a run to its end: the one whose turn it is, seldom the one that gave the nudge."""
+    batch.train_due()
 
 
 @shared_task

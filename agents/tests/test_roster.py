@@ -118,10 +118,12 @@ def test_a_trained_child_is_activated_only_while_its_parent_is_current(
         origin=VersionOrigin.TRAINED,
     )
     roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
-    assert not roster.activate_child(agent.id, version_id=child.id)
+    with transaction.atomic():
+        assert not roster.activate_child(agent.id, version_id=child.id)
     roster.activate_version(agent.id, current_before)
-    assert roster.activate_child(agent.id, version_id=child.id)
-    assert roster.activate_child(agent.id, version_id=child.id)
+    for _ in range(2):
+        with transaction.atomic():
+            assert roster.activate_child(agent.id, version_id=child.id)
 
 
 def test_the_database_refuses_to_change_a_version(owner: User, base: BaseModel) -> None:

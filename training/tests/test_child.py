@@ -1,26 +1,41 @@
 import json
+import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from arena.config.env import REPOSITORY
-from training.child import TrainerFailed, run_trainer
+from training.child import FollowedJob, TrainerDied, TrainerFailed, result_of, run_trainer
 from training.configs import DPOConfig
-from training.trainers.job import Job, read_result
+from training.tests.scripted import behave
+from training.trainers.job import CANCEL, PAUSE, Job, read_result
 
 FAKE = "training.tests.fake_trainer"
 
 
+@pytest.fixture(autouse=True)
+def _quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("training.child.POLL_SECONDS", 0.1)
+
+
 @pytest.fixture
 def folder(tmp_path: Path, fake_base: Path) -> Path:
-    folder = tmp_path / "attempt"
+    return make_folder(tmp_path / "attempt", fake_base)
+
+
+def make_folder(folder: Path, base: Path, *, seed: int = 0) -> Path:
     folder.mkdir()
-    make_job(fake_base).write(folder)
+    make_job(base, config=DPOConfig(learning_rate=1e-5, seed=seed)).write(folder)
     return folder
+
+
+def run(*folders: Path, on_lines: Callable[[list[dict[str, Any]]], str] = lambda lines: "") -> int:
+    return run_trainer([FollowedJob(folder, on_lines) for folder in folders], module=FAKE)
 
 
 def make_job(base: Path, **changes: Any) -> Job:
@@ -36,10 +51,6 @@ def make_job(base: Path, **changes: Any) -> Job:
     return Job(**(values | changes))
 
 
-def behave(fake_base: Path, behaviour: str) -> None:
-    (fake_base / "behaviour").write_text(behaviour)
-
-
 def test_a_job_is_the_same_after_toml(tmp_path: Path, fake_base: Path) -> None:
     job = make_job(fake_base)
     assert Job.read(job.write(tmp_path)) == job
@@ -53,9 +64,14 @@ def test_a_result_that_is_not_wholly_there_is_none(tmp_path: Path) -> None:
 
 def test_progress_comes_line_by_line_and_the_result_at_the_end(folder: Path) -> None:
     lines: list[dict[str, Any]] = []
-    result = run_trainer(folder, module=FAKE, on_lines=lines.extend)
+
+    def follow(new: list[dict[str, Any]]) -> str:
+        lines.extend(new)
+        return ""
+
+    returncode = run(folder, on_lines=follow)
     assert [line.get("step") for line in lines] == [None, 1, 2]
-    assert result == {"steps": 2, "loss_first": 1.0, "loss_last": 0.5}
+    assert result_of(folder, returncode=returncode)["loss_last"] == 0.5
 
 
 def test_a_trainer_inherits_no_secret_and_no_network(
@@ -63,7 +79,7 @@ def test_a_trainer_inherits_no_secret_and_no_network(
 ) -> None:
     monkeypatch.setenv("SECRET_KEY", "s3cret")
     monkeypatch.setenv("VLLM_API_KEY", "s3cret")
-    run_trainer(folder, module=FAKE, on_lines=lambda lines: None)
+    run(folder)
     environ = json.loads((folder / "environ.json").read_text())
     assert "s3cret" not in environ.values()
     assert "DATABASE_URL" not in environ
@@ -71,31 +87,89 @@ def test_a_trainer_inherits_no_secret_and_no_network(
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "sentence"),
+    ("behaviour", "error", "sentence"),
     [
-        ("refuse", r"diverged at step 2"),
-        ("killed", r"killed \(signal 9\).*parent version stays"),
-        ("crash", r"stopped with an error.*parent version stays"),
+        ("refuse", TrainerFailed, r"diverged at step 2"),
+        ("killed", TrainerDied, r"killed \(signal 9\)"),
+        ("crash", TrainerDied, r"stopped with an error"),
     ],
 )
 def test_every_bad_end_has_a_sentence(
-    folder: Path, fake_base: Path, behaviour: str, sentence: str
+    folder: Path, fake_base: Path, behaviour: str, error: type[Exception], sentence: str
 ) -> None:
     behave(fake_base, behaviour)
-    with pytest.raises(TrainerFailed, match=sentence) as caught:
-        run_trainer(folder, module=FAKE, on_lines=lambda lines: None)
+    returncode = run(folder)
+    with pytest.raises(error, match=sentence) as caught:
+        result_of(folder, returncode=returncode)
     assert "secret" not in str(caught.value)
+
+
+def test_one_process_takes_many_jobs_and_each_has_its_own_end(
+    tmp_path: Path, fake_base: Path
+) -> None:
+    good, bad = (make_folder(tmp_path / f"job-{n}", fake_base, seed=n) for n in (1, 2))
+    behave(fake_base, "refuse", seed=2)
+    returncode = run(good, bad)
+    assert result_of(good, returncode=returncode)["steps"] == 2
+    with pytest.raises(TrainerFailed, match="diverged"):
+        result_of(bad, returncode=returncode)
+    assert (good / "pid").read_text() == (bad / "pid").read_text()
+
+
+@pytest.mark.parametrize("word", [PAUSE, CANCEL])
+def test_a_stopped_job_ends_and_the_others_go_on(
+    tmp_path: Path, fake_base: Path, word: str
+) -> None:
+    stopped, other = (make_folder(tmp_path / f"job-{n}", fake_base, seed=n) for n in (1, 2))
+    behave(fake_base, "hang", seed=1)
+    jobs = [FollowedJob(stopped, lambda lines: word), FollowedJob(other, lambda lines: "")]
+    returncode = run_trainer(jobs, module=FAKE)
+    assert result_of(other, returncode=returncode)["steps"] == 2
+    assert list(read_result(stopped) or {}) == [f"{word}{'d' if word == PAUSE else 'led'}"]
+
+
+def test_a_trainer_with_cancelled_jobs_only_is_not_waited_for(
+    folder: Path, fake_base: Path
+) -> None:
+    behave(fake_base, "deaf")
+    assert run(folder, on_lines=lambda lines: CANCEL if lines else "") == -signal.SIGKILL
+
+
+def test_a_paused_job_has_its_time_to_keep_where_it_is(
+    folder: Path, fake_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    behave(fake_base, "hang")
+    assert run(folder, on_lines=lambda lines: PAUSE if lines else "") == 0
+    assert read_result(folder) == {"paused": True}
+
+
+def test_a_trainer_that_does_not_pause_is_killed(
+    folder: Path, fake_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.child.STOP_SECONDS", 0.3)
+    behave(fake_base, "deaf")
+    assert run(folder, on_lines=lambda lines: PAUSE if lines else "") == -signal.SIGKILL
+
+
+def test_a_trainer_that_takes_too_long_is_stopped_with_a_sentence(
+    folder: Path, fake_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("training.child.MAX_TRAINING_SECONDS", 1)
+    behave(fake_base, "hang")
+    with pytest.raises(TrainerFailed, match="took longer"):
+        result_of(folder, returncode=run(folder))
 
 
 def test_what_the_follower_raises_kills_the_trainer(folder: Path, fake_base: Path) -> None:
     behave(fake_base, "hang")
 
-    def follow(lines: list[dict[str, Any]]) -> None:
+    def follow(lines: list[dict[str, Any]]) -> str:
         if lines:
             raise InterruptedError
+        return ""
 
     with pytest.raises(InterruptedError):
-        run_trainer(folder, module=FAKE, on_lines=follow)
+        run(folder, on_lines=follow)
     assert not is_alive(int((folder / "pid").read_text()))
 
 

@@ -1,9 +1,7 @@
 import errno
+import json
 import os
-import signal
-import threading
 import uuid
-from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -16,38 +14,31 @@ from agents.inference import AdapterRefused, InferenceUnavailable
 from agents.models import AgentVersion
 from agents.roster import activate_version, edit_agent
 from training import execute
-from training.execute import MAX_CURVE_POINTS, execute_run, thinned
-from training.gate import Contestants, GateInconclusive
+from training.batch import train_due
+from training.claiming import MAX_ATTEMPTS
+from training.exams import Contestants
+from training.execute import MAX_CURVE_POINTS, before, thinned
+from training.gate import GateInconclusive
 from training.job_state import RunStatus
-from training.jobs import cancel_run, request_run
-from training.lease import renew
+from training.jobs import request_run
 from training.models import TrainingRun
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
+from training.tests.scripted import (
+    FIGURES,
+    attempt_folder,
+    behave,
+    expire,
+    fail_with,
+    script_gate,
+    script_runs,
+)
 
 pytestmark = pytest.mark.django_db
 
-FIGURES: dict[str, Any] = {
-    "tasks": 64,
-    "parent": {"mean": 0.2, "passed": 10},
-    "child": {"mean": 0.4, "passed": 20},
-    "difference": 0.2,
-    "lower_bound": 0.1,
-    "confidence": 0.9,
-    "margin": 0.05,
-    "adopted": True,
-    "examples": [],
-}
-
-Gate = Callable[[Contestants], dict[str, Any]]
-
 
 @pytest.fixture(autouse=True)
-def _apart(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    settings.RUN_STORE = tmp_path / "runs"
-    settings.ADAPTER_STORE = tmp_path / "adapters"
-    monkeypatch.setattr("training.tasks.run_training.delay", lambda run_id: None)
-    monkeypatch.setattr(execute, "TRAINERS", {"dpo": "training.tests.fake_trainer"})
-    judge(monkeypatch, lambda contestants: FIGURES)
+def _scripted(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script_runs(settings, tmp_path, monkeypatch)
 
 
 @pytest.fixture
@@ -58,33 +49,8 @@ def run(fake_base: Path) -> TrainingRun:
     return request_run(agent.id, space.id)
 
 
-def judge(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:
-    """Put a scripted gate in the place of the inference servers."""
-
-    async def evaluate(contestants: Contestants, **_: Any) -> dict[str, Any]:
-        return gate(contestants)
-
-    monkeypatch.setattr(execute, "evaluate", evaluate)
-
-
-def fail_with(error: Exception) -> Gate:
-    def gate(contestants: Contestants) -> dict[str, Any]:
-        raise error
-
-    return gate
-
-
-def behave(fake_base: Path, behaviour: str) -> None:
-    (fake_base / "behaviour").write_text(behaviour)
-
-
-def expire(run: TrainingRun) -> None:
-    past = timezone.now() - timedelta(seconds=1)
-    TrainingRun.objects.filter(id=run.pk).update(lease_expires_at=past)
-
-
 def finish(run: TrainingRun) -> TrainingRun:
-    execute_run(run.pk)
+    train_due()
     run.refresh_from_db()
     run.agent.refresh_from_db()
     return run
@@ -108,7 +74,7 @@ def test_a_better_child_becomes_the_current_version(run: TrainingRun, fake_base:
     folder = adapter_folder(child.adapter.digest, verify=True)
     assert check_adapter(folder, base_folder=fake_base).rank == 4
     assert run.gate == FIGURES
-    assert run.reason.startswith("Adopted: on 64 held-out tasks")
+    assert run.reason.startswith("Adopted. On 64 held-out tasks")
     assert [point["step"] for point in run.curve] == [1, 2]
     assert run.progress["step"] == 2
     assert len(run.manifest["pairs"]) == 8
@@ -125,7 +91,7 @@ def test_both_versions_are_evaluated_with_the_agents_own_prompt(
         seen.append(contestants)
         return FIGURES
 
-    judge(monkeypatch, look)
+    script_gate(monkeypatch, look)
     finish(run)
     (contestants,) = seen
     assert contestants.parent.name == "tiny"
@@ -141,7 +107,7 @@ def test_a_second_run_learns_on_from_the_first_ones_adapter(run: TrainingRun) ->
     run.agent.save()
     second = request_run(run.agent_id, run.space_id)
     assert (second.config["rank"], second.config["alpha"]) == (4, 8)
-    execute_run(second.pk)
+    train_due()
     second.refresh_from_db()
     assert second.manifest["parent"]["adapter"] == digest_of(run)
 
@@ -150,7 +116,7 @@ def test_a_worse_child_is_kept_and_does_not_play(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = run.agent.current_version
-    judge(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
+    script_gate(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
     finish(run)
     assert run.status == RunStatus.REJECTED
     assert run.agent.current_version == parent
@@ -172,8 +138,6 @@ def test_an_owner_who_changed_the_agent_meanwhile_decides(run: TrainingRun) -> N
     ("behaviour", "sentence"),
     [
         ("nan", "not finite numbers"),
-        ("killed", "signal 9"),
-        ("crash", "stopped with an error"),
         ("refuse", "diverged"),
     ],
 )
@@ -187,6 +151,40 @@ def test_a_training_that_fails_says_why_and_leaves_the_parent(
     assert sentence in run.reason
     assert run.agent.current_version == parent
     assert AgentVersion.objects.filter(agent=run.agent).count() == 1
+
+
+@pytest.mark.parametrize(
+    ("behaviour", "sentence"), [("killed", "signal 9"), ("crash", "stopped with an error")]
+)
+def test_a_trainer_that_keeps_dying_fails_the_run_after_the_last_attempt_only(
+    run: TrainingRun, fake_base: Path, behaviour: str, sentence: str
+) -> None:
+    behave(fake_base, behaviour)
+    for attempt in range(1, MAX_ATTEMPTS + 1):
+        finish(run)
+        assert (run.status, run.attempts) == (RunStatus.TRAINING, attempt)
+        assert sentence in run.reason
+        assert run.lease_owner is None
+        expire(run)
+    assert train_due() == 0
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert run.reason.startswith("Training was given up after 3 attempts")
+    assert sentence in run.reason
+
+
+def test_a_trainer_that_was_killed_goes_on_from_its_checkpoint(
+    run: TrainingRun, fake_base: Path
+) -> None:
+    behave(fake_base, "killed once")
+    finish(run)
+    assert [point["step"] for point in run.curve] == [1]
+    expire(run)
+    finish(run)
+    assert (run.status, run.attempts) == (RunStatus.ADOPTED, 2)
+    assert [point["step"] for point in run.curve] == [1, 2]
+    lines = (attempt_folder(run, 2) / "progress.jsonl").read_text().splitlines()
+    assert [json.loads(line).get("step") for line in lines] == [None, 2], "step 1 is not redone"
 
 
 def test_a_damaged_parent_adapter_is_not_learned_on(run: TrainingRun) -> None:
@@ -203,24 +201,32 @@ def test_a_damaged_parent_adapter_is_not_learned_on(run: TrainingRun) -> None:
 def test_an_adapter_that_the_server_refuses_fails_the_run(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    judge(monkeypatch, fail_with(AdapterRefused("The inference server refused the adapter.")))
+    script_gate(monkeypatch, fail_with(AdapterRefused("The inference server refused the adapter.")))
     finish(run)
     assert run.status == RunStatus.FAILED
     assert run.reason == "The inference server refused the adapter."
 
 
 @pytest.mark.parametrize(
-    ("fault", "attempts"), [(InferenceUnavailable("gone"), 1), (GateInconclusive("Only 2."), 2)]
+    ("fault", "sentence", "attempts"),
+    [
+        (InferenceUnavailable("gone"), "waits for the inference server: gone", 1),
+        (GateInconclusive("Only 2."), "waits for its evaluation: Only 2.", 2),
+    ],
 )
 def test_an_infrastructure_fault_postpones_and_is_never_a_rejection(
-    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, fault: Exception, attempts: int
+    run: TrainingRun,
+    monkeypatch: pytest.MonkeyPatch,
+    fault: Exception,
+    sentence: str,
+    attempts: int,
 ) -> None:
-    judge(monkeypatch, fail_with(fault))
+    script_gate(monkeypatch, fail_with(fault))
     finish(run)
     assert run.status == RunStatus.EVALUATING
     assert run.lease_owner is None
-    assert "waits for its evaluation" in run.reason
-    judge(monkeypatch, lambda contestants: FIGURES)
+    assert sentence in run.reason
+    script_gate(monkeypatch, lambda contestants: FIGURES)
     expire(run)
     finish(run)
     assert (run.status, run.attempts) == (RunStatus.ADOPTED, attempts)
@@ -254,7 +260,7 @@ def test_a_run_whose_worker_died_after_training_is_not_trained_again(
     with monkeypatch.context() as patch:
         patch.setattr(execute, "store_adapter", die)
         with pytest.raises(KeyboardInterrupt):
-            execute_run(run.pk)
+            train_due()
     behave(fake_base, "crash")
     expire(run)
     finish(run)
@@ -271,7 +277,7 @@ def test_a_worker_may_die_at_any_later_line_and_the_run_goes_on(
     with monkeypatch.context() as patch:
         patch.setattr(execute, victim, die)
         with pytest.raises(KeyboardInterrupt):
-            execute_run(run.pk)
+            train_due()
     expire(run)
     finish(run)
     assert run.status == RunStatus.ADOPTED
@@ -287,46 +293,10 @@ def test_the_gate_is_asked_once_even_if_the_worker_dies_after_it(
     with monkeypatch.context() as patch:
         patch.setattr(execute, "activate_child", die)
         with pytest.raises(KeyboardInterrupt):
-            execute_run(run.pk)
-    judge(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
+            train_due()
+    script_gate(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
     expire(run)
     assert finish(run).status == RunStatus.ADOPTED
-
-
-def test_a_trainer_killed_in_the_middle_fails_the_run_with_a_sentence(
-    run: TrainingRun, fake_base: Path, settings: Any
-) -> None:
-    behave(fake_base, "hang")
-    pid_file = Path(settings.RUN_STORE) / str(run.pk) / "attempt-1" / "pid"
-
-    def kill() -> None:
-        while not pid_file.exists() or not pid_file.read_text():
-            waiting.wait(0.05)
-        os.kill(int(pid_file.read_text()), signal.SIGKILL)
-
-    waiting = threading.Event()
-    killer = threading.Thread(target=kill, daemon=True)
-    killer.start()
-    finish(run)
-    assert run.status == RunStatus.FAILED
-    assert "killed (signal 9)" in run.reason
-
-
-def test_a_cancelled_run_stops_its_trainer(
-    run: TrainingRun, fake_base: Path, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    behave(fake_base, "hang")
-
-    def cancel_then_renew(lease: Any) -> None:
-        cancel_run(run.pk)
-        monkeypatch.setattr(execute, "renew", renew)
-        renew(lease)
-
-    monkeypatch.setattr(execute, "renew", cancel_then_renew)
-    finish(run)
-    assert run.status == RunStatus.CANCELLED
-    pid = int((Path(settings.RUN_STORE) / str(run.pk) / "attempt-1" / "pid").read_text())
-    assert not Path(f"/proc/{pid}").exists()
 
 
 def test_a_run_held_by_another_worker_is_left_alone(run: TrainingRun) -> None:
@@ -341,3 +311,8 @@ def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
     short = thinned(curve)
     assert len(short) <= MAX_CURVE_POINTS
     assert (short[0], short[-1]) == (curve[0], curve[-1])
+
+
+def test_steps_that_are_repeated_after_a_checkpoint_replace_their_points() -> None:
+    curve = [{"step": step} for step in (1, 2, 3)]
+    assert before(curve, 2) == [{"step": 1}]

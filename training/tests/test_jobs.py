@@ -7,6 +7,7 @@ from agents.lora import MAX_LORA_RANK
 from agents.models import Agent, Engine
 from arena.models import MatchStatus, Space, Verdict
 from arena.tests.builders import at_once
+from training.claiming import claim_next
 from training.job_state import RunStatus
 from training.jobs import (
     cancel_run,
@@ -15,7 +16,6 @@ from training.jobs import (
     start_due_runs,
     unlearned_pairs,
 )
-from training.lease import claim_run
 from training.models import Harvest, Pair, TrainingRun
 from training.tests.builders import make_agent, make_match, make_pairs_for, make_space
 
@@ -211,7 +211,7 @@ def test_a_cancelled_run_gives_its_pairs_back() -> None:
     space = make_space()
     agent = make_due_agent(space=space)
     run = request_run(agent.id, space.id)
-    claim_run(run.pk)
+    claim_next()
     cancel_run(run.pk)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED

@@ -4,13 +4,12 @@ import pytest
 from django.utils import timezone
 
 from arena.tests.builders import at_once
+from training.claiming import MAX_ATTEMPTS, claim_next
 from training.job_state import RunEvent, RunStatus
 from training.jobs import cancel_run, nudge_waiting_runs, request_run
 from training.lease import (
-    MAX_ATTEMPTS,
     OUTAGE_LIMIT,
     LeaseLost,
-    claim_run,
     move_run,
     postpone_run,
     record_progress,
@@ -42,11 +41,11 @@ def expire(run: TrainingRun) -> None:
 
 
 def test_a_claimed_run_is_not_claimed_again_until_its_lease_expires(run: TrainingRun) -> None:
-    first = claim_run(run.pk)
+    first = claim_next()
     assert first is not None
-    assert claim_run(run.pk) is None
+    assert claim_next() is None
     expire(run)
-    second = claim_run(run.pk)
+    second = claim_next()
     assert second is not None
     with pytest.raises(LeaseLost):
         renew(first)
@@ -55,7 +54,7 @@ def test_a_claimed_run_is_not_claimed_again_until_its_lease_expires(run: Trainin
 
 @pytest.mark.django_db(transaction=True)
 def test_two_workers_at_once_get_one_lease(run: TrainingRun) -> None:
-    outcomes = at_once(*[lambda: claim_run(run.pk)] * 4)
+    outcomes = at_once(*[claim_next] * 4)
     assert sum(outcome is not None for outcome in outcomes) == 1
     run.refresh_from_db()
     assert (run.status, run.attempts) == (RunStatus.TRAINING, 1)
@@ -63,9 +62,9 @@ def test_two_workers_at_once_get_one_lease(run: TrainingRun) -> None:
 
 def test_a_run_whose_workers_keep_dying_is_given_up_with_a_sentence(run: TrainingRun) -> None:
     for _ in range(MAX_ATTEMPTS):
-        assert claim_run(run.pk) is not None
+        assert claim_next() is not None
         expire(run)
-    assert claim_run(run.pk) is None
+    assert claim_next() is None
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
     assert run.reason.startswith("Training was given up after 3 attempts")
@@ -73,13 +72,13 @@ def test_a_run_whose_workers_keep_dying_is_given_up_with_a_sentence(run: Trainin
 
 
 def test_a_postponed_run_waits_and_says_why(run: TrainingRun) -> None:
-    lease = claim_run(run.pk)
+    lease = claim_next()
     assert lease is not None
     move_run(lease, RunEvent.TRAINED)
     postpone_run(lease, reason="The inference server is away.")
-    assert claim_run(run.pk) is None
+    assert claim_next() is None
     expire(run)
-    assert claim_run(run.pk) is not None
+    assert claim_next() is not None
     run.refresh_from_db()
     assert (run.status, run.attempts) == (RunStatus.EVALUATING, 2)
     assert run.reason == "The inference server is away."
@@ -87,24 +86,24 @@ def test_a_postponed_run_waits_and_says_why(run: TrainingRun) -> None:
 
 def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) -> None:
     for _ in range(MAX_ATTEMPTS + 1):
-        lease = claim_run(run.pk)
+        lease = claim_next()
         assert lease is not None
         postpone_run(lease, reason="The inference server is away.", is_outage=True)
         expire(run)
     TrainingRun.objects.update(started_at=timezone.now() - OUTAGE_LIMIT)
     for _ in range(MAX_ATTEMPTS):
-        lease = claim_run(run.pk)
+        lease = claim_next()
         assert lease is not None
         postpone_run(lease, reason="The inference server is away.", is_outage=True)
         expire(run)
-    assert claim_run(run.pk) is None
+    assert claim_next() is None
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
     assert "The inference server is away." in run.reason
 
 
 def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
-    lease = claim_run(run.pk)
+    lease = claim_next()
     assert lease is not None
     cancel_run(run.pk)
     with pytest.raises(LeaseLost):
@@ -116,12 +115,12 @@ def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
 
 
 def test_a_final_state_ends_the_lease(run: TrainingRun) -> None:
-    lease = claim_run(run.pk)
+    lease = claim_next()
     assert lease is not None
     move_run(lease, RunEvent.FAIL, reason="It broke.")
     run.refresh_from_db()
     assert (run.lease_owner, run.lease_expires_at, run.reason) == (None, None, "It broke.")
-    assert claim_run(run.pk) is None
+    assert claim_next() is None
 
 
 def test_waiting_and_abandoned_runs_are_offered_and_held_ones_are_not(
@@ -131,7 +130,7 @@ def test_waiting_and_abandoned_runs_are_offered_and_held_ones_are_not(
     assert nudges == [run.pk]
     nudge_waiting_runs()
     assert nudges == [run.pk], "one nudge a minute is enough"
-    claim_run(run.pk)
+    claim_next()
     nudges.clear()
     nudge_waiting_runs()
     assert nudges == []

@@ -1,0 +1,47 @@
+"""Folders of one run's trainers: one for each process that ever worked on it.
+
+A dead worker's trainer may still be dying when the next worker takes the run over, so no two
+trainers ever share a folder. The checkpoint moves from the last folder into the new one, whole:
+what the old process still writes stays where nobody looks.
+"""
+
+import contextlib
+from pathlib import Path
+
+from training.datasets import run_folder
+from training.trainers.job import ADAPTER_FOLDER, CHECKPOINT_FOLDER, read_result
+
+_PREFIX = "attempt-"
+
+
+def new_attempt(run_id: int) -> Path:
+    """An empty folder for the next trainer, with the last one's checkpoint if there is one."""
+    earlier = _attempts(run_id)
+    number = 1 + _number(earlier[-1]) if earlier else 1
+    folder = run_folder(run_id) / f"{_PREFIX}{number}"
+    folder.mkdir(parents=True)
+    for old in reversed(earlier):
+        with contextlib.suppress(FileNotFoundError):
+            (old / CHECKPOINT_FOLDER).rename(folder / CHECKPOINT_FOLDER)
+            break
+    return folder
+
+
+def finished_attempt(run_id: int) -> Path | None:
+    """The folder of a trainer that came to its end, if one did."""
+    return next((folder for folder in _attempts(run_id) if is_finished(folder)), None)
+
+
+def is_finished(folder: Path) -> bool:
+    """Whether the trainer of this folder has made its adapter."""
+    result = read_result(folder)
+    return bool(result) and "steps" in (result or {}) and (folder / ADAPTER_FOLDER).is_dir()
+
+
+def _attempts(run_id: int) -> list[Path]:
+    """Oldest first."""
+    return sorted(run_folder(run_id).glob(f"{_PREFIX}*"), key=_number)
+
+
+def _number(folder: Path) -> int:
+    return int(folder.name.removeprefix(_PREFIX))
