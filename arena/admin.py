@@ -10,7 +10,14 @@ from arena.models import Space
 
 @admin.register(Space)
 class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "environment", "entry_fee_credits", "seat_count", "status")
+    list_display = (
+        "name",
+        "environment",
+        "entry_fee_credits",
+        "seat_count",
+        "waits_for_training",
+        "status",
+    )
     readonly_fields = ("status",)  # closing also frees the fees of those who wait
     prepopulated_fields = {"slug": ("name",)}
     actions = ("close", "open")

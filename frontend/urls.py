@@ -37,6 +37,10 @@ urlpatterns = [
     path("runs/<int:run_id>/state/", runs.state, name="run_state"),
     path("runs/<int:run_id>/curve.json", runs.curve, name="run_curve"),
     path("runs/<int:run_id>/manifest.json", runs.manifest, name="run_manifest"),
+    path("runs/<int:run_id>/pause/", runs.pause, name="pause_run"),
+    path("runs/<int:run_id>/resume/", runs.resume, name="resume_run"),
     path("runs/<int:run_id>/cancel/", runs.cancel, name="cancel_run"),
+    path("runs/<int:run_id>/adopt/", runs.adopt, name="adopt_run"),
+    path("runs/<int:run_id>/decline/", runs.decline, name="decline_run"),
     path("wallet/", wallet.wallet, name="wallet"),
 ]

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
@@ -17,6 +18,14 @@ from training.models import Pair, TrainingRun
 MAX_ROWS = 100
 
 
+class PriceState(StrEnum):
+    """What has become of a run's price."""
+
+    HELD = "held"
+    CHARGED = "charged"
+    GIVEN_BACK = "given back"
+
+
 @dataclass(frozen=True)
 class RunLine:
     """A run in a list."""
@@ -29,6 +38,8 @@ class RunLine:
     pair_count: int
     parent_number: int
     child_number: int | None
+    price_credits: int
+    is_by_hand: bool
     progress: Mapping[str, Any]
     gate: Mapping[str, Any]
     reason: str
@@ -38,6 +49,16 @@ class RunLine:
     @property
     def is_final(self) -> bool:
         return RunStatus(self.status).is_final
+
+    @property
+    def price_state(self) -> PriceState:
+        """Where the price is, as training.moves moves it."""
+        has_failed = self.status == RunStatus.FAILED
+        if self.child_number is not None:
+            return PriceState.GIVEN_BACK if has_failed else PriceState.CHARGED
+        if has_failed or self.status == RunStatus.CANCELLED:
+            return PriceState.GIVEN_BACK
+        return PriceState.HELD
 
 
 @dataclass(frozen=True)
@@ -57,6 +78,15 @@ class RunView(RunLine):
 
 
 @dataclass(frozen=True)
+class GateFigures:
+    """Mean scores on the held-out tasks, [0, 1]."""
+
+    parent: float
+    child: float
+    difference: float
+
+
+@dataclass(frozen=True)
 class LearningProgress:
     """New pairs of one agent in one Space, towards the run that starts by itself."""
 
@@ -68,6 +98,11 @@ class LearningProgress:
     needed_pairs: int
     live_run_id: int | None
     live_run_status: str
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a run goes on right now; how far is on its own page."""
+        return self.live_run_id is not None and self.live_run_status != RunStatus.PAUSED
 
     @property
     def share(self) -> float:
@@ -87,6 +122,33 @@ def runs_of_agent(agent_id: int, *, limit: int = 20) -> tuple[RunLine, ...]:
         .order_by("-id")[: min(limit, MAX_ROWS)]
     )
     return tuple(RunLine(**_line(row)) for row in rows)
+
+
+def offered_runs(agent_ids: Iterable[int]) -> dict[int, tuple[RunLine, ...]]:
+    """Per agent, the runs whose version waits for the owner's word, oldest first."""
+    rows = (
+        TrainingRun.objects.filter(agent_id__in=list(agent_ids), status=RunStatus.OFFERED)
+        .select_related("space", "parent_version", "child_version")
+        .defer("curve", "manifest")
+        .order_by("id")[:MAX_ROWS]
+    )
+    offered: dict[int, tuple[RunLine, ...]] = {}
+    for row in rows:
+        offered[row.agent_id] = (*offered.get(row.agent_id, ()), RunLine(**_line(row)))
+    return offered
+
+
+def gate_figures(agent_id: int) -> dict[int, GateFigures]:
+    """By trained version of the agent, how it did against its parent."""
+    rows = (
+        TrainingRun.objects.filter(agent_id=agent_id, gate__has_key="difference")
+        .exclude(child_version=None)
+        .order_by("-id")
+        .values_list(
+            "child_version_id", "gate__parent__mean", "gate__child__mean", "gate__difference"
+        )[:MAX_ROWS]
+    )
+    return {version_id: GateFigures(*figures) for version_id, *figures in rows if version_id}
 
 
 def run_view(run_id: int) -> RunView:
@@ -195,6 +257,8 @@ def _line(row: TrainingRun) -> dict[str, Any]:
         "pair_count": row.pair_count,
         "parent_number": row.parent_version.number,
         "child_number": row.child_version.number if row.child_version else None,
+        "price_credits": row.price_credits,
+        "is_by_hand": row.is_by_hand,
         "progress": row.progress,
         "gate": row.gate,
         "reason": row.reason,

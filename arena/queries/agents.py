@@ -161,6 +161,7 @@ def versions_of(agent_id: int, *, current_version_id: int | None) -> tuple[Versi
     rows = (
         AgentVersion.objects.filter(agent_id=agent_id)
         .select_related("adapter", "parent", "made_by_run")
+        .defer("made_by_run__curve", "made_by_run__manifest", "made_by_run__gate")
         .annotate(match_count=Count("seats", filter=Q(seats__match__status="settled")))
         .order_by("-number")[:MAX_VERSIONS]
     )

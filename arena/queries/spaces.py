@@ -41,6 +41,7 @@ class SpaceCard:
     rake_percent: int
     prize_percents: tuple[int, ...]
     house_fill_seconds: int
+    waits_for_training: bool
     panel: tuple[PanelJudge, ...]
     agent_count: int
     settled_count: int
@@ -79,6 +80,7 @@ class QueueState:
     seat_count: int
     fee_credits: int
     house_fill_seconds: int
+    waits_for_training: bool  # a training run of the agent is in hand, and this Space waits for it
     cancel_reason: str
 
 
@@ -125,6 +127,9 @@ def queue_state(entry: Entry) -> QueueState:
         seat_count=entry.space.seat_count,
         fee_credits=entry.fee_credits,
         house_fill_seconds=entry.space.house_fill_seconds,
+        waits_for_training=(
+            entry.space.waits_for_training and entry.agent.learning_since is not None
+        ),
         cancel_reason=entry.cancel_reason,
     )
 
@@ -172,6 +177,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         rake_percent=row.rake_percent,
         prize_percents=tuple(row.prize_percents),
         house_fill_seconds=row.house_fill_seconds,
+        waits_for_training=row.waits_for_training,
         panel=tuple(
             PanelJudge(
                 name=judges[chair["judge"]].name,

@@ -22,6 +22,7 @@ class StatementLine:
     change_credits: int
     is_hold: bool
     match_id: int | None
+    run_id: int | None
     space_slug: str
 
 
@@ -70,7 +71,7 @@ def statement_page(user_id: int, *, before: datetime | None = None) -> Statement
 
 def _seats_of(rows: list[Transfer], user_id: int) -> dict[int, Seat]:
     """match id -> the user's seat in it; an owner never has two."""
-    matches = [match for row in rows if (match := _match_of(row.reference)) is not None]
+    matches = [match for row in rows if (match := _id_of("match", row.reference)) is not None]
     found = Seat.objects.filter(match_id__in=matches, agent__owner_id=user_id)
     return {seat.match_id: seat for seat in found.select_related("agent", "match__space")}
 
@@ -84,7 +85,7 @@ def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
 
 def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     entry = about.entries.get(str(row.pending_id or row.id))
-    match_id = _match_of(row.reference) or (entry.match_id if entry else None)
+    match_id = _id_of("match", row.reference) or (entry.match_id if entry else None)
     seat = about.seats.get(match_id) if match_id is not None else None
     sign = -1 if row.debit.owner_id == user_id else 1
     is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
@@ -99,6 +100,7 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
         change_credits=sign * row.amount_credits,
         is_hold=is_open_hold,
         match_id=match_id,
+        run_id=_id_of("run", row.reference),
         space_slug=entry.space.slug if entry else "",
     )
 
@@ -126,12 +128,21 @@ def _words(
             )
         case TransferCode.RAKE:
             return "Arena's share", "Taken from the pool before prizes."
+        case TransferCode.TRAINING if row.kind == TransferKind.VOID:
+            return "Training price returned", "The run ended before it had trained."
+        case TransferCode.TRAINING if is_open_hold:
+            return "Training price held", "Paid when the run has trained, returned if it does not."
+        case TransferCode.TRAINING:
+            return "Training", "A run that has trained a new version."
+        case TransferCode.REFUND if _id_of("run", row.reference):
+            return "Refund", "The new version could not be evaluated; nobody pays for that."
         case TransferCode.REFUND:
             return "Refund", "The match could not be finished; nobody pays for that."
         case _:
             return row.code, ""
 
 
-def _match_of(reference: str) -> int | None:
-    kind, _, number = reference.partition(":")
-    return int(number) if kind == "match" and number.isdecimal() else None
+def _id_of(kind: str, reference: str) -> int | None:
+    """12 of "match:12", for that kind of reference."""
+    found, _, number = reference.partition(":")
+    return int(number) if found == kind and number.isdecimal() else None

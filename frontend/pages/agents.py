@@ -31,16 +31,27 @@ from frontend.pages.edge import (
     viewer_id,
 )
 from training.datasets import export_lines
-from training.jobs import request_run
-from training.queries import kept_shape, learning_progress, pair_count, runs_of_agent
+from training.jobs import request_run, unaffordable
+from training.queries import (
+    gate_figures,
+    kept_shape,
+    learning_progress,
+    offered_runs,
+    pair_count,
+    runs_of_agent,
+)
 
 
 @owner_page()
 def agent_list(request: SignedInRequest) -> HttpResponse:
     cards = agent_cards(request.user.pk)
-    progress = learning_progress([card.agent_id for card in cards])
+    ids = [card.agent_id for card in cards]
+    progress, offered = learning_progress(ids), offered_runs(ids)
     context = {
-        "agents": [(card, progress.get(card.agent_id, ())) for card in cards],
+        "agents": [
+            (card, progress.get(card.agent_id, ()), offered.get(card.agent_id, ()))
+            for card in cards
+        ],
         "templates": TEMPLATES[:3],
         "spaces": space_cards(),
         "balance": wallet_balance(request.user.pk),
@@ -80,6 +91,8 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
     agent = access.agent_for_viewer(agent_id)
     is_owner = agent.owner_id == viewer_id(request)
     record = agent_record(agent_id)
+    gates = gate_figures(agent_id)
+    versions = versions_of(agent_id, current_version_id=agent.current_version_id)
     context = {
         "agent": agent,
         "is_owner": is_owner,
@@ -87,7 +100,8 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
         "curves": [
             (space, rating_history(agent_id, space_id=space.space_id)) for space in record.spaces
         ],
-        "versions": versions_of(agent_id, current_version_id=agent.current_version_id),
+        "versions": [(version, gates.get(version.version_id)) for version in versions],
+        "offered": offered_runs([agent_id]).get(agent_id, ()),
         "matches": matches_of_agent(agent_id, limit=8),
         "runs": runs_of_agent(agent_id, limit=10),
     }
@@ -234,6 +248,7 @@ def _workshop(request: HttpRequest, agent: Agent) -> dict[str, object]:
     return {
         "progress": learning_progress([agent.id]).get(agent.id, ()),
         "pair_count": pair_count(agent.id),
+        "unaffordable": unaffordable(agent.id),
         "entry": live_entry_of(agent.id),
         "balance": wallet_balance(agent.owner_id),
         # Each form has an id of its own: a double click enters once.

@@ -1,10 +1,15 @@
-"""Training runs: progress, curve, gate figures, manifest. Anybody may look."""
+"""Training runs: progress, curves, gate figures, manifest. Anybody may look; the owner acts."""
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from agents.errors import Refused
 from arena import access
+from frontend.learning_fields import METHOD_WORDS
 from frontend.pages.edge import (
     SignedInRequest,
     not_cached,
@@ -13,11 +18,23 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
+from frontend.run_views import charts_of, columns_of, dataset_of, gate_of, stages_of, verbs_of
+from training import jobs
 from training.configs import METHODS, Method
-from training.jobs import cancel_run
+from training.job_state import RunStatus
 from training.queries import RunView, run_view
 
-STAGES = (("queued", "Queued"), ("training", "Training"), ("evaluating", "Gate"))
+HEADINGS: Mapping[RunStatus, str] = {
+    RunStatus.QUEUED: "Waiting for a trainer",
+    RunStatus.TRAINING: "Training",
+    RunStatus.EVALUATING: "At the gate",
+    RunStatus.PAUSED: "Paused",
+    RunStatus.ADOPTED: "The new version plays",
+    RunStatus.OFFERED: "The gate is passed",
+    RunStatus.REJECTED: "The parent stays",
+    RunStatus.FAILED: "The run failed",
+    RunStatus.CANCELLED: "Cancelled",
+}
 
 
 @public_page()
@@ -34,11 +51,9 @@ def state(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @public_page()
 def curve(request: HttpRequest, run_id: int) -> HttpResponse:
-    """Columns for the chart."""
+    """Columns for the charts."""
     run = run_view(run_id)
-    names = ("step", "loss", "reward_margin", "accuracy")
-    columns = {name: [point.get(name) for point in run.curve] for name in names}
-    return not_cached(JsonResponse({"is_final": run.is_final} | columns))
+    return not_cached(JsonResponse({"is_final": run.is_final, "columns": columns_of(run)}))
 
 
 @public_page()
@@ -53,40 +68,66 @@ def manifest(request: HttpRequest, run_id: int) -> HttpResponse:
 
 
 @owner_page("POST")
+def pause(request: SignedInRequest, run_id: int) -> HttpResponse:
+    return _act(request, run_id, jobs.pause_run)
+
+
+@owner_page("POST")
+def resume(request: SignedInRequest, run_id: int) -> HttpResponse:
+    return _act(request, run_id, jobs.resume_run)
+
+
+@owner_page("POST")
 def cancel(request: SignedInRequest, run_id: int) -> HttpResponse:
+    return _act(request, run_id, jobs.cancel_run)
+
+
+@owner_page("POST")
+def adopt(request: SignedInRequest, run_id: int) -> HttpResponse:
+    said = "Version {child} plays from the next match on."
+    return _act(request, run_id, jobs.adopt_offered, said=said)
+
+
+@owner_page("POST")
+def decline(request: SignedInRequest, run_id: int) -> HttpResponse:
+    said = "Version {child} does not play. It stays in the history."
+    return _act(request, run_id, jobs.decline_offered, said=said)
+
+
+def _act(
+    request: SignedInRequest, run_id: int, verb: Callable[[int], object], *, said: str = ""
+) -> HttpResponse:
     run = run_view(run_id)
     access.agent_for_owner(request.user.pk, run.agent_id)
     try:
-        cancel_run(run_id)
+        verb(run_id)
     except Refused as error:
         refuse(request, error)
+    else:
+        if said:
+            messages.success(request, said.format(child=run.child_number))
     return redirect("run", run_id=run_id)
 
 
-def _context(request: HttpRequest, run: RunView) -> dict[str, object]:
+def _context(request: HttpRequest, run: RunView) -> dict[str, Any]:
+    method = Method(run.method)
     return {
         "run": run,
         "is_owner": run.owner_id == viewer_id(request),
-        "stages": _stages(run),
+        "heading": HEADINGS[RunStatus(run.status)],
+        "method": METHOD_WORDS[method],
+        "stages": stages_of(run),
+        "verbs": verbs_of(run.status),
+        "charts": charts_of(run),
+        "gate_view": gate_of(run.gate) if run.gate else None,
+        "dataset": dataset_of(run.manifest),
         "settings": [
             {
                 "label": setting.label,
                 "explanation": setting.explanation,
                 "value": run.config[setting.name],
             }
-            for setting in METHODS[Method(run.method)].described()
+            for setting in METHODS[method].described()
             if setting.name in run.config
         ],
     }
-
-
-def _stages(run: RunView) -> list[dict[str, object]]:
-    """Where the run stands; the last stage bears its result."""
-    names = [name for name, _ in STAGES]
-    at = names.index(run.status) if run.status in names else len(names)
-    stages: list[dict[str, object]] = [
-        {"label": label, "is_done": position < at, "is_current": position == at}
-        for position, (_, label) in enumerate(STAGES)
-    ]
-    label = run.status.capitalize() if run.is_final else "Decision"
-    return [*stages, {"label": label, "is_done": False, "is_current": run.is_final}]

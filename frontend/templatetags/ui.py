@@ -107,6 +107,21 @@ def fixed(value: float | None, places: int = 1) -> str:
 
 
 @register.filter
+def figure(value: float | None) -> str:
+    """Three digits of a figure whose size is not known: 0.0123, 4.5, 1,234."""
+    if value is None:
+        return "–"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    return text.replace("-", "−")
+
+
+@register.filter
+def status_words(status: str) -> str:
+    """A training run's status in a list."""
+    return {"queued": "waiting", "evaluating": "at the gate"}.get(status, status)
+
+
+@register.filter
 def percent(value: float | None, places: int = 0) -> str:
     return "–" if value is None else f"{value * 100:.{places}f} %"
 
@@ -195,7 +210,10 @@ def gate_axis(gate: dict[str, Any]) -> dict[str, str]:
         "margin": -float(gate.get("margin", 0)),
     }
     reach = max(0.1, *(abs(number) for number in numbers.values())) * 1.15
-    return {name: f"{(number + reach) / (2 * reach) * 100:.2f}" for name, number in numbers.items()}
+    places = {name: (number + reach) / (2 * reach) * 100 for name, number in numbers.items()}
+    # With one-sided confidence the difference lies anywhere above its lower bound.
+    places["above"] = 100 - places["low"]
+    return {name: f"{place:.2f}" for name, place in places.items()}
 
 
 @register.filter

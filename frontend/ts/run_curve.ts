@@ -1,22 +1,113 @@
-// A training run: draws the curve, and follows the run while it is going on.
+// A training run: draws its curves, and follows the run while it is going on.
 import uPlot from "uplot";
 import { LiveSocket } from "./lib/live_socket";
 
 interface Columns {
   is_final: boolean;
-  step: number[];
-  loss: (number | null)[];
-  accuracy: (number | null)[];
+  columns: Record<string, (number | null)[]>; // "step", then one for each chart
 }
 
 const POLL_MS = 3000;
-const HEIGHT = 256;
+const HEIGHT = 144;
+const AXIS_WIDTH = 46;
+const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
+
+/** One small multiple: a figure of the page with the column that it names. */
+class Chart {
+  readonly #figure: HTMLElement;
+  readonly #plot: HTMLElement;
+  readonly #latest: HTMLElement;
+  readonly #name: string;
+  readonly #isShare: boolean;
+  #chart: uPlot | undefined;
+  #steps: number[] = [];
+  #values: (number | null)[] = [];
+
+  constructor(figure: HTMLElement, plot: HTMLElement, latest: HTMLElement) {
+    this.#figure = figure;
+    this.#plot = plot;
+    this.#latest = latest;
+    this.#name = figure.dataset.chart ?? "";
+    this.#isShare = figure.dataset.share !== undefined;
+    new ResizeObserver(() => this.#chart?.setSize(this.#size)).observe(plot);
+  }
+
+  get #size(): { width: number; height: number } {
+    return { width: this.#plot.clientWidth, height: HEIGHT };
+  }
+
+  draw(columns: Columns["columns"]): void {
+    this.#steps = (columns.step ?? []).map(Number);
+    this.#values = columns[this.#name] ?? [];
+    this.#figure.hidden = !this.#values.some((value) => value != null);
+    if (this.#figure.hidden) return;
+    if (this.#chart) this.#chart.setData([this.#steps, this.#values]);
+    else this.redraw();
+    this.#show();
+  }
+
+  /** Anew in the colours of the theme. */
+  redraw(): void {
+    if (this.#figure.hidden) return;
+    this.#chart?.destroy();
+    this.#chart = new uPlot(this.#options(), [this.#steps, this.#values], this.#plot);
+  }
+
+  /** The value under the pointer, or else the newest one. */
+  #show(): void {
+    const at = this.#chart?.cursor.idx;
+    const value = at == null ? this.#values.findLast((one) => one != null) : this.#values[at];
+    const text = value == null ? "–" : this.#words(value);
+    this.#latest.textContent = at == null ? text : `step ${this.#steps[at]}: ${text}`;
+  }
+
+  #words(value: number): string {
+    if (this.#isShare) return `${Math.round(value * 100)} %`;
+    const digits: Intl.NumberFormatOptions =
+      Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
+    return value.toLocaleString("en", digits).replace("-", "−");
+  }
+
+  #options(): uPlot.Options {
+    const style = getComputedStyle(document.documentElement);
+    const colour = (name: string): string => style.getPropertyValue(`--color-${name}`).trim();
+    const axis = { stroke: colour("base-content"), font: "11px sans-serif" };
+    const grid = { stroke: colour("base-300"), width: 1 };
+    return {
+      ...this.#size,
+      legend: { show: false },
+      cursor: { points: { size: 7 }, y: false, drag: { x: false, y: false }, sync: { key: "run" } },
+      hooks: { setCursor: [() => this.#show()] },
+      scales: { x: { time: false }, ...(this.#isShare ? { y: { range: [0, 1] } } : {}) },
+      axes: [
+        { ...axis, grid: { show: false }, ticks: { show: false }, size: 24, gap: 2, incrs: WHOLE_STEPS },
+        {
+          ...axis,
+          grid,
+          ticks: { show: false },
+          size: AXIS_WIDTH,
+          space: 32,
+          ...(this.#isShare
+            ? { values: (_: uPlot, ticks: number[]) => ticks.map((tick) => this.#words(tick)) }
+            : {}),
+        },
+      ],
+      series: [
+        {},
+        {
+          stroke: colour("primary"),
+          width: 1.75,
+          points: { show: this.#steps.length === 1, size: 6, fill: colour("primary") },
+        },
+      ],
+    };
+  }
+}
 
 class RunPage {
   readonly #base: string;
   readonly #box: HTMLElement;
-  #chart: uPlot | undefined;
-  #columns: Columns | undefined;
+  readonly #charts: Chart[] = [];
   #isFetching = false;
   #isStale = false;
 
@@ -24,7 +115,11 @@ class RunPage {
     const id = page.dataset.run ?? "";
     this.#base = `/runs/${id}/`;
     this.#box = box;
-    new ResizeObserver(() => this.#chart?.setSize(this.#size)).observe(box);
+    for (const figure of box.querySelectorAll<HTMLElement>("[data-chart]")) {
+      const plot = figure.querySelector<HTMLElement>("[data-plot]");
+      const latest = figure.querySelector<HTMLElement>("[data-latest]");
+      if (plot && latest) this.#charts.push(new Chart(figure, plot, latest));
+    }
     document.addEventListener("themechange", () => this.#redraw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
     void this.#update();
@@ -41,10 +136,6 @@ class RunPage {
 
   get #state(): HTMLElement | null {
     return document.querySelector<HTMLElement>("#run-state");
-  }
-
-  get #size(): { width: number; height: number } {
-    return { width: this.#box.clientWidth, height: HEIGHT };
   }
 
   async #update(): Promise<void> {
@@ -66,6 +157,7 @@ class RunPage {
         const fresh = holder.content.firstElementChild;
         if (fresh instanceof HTMLElement && !wasFinal) {
           this.#state?.replaceWith(fresh);
+          offerVerbs(fresh.dataset.verbs?.split(" ") ?? []);
           // The end brings examples and other parts of the page with it.
           if (fresh.dataset.final === "yes") location.reload();
         }
@@ -77,67 +169,24 @@ class RunPage {
     }
   }
 
-  #draw(columns: Columns): void {
-    this.#columns = columns;
-    const hasPoints = columns.step.length > 0;
+  #draw({ columns }: Columns): void {
+    const hasPoints = (columns.step ?? []).length > 0;
     this.#box.hidden = !hasPoints;
     const empty = document.querySelector<HTMLElement>("#run-curve-empty");
     if (empty) empty.hidden = hasPoints;
-    if (!hasPoints) return;
-    const data: uPlot.AlignedData = [columns.step, columns.loss, columns.accuracy];
-    if (this.#chart) this.#chart.setData(data);
-    else this.#chart = new uPlot(this.#options(), data, this.#box);
-    showLatest(this.#chart);
+    if (hasPoints) for (const chart of this.#charts) chart.draw(columns);
   }
 
   #redraw(): void {
-    this.#chart?.destroy();
-    this.#chart = undefined;
-    if (this.#columns) this.#draw(this.#columns);
-  }
-
-  #options(): uPlot.Options {
-    const style = getComputedStyle(document.documentElement);
-    const colour = (name: string): string => style.getPropertyValue(`--color-${name}`).trim();
-    const axis = { stroke: colour("base-content"), font: "12px sans-serif" };
-    const grid = { stroke: colour("base-300"), width: 1 };
-    return {
-      ...this.#size,
-      cursor: { points: { size: 7 } },
-      hooks: { setCursor: [showLatest] },
-      scales: { x: { time: false }, share: { range: [0, 1] } },
-      axes: [
-        { ...axis, grid: { show: false }, ticks: grid },
-        { ...axis, grid, ticks: { show: false }, size: 52 },
-        {
-          ...axis,
-          scale: "share",
-          side: 1,
-          grid: { show: false },
-          ticks: { show: false },
-          values: (_, ticks) => ticks.map((tick) => `${Math.round(tick * 100)} %`),
-        },
-      ],
-      series: [
-        { label: "Step" },
-        { label: "Loss", stroke: colour("primary"), width: 2, points: { show: false } },
-        {
-          label: "Prefers the better answer",
-          scale: "share",
-          stroke: colour("accent"),
-          width: 1.5,
-          dash: [5, 4],
-          points: { show: false },
-          value: (_, value) => (value == null ? "–" : `${Math.round(value * 100)} %`),
-        },
-      ],
-    };
+    for (const chart of this.#charts) chart.redraw();
   }
 }
 
-/** Without a pointer over the chart its legend names the newest step. */
-function showLatest(chart: uPlot): void {
-  if (chart.cursor.idx == null) chart.setLegend({ idx: chart.data[0].length - 1 });
+/** The buttons stay in the page, so that focus does; a run's state says which of them act. */
+function offerVerbs(verbs: string[]): void {
+  for (const form of document.querySelectorAll<HTMLFormElement>("#run-actions [data-verb]")) {
+    form.hidden = !verbs.includes(form.dataset.verb ?? "");
+  }
 }
 
 const page = document.querySelector<HTMLElement>("#run");

@@ -1,0 +1,291 @@
+"""What a run's JSON says, ready for its page: stages, charts, the gate's rows. Pure.
+
+Runs of earlier releases lack figures that later ones have; what is missing is left out.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from frontend import charts
+from training.configs import Method
+from training.curation import Reason
+from training.gate_decisions import KindCount
+from training.job_state import TRANSITIONS, RunEvent, RunStatus
+from training.queries import RunView
+
+JSON = Mapping[str, Any]
+
+CHART_WIDTH, CHART_HEIGHT = 320, 96
+VERBS = (RunEvent.PAUSE, RunEvent.RESUME, RunEvent.CANCEL)
+
+
+@dataclass(frozen=True)
+class ChartWords:
+    """One figure of the trainer's progress lines."""
+
+    name: str
+    title: str
+    explanation: str
+    is_share: bool = False
+
+
+_LOSS = ChartWords("loss", "Loss", "what each step makes smaller")
+_KL = ChartWords("kl", "Distance to the parent", "KL divergence a token; 0 is the parent itself")
+_GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
+CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
+    Method.DPO: (
+        _LOSS,
+        ChartWords(
+            "reward_margin", "Reward margin", "how much more than its parent it prefers the better"
+        ),
+        ChartWords("accuracy", "Accuracy", "pairs in which it prefers the better", is_share=True),
+        _KL,
+        _GRADIENT,
+    ),
+    Method.GRPO: (
+        ChartWords("reward", "Reward", "mean score of the answers it learns from"),
+        _LOSS,
+        ChartWords(
+            "clipped", "Clipped", "tokens too far from their policy to count", is_share=True
+        ),
+        _KL,
+        _GRADIENT,
+    ),
+}
+
+
+SOURCE_WORDS: Mapping[str, str] = {
+    "played": "its own answers in matches",
+    "practised": "its own answers in practice",
+    "shared": "shared by other competitors",
+}
+LEFT_OUT_WORDS: Mapping[str, str] = {
+    Reason.WITHOUT_TOKENS: "stored before token ids were kept",
+    Reason.OTHER_BASE: "answered on another base model",
+    Reason.CONTROL_TOKENS: "an answer that speaks as another role",
+    Reason.HELD_OUT: "a task of the gate, or nearly",
+    Reason.STALE: "answered by too old a version",
+    Reason.TOO_LONG: "longer than the longest sequence",
+    Reason.LENGTH_RATIO: "one answer far longer than the other",
+    Reason.DUPLICATE: "said before, word for word",
+    Reason.NEAR_DUPLICATE: "said before, or nearly",
+    Reason.TASK_CAP: "more of one task than a run takes",
+    Reason.OPPONENT_CAP: "more against one opponent than a run takes",
+    Reason.NOT_JUDGED: "not judged",
+    Reason.OTHER_PROMPT: "asked under an earlier prompt",
+    Reason.TOO_FEW_ANSWERS: "too few answers to compare",
+    Reason.SAME_SCORES: "every answer scored the same",
+}
+
+
+@dataclass(frozen=True)
+class Counted:
+    """A line of the dataset's account; `share` is of the whole account."""
+
+    words: str
+    count: int
+    share: float
+
+
+@dataclass(frozen=True)
+class DatasetView:
+    """What a run learned from, as its manifest says."""
+
+    noun: str  # "pairs" or "groups"
+    count: int
+    sources: tuple[Counted, ...]
+    left_out: tuple[Counted, ...]
+
+
+@dataclass(frozen=True)
+class Chart(ChartWords):
+    """The figure over a run's steps; `last` is None before the first."""
+
+    last: float | None = None
+    drawn: charts.Curve | None = None  # for browsers without script
+
+
+@dataclass(frozen=True)
+class Stage:
+    """A station of a run; the last one bears the run's result."""
+
+    label: str
+    is_done: bool
+    is_current: bool
+
+
+@dataclass(frozen=True)
+class Criterion:
+    """A condition of adoption, with its figures."""
+
+    holds: bool
+    sentence: str
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """How many tasks of one kind each side passed."""
+
+    kind: str
+    tasks: int
+    parent_passed: int
+    child_passed: int
+
+    @property
+    def parent_share(self) -> float:
+        return self.parent_passed / self.tasks
+
+    @property
+    def child_share(self) -> float:
+        return self.child_passed / self.tasks
+
+
+@dataclass(frozen=True)
+class GateView:
+    """The gate's figures beyond the two means."""
+
+    criteria: tuple[Criterion, ...]
+    kinds: tuple[KindRow, ...]  # from the clearest gain to the clearest loss
+    probes: tuple[JSON, ...]
+    drift: JSON
+
+    @property
+    def better_kinds(self) -> int:
+        return sum(row.child_passed > row.parent_passed for row in self.kinds)
+
+    @property
+    def worse_kinds(self) -> int:
+        return sum(row.child_passed < row.parent_passed for row in self.kinds)
+
+
+def verbs_of(status: str) -> tuple[str, ...]:
+    """What its owner may do with a run that is under way."""
+    return tuple(str(event) for event in VERBS if (RunStatus(status), event) in TRANSITIONS)
+
+
+def stages_of(run: RunView) -> tuple[Stage, ...]:
+    """Where the run stands."""
+    status = RunStatus(run.status)
+    names = ("Queued", "Training", "Gate")
+    match status:
+        case RunStatus.QUEUED:
+            at = 0
+        case RunStatus.TRAINING:
+            at = 1
+        case RunStatus.EVALUATING:
+            at = 2
+        case RunStatus.PAUSED:
+            at = 1 if run.progress else 0
+        case _:
+            at = 3
+    is_over = at == 3
+    stages = [Stage(name, index < at, index == at) for index, name in enumerate(names)]
+    if status == RunStatus.PAUSED:
+        stages[at] = Stage(f"{names[at]}, paused", is_done=False, is_current=True)
+    label = "Owner’s decision" if status == RunStatus.OFFERED else status.capitalize()
+    return (*stages, Stage(label if is_over else "Decision", is_done=False, is_current=is_over))
+
+
+def charts_of(run: RunView) -> tuple[Chart, ...]:
+    """Every chart of the run's method; those without a point stay hidden."""
+    return tuple(_chart(words, run.curve) for words in CHARTS[Method(run.method)])
+
+
+def columns_of(run: RunView) -> dict[str, list[Any]]:
+    """The curve by column, as the charts' script takes it."""
+    names = ("step", *(words.name for words in CHARTS[Method(run.method)]))
+    return {name: [point.get(name) for point in run.curve] for name in names}
+
+
+def gate_of(gate: JSON) -> GateView:
+    """The rows of the gate's tables, and what was asked of the version."""
+    counts = {kind: KindCount(**count) for kind, count in gate.get("kinds", {}).items()}
+    rows = [
+        KindRow(kind, count.tasks, count.parent_passed, count.child_passed)
+        for kind, count in counts.items()
+        if count.tasks
+    ]
+    probes = tuple(gate.get("probes", ()))
+    return GateView(
+        criteria=(*_own_criteria(gate), *_kind_criteria(counts), *_probe_criteria(probes)),
+        kinds=tuple(sorted(rows, key=lambda row: row.parent_share - row.child_share)),
+        probes=probes,
+        drift=gate.get("drift") or {},
+    )
+
+
+def dataset_of(manifest: JSON) -> DatasetView | None:
+    """The manifest's counts; None before it is written, and where it has none."""
+    noun = next((noun for noun in ("groups", "pairs") if isinstance(manifest.get(noun), list)), "")
+    if not noun:
+        return None
+    left_out = manifest.get("left_out", {})
+    return DatasetView(
+        noun=noun,
+        count=len(manifest[noun]),
+        sources=_counted(manifest.get("sources", {}), SOURCE_WORDS),
+        left_out=_counted(left_out, LEFT_OUT_WORDS),
+    )
+
+
+def _counted(counts: Mapping[str, int], words: Mapping[str, str]) -> tuple[Counted, ...]:
+    """Largest first."""
+    whole = sum(counts.values()) or 1
+    return tuple(
+        Counted(words.get(key, key.replace("_", " ")), count, count / whole)
+        for key, count in sorted(counts.items(), key=lambda item: -item[1])
+    )
+
+
+def _chart(words: ChartWords, curve: Sequence[JSON]) -> Chart:
+    values = [value for point in curve if (value := point.get(words.name)) is not None]
+    drawn = charts.curve(values, width=CHART_WIDTH, height=CHART_HEIGHT)
+    return Chart(**vars(words), last=values[-1] if values else None, drawn=drawn)
+
+
+def _own_criteria(gate: JSON) -> tuple[Criterion, ...]:
+    difference, bound, margin = gate["difference"], gate["lower_bound"], gate["margin"]
+    side = "behind" if difference < 0 else "ahead"
+    return (
+        Criterion(
+            difference >= 0,
+            f"It is not behind on these tasks: it is {abs(difference) * 100:.1f} points {side}.",
+        ),
+        Criterion(
+            bound >= -margin,
+            f"On other tasks like them it is unlikely to be more than {margin * 100:.1f} points "
+            f"behind: with {gate['confidence']:.0%} confidence the difference is at least "
+            f"{_signed(bound * 100)} points.",
+        ),
+    )
+
+
+def _kind_criteria(counts: Mapping[str, KindCount]) -> tuple[Criterion, ...]:
+    if not counts:
+        return ()
+    unlearned = [kind.replace("_", " ") for kind, count in counts.items() if count.fell_to_zero]
+    sentence = (
+        f"It has unlearned a kind of task: {', '.join(unlearned)}."
+        if unlearned
+        else "It has unlearned no kind of task: what its parent passes clearly, it still passes."
+    )
+    return (Criterion(not unlearned, sentence),)
+
+
+def _probe_criteria(probes: Sequence[JSON]) -> tuple[Criterion, ...]:
+    asked = [probe for probe in probes if not probe.get("problem")]
+    if not asked:
+        return ()
+    worse = [str(probe["name"]) for probe in asked if probe["regressed"]]
+    sentence = (
+        f"It is clearly worse elsewhere: {', '.join(worse)}."
+        if worse
+        else "It is not clearly worse at anything else that was asked."
+    )
+    return (Criterion(not worse, sentence),)
+
+
+def _signed(value: float) -> str:
+    """A real minus sign."""
+    return f"{value:+.1f}".replace("-", "−")
