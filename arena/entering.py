@@ -158,6 +158,11 @@ def _check(agent: Agent, space: Space) -> None:
         raise Refused(f"{space.name} is closed and takes no entries.")
     if agent.retired_at is not None:
         raise Refused(f"{agent.name} is retired; choose another agent.")
+    if space.waits_for_training and agent.learning_since:
+        raise Refused(
+            f"{agent.name} is learning; in {space.name} it plays again when its training run is "
+            "over, cancelled or paused."
+        )
     if agent.base_model_id != space.base_model_id:
         raise Refused(
             f"{space.name} is played on {space.base_model.name}; {agent.name} uses "

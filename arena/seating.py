@@ -5,6 +5,7 @@ from functools import partial
 from random import Random
 
 from django.db import transaction
+from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent, Engine
@@ -41,7 +42,7 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
 def _queued(space: Space) -> dict[str, Entry]:
     rows = (
         Entry.objects.select_for_update(of=("self",), skip_locked=True)
-        .filter(space=space, status=EntryStatus.QUEUED)
+        .filter(_plays_in(space, "agent__"), space=space, status=EntryStatus.QUEUED)
         .select_related("agent__current_version")
         .order_by("created_at")[:QUEUE_LIMIT]
     )
@@ -67,13 +68,18 @@ def _waiting(space: Space, entries: Mapping[str, Entry]) -> list[Waiting]:
 
 def _house(space: Space) -> list[HouseAgent]:
     agents = Agent.objects.filter(
-        owner__is_house=True, base_model_id=space.base_model_id, retired_at=None
+        _plays_in(space), owner__is_house=True, base_model_id=space.base_model_id, retired_at=None
     )
     mus = _mus(space, [agent.id for agent in agents])
     return [
         HouseAgent(agent.id, mus.get(agent.id, Skill().mu), agent.engine == Engine.CODE)
         for agent in agents
     ]
+
+
+def _plays_in(space: Space, prefix: str = "") -> Q:
+    """Agents that do not sit out: in the sequential mode those in training keep their place."""
+    return Q(**{f"{prefix}learning_since": None}) if space.waits_for_training else Q()
 
 
 def _mus(space: Space, agent_ids: Sequence[int]) -> dict[int, float]:

@@ -1,15 +1,14 @@
 """Folders of one run's trainers: one for each process that ever worked on it.
 
 A dead worker's trainer may still be dying when the next worker takes the run over, so no two
-trainers ever share a folder. The checkpoint moves from the last folder into the new one, whole:
-what the old process still writes stays where nobody looks.
+trainers ever share a folder. The checkpoint moves from the last folder into the new one, whole,
+with the progress that led to it: what the old process still writes stays where nobody looks.
 """
 
-import contextlib
 from pathlib import Path
 
 from training.datasets import run_folder
-from training.trainers.job import ADAPTER_FOLDER, CHECKPOINT_FOLDER, read_result
+from training.trainers.job import ADAPTER_FOLDER, CHECKPOINT_FOLDER, PROGRESS_FILE, read_result
 
 _PREFIX = "attempt-"
 
@@ -21,7 +20,8 @@ def new_attempt(run_id: int) -> Path:
     folder = run_folder(run_id) / f"{_PREFIX}{number}"
     folder.mkdir(parents=True)
     for old in reversed(earlier):
-        with contextlib.suppress(FileNotFoundError):
+        if (old / CHECKPOINT_FOLDER).is_dir():
+            _carry_progress(old, folder)
             (old / CHECKPOINT_FOLDER).rename(folder / CHECKPOINT_FOLDER)
             break
     return folder
@@ -36,6 +36,12 @@ def is_finished(folder: Path) -> bool:
     """Whether the trainer of this folder has made its adapter."""
     result = read_result(folder)
     return bool(result) and "steps" in (result or {}) and (folder / ADAPTER_FOLDER).is_dir()
+
+
+def _carry_progress(old: Path, folder: Path) -> None:
+    content = (old / PROGRESS_FILE).read_bytes()
+    whole_lines = content[: content.rfind(b"\n") + 1]
+    (folder / PROGRESS_FILE).write_bytes(whole_lines)
 
 
 def _attempts(run_id: int) -> list[Path]:

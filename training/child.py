@@ -77,11 +77,11 @@ def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
             start_new_session=True,  # a group of its own: it and its children end together
         )
     try:
-        _follow(process, jobs)
+        has_ended = _follow(process, jobs)
     finally:
         _kill(process)
         shutil.rmtree(scratch, ignore_errors=True)
-    if process.returncode:
+    if has_ended and process.returncode:
         tail = logs.read_bytes()[-LOG_TAIL_CHARS:].decode(errors="replace")
         log.error("trainer_died", log=str(logs), returncode=process.returncode, log_tail=tail)
     return process.returncode
@@ -101,7 +101,8 @@ def result_of(folder: Path, *, returncode: int) -> JSON:
     raise TrainerDied("The trainer stopped with an error that its log shows.")
 
 
-def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> None:
+def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bool:
+    """Whether the process ended by itself; otherwise it is of no more use."""
     started = time.monotonic()
     following = {job: _Tail(job.folder / PROGRESS_FILE) for job in jobs}
     pausing: set[Path] = set()
@@ -118,11 +119,12 @@ def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> No
         now = time.monotonic()
         pausing = {folder for folder in pausing if read_result(folder) is None}
         if not following and (not pausing or now - stopped_at > STOP_SECONDS):
-            return
+            break
         if now - started > MAX_TRAINING_SECONDS:
             for job in following:
                 _give_up(job.folder)
-            return
+            break
+    return has_ended
 
 
 def _give_up(folder: Path) -> None:
@@ -133,15 +135,22 @@ def _give_up(folder: Path) -> None:
 
 
 class _Tail:
-    """Reads whole new lines of a file that another process appends to."""
+    """Reads whole new lines of a file that another process appends to.
+
+    A trainer that goes on from a checkpoint first replaces the file by its lines up to there:
+    then all are new.
+    """
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._inode = 0
         self._offset = 0
 
     def new_lines(self) -> list[JSON]:
         try:
             with self._path.open("rb") as file:
+                if self._inode != (inode := os.fstat(file.fileno()).st_ino):
+                    self._inode, self._offset = inode, 0
                 file.seek(self._offset)
                 content = file.read()
         except FileNotFoundError:

@@ -19,7 +19,7 @@ from agents.roster import activate_child, add_trained_version
 from arena.judge_tools import build_tools
 from training.attempts import finished_attempt, new_attempt
 from training.child import result_of
-from training.configs import Adoption, config_from_json
+from training.configs import Adoption, Method, config_from_json
 from training.datasets import (
     DATASET_FILE,
     available_threads,
@@ -43,6 +43,7 @@ from training.lease import (
 )
 from training.models import TrainingRun
 from training.moves import apply_event
+from training.practice import practise
 from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job
 
 MAX_CURVE_POINTS = 300
@@ -75,6 +76,8 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
     dataset = run_folder(run.pk) / DATASET_FILE
     # Written once: a checkpoint counts its position in this very dataset.
     if not (run.manifest and dataset.exists()):
+        if run.method == Method.GRPO:
+            _practise(lease, leases, run)
         manifest = write_dataset(run)
         record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))
     folder = new_attempt(run.pk)
@@ -99,7 +102,7 @@ class Follower:
         self._lease = lease
         self._leases = leases
         self._progress: JSON = {}
-        self._curve: list[JSON] = run_of(lease).curve
+        self._curve: list[JSON] = []
 
     def __call__(self, lines: list[JSON]) -> str:
         """The word to tell the trainer: "" to go on."""
@@ -192,7 +195,7 @@ def run_of(lease: Lease) -> TrainingRun:
 
 
 def before(curve: list[JSON], step: int) -> list[JSON]:
-    """The points before the step: a trainer that went on from a checkpoint repeats later ones."""
+    """The points before the step: a trainer that goes on from a checkpoint repeats later ones."""
     return [point for point in curve if point["step"] < step]
 
 
@@ -206,6 +209,15 @@ def thinned(curve: list[JSON]) -> list[JSON]:
 def shown(latest: JSON) -> JSON:
     """What a run's page shows of the latest progress."""
     return {name: latest[name] for name in SHOWN if name in latest}
+
+
+def _practise(lease: Lease, leases: Leases, run: TrainingRun) -> None:
+    async def heartbeat(sentence: str) -> None:
+        await sync_to_async(leases.keep)(lease)
+        if sentence:
+            await sync_to_async(record)(lease, progress={"stage": sentence})
+
+    async_to_sync(practise)(run, heartbeat=heartbeat)
 
 
 def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:

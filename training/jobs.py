@@ -80,7 +80,7 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
 def unaffordable(agent_id: int) -> str:
     """Why a run that is due does not start by itself, in a sentence; empty if one can."""
     agent = _with_parent(Agent.objects.select_related("owner")).get(id=agent_id)
-    for due in _due().filter(agent_id=agent_id).order_by("last"):
+    for due in _due().filter(agent_id=agent_id):
         plan = _plan(agent, due["space_id"])
         if plan.price_credits > (available := charges.available_credits(agent)):
             return (
@@ -280,7 +280,9 @@ class _Plan:
 def _plan(agent: Agent, space_id: int) -> _Plan:
     parent = agent.current_version
     assert parent is not None, "an agent has a version from its creation on"
-    pairs = unlearned_pairs(agent.pk, space_id).aggregate(count=Count("id"), last=Max("id"))
+    pairs = unlearned_pairs(agent.pk, space_id).aggregate(
+        count=Count("id"), last=Max("id"), tasks=Count("round__task_key", distinct=True)
+    )
     try:
         # The adapter that is learned on keeps its shape.
         shape = _shape(parent.adapter) if parent.adapter else {}
@@ -298,23 +300,14 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
         case DPOConfig():
             pair_count = min(pair_count, config.max_pairs)
         case GRPOConfig():
-            tasks = min(_played_tasks(agent.pk, space_id), config.tasks)
+            tasks = min(pairs["tasks"], config.tasks)
     return _Plan(
-        method=config.method,
+        method=Method(config.method),
         config=config.as_json(),
         last_pair_id=pairs["last"],
         pair_count=pair_count,
         price_credits=charges.price_of(config, pairs=pair_count, tasks=tasks),
     )
-
-
-def _played_tasks(agent_id: int, space_id: int) -> int:
-    rounds = Round.objects.filter(
-        match__space_id=space_id,
-        status=RoundStatus.DECIDED,
-        completions__seat__agent_id=agent_id,
-    )
-    return rounds.values("task_key").distinct().count()
 
 
 @contextmanager

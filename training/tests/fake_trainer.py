@@ -10,6 +10,7 @@ import os
 import signal
 import sys
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -25,6 +26,7 @@ from training.trainers.job import (
     STOP_FILE,
     Job,
     read_result,
+    write_atomically,
     write_result,
 )
 
@@ -45,6 +47,10 @@ class FakeJob:
         self.is_resumed = self.checkpoint.exists()
         self.step = int((self.checkpoint / "step").read_text()) if self.is_resumed else 0
         self.is_over = False
+        if self.behaviour == "replace progress":
+            time.sleep(3 * STEP_SECONDS)
+            lines = (folder / PROGRESS_FILE).read_text().splitlines(keepends=True)
+            write_atomically(folder / PROGRESS_FILE, "".join(lines[:2]))
         (folder / "environ.json").write_text(json.dumps(dict(os.environ)))
         (folder / "pid").write_text(str(os.getpid()))
         self._write({"stage": "training"})
@@ -91,7 +97,7 @@ class FakeJob:
             case "refuse":
                 self._end({"error": "Training diverged at step 2."})
 
-    def _end(self, result: dict[str, object]) -> None:
+    def _end(self, result: Mapping[str, object]) -> None:
         write_result(self.folder, result)
         self.is_over = True
 

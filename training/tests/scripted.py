@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from training import batch, execute
 from training.child import run_trainer
+from training.datasets import run_folder
 from training.exams import Contestants
 from training.models import TrainingRun
 
@@ -71,4 +72,4 @@ def expire(run: TrainingRun) -> None:
 
 
 def attempt_folder(run: TrainingRun, number: int) -> Path:
-    return execute.run_folder(run.pk) / f"attempt-{number}"
+    return run_folder(run.pk) / f"attempt-{number}"

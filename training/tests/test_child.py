@@ -74,6 +74,21 @@ def test_progress_comes_line_by_line_and_the_result_at_the_end(folder: Path) -> 
     assert result_of(folder, returncode=returncode)["loss_last"] == 0.5
 
 
+def test_lines_of_a_file_that_a_resumed_trainer_replaced_all_come_again(
+    folder: Path, fake_base: Path
+) -> None:
+    (folder / "progress.jsonl").write_text('{"step": 1}\n{"step": 2}\n{"step": 3}\n')
+    behave(fake_base, "replace progress")
+    seen: list[int | None] = []
+
+    def follow(new: list[dict[str, Any]]) -> str:
+        seen.extend(line.get("step") for line in new)
+        return ""
+
+    run(folder, on_lines=follow)
+    assert seen[-5:] == [1, 2, None, 1, 2]
+
+
 def test_a_trainer_inherits_no_secret_and_no_network(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -135,11 +150,9 @@ def test_a_trainer_with_cancelled_jobs_only_is_not_waited_for(
     assert run(folder, on_lines=lambda lines: CANCEL if lines else "") == -signal.SIGKILL
 
 
-def test_a_paused_job_has_its_time_to_keep_where_it_is(
-    folder: Path, fake_base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_paused_job_has_its_time_to_keep_where_it_is(folder: Path, fake_base: Path) -> None:
     behave(fake_base, "hang")
-    assert run(folder, on_lines=lambda lines: PAUSE if lines else "") == 0
+    run(folder, on_lines=lambda lines: PAUSE if lines else "")
     assert read_result(folder) == {"paused": True}
 
 
