@@ -13,11 +13,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.utils import timezone
 
 from arena.config.env import REPOSITORY
 from arena.models import Space
 from training import batch
 from training.batch import train_due
+from training.child import run_trainer
 from training.job_state import RunStatus
 from training.jobs import cancel_run, pause_run, request_run, resume_run
 from training.models import TrainingRun
@@ -169,18 +171,20 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     first, second = make_run(space), make_run(space)
+    kept: list[bool] = []
     judge = batch.judge
 
     def slowly(lease: Any, leases: Any) -> None:
         if lease.run_id == first.pk:
             expire(second)
             leases.keep(lease)
+            second.refresh_from_db()
+            kept.append(bool(second.lease_expires_at and second.lease_expires_at > timezone.now()))
         judge(lease, leases)
 
     monkeypatch.setattr(batch, "judge", slowly)
-    train_due()
-    second.refresh_from_db()
-    assert (second.status, second.attempts) == (RunStatus.ADOPTED, 1)
+    assert train_due() == 2
+    assert kept == [True]
 
 
 # --- owners' words -------------------------------------------------------------------------
@@ -281,3 +285,22 @@ def test_runs_of_a_killed_worker_go_on_from_their_checkpoints(
         run.refresh_from_db()
         assert (run.status, run.attempts) == (RunStatus.ADOPTED, 2)
         assert steps_of(run) == [1, 2]
+
+
+# --- with the real trainer -----------------------------------------------------------------
+
+
+def test_the_trainer_takes_what_a_worker_hands_it(
+    base_model: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(batch, "run_trainer", run_trainer)
+    make_base(str(base_model))
+    space = make_space()
+    runs = [make_run(space, seed=seed, precision="bf16", epochs=1) for seed in (1, 2)]
+    assert train_due() == 2
+    for run in runs:
+        run.refresh_from_db()
+        assert (run.status, run.reason[:8]) == (RunStatus.ADOPTED, "Adopted.")
+        assert steps_of(run) == [1, 2]
+        assert run.progress["result"]["steps"] == 2
+        assert "drift" not in run.progress["result"]
