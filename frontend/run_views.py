@@ -11,7 +11,9 @@ from frontend import charts
 from training.configs import Method
 from training.curation import Reason
 from training.gate_decisions import KindCount
+from training.groups import Source
 from training.job_state import TRANSITIONS, RunEvent, RunStatus
+from training.pairs import PairSource
 from training.queries import RunView
 
 JSON = Mapping[str, Any]
@@ -30,21 +32,19 @@ class ChartWords:
     is_share: bool = False
 
 
-_LOSS = ChartWords("loss", "Loss", "what each step makes smaller")
-_KL = ChartWords("kl", "Distance to the parent", "KL divergence a token; 0 is the parent itself")
+_LOSS = ChartWords("loss", "Loss", "what every step makes smaller")
+_KL = ChartWords("kl", "Distance to the parent", "KL divergence a token")
 _GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
 CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
     Method.DPO: (
         _LOSS,
-        ChartWords(
-            "reward_margin", "Reward margin", "how much more than its parent it prefers the better"
-        ),
+        ChartWords("reward_margin", "Reward margin", "how far it puts the better ahead"),
         ChartWords("accuracy", "Accuracy", "pairs in which it prefers the better", is_share=True),
         _KL,
         _GRADIENT,
     ),
     Method.GRPO: (
-        ChartWords("reward", "Reward", "mean score of the answers it learns from"),
+        ChartWords("reward", "Reward", "mean score of its answers"),
         _LOSS,
         ChartWords(
             "clipped", "Clipped", "tokens too far from their policy to count", is_share=True
@@ -56,9 +56,12 @@ CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
 
 
 SOURCE_WORDS: Mapping[str, str] = {
-    "played": "its own answers in matches",
-    "practised": "its own answers in practice",
-    "shared": "shared by other competitors",
+    PairSource.OWN_CHOSEN: "its own answer was better",
+    PairSource.OWN_REJECTED: "another’s answer was better",
+    Source.PLAYED: "its own answers in matches",
+    Source.PRACTISED: "its own answers in practice",
+    Source.SHARED: "others’ answers in the same matches",
+    Source.SHARED_PRACTICE: "others’ answers in practice",
 }
 LEFT_OUT_WORDS: Mapping[str, str] = {
     Reason.WITHOUT_TOKENS: "stored before token ids were kept",
@@ -72,6 +75,7 @@ LEFT_OUT_WORDS: Mapping[str, str] = {
     Reason.NEAR_DUPLICATE: "said before, or nearly",
     Reason.TASK_CAP: "more of one task than a run takes",
     Reason.OPPONENT_CAP: "more against one opponent than a run takes",
+    Reason.NOT_ANSWERED: "not answered in practice",
     Reason.NOT_JUDGED: "not judged",
     Reason.OTHER_PROMPT: "asked under an earlier prompt",
     Reason.TOO_FEW_ANSWERS: "too few answers to compare",
@@ -95,7 +99,8 @@ class DatasetView:
     noun: str  # "pairs" or "groups"
     count: int
     sources: tuple[Counted, ...]
-    left_out: tuple[Counted, ...]
+    left_out: tuple[Counted, ...]  # pairs, or tasks of groups
+    answers_left_out: tuple[Counted, ...]  # of groups that stayed
 
 
 @dataclass(frozen=True)
@@ -220,12 +225,12 @@ def dataset_of(manifest: JSON) -> DatasetView | None:
     noun = next((noun for noun in ("groups", "pairs") if isinstance(manifest.get(noun), list)), "")
     if not noun:
         return None
-    left_out = manifest.get("left_out", {})
     return DatasetView(
         noun=noun,
         count=len(manifest[noun]),
         sources=_counted(manifest.get("sources", {}), SOURCE_WORDS),
-        left_out=_counted(left_out, LEFT_OUT_WORDS),
+        left_out=_counted(manifest.get("left_out", {}), LEFT_OUT_WORDS),
+        answers_left_out=_counted(manifest.get("answers_left_out", {}), LEFT_OUT_WORDS),
     )
 
 

@@ -22,6 +22,7 @@ urlpatterns = [
     path("agents/<int:agent_id>/train/", agents.train_now, name="train_now"),
     path("agents/<int:agent_id>/retire/", agents.retire, name="retire_agent"),
     path("agents/<int:agent_id>/pairs.jsonl", agents.pairs, name="agent_pairs"),
+    path("agents/<int:agent_id>/groups.jsonl", agents.groups, name="agent_groups"),
     path("agents/<int:agent_id>/state/", agents.state, name="agent_state"),
     path("spaces/", spaces.space_list, name="spaces"),
     path("spaces/<slug:slug>/", spaces.space_detail, name="space"),

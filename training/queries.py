@@ -13,7 +13,7 @@ from agents.errors import NotAvailable
 from agents.models import Adapter
 from training.configs import ATTENTION_MODULES, Targets
 from training.job_state import RunStatus
-from training.models import Pair, TrainingRun
+from training.models import Pair, Rollout, TrainingRun
 
 MAX_ROWS = 100
 
@@ -196,6 +196,11 @@ def kept_shape(adapter: Adapter) -> dict[str, Any]:
 def pair_count(agent_id: int) -> int:
     """All pairs that the agent has collected."""
     return Pair.objects.filter(agent_id=agent_id).count()
+
+
+def has_practised(agent_id: int) -> bool:
+    """Whether the agent has answers of practice."""
+    return Rollout.objects.filter(run__agent_id=agent_id).exists()
 
 
 def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgress, ...]]:

@@ -1,9 +1,11 @@
 """Agents: the list, the workshop, and every verb on them."""
 
+import json
 import uuid
+from collections.abc import Iterable
 
 from django.contrib import messages
-from django.http import FileResponse, HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
 
 from agents import roster
@@ -30,10 +32,11 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.datasets import export_lines
+from training.datasets import export_groups, export_lines
 from training.jobs import request_run, unaffordable
 from training.queries import (
     gate_figures,
+    has_practised,
     kept_shape,
     learning_progress,
     offered_runs,
@@ -229,11 +232,24 @@ def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
 def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
     """The agent's preference pairs, as TRL's DPOTrainer reads them."""
     agent = access.agent_for_owner(request.user.pk, agent_id)
-    return FileResponse(
-        export_lines(agent.id),
-        as_attachment=True,
-        filename=f"agent-{agent.id}-pairs.jsonl",
+    return _download(export_lines(agent.id), filename=f"agent-{agent.id}-pairs.jsonl")
+
+
+@owner_page()
+def groups(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
+    """The groups that the agent has practised, each answer with its reward."""
+    agent = access.agent_for_owner(request.user.pk, agent_id)
+    rows = export_groups(agent.id)
+    lines = (json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
+    return _download(lines, filename=f"agent-{agent.id}-groups.jsonl")
+
+
+def _download(lines: Iterable[bytes], *, filename: str) -> StreamingHttpResponse:
+    """JSON Lines, sent while they are made."""
+    return StreamingHttpResponse(
+        lines,
         content_type="application/x-ndjson",
+        headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
 
 
@@ -248,6 +264,7 @@ def _workshop(request: HttpRequest, agent: Agent) -> dict[str, object]:
     return {
         "progress": learning_progress([agent.id]).get(agent.id, ()),
         "pair_count": pair_count(agent.id),
+        "has_practised": has_practised(agent.id),
         "unaffordable": unaffordable(agent.id),
         "entry": live_entry_of(agent.id),
         "balance": wallet_balance(agent.owner_id),

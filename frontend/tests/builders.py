@@ -84,8 +84,9 @@ def make_adapter(agent: Agent, *, rank: int = 16, alpha: int = 32) -> Adapter:
         target_modules=["q_proj", "k_proj", "v_proj", "o_proj", "up_proj", "down_proj"],
         size_bytes=1,
     )
+    assert agent.current_version is not None
     version = add_trained_version(
-        agent.pk, parent_version_id=agent.current_version_id, adapter_id=adapter.pk
+        agent.pk, parent_version_id=agent.current_version.pk, adapter_id=adapter.pk
     )
     activate_version(agent.pk, version.pk)
     return adapter

@@ -78,7 +78,7 @@ class Chart {
       legend: { show: false },
       cursor: { points: { size: 7 }, y: false, drag: { x: false, y: false }, sync: { key: "run" } },
       hooks: { setCursor: [() => this.#show()] },
-      scales: { x: { time: false }, ...(this.#isShare ? { y: { range: [0, 1] } } : {}) },
+      scales: { x: { time: false }, ...(this.#isShare ? { y: { range: (_, __, most) => [0, Math.min(1, most * 1.5) || 1] } } : {}) },
       axes: [
         { ...axis, grid: { show: false }, ticks: { show: false }, size: 24, gap: 2, incrs: WHOLE_STEPS },
         {

@@ -252,7 +252,7 @@ def follow_the_run(page: Page, product: Product) -> list[str]:
     """Progress and curve move while one looks; then the gate's figures and its decision."""
     run_id = int(page.url.rstrip("/").rpartition("/")[2])
     page.wait_for_function("() => window.steps.length > 1", timeout=RUN_MS)
-    expect(page.locator("#run-curve canvas")).to_be_visible()
+    expect(page.locator("#run-curve canvas").first).to_be_visible()
     final = page.locator('#run-state[data-final="yes"]')
     expect(final).to_be_visible(timeout=RUN_MS)
     status, gate, curve, reason = product.rows(
@@ -265,7 +265,7 @@ def follow_the_run(page: Page, product: Product) -> list[str]:
     for side in ("parent", "child"):
         expect(final).to_contain_text(f"{gate[side]['mean']:.1%}".replace("%", " %"))
         expect(final).to_contain_text(f"{gate[side]['passed']} passed in full")
-    expect(page.locator("#run-curve canvas")).to_be_visible()
+    expect(page.locator("#run-curve canvas").first).to_be_visible()
     return problems_in_every_guise(page)
 
 

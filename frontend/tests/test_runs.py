@@ -1,0 +1,435 @@
+"""Pages of training runs: what everybody sees, what only the owner may do, and in which state."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+from pytest_django import DjangoAssertNumQueries
+
+from agents.models import Agent, User
+from agents.roster import add_trained_version, begin_learning
+from arena.models import Match, Space
+from arena.queries import wallet_balance
+from arena.tests.builders import enter, make_agent, make_space, make_user
+from frontend.run_views import CHARTS, LEFT_OUT_WORDS, gate_of, stages_of, verbs_of
+from frontend.tests.builders import GATE, make_adapter, make_pair, make_run, settled_match
+from training import charges
+from training.configs import DPOConfig, GRPOConfig, Method
+from training.curation import Reason
+from training.job_state import LIVE_STATUSES, RunStatus
+from training.models import TrainingRun
+from training.queries import run_view
+
+pytestmark = pytest.mark.django_db
+
+PROBE = {
+    "space": "poems",
+    "name": "Tiny poems",
+    "tasks": 16,
+    "parent": 0.52,
+    "child": 0.3,
+    "difference": -0.22,
+    "upper_bound": -0.12,
+    "confidence": 0.95,
+    "bound": 0.1,
+    "regressed": True,
+    "problem": "",
+}
+UNJUDGED = PROBE | {
+    "name": "Debates",
+    "parent": None,
+    "child": None,
+    "difference": None,
+    "upper_bound": None,
+    "regressed": False,
+    "problem": "Only 3 of 16 tasks could be judged.",
+}
+REFUSED_GATE = GATE | {
+    "difference": -0.015,
+    "lower_bound": -0.083,
+    "adopted": False,
+    "kinds": {
+        "end_phrase": {"tasks": 4, "parent_passed": 1, "child_passed": 3},
+        "lowercase": {"tasks": 12, "parent_passed": 5, "child_passed": 0},
+    },
+    "probes": [PROBE, UNJUDGED],
+    "refusals": ["The new version is behind its parent.", "It has unlearned <b>lowercase</b>."],
+}
+VERBS = ("pause", "resume", "cancel", "adopt", "decline")
+
+
+@pytest.fixture
+def match() -> Match:
+    return settled_match()
+
+
+@pytest.fixture
+def agent(match: Match) -> Agent:
+    return match.seats.select_related("agent__owner").get(index=0).agent
+
+
+def make_offer(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
+    """A run whose version waits for the owner's word; the agent plays its parent."""
+    make_adapter(agent)
+    agent.refresh_from_db()
+    assert agent.current_version is not None
+    child = add_trained_version(
+        agent.pk,
+        parent_version_id=agent.current_version.pk,
+        adapter_id=agent.current_version.adapter_id or 0,
+    )
+    return make_run(agent, space, status=RunStatus.OFFERED, child_version=child, **changes)
+
+
+def page_of(client: Client, run: TrainingRun) -> str:
+    return client.get(f"/runs/{run.pk}/").content.decode()
+
+
+def signed_in(user_id: int) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(id=user_id))
+    return client
+
+
+@pytest.mark.parametrize("status", list(RunStatus))
+@pytest.mark.parametrize("method", list(Method))
+def test_every_state_of_both_methods_shows_to_everybody(
+    client: Client, agent: Agent, match: Match, status: RunStatus, method: Method
+) -> None:
+    run = make_run(agent, match.space, status=status, method=method)
+    for visitor in (client, signed_in(make_user().pk), signed_in(agent.owner_id)):
+        assert visitor.get(f"/runs/{run.pk}/").status_code == 200
+        assert visitor.get(f"/runs/{run.pk}/state/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    ("status", "verbs"),
+    [
+        (RunStatus.QUEUED, {"pause", "cancel"}),
+        (RunStatus.TRAINING, {"pause", "cancel"}),
+        (RunStatus.EVALUATING, {"cancel"}),
+        (RunStatus.PAUSED, {"resume", "cancel"}),
+        (RunStatus.ADOPTED, set()),
+        (RunStatus.OFFERED, set()),
+        (RunStatus.FAILED, set()),
+    ],
+)
+def test_a_run_offers_what_its_state_allows(status: RunStatus, verbs: set[str]) -> None:
+    assert set(verbs_of(status)) == verbs
+
+
+@pytest.mark.parametrize("status", sorted(LIVE_STATUSES))
+def test_buttons_that_do_not_act_now_are_hidden(
+    agent: Agent, match: Match, status: RunStatus
+) -> None:
+    run = make_run(agent, match.space, status=status)
+    page = page_of(signed_in(agent.owner_id), run)
+    for verb in ("pause", "resume", "cancel"):
+        form = page[page.index(f'data-verb="{verb}"') :].partition(">")[0]
+        assert ("hidden" in form) == (verb not in verbs_of(status)), verb
+
+
+@pytest.mark.parametrize("status", ["training", "paused", "offered"])
+def test_only_the_owner_sees_and_reaches_the_buttons(
+    client: Client, agent: Agent, match: Match, status: str
+) -> None:
+    run = make_run(agent, match.space, status=status)
+    stranger = signed_in(make_user().pk)
+    for visitor in (client, stranger):
+        page = page_of(visitor, run)
+        assert not any(f"/runs/{run.pk}/{verb}/" in page for verb in VERBS)
+    for verb in VERBS:
+        path = f"/runs/{run.pk}/{verb}/"
+        assert stranger.post(path).status_code == 404
+        assert client.post(path).headers["Location"].startswith("/accounts/login/")
+        assert signed_in(agent.owner_id).get(path).status_code == 405
+    run.refresh_from_db()
+    assert run.status == status
+
+
+def test_an_owner_pauses_resumes_and_cancels(agent: Agent, match: Match) -> None:
+    run = make_run(agent, match.space, status=RunStatus.TRAINING)
+    owner = signed_in(agent.owner_id)
+    for verb, status in (
+        ("pause", RunStatus.PAUSED),
+        ("resume", RunStatus.QUEUED),
+        ("cancel", RunStatus.CANCELLED),
+    ):
+        assert owner.post(f"/runs/{run.pk}/{verb}/").headers["Location"] == f"/runs/{run.pk}/"
+        run.refresh_from_db()
+        assert run.status == status
+
+
+def test_what_comes_too_late_is_refused_with_a_sentence(agent: Agent, match: Match) -> None:
+    run = make_run(agent, match.space, status=RunStatus.ADOPTED)
+    owner = signed_in(agent.owner_id)
+    for verb in VERBS:
+        page = owner.post(f"/runs/{run.pk}/{verb}/", follow=True).content.decode()
+        assert "adopted" in page[page.index('role="status"') :].partition("</p>")[0], verb
+
+
+def test_adopting_an_offer_makes_its_version_play(agent: Agent, match: Match) -> None:
+    run = make_offer(agent, match.space)
+    owner = signed_in(agent.owner_id)
+    assert "Adopt v3" in page_of(owner, run)
+    page = owner.post(f"/runs/{run.pk}/adopt/", follow=True).content.decode()
+    assert "Version 3 plays from the next match on" in page
+    agent.refresh_from_db()
+    assert agent.current_version_id == run.child_version_id
+
+
+def test_declining_an_offer_keeps_the_parent(agent: Agent, match: Match) -> None:
+    run = make_offer(agent, match.space)
+    parent = run.parent_version_id
+    page = signed_in(agent.owner_id).post(f"/runs/{run.pk}/decline/", follow=True)
+    assert "Version 3 does not play" in page.content.decode()
+    agent.refresh_from_db()
+    run.refresh_from_db()
+    assert (agent.current_version_id, run.status) == (parent, RunStatus.REJECTED)
+
+
+def test_an_offer_asks_its_owner_wherever_they_look(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    run = make_offer(agent, match.space)
+    owner = signed_in(agent.owner_id)
+    page = owner.get(f"/agents/{agent.pk}/").content.decode()
+    assert "Shall v3 play?" in page
+    assert f"/runs/{run.pk}/adopt/" in page
+    assert "waits for your word" in owner.get("/agents/").content.decode()
+    others = client.get(f"/agents/{agent.pk}/").content.decode()
+    assert "waits for its owner" in others
+    assert "/adopt/" not in others
+
+
+def test_practice_shows_how_far_it_is(client: Client, agent: Agent, match: Match) -> None:
+    run = make_run(
+        agent,
+        match.space,
+        status=RunStatus.TRAINING,
+        method=Method.GRPO,
+        config=GRPOConfig().as_json(),
+        progress={"stage": "practising: 40 of 96 answers"},
+        curve=[],
+        gate={},
+    )
+    page = page_of(client, run)
+    assert "Practising: 40 of 96 answers" in page
+    assert "learns from groups of scored answers" in page.lower()
+    assert "The curves begin with the first step" in page
+
+
+def test_training_shows_speed_memory_time_and_price(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    progress = {
+        "step": 31,
+        "steps": 72,
+        "seconds": 121.0,
+        "remaining_seconds": 160.0,
+        "tokens_per_second": 812.4,
+        "memory_bytes": 3 * 2**30,
+    }
+    run = make_run(
+        agent, match.space, status=RunStatus.TRAINING, progress=progress, price_credits=3
+    )
+    page = page_of(client, run)
+    for words in ("Step 31 of 72", "2 min 40 s left", "812 tokens/s", "3.0\xa0GB", "3 credits"):
+        assert words in page
+
+
+@pytest.mark.parametrize(
+    ("status", "has_child", "words"),
+    [
+        (RunStatus.QUEUED, False, "held"),
+        (RunStatus.PAUSED, False, "held"),
+        (RunStatus.CANCELLED, False, "given back"),
+        (RunStatus.FAILED, False, "given back"),
+        (RunStatus.EVALUATING, True, "charged"),
+        (RunStatus.REJECTED, True, "charged"),
+        (RunStatus.CANCELLED, True, "charged"),
+        (RunStatus.FAILED, True, "given back"),
+    ],
+)
+def test_where_the_price_is(
+    agent: Agent, match: Match, status: RunStatus, has_child: bool, words: str
+) -> None:
+    child = agent.current_version if has_child else None
+    run = make_run(agent, match.space, status=status, child_version=child, price_credits=3)
+    assert run_view(run.pk).price_state == words
+
+
+def test_the_wallet_names_what_training_costs(agent: Agent, match: Match) -> None:
+    before = wallet_balance(agent.owner_id)
+    run = make_run(agent, match.space, status=RunStatus.TRAINING, price_credits=3)
+    charges.hold(run)
+    owner = signed_in(agent.owner_id)
+    page = owner.get("/wallet/").content.decode()
+    assert "Training price held" in page
+    assert f"/runs/{run.pk}/" in page
+    owner.post(f"/runs/{run.pk}/cancel/")
+    assert "Training price returned" in owner.get("/wallet/").content.decode()
+    assert wallet_balance(agent.owner_id) == before
+
+
+def test_a_refused_version_shows_why(client: Client, agent: Agent, match: Match) -> None:
+    run = make_run(agent, match.space, status=RunStatus.REJECTED, gate=REFUSED_GATE)
+    page = page_of(client, run)
+    assert "The new version is behind its parent." in page
+    assert "It has unlearned &lt;b&gt;lowercase&lt;/b&gt;." in page
+    assert "It has unlearned a kind of task: lowercase." in page
+    assert "It is clearly worse elsewhere: Tiny poems." in page
+    assert "Only 3 of 16 tasks could be judged." in page
+
+
+def test_kinds_go_from_the_clearest_gain_to_the_clearest_loss() -> None:
+    view = gate_of(REFUSED_GATE)
+    assert [row.kind for row in view.kinds] == ["end_phrase", "lowercase"]
+    assert (view.better_kinds, view.worse_kinds) == (1, 1)
+    assert [criterion.holds for criterion in view.criteria] == [False, False, False, False]
+
+
+def test_gates_of_earlier_releases_show_what_they_have() -> None:
+    view = gate_of(GATE)
+    assert view.kinds == ()
+    assert view.probes == ()
+    assert [criterion.holds for criterion in view.criteria] == [True, True]
+
+
+@pytest.mark.parametrize("method", list(Method))
+def test_the_charts_get_the_columns_of_the_method(
+    client: Client, agent: Agent, match: Match, method: Method
+) -> None:
+    curve = [{"step": 1, "loss": 0.7, "reward": 0.4}, {"step": 2, "loss": 0.6, "accuracy": 0.5}]
+    run = make_run(agent, match.space, method=method, curve=curve)
+    columns = client.get(f"/runs/{run.pk}/curve.json").json()["columns"]
+    assert set(columns) == {"step", *(words.name for words in CHARTS[method])}
+    assert columns["loss"] == [0.7, 0.6]
+    page = page_of(client, run)
+    for words in CHARTS[method]:
+        assert f'data-chart="{words.name}"' in page
+
+
+def test_a_chart_without_a_point_is_hidden(client: Client, agent: Agent, match: Match) -> None:
+    run = make_run(agent, match.space, curve=[{"step": 1, "loss": 0.7}])
+    page = page_of(client, run)
+    for name, is_hidden in (("loss", False), ("kl", True)):
+        figure = page[page.index(f'data-chart="{name}"') :].partition(">")[0]
+        assert ("hidden" in figure) == is_hidden
+
+
+def test_the_dataset_says_where_it_comes_from_and_what_it_left_out(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    manifest = {
+        "groups": [{"id": 1}, {"id": 2}],
+        "sources": {"played": 2, "practised": 5, "shared": 3},
+        "left_out": {"same_scores": 4, "a_reason_of_tomorrow": 1},
+        "answers_left_out": {"too_long": 6},
+    }
+    run = make_run(agent, match.space, method=Method.GRPO, manifest=manifest)
+    page = page_of(client, run)
+    for words in (
+        "2 groups",
+        "Its own answers in practice",
+        "50 %",
+        "Every answer scored the same",
+        "A reason of tomorrow",
+        "Longer than the longest sequence",
+    ):
+        assert words in page, words
+
+
+def test_every_reason_for_leaving_out_has_words() -> None:
+    assert set(LEFT_OUT_WORDS) == set(Reason)
+
+
+@pytest.mark.parametrize(
+    ("status", "progress", "current"),
+    [
+        ("queued", {}, "Queued"),
+        ("training", {}, "Training"),
+        ("paused", {}, "Queued, paused"),
+        ("paused", {"step": 3}, "Training, paused"),
+        ("evaluating", {}, "Gate"),
+        ("offered", {}, "Owner’s decision"),
+        ("rejected", {}, "Rejected"),
+    ],
+)
+def test_one_stage_is_the_current_one(
+    agent: Agent, match: Match, status: str, progress: dict[str, int], current: str
+) -> None:
+    run = make_run(agent, match.space, status=status, progress=progress)
+    stages = stages_of(run_view(run.pk))
+    assert [stage.label for stage in stages if stage.is_current] == [current]
+    assert len(stages) == 4
+
+
+def test_versions_bear_the_figures_of_their_gate(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    make_offer(agent, match.space)
+    page = client.get(f"/agents/{agent.pk}/").content.decode()
+    assert "At the gate 40.0 % against 30.0 % of v2" in page
+    assert "+10.0 points" in page
+
+
+def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
+    agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "Quill has enough pairs to train, which takes 3 credits; 1 are available."
+    monkeypatch.setattr("frontend.pages.agents.unaffordable", lambda agent_id: sentence)
+    page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
+    assert sentence in page
+
+
+@pytest.mark.parametrize("name", ["pairs", "groups"])
+def test_what_an_agent_learned_from_is_downloaded_by_its_owner_only(
+    agent: Agent, match: Match, name: str
+) -> None:
+    make_pair(agent, match)
+    path = f"/agents/{agent.pk}/{name}.jsonl"
+    assert signed_in(make_user().pk).get(path).status_code == 404
+    response = signed_in(agent.owner_id).get(path)
+    filename = f"agent-{agent.pk}-{name}.jsonl"
+    assert response.headers["Content-Disposition"] == f'attachment; filename="{filename}"'
+    assert len(b"".join(response).splitlines()) == (name == "pairs")
+
+
+def test_a_space_that_waits_for_training_says_so(client: Client) -> None:
+    assert "wait for training" not in client.get(f"/spaces/{make_space().slug}/").content.decode()
+    space = make_space(waits_for_training=True)
+    assert "Matches wait for training" in client.get(f"/spaces/{space.slug}/").content.decode()
+
+
+def test_an_entry_that_waits_for_training_says_so(client: Client) -> None:
+    agent = make_agent(make_user(credits=50))
+    space = make_space(waits_for_training=True)
+    path = f"/entries/{enter(agent, space)}/"
+    owner = signed_in(agent.owner_id)
+    assert "is being trained" not in owner.get(path).content.decode()
+    begin_learning(agent.pk)
+    assert "is being trained" in owner.get(path).content.decode()
+
+
+def test_a_runs_page_asks_the_database_little(
+    client: Client,
+    agent: Agent,
+    match: Match,
+    django_assert_num_queries: DjangoAssertNumQueries,
+) -> None:
+    run = make_run(agent, match.space, gate=REFUSED_GATE, config=DPOConfig().as_json())
+    with django_assert_num_queries(1):
+        client.get(f"/runs/{run.pk}/")
+
+
+def test_queries_do_not_grow_with_versions_and_runs(
+    agent: Agent, match: Match, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    make_pair(agent, match)
+    for _ in range(4):
+        make_run(agent, match.space)
+    make_offer(agent, match.space)
+    owner = signed_in(agent.owner_id)
+    with django_assert_max_num_queries(32):
+        owner.get(f"/agents/{agent.pk}/")
