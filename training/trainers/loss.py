@@ -39,6 +39,7 @@ def dpo_share(
     lengths: tuple[int, ...],
     beta: float,
     sft_weight: float,
+    preference_weight: float = 1.0,
     step_pairs: int,
     step_chosen_tokens: int,
     step_tokens: int,
@@ -47,12 +48,12 @@ def dpo_share(
 
     `logprobs`, `parent`: [N] of the answers chosen, rejected, chosen, ...; `noise`: [P], the
     probability that a pair's label is wrong (cDPO: https://ericmitchell.ai/cdpo.pdf). With noise 0
-    this is TRL's loss_type ["sigmoid", "sft"] with weights [1, sft_weight] over the whole step.
+    this is TRL's loss_type ["sigmoid", "sft"] with these two weights over the whole step.
     """
     scores = beta * answer_sums(logprobs - parent, lengths)  # [2 P], implicit rewards
     margins = scores[0::2] - scores[1::2]  # [P]
     preference = -(1 - noise) * logsigmoid(margins) - noise * logsigmoid(-margins)
-    loss = preference.sum() / step_pairs
+    loss = preference_weight * preference.sum() / step_pairs
     if sft_weight:
         chosen = answer_sums(logprobs, lengths)[0::2].sum()
         loss = loss - sft_weight * chosen / step_chosen_tokens

@@ -55,6 +55,7 @@ def _dpo(
         lengths=row.lengths,
         beta=config.beta,
         sft_weight=config.sft_weight,
+        preference_weight=config.preference_weight,
         step_pairs=len(step.examples),
         step_chosen_tokens=sum(len(example.units[0].answers[0]) for example in step.examples),
         step_tokens=step.answer_tokens,
