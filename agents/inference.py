@@ -14,7 +14,7 @@ from contextlib import asynccontextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 import httpx
 from django.conf import settings
@@ -35,6 +35,7 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 Message = dict[str, str]
 OnText = Callable[[str], Awaitable[None]]
+Result = TypeVar("Result")
 
 
 class InferenceUnavailable(Exception):
@@ -164,16 +165,49 @@ class Inference:
 
         Raises InferenceUnavailable, RequestRefused (prompt too long, ...) or AdapterRefused.
         """
+
+        async def ask(url: str) -> Generation:
+            return await self._stream(url, model, messages, sampling, on_text)
+
+        return await self._with_adapter(model, ask)
+
+    async def score_tokens(
+        self, model: ServedModel, prompt_ids: Sequence[int], answer_ids: Sequence[int]
+    ) -> list[float]:
+        """Natural logprob of each answer token after the prompt; one prefill, no sampling.
+
+        On a CPU the server must keep lm_head out of its LoRA targets, else this request ends
+        the engine (see arena.judge_tools). Raises as `generate` does.
+        """
+        body = {
+            "model": model.name,
+            "prompt": [*prompt_ids, *answer_ids],
+            "max_tokens": 1,
+            "prompt_logprobs": 0,
+        }
+
+        async def ask(url: str) -> list[float]:
+            response = await self._post(url, "/v1/completions", body)
+            if response.status_code != 200:
+                _raise_for(response)
+            return _logprobs_of(response, answer_ids)
+
+        return await self._with_adapter(model, ask) if answer_ids else []
+
+    async def _with_adapter(
+        self, model: ServedModel, ask: Callable[[str], Awaitable[Result]]
+    ) -> Result:
+        """The least busy server's reply, with the model's adapter loaded there."""
         async with self._server() as url:
             await self._ensure_loaded(url, model)
             try:
-                return await self._stream(url, model, messages, sampling, on_text)
+                return await ask(url)
             except _ModelNotFound:
                 # The server was restarted and has forgotten its adapters.
                 self._loaded.discard((url, model.name))
                 await self._ensure_loaded(url, model)
                 try:
-                    return await self._stream(url, model, messages, sampling, on_text)
+                    return await ask(url)
                 except _ModelNotFound:
                     raise InferenceUnavailable(f"{model.name} is not served") from None
 
@@ -341,6 +375,17 @@ def _raise_for(response: httpx.Response) -> None:
     if response.status_code in {400, 413, 422}:
         raise RequestRefused(f"The model cannot take this request: {_message(response)}")
     raise InferenceUnavailable(f"the server answered {response.status_code}")
+
+
+def _logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[float]:
+    try:
+        positions = response.json()["choices"][0]["prompt_logprobs"][-len(answer_ids) :]
+        return [
+            float(position[str(token)]["logprob"])
+            for position, token in zip(positions, answer_ids, strict=True)
+        ]
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InferenceUnavailable("the server's reply has no logprobs of the prompt") from None
 
 
 def _message(response: httpx.Response) -> str:

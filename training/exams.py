@@ -5,11 +5,10 @@ judges; the noise of sampling is left to the bootstrap.
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from random import Random
-from typing import Any, TypeVar
 
 from agents.inference import (
     Inference,
@@ -23,6 +22,7 @@ from arena.asking import build_messages
 from arena.environments.base import Environment, Split, Task
 from arena.judging import PanelJudge, judge_answers
 from judges.tools import Tools
+from training.waiting import together
 
 CONCURRENT_TASKS = 8  # two answers each, over all exams of a gate
 DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
@@ -31,8 +31,6 @@ DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)  # for one request; then the whole gate is put off
 
 PARENT, CHILD = 0, 1
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -149,13 +147,3 @@ class Examiner:
             except InferenceUnavailable:
                 await asyncio.sleep(pause_seconds)
         return (await self._inference.generate(model, messages, sampling)).text
-
-
-async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All results in order; the first failure ends the others and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            tasks = [group.create_task(one) for one in work]
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return [task.result() for task in tasks]

@@ -27,6 +27,7 @@ from training.datasets import (
     run_folder,
     write_dataset,
 )
+from training.drift import trainer_view
 from training.exams import Contestants
 from training.gate import evaluate
 from training.gate_exams import own_exam, probe_exams
@@ -44,7 +45,7 @@ from training.lease import (
 from training.models import TrainingRun
 from training.moves import apply_event
 from training.practice import practise
-from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job
+from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job, read_result
 
 MAX_CURVE_POINTS = 300
 SHOWN = (
@@ -230,6 +231,9 @@ def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:
         sampling=Sampling.from_json(parent.sampling),
     )
 
+    folder = finished_attempt(run.pk)
+    result = read_result(folder) if folder else None
+
     async def heartbeat() -> None:
         await sync_to_async(leases.keep)(lease)
 
@@ -237,6 +241,7 @@ def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:
         contestants,
         own=own_exam(run.space),
         probes=probe_exams(run.space),
+        trained=trainer_view(result or {}, precision=config_from_json(run.config).precision),
         tools=build_tools(),
         seed=str(run.pk),
         heartbeat=heartbeat,

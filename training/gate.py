@@ -5,15 +5,17 @@ versions get the agent's own prompt and sampling; each Space's panel judges its 
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from random import Random
 from statistics import fmean
-from typing import Any, TypeVar
+from typing import Any
 
 from agents.errors import Refused
-from agents.inference import Inference
+from agents.inference import Inference, ServedModel
+from arena.environments.base import Task
 from judges.tools import Tools
+from training.drift import Drift, TrainerView, measure
 from training.exams import (
     CHILD,
     PARENT,
@@ -23,7 +25,6 @@ from training.exams import (
     Trial,
     draw_kind,
     draw_tasks,
-    together,
 )
 from training.gate_decisions import (
     MIN_PROBE_TASKS,
@@ -36,6 +37,7 @@ from training.gate_decisions import (
     decide_probe,
 )
 from training.gate_words import kind_refusals, own_refusals, probe_refusal
+from training.waiting import beside, together
 
 MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
 # A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.
@@ -44,8 +46,6 @@ EXAMPLES = 6
 EXAMPLE_CHARS = 600
 
 HEARTBEAT_SECONDS = 10.0
-
-Result = TypeVar("Result")
 
 
 class GateInconclusive(Refused):
@@ -57,6 +57,7 @@ async def evaluate(
     *,
     own: Exam,
     probes: Sequence[Exam],
+    trained: TrainerView,
     tools: Tools,
     seed: str,
     heartbeat: Callable[[], Awaitable[None]],
@@ -68,6 +69,7 @@ async def evaluate(
         probes      [{"space", "name", "tasks", "parent", "child", "difference", "upper_bound",
                     "confidence", "bound", "regressed", "problem"}]; with a problem (a sentence)
                     the probe says nothing and its figures are null
+        drift       training.drift.Drift, or null where the trainer left nothing to compare
         refusals    sentences; `adopted` if there are none
         examples    [{"kind", "task", "parent", "child", "parent_score", "child_score"}]
 
@@ -78,46 +80,54 @@ async def evaluate(
     exams = [own, *probes]
     drawn = [draw_tasks(exam.environment, rng=rng, count=exam.task_count) for exam in exams]
 
-    async def examine_all() -> tuple[list[list[Trial]], list[Trial]]:
+    async def examine_all() -> tuple[Drift | None, list[list[Trial]], list[Trial]]:
         async with Inference() as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
+            base = ServedModel(contestants.child.base, contestants.child.base, None)
+            drift = await measure(inference, child=contestants.child, base=base, trained=trained)
             examiner = Examiner(inference, contestants, tools)
             trials = await together(
                 examiner.examine(exam, tasks) for exam, tasks in zip(exams, drawn, strict=True)
             )
-            known = {task.key for task in drawn[0]}
-            doubtful = [kind for kind, count in _kinds(trials[0]).items() if count.fell_to_zero]
-            again = [
-                task
-                for kind in doubtful
-                for task in draw_kind(
-                    own.environment, kind, rng=rng, count=RECHECK_TASKS, known=known
-                )
-            ]
-            return trials, await examiner.examine(own, again)
+            second_look = _second_look(own, drawn[0], trials[0], rng)
+            return drift, trials, await examiner.examine(own, second_look)
 
-    (own_trials, *probe_trials), again = await _beside(_pulse(heartbeat), examine_all())
+    drift, (own_trials, *probe_trials), more = await beside(_pulse(heartbeat), examine_all())
     if not own_trials or len(own_trials) < MIN_JUDGED_SHARE * len(drawn[0]):
         raise GateInconclusive(
             f"Only {len(own_trials)} of {len(drawn[0])} held-out tasks could be judged."
         )
     decision = decide(_scores(own_trials, PARENT), _scores(own_trials, CHILD), rng=rng)
-    kinds = _kinds([*own_trials, *again])
+    kinds = _kinds([*own_trials, *more])
     probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
     refusals = [
         *own_refusals(decision),
         *kind_refusals(kinds),
         *(refusal for _, refusal in probed if refusal),
+        *([drift.why] if drift and drift.drifted else []),
     ]
-    return {
-        **_own_figures(own_trials, decision),
+    return _own_figures(own_trials, decision) | {
         "kinds": {kind: asdict(count) for kind, count in kinds.items()},
         "probes": [figures for figures, _ in probed],
+        "drift": asdict(drift) if drift else None,
         "refusals": refusals,
         "adopted": not refusals,
         "examples": [_example(trial) for trial in _telling(own_trials)],
     }
+
+
+def _second_look(
+    own: Exam, drawn: Sequence[Task], trials: Sequence[Trial], rng: Random
+) -> list[Task]:
+    """More tasks of the kinds that seem to have fallen to zero."""
+    known = {task.key for task in drawn}
+    return [
+        task
+        for kind, count in _kinds(trials).items()
+        if count.fell_to_zero
+        for task in draw_kind(own.environment, kind, rng=rng, count=RECHECK_TASKS, known=known)
+    ]
 
 
 def _scores(trials: Sequence[Trial], side: int) -> list[float]:
@@ -201,17 +211,3 @@ async def _pulse(heartbeat: Callable[[], Awaitable[None]]) -> None:
     while True:
         await heartbeat()
         await asyncio.sleep(HEARTBEAT_SECONDS)
-
-
-async def _beside(
-    background: Coroutine[Any, Any, None], work: Coroutine[Any, Any, Result]
-) -> Result:
-    """The result of `work`; a failure of either ends both and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            running = group.create_task(background)
-            result = await work
-            running.cancel()
-    except ExceptionGroup as errors:
-        raise errors.exceptions[0] from None
-    return result

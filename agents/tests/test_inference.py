@@ -169,3 +169,72 @@ def test_an_adapter_is_loaded_where_a_server_answers() -> None:
     asyncio.run(load((ONE, TWO)))
     with pytest.raises(InferenceUnavailable):
         asyncio.run(load((ONE,)))
+
+
+def score(
+    answer: Answer,
+    answer_ids: list[int],
+    *,
+    model: ServedModel = BASE,
+) -> list[float]:
+    async def scenario() -> list[float]:
+        async with client(answer, (ONE,)) as inference:
+            return await inference.score_tokens(model, [7, 8], answer_ids)
+
+    return asyncio.run(scenario())
+
+
+def scored(request: httpx.Request) -> httpx.Response:
+    prompt = json.loads(request.content)["prompt"]
+    found = [{str(token): {"logprob": -token / 10}} for token in prompt]
+    return httpx.Response(200, json={"choices": [{"prompt_logprobs": [None, *found[1:]]}]})
+
+
+def test_given_tokens_are_scored_after_the_prompt_without_sampling() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return scored(request)
+
+    assert score(answer, [3, 4]) == [-0.3, -0.4]
+    assert asked[0]["prompt"] == [7, 8, 3, 4]
+    assert asked[0]["max_tokens"] == 1
+    assert "seed" not in asked[0]
+    assert score(answer, []) == []
+    assert len(asked) == 1
+
+
+def test_tokens_are_scored_under_an_adapter_that_a_restarted_server_has_forgotten() -> None:
+    calls: list[str] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        calls.append(request.url.path)
+        if request.url.path == "/v1/load_lora_adapter":
+            return httpx.Response(200)
+        return httpx.Response(404) if len(calls) == 2 else scored(request)
+
+    assert score(answer, [3], model=TRAINED) == [-0.3]
+    load, completions = "/v1/load_lora_adapter", "/v1/completions"
+    assert calls == [load, completions, load, completions]
+
+
+@pytest.mark.parametrize(
+    "reply",
+    [
+        {},
+        {"choices": []},
+        {"choices": [{"prompt_logprobs": None}]},
+        {"choices": [{"prompt_logprobs": [None, {"9": {"logprob": -1.0}}]}]},
+    ],
+)
+def test_a_reply_without_the_tokens_logprobs_is_an_infrastructure_fault(
+    reply: dict[str, Any],
+) -> None:
+    with pytest.raises(InferenceUnavailable):
+        score(lambda request: httpx.Response(200, json=reply), [3])
+
+
+def test_tokens_that_the_server_cannot_take_are_refused() -> None:
+    with pytest.raises(RequestRefused, match="too long"):
+        score(lambda _: httpx.Response(400, json={"error": {"message": "too long"}}), [3])

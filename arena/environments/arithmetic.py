@@ -40,25 +40,25 @@ def _pairs(low: int, high: int) -> list[Pair]:
 
 TRAIN_OPERATIONS: dict[str, Operation] = {
     "sum": Operation(
-        _pairs(2, 20),
+        _pairs(2, 9),
         lambda a, b: ((a, b), a + b),
-        ("What is {} + {}?", "What is {} plus {}?", "Add {} and {}."),
+        ("What is {} + {}?", "What is {} plus {}?", "Complete the equation: {} + {} ="),
         "{} + {} = {}",
     ),
-    "difference": Operation(
-        [(a, b) for a, b in _pairs(2, 15) if a != b],
-        lambda a, b: ((a + b, a), b),
-        ("What is {} - {}?", "What is {} minus {}?"),
-        "{} - {} = {}",
-    ),
     "product": Operation(
-        _pairs(2, 10),
+        _pairs(2, 9),
         lambda a, b: ((a, b), a * b),
-        ("What is {} * {}?", "What is {} times {}?", "Multiply {} by {}."),
+        ("What is {} * {}?", "What is {} times {}?", "Complete the equation: {} * {} ="),
         "{} * {} = {}",
     ),
 }
 UNSEEN_OPERATIONS: dict[str, Operation] = {
+    "difference": Operation(
+        [(a, b) for a, b in _pairs(2, 15) if a != b],
+        lambda a, b: ((a + b, a), b),
+        ("What is {} - {}?", "What is {} minus {}?", "Complete the equation: {} - {} ="),
+        "{} - {} = {}",
+    ),
     "double": Operation(
         [(n, n) for n in range(2, 31)],
         lambda n, _: ((n,), 2 * n),

@@ -16,6 +16,7 @@ from arena.environments.base import Environment, Score, Split, Task
 from arena.judging import PanelJudge
 from judges.tools import Tools
 from training import exams, gate
+from training.drift import TrainedSequence, TrainerView, trainer_view
 from training.exams import Contestants, Exam, draw_kind, draw_tasks
 from training.gate import RECHECK_TASKS, GateInconclusive, evaluate
 from training.gate_words import in_words
@@ -29,6 +30,9 @@ CONTESTANTS = Contestants(
     sampling=Sampling(temperature=0.8, top_p=0.95, max_tokens=64),
 )
 PARENT, CHILD = CONTESTANTS.parent.name, CONTESTANTS.child.name
+TRAINED = TrainerView(
+    "bf16", [TrainedSequence([1, 2], [3, 4], logprobs=[-1.0, -1.0], base_logprobs=[-2.0, -2.0])]
+)
 Say = Callable[[str, str], str]  # (model's name, task's prompt) -> answer
 
 
@@ -76,6 +80,9 @@ class ScriptedModel:
     faults: int = 0
     at_once: int = 0
     most_at_once: int = 0
+    logprobs: dict[str, float] = dataclasses.field(
+        default_factory=lambda: {PARENT: -2.0, CHILD: -1.0}
+    )
 
     async def __aenter__(self) -> Self:
         return self
@@ -85,6 +92,11 @@ class ScriptedModel:
 
     async def ensure_adapter(self, model: ServedModel) -> None:
         return None
+
+    async def score_tokens(
+        self, model: ServedModel, prompt_ids: list[int], answer_ids: list[int]
+    ) -> list[float]:
+        return [self.logprobs[model.name]] * len(answer_ids)
 
     async def generate(
         self, model: ServedModel, messages: list[dict[str, str]], sampling: Sampling
@@ -129,6 +141,7 @@ def run_gate(
     values: dict[str, Any] = {
         "own": own or make_exam(),
         "probes": [],
+        "trained": TRAINED,
         "tools": NO_TOOLS,
         "seed": "1",
         "heartbeat": alive,
@@ -340,6 +353,34 @@ def test_all_exams_share_one_bounded_pool(monkeypatch: pytest.MonkeyPatch) -> No
     run_gate(monkeypatch, model, probes=[make_exam(slug=str(number)) for number in range(6)])
     assert len(model.asked) == 7 * 16 * 2
     assert model.most_at_once <= exams.CONCURRENT_TASKS * 2
+
+
+# --- drift ---------------------------------------------------------------------------------
+
+
+def test_a_server_that_plays_the_trained_adapter_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drift = run_gate(monkeypatch, always("b", "a"))["drift"]
+    assert (drift["drifted"], drift["mean_child"], drift["mean_change"]) == (False, 0.0, 1.0)
+
+
+def test_a_better_child_whose_server_plays_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = always("b", "a")
+    model.logprobs[CHILD] = model.logprobs[PARENT]
+    figures = run_gate(monkeypatch, model)
+    assert figures["adopted"] is False
+    assert figures["refusals"] == [figures["drift"]["why"]]
+    assert "does not play the adapter that was trained" in in_words(figures)
+
+
+def test_a_trainer_that_left_nothing_to_compare_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    figures = run_gate(monkeypatch, always("b", "a"), trained=trainer_view({}, precision="nf4"))
+    assert (figures["drift"], figures["adopted"]) == (None, True)
 
 
 # --- faults --------------------------------------------------------------------------------
