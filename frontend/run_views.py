@@ -147,13 +147,33 @@ class KindRow:
 
 
 @dataclass(frozen=True)
+class Distance:
+    """Of log-probabilities of the same tokens, in nats; `share` is of the longest bar."""
+
+    words: str
+    nats: float
+    share: float
+
+
+@dataclass(frozen=True)
+class DriftView:
+    """How far the trainer's view of the new version is from the server's."""
+
+    distances: tuple[Distance, ...]
+    bound: float
+    bound_share: float
+    mismatch: float | None
+    sequences: int
+
+
+@dataclass(frozen=True)
 class GateView:
     """The gate's figures beyond the two means."""
 
     criteria: tuple[Criterion, ...]
     kinds: tuple[KindRow, ...]  # from the clearest gain to the clearest loss
     probes: tuple[JSON, ...]
-    drift: JSON
+    drift: DriftView | None
 
     @property
     def better_kinds(self) -> int:
@@ -211,12 +231,17 @@ def gate_of(gate: JSON) -> GateView:
         for kind, count in counts.items()
         if count.tasks
     ]
-    probes = tuple(gate.get("probes", ()))
+    probes, drift = tuple(gate.get("probes", ())), gate.get("drift")
     return GateView(
-        criteria=(*_own_criteria(gate), *_kind_criteria(counts), *_probe_criteria(probes)),
+        criteria=(
+            *_own_criteria(gate),
+            *_kind_criteria(counts),
+            *_probe_criteria(probes),
+            *(_drift_criteria(drift) if drift else ()),
+        ),
         kinds=tuple(sorted(rows, key=lambda row: row.parent_share - row.child_share)),
         probes=probes,
-        drift=gate.get("drift") or {},
+        drift=_drift_of(drift) if drift else None,
     )
 
 
@@ -289,6 +314,27 @@ def _probe_criteria(probes: Sequence[JSON]) -> tuple[Criterion, ...]:
         else "It is not clearly worse at anything else that was asked."
     )
     return (Criterion(not worse, sentence),)
+
+
+def _drift_criteria(drift: JSON) -> tuple[Criterion, ...]:
+    held = "What plays is what was trained: server and trainer agree on its answers."
+    return (Criterion(not drift["drifted"], drift["why"] if drift["drifted"] else held),)
+
+
+def _drift_of(drift: JSON) -> DriftView:
+    rows = {
+        "With the adapter": drift["mean_child"],
+        "Plain base": drift["mean_base"],
+        "What training changed": drift["mean_change"],
+    }
+    longest = max(*rows.values(), drift["bound"]) or 1.0
+    return DriftView(
+        distances=tuple(Distance(words, nats, nats / longest) for words, nats in rows.items()),
+        bound=drift["bound"],
+        bound_share=drift["bound"] / longest,
+        mismatch=drift["mismatch"],
+        sequences=drift["sequences"],
+    )
 
 
 def _signed(value: float) -> str:

@@ -44,6 +44,16 @@ UNJUDGED = PROBE | {
     "regressed": False,
     "problem": "Only 3 of 16 tasks could be judged.",
 }
+DRIFT = {
+    "mean_child": 0.786,
+    "mean_base": 0.635,
+    "bound": 0.913,
+    "mean_change": 1.112,
+    "mismatch": 0.67,
+    "sequences": 16,
+    "drifted": False,
+    "why": "",
+}
 REFUSED_GATE = GATE | {
     "difference": -0.015,
     "lower_bound": -0.083,
@@ -294,6 +304,31 @@ def test_gates_of_earlier_releases_show_what_they_have() -> None:
     assert view.kinds == ()
     assert view.probes == ()
     assert [criterion.holds for criterion in view.criteria] == [True, True]
+
+
+def test_drift_is_shown_with_its_bound_and_its_sentence(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    run = make_run(agent, match.space, gate=GATE | {"drift": DRIFT})
+    page = page_of(client, run)
+    for words in (
+        "16 answers",
+        "0.79",
+        "of 0.91",
+        "67 % differs",
+        "What plays is what was trained",
+    ):
+        assert words in page, words
+    drifted = DRIFT | {
+        "drifted": True,
+        "why": "The server plays another adapter.",
+        "mismatch": None,
+    }
+    run = make_run(agent, match.space, status="rejected", gate=GATE | {"drift": drifted})
+    page = page_of(client, run)
+    assert "The server plays another adapter." in page
+    assert "differs between" not in page
+    assert gate_of(GATE | {"drift": None}).drift is None
 
 
 @pytest.mark.parametrize("method", list(Method))
