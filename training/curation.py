@@ -42,7 +42,8 @@ class Reason(StrEnum):
     TASK_CAP = "task_cap"
     OPPONENT_CAP = "opponent_cap"
     # Of groups; see training.groups.
-    NOT_JUDGED = "not_judged"
+    NOT_ANSWERED = "not_answered"  # the server refused the task
+    NOT_JUDGED = "not_judged"  # no judge of the panel had an opinion
     OTHER_PROMPT = "other_prompt"  # asked under a prompt that the agent no longer has
     TOO_FEW_ANSWERS = "too_few_answers"
     SAME_SCORES = "same_scores"  # every advantage is zero

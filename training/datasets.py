@@ -8,6 +8,7 @@ import hashlib
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
@@ -17,17 +18,19 @@ from random import Random
 from typing import Any
 
 from django.conf import settings
+from django.db.models import QuerySet
 
 from agents.errors import Refused
 from arena.environments import ENVIRONMENTS
-from training.configs import LearningConfig, config_from_json
+from training.configs import GRPOConfig, LearningConfig, Method, config_from_json
 from training.curation import HeldOutTasks, Limits, PairCandidate, curate_pairs, noise_of
 from training.exams import draw_tasks
 from training.jobs import unlearned_pairs
 from training.models import Pair, TrainingRun
+from training.practised import practised_groups, practised_texts
 from training.provenance import example, own_answer, provenance
 from training.tokens import ChatTokens, read_chat_tokens
-from training.trainers.job import PairExample, write_atomically
+from training.trainers.job import AnswerExample, GroupExample, PairExample, write_atomically
 
 DATASET_FILE = "dataset.jsonl"
 PROVENANCE_FILE = "provenance.jsonl"
@@ -45,11 +48,11 @@ JSON = dict[str, Any]
 class _Dataset:
     """Examples with their sources, in one order, and what the manifest says of them."""
 
-    examples: Sequence[PairExample]
-    sources: Sequence[JSON]  # one an example
-    noun: str  # the manifest's key: "pairs"
-    ids: Sequence[int]  # one an example
-    facts: JSON
+    examples: Sequence[PairExample | GroupExample]
+    origins: Sequence[JSON]  # one an example: provenance
+    noun: str  # the manifest's key of the examples' digests: "pairs" or "groups"
+    ids: Sequence[int]  # one an example: of its pair, or of its group's round
+    facts: JSON  # more for the manifest
 
 
 def run_folder(run_id: int) -> Path:
@@ -65,10 +68,14 @@ def write_dataset(run: TrainingRun) -> JSON:
     """
     folder = run_folder(run.pk)
     folder.mkdir(parents=True, exist_ok=True)
-    dataset = _pair_dataset(run)
+    match config_from_json(run.config):
+        case GRPOConfig() as config:
+            dataset = _group_dataset(run, config)
+        case config:
+            dataset = _pair_dataset(run, config)
     lines = [_line(asdict(one)) for one in dataset.examples]
     write_atomically(folder / DATASET_FILE, "".join(lines))
-    write_atomically(folder / PROVENANCE_FILE, "".join(_line(one) for one in dataset.sources))
+    write_atomically(folder / PROVENANCE_FILE, "".join(_line(one) for one in dataset.origins))
     manifest = _manifest(run, dataset, lines)
     write_atomically(folder / MANIFEST_FILE, json.dumps(manifest, indent=2, sort_keys=True))
     return manifest
@@ -101,17 +108,35 @@ def export_pairs(agent_id: int) -> Iterator[JSON]:
         yield example(pair) | provenance(pair)
 
 
+def export_groups(agent_id: int) -> Iterator[JSON]:
+    """All judged groups that the agent has practised, oldest first, of every run.
+
+    `prompt` and `answers` are messages, each answer with its reward and its source.
+    """
+    runs = TrainingRun.objects.filter(agent_id=agent_id, method=Method.GRPO)
+    for run in runs.select_related("space", "parent_version").order_by("id"):
+        yield from practised_texts(run, run_folder(run.pk))
+
+
 def export_lines(agent_id: int) -> Iterator[bytes]:
     """`export_pairs` as JSON Lines."""
     for pair in export_pairs(agent_id):
         yield _line(pair).encode()
 
 
-def _pair_dataset(run: TrainingRun) -> _Dataset:
+def unlearned_rounds(run: TrainingRun) -> list[int]:
+    """Rounds behind the run's pairs, newest first: the agent answered them all."""
+    rounds = _pairs_of(run).order_by("-id").values_list("round_id", flat=True)
+    return list(dict.fromkeys(rounds))
+
+
+def _pairs_of(run: TrainingRun) -> QuerySet[Pair]:
+    return unlearned_pairs(run.agent_id, run.space_id).filter(id__lte=run.last_pair_id)
+
+
+def _pair_dataset(run: TrainingRun, config: LearningConfig) -> _Dataset:
     """The newest pairs that pass curation, `run.pair_count` at most, oldest first."""
-    config = config_from_json(run.config)
-    rows = unlearned_pairs(run.agent_id, run.space_id).filter(id__lte=run.last_pair_id)
-    newest = _with_content(rows).order_by("-id")[: CANDIDATES_PER_PLACE * run.pair_count]
+    newest = _with_content(_pairs_of(run)).order_by("-id")[: CANDIDATES_PER_PLACE * run.pair_count]
     pairs: dict[int, Pair] = {pair.pk: pair for pair in newest}
     if not pairs:
         raise Refused("There are no pairs to learn from.")
@@ -135,10 +160,47 @@ def _pair_dataset(run: TrainingRun) -> _Dataset:
             )
             for one, pair in zip(curated.kept, kept, strict=True)
         ],
-        sources=[provenance(pair) for pair in kept],
+        origins=[provenance(pair) for pair in kept],
         noun="pairs",
         ids=[pair.pk for pair in kept],
-        facts={"left_out": dict(curated.left_out)},
+        facts={
+            "left_out": dict(curated.left_out),
+            "sources": dict(Counter(pair.source for pair in kept)),
+        },
+    )
+
+
+def _group_dataset(run: TrainingRun, config: GRPOConfig) -> _Dataset:
+    """The practised groups that tell better answers from worse, oldest task first."""
+    tokens = read_chat_tokens(Path(run.agent.base_model.path))
+    found = practised_groups(run, run_folder(run.pk), tokens=tokens, max_length=config.max_length)
+    if not found.groups:
+        raise Refused(f"No group of answers is left to learn from; {_told(found.left_out)}.")
+    answers = [answer for one in found.groups for answer in one.group.answers]
+    return _Dataset(
+        examples=[
+            GroupExample(
+                prompt_ids=list(one.group.prompt_ids),
+                answers=[
+                    AnswerExample(
+                        ids=list(answer.ids),
+                        reward=answer.reward,
+                        logprobs=None if answer.logprobs is None else list(answer.logprobs),
+                    )
+                    for answer in one.group.answers
+                ],
+            )
+            for one in found.groups
+        ],
+        origins=[one.origin for one in found.groups],
+        noun="groups",
+        ids=[one.round_id for one in found.groups],
+        facts={
+            "left_out": dict(found.left_out),
+            "answers_left_out": dict(found.answers_left_out),
+            "share": config.share,
+            "sources": dict(Counter(answer.member.source.value for answer in answers)),
+        },
     )
 
 
@@ -174,10 +236,14 @@ def _oldest_version(run: TrainingRun, config: LearningConfig) -> int:
 
 def _refuse_one_sided(pairs: Sequence[PairCandidate], left_out: Mapping[str, int]) -> None:
     if not pairs:
-        why = ", ".join(f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items())
-        raise Refused(f"No pair is left to learn from; left out: {why}.")
+        raise Refused(f"No pair is left to learn from; {_told(left_out)}.")
     if len(pairs) > 1 and len({tuple(pair.chosen_ids) for pair in pairs}) == 1:
         raise Refused("Every pair prefers one and the same answer: only that would be learned.")
+
+
+def _told(left_out: Mapping[str, int]) -> str:
+    reasons = [f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items()]
+    return f"left out: {', '.join(reasons) or 'none'}"
 
 
 def _with_content(rows: Any) -> Any:
