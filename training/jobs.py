@@ -7,6 +7,7 @@ within seconds what its owner did.
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -136,6 +137,8 @@ def resume_run(run_id: int) -> None:
         if run.agent.retired_at:
             raise Refused("This agent is retired.")
         apply_event(run, RunEvent.RESUME, reason="", attempts=0)
+        # It may have been offered just before the pause.
+        transaction.on_commit(partial(cache.delete, _nudge_key(run_id)), robust=True)
         transaction.on_commit(nudge_waiting_runs, robust=True)
 
 
@@ -176,7 +179,7 @@ def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
 
     waiting = TrainingRun.objects.filter(claimable()).order_by("id").values_list("id", flat=True)
     for run_id in waiting[:limit]:
-        if cache.add(f"training-nudge:{run_id}", 1, timeout=NUDGE_SECONDS):
+        if cache.add(_nudge_key(run_id), 1, timeout=NUDGE_SECONDS):
             run_training.delay(run_id)
 
 
@@ -314,6 +317,10 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
 def _steered(run_id: int) -> Iterator[TrainingRun]:
     with transaction.atomic(durable=True):
         yield locked_run(run_id)
+
+
+def _nudge_key(run_id: int) -> str:
+    return f"training-nudge:{run_id}"
 
 
 def _refuse_final(run: TrainingRun) -> None:

@@ -20,6 +20,7 @@ from arena.models import Space
 from training import batch
 from training.batch import train_due
 from training.child import run_trainer
+from training.execute import judge, prepare
 from training.job_state import RunStatus
 from training.jobs import cancel_run, pause_run, request_run, resume_run
 from training.models import TrainingRun
@@ -129,7 +130,6 @@ def test_an_error_of_our_own_in_one_run_is_put_off_and_keeps_no_other_from_its_e
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken, other = make_run(space), make_run(space)
-    prepare = batch.prepare
 
     def sometimes(lease: Any, leases: Any) -> Path | None:
         if lease.run_id == broken.pk:
@@ -172,7 +172,6 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
 ) -> None:
     first, second = make_run(space), make_run(space)
     kept: list[bool] = []
-    judge = batch.judge
 
     def slowly(lease: Any, leases: Any) -> None:
         if lease.run_id == first.pk:

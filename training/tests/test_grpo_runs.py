@@ -29,18 +29,18 @@ def _scripted(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def run(fake_base: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     """What practice and the dataset are is tested with them."""
-
-    def write(run: TrainingRun) -> dict[str, Any]:
-        folder = run_folder(run.pk)
-        folder.mkdir(parents=True, exist_ok=True)
-        (folder / "dataset.jsonl").write_text("")
-        return {"method": run.method}
-
-    monkeypatch.setattr(execute, "write_dataset", write)
+    monkeypatch.setattr(execute, "write_dataset", write_nothing)
     make_base(str(fake_base))
     agent, space = make_agent(learning={"rank": 4, "alpha": 8, "method": "grpo"}), make_space()
     make_pairs_for(agent, count=8, space=space)
     return request_run(agent.id, space.id)
+
+
+def write_nothing(run: TrainingRun) -> dict[str, Any]:
+    folder = run_folder(run.pk)
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "dataset.jsonl").write_text("")
+    return {"method": run.method}
 
 
 def finish(run: TrainingRun) -> None:
@@ -119,12 +119,11 @@ def test_practice_of_one_run_keeps_the_leases_of_the_others(
     make_pairs_for(agent, count=8, space=run.space)
     other = request_run(agent.id, run.space_id)
     kept: list[bool] = []
-    write = execute.write_dataset
 
     def look_and_write(each: TrainingRun) -> dict[str, Any]:
         other.refresh_from_db()
         kept.append(bool(other.lease_expires_at and other.lease_expires_at > timezone.now()))
-        return write(each)
+        return write_nothing(each)
 
     script_practice(monkeypatch, fault=lambda run: expire(other))
     monkeypatch.setattr(execute, "write_dataset", look_and_write)

@@ -104,6 +104,15 @@ def test_the_worker_of_a_paused_run_may_write_no_more() -> None:
             write(lease)
 
 
+@pytest.mark.django_db(transaction=True)
+def test_a_resumed_run_is_offered_to_the_workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    offered: list[int] = []
+    monkeypatch.setattr("training.tasks.run_training.delay", offered.append)
+    run = make_run(status=RunStatus.PAUSED)
+    resume_run(run.pk)
+    assert offered == [run.pk, run.pk], "when it was queued, and again"
+
+
 def test_a_resumed_run_has_all_its_attempts_again() -> None:
     run = make_run(status=RunStatus.TRAINING)
     TrainingRun.objects.update(attempts=3)
@@ -290,10 +299,10 @@ def test_an_ending_run_and_the_request_for_the_next_do_not_deadlock() -> None:
             partial(move_run, lease, RunEvent.FAIL, reason="Broke."),
             partial(request_run, run.agent_id, run.space_id),
         )
-        assert outcomes[0] is None
-        assert isinstance(outcomes[1], TrainingRun | Refused)
-        live = TrainingRun.objects.filter(agent=run.agent, status=RunStatus.QUEUED).count()
-        assert live == isinstance(outcomes[1], TrainingRun)
-        assert (refreshed(run).agent.learning_since is not None) == bool(live)
-        if live:
-            cancel_run(outcomes[1].pk)
+        ended, following = outcomes
+        assert ended is None
+        assert isinstance(following, TrainingRun | Refused)
+        is_learning = refreshed(run).agent.learning_since is not None
+        assert is_learning == isinstance(following, TrainingRun)
+        if isinstance(following, TrainingRun):
+            cancel_run(following.pk)
