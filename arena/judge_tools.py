@@ -1,5 +1,6 @@
 """The judges' tools on this installation: vLLM, the relevance scorer, the LLM judge's endpoint."""
 
+import contextlib
 import ssl
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -61,7 +62,7 @@ async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]
     server must keep lm_head out of its LoRA targets (`--lora-target-modules`), else this
     request ends the engine; `manage.py up` starts it so.
     """
-    url, model = settings.VLLM_URLS[0], settings.ENV.base_model
+    model = settings.ENV.base_model
     chat = {
         "model": model,
         "messages": [
@@ -71,13 +72,25 @@ async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]
         "add_generation_prompt": True,
     }
     text = {"model": model, "prompt": neutralised(answer), "add_special_tokens": False}
-    async with _client(settings.VLLM_API_KEY) as http:
+
+    async def ask(http: httpx.AsyncClient, url: str) -> tuple[float, int]:
         asked = (await _post(http, f"{url}/tokenize", chat))["tokens"]
         said = (await _post(http, f"{url}/tokenize", text))["tokens"][:MAX_ANSWER_TOKENS]
         if not said:
             return 0.0, 0
         body = {"model": model, "prompt": asked + said, "max_tokens": 1, "prompt_logprobs": 0}
-        reply = await _post(http, f"{url}/v1/completions", body)
+        return _summed(await _post(http, f"{url}/v1/completions", body), said)
+
+    *others, last = settings.VLLM_URLS
+    async with _client(settings.VLLM_API_KEY) as http:
+        for url in others:
+            # All serve the same base; one that is away or sick leaves the question to the next.
+            with contextlib.suppress(httpx.HTTPError, ToolFailed):
+                return await ask(http, url)
+        return await ask(http, last)
+
+
+def _summed(reply: Mapping[str, Any], said: Sequence[int]) -> tuple[float, int]:
     try:
         positions = reply["choices"][0]["prompt_logprobs"][-len(said) :]
         found = [

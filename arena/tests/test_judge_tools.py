@@ -106,6 +106,21 @@ def test_blank_answer_asks_for_no_logprobs(server: FakeServer) -> None:
     assert all(path == "/tokenize" for path, _, _ in server.requests)
 
 
+def test_a_server_that_is_away_or_sick_leaves_the_question_to_the_next(
+    server: FakeServer, settings: Settings
+) -> None:
+    sick = FakeServer()
+    sick.status = 500
+    settings.VLLM_URLS = ["http://127.0.0.1:1", sick.url, server.url]
+    try:
+        assert logprob([{"role": "user", "content": "prompt"}], "AB")[1] == 2
+    finally:
+        sick.close()
+    assert sick.requests
+    settings.VLLM_URLS = [server.url, "http://127.0.0.1:1"]
+    assert logprob([{"role": "user", "content": "prompt"}], "AB")[1] == 2
+
+
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_refusing_server_raises(server: FakeServer, status: int) -> None:
     server.status = status
