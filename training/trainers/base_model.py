@@ -9,7 +9,8 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 
 from training.configs import Precision
-from training.trainers.lora import Adapter, attach, dense_weight, using
+from training.trainers.attention import ATTENTION_NAME, attending, chunk_row
+from training.trainers.lora import Adapter, AdapterPlan, attach, dense_weight, using
 from training.trainers.packing import Row
 from training.trainers.stopped import TrainingStopped
 
@@ -25,23 +26,22 @@ class BaseModel:
 
     model: PreTrainedModel
     shapes: dict[str, tuple[int, int]]  # {linear layer: (outputs, inputs)}, never the LM head
+    group: int  # attention heads that share their keys
     device: torch.device
     dtype: torch.dtype
 
-    def new_adapter_room(self) -> dict[str, Any]:
-        """What an Adapter beside this base needs to know."""
-        return {"shapes": self.shapes, "dtype": self.dtype, "device": self.device}
+    def room_for(self, plan: AdapterPlan) -> Adapter:
+        """An adapter whose weights are zero."""
+        return Adapter(plan, self.shapes, dtype=self.dtype, device=self.device)
 
     def token_logprobs(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
         """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
+        chunks = chunk_row(row, group=self.group, dtype=self.dtype, device=self.device)
         row = row.to(self.device)
-        mask = torch.zeros(len(row.ids), len(row.ids), dtype=self.dtype, device=self.device)
-        mask.masked_fill_(~row.may_see(), torch.finfo(self.dtype).min)
-        with using(adapter):
+        with using(adapter), attending(chunks):
             hidden = self.model.base_model(
                 input_ids=row.ids[None],
                 position_ids=row.positions[None],
-                attention_mask=mask[None, None],
                 use_cache=False,
             ).last_hidden_state[0]  # [T, width]
         head = self.model.get_output_embeddings().weight  # [vocabulary, width]
@@ -77,7 +77,6 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Base
             path,
             dtype=torch.bfloat16,
             device_map={"": device},
-            attn_implementation="sdpa",
             local_files_only=True,
             **arguments,
         )
@@ -88,6 +87,7 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Base
 
 def wrap_base(model: PreTrainedModel) -> BaseModel:
     """Freeze the model and give its linear layers room for adapters."""
+    model.set_attn_implementation(ATTENTION_NAME)
     model.requires_grad_(False)
     # bitsandbytes repacks nf4 weights for CPUs in evaluation mode, into a layout whose product has
     # no gradient. Nothing else differs: there is no dropout.
@@ -102,7 +102,14 @@ def wrap_base(model: PreTrainedModel) -> BaseModel:
     _unpack(linears, free_bytes=_free_bytes(device))
     shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
     attach(model, names=shapes)
-    return BaseModel(model=model, shapes=shapes, device=device, dtype=head.weight.dtype)
+    config = model.config
+    return BaseModel(
+        model=model,
+        shapes=shapes,
+        group=config.num_attention_heads // config.num_key_value_heads,
+        device=device,
+        dtype=head.weight.dtype,
+    )
 
 
 def _unpack(linears: dict[str, nn.Linear], *, free_bytes: int) -> None:
@@ -128,9 +135,11 @@ def _free_bytes(device: torch.device) -> int:
 
 
 class _TokenLogprobs(torch.autograd.Function):
-    """log softmax(hidden W^T) at the targets, in float32, without keeping a softmax.
+    """log softmax(hidden W^T) at the targets, in float32, of which neither logits nor softmax stay.
 
-    hidden [H, width], weight [V, width] frozen, head_of and targets [N] -> [N].
+    hidden [H, width], weight [V, width] frozen, head_of and targets [N] -> [N]. The gradient of a
+    head is that of its targets' embeddings less the mean embedding under its softmax, and these
+    means are all that the backward pass needs.
     """
 
     @staticmethod
@@ -141,28 +150,22 @@ class _TokenLogprobs(torch.autograd.Function):
         head_of: torch.Tensor,
         targets: torch.Tensor,
     ) -> torch.Tensor:
-        normalizers = torch.empty(len(hidden), device=hidden.device)
         chosen = torch.empty(len(targets), device=hidden.device)
+        means = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
         for start in range(0, len(hidden), HEAD_CHUNK):
-            logits = (hidden[start : start + HEAD_CHUNK] @ weight.T).float()
-            normalizers[start : start + HEAD_CHUNK] = logits.logsumexp(-1)
+            part = slice(start, start + HEAD_CHUNK)
+            logprobs = (hidden[part] @ weight.T).log_softmax(-1, dtype=torch.float32)
             here = ((head_of >= start) & (head_of < start + HEAD_CHUNK)).nonzero()[:, 0]
-            chosen[here] = logits[head_of[here] - start, targets[here]]
-        ctx.save_for_backward(hidden, weight, head_of, targets, normalizers)
-        return chosen - normalizers[head_of]
+            chosen[here] = logprobs[head_of[here] - start, targets[here]]
+            if means is not None:
+                means[part] = logprobs.exp_().to(weight.dtype) @ weight
+        ctx.save_for_backward(means, weight, head_of, targets)
+        return chosen
 
     @staticmethod
     def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
-        hidden, weight, head_of, targets, normalizers = ctx.saved_tensors
-        grad = grads[0].float()
-        totals = torch.zeros_like(normalizers).index_put_((head_of,), grad, accumulate=True)
-        grad_hidden = torch.empty_like(hidden)
-        for start in range(0, len(hidden), HEAD_CHUNK):
-            part = slice(start, start + HEAD_CHUNK)
-            logits = (hidden[part] @ weight.T).float()
-            logits.sub_(normalizers[part, None]).exp_().mul_(-totals[part, None])
-            here = ((head_of >= start) & (head_of < start + HEAD_CHUNK)).nonzero()[:, 0]
-            index = (head_of[here] - start, targets[here])
-            logits.index_put_(index, grad[here], accumulate=True)
-            grad_hidden[part] = logits.to(weight.dtype) @ weight
-        return grad_hidden, None, None, None
+        means, weight, head_of, targets = ctx.saved_tensors
+        pulls = grads[0][:, None] * (weight[targets].float() - means[head_of].float())
+        grad = torch.zeros(means.shape, device=means.device)
+        grad.index_put_((head_of,), pulls, accumulate=True)
+        return grad.to(means.dtype), None, None, None

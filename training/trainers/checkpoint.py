@@ -11,7 +11,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from training.trainers.job import CHECKPOINT_FOLDER
 from training.trainers.lora import sync
@@ -37,19 +37,20 @@ def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torc
     partial = target.with_name(f".{STATE_FILE}.{os.getpid()}")
     try:
         target.parent.mkdir(exist_ok=True)
-        save_file(
-            {name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()},
-            partial,
-            metadata={"position": json.dumps(asdict(position))},
+        partial.write_bytes(
+            save(
+                {name: tensor.detach().cpu() for name, tensor in tensors.items()},
+                metadata={"position": json.dumps(asdict(position))},
+            )
         )
         sync(partial)
         partial.replace(target)
         sync(target.parent)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         partial.unlink(missing_ok=True)
-        reason = getattr(error, "strerror", None) or error
         raise TrainingStopped(
-            f"The state of this run could not be saved ({reason}). The parent version stays."
+            f"The state of this run could not be saved ({error.strerror}). The parent version "
+            "stays."
         ) from error
 
 

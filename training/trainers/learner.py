@@ -33,7 +33,7 @@ from training.trainers.job import (
 )
 from training.trainers.run import Run
 from training.trainers.stopped import TrainingStopped
-from training.trainers.watch import die_with, step_back
+from training.trainers.watch import die_with, keep_freed_memory, step_back
 
 EXIT_DONE = 0  # every folder has its result, be it figures or a sentence
 EXIT_CRASHED = 1  # some folder has none: the log shows why
@@ -59,6 +59,7 @@ def learn(folders: Sequence[Path]) -> int:
         die_with(first.worker_pid)
     learner = _Learner(threads=first.threads)
     signal.signal(signal.SIGTERM, learner.terminate)
+    keep_freed_memory()
     torch.set_num_threads(first.threads)
     torch.use_deterministic_algorithms(True)
     # It would fill each new tensor with NaN before it is written.

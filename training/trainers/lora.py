@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save
 from torch import nn
 
 from agents.lora import LORA_MODULES
@@ -194,18 +194,17 @@ def save_adapter(adapter: Adapter, target: Path) -> None:
     tensors = {name: tensor.cpu().contiguous() for name, tensor in adapter.tensors().items()}
     try:
         partial.mkdir(parents=True)
-        save_file(tensors, partial / WEIGHTS_FILE, metadata={"format": "pt"})
+        (partial / WEIGHTS_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))
         (partial / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
         for path in (*partial.iterdir(), partial):
             sync(path)
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         sync(target.parent)
-    except (OSError, SafetensorError) as error:
+    except OSError as error:
         shutil.rmtree(partial, ignore_errors=True)
-        reason = getattr(error, "strerror", None) or error
         raise TrainingStopped(
-            f"The adapter could not be saved ({reason}). The parent version stays."
+            f"The adapter could not be saved ({error.strerror}). The parent version stays."
         ) from error
 
 

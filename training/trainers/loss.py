@@ -28,7 +28,7 @@ class Share:
 
 def answer_sums(logprobs: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
     """[N] token values to [A] sums of each answer's."""
-    return torch.stack([part.sum() for part in logprobs.split(list(lengths))])
+    return torch.stack([part.sum() for part in torch.split(logprobs, list(lengths))])
 
 
 def dpo_share(

@@ -69,7 +69,7 @@ def _grpo(
     here = [answers[unit] for unit in row.units]
     stored = [
         torch.tensor(answer.behaviour) if answer.behaviour else own
-        for answer, own in zip(here, parent.cpu().split(list(row.lengths)), strict=True)
+        for answer, own in zip(here, torch.split(parent.cpu(), list(row.lengths)), strict=True)
     ]
     stored_logprobs = torch.cat(stored).to(logprobs.device)
     # The policy that answered served the base in bf16. A ratio to its log-probabilities would

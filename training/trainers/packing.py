@@ -7,7 +7,7 @@ for all its answers; an answer sees its prompt and itself only.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 
@@ -33,25 +33,21 @@ class Row:
     units: tuple[int, ...]  # which of the packed units are here
     ids: torch.Tensor  # [T]
     positions: torch.Tensor  # [T] distance from the beginning of its sequence
-    ends: torch.Tensor  # [T] where the subtree of a token ends
+    ends: torch.Tensor  # [T] where the subtree of a token ends; stays on the CPU
     heads: torch.Tensor  # [H] tokens that predict an answer's token, ascending
     head_of: torch.Tensor  # [N] which of the heads predicts this answer token
     targets: torch.Tensor  # [N] answer tokens, unit by unit, answer by answer
     lengths: tuple[int, ...]  # tokens of each answer, in that order
 
     def to(self, device: torch.device) -> "Row":
-        moved = (
-            part.to(device)
-            for part in (
-                self.ids, self.positions, self.ends, self.heads, self.head_of, self.targets
-            )
-        )  # fmt: skip
-        return Row(self.units, *moved, self.lengths)
-
-    def may_see(self) -> torch.Tensor:
-        """[T, T] bool: whether the first token attends to the second."""
-        index = torch.arange(len(self.ids), device=self.ids.device)
-        return (index[None, :] <= index[:, None]) & (index[:, None] < self.ends[None, :])
+        return replace(
+            self,
+            ids=self.ids.to(device),
+            positions=self.positions.to(device),
+            heads=self.heads.to(device),
+            head_of=self.head_of.to(device),
+            targets=self.targets.to(device),
+        )
 
 
 def pack(units: Sequence[Unit], *, max_tokens: int) -> Iterator[Row]:

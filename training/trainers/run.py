@@ -130,13 +130,13 @@ class Run:
         if self._job.parent_adapter_path:
             parent = Path(self._job.parent_adapter_path)
             plan, tensors = read_parent(parent, shapes=base.shapes)
-            adapter = Adapter(plan, base.shapes, dtype=base.dtype, device=base.device)
+            adapter = base.room_for(plan)
             adapter.load(tensors)
             return adapter
         plan = plan_adapter(
             config.target_modules, rank=config.rank, alpha=config.alpha, shapes=base.shapes
         )
-        adapter = Adapter(plan, base.shapes, dtype=base.dtype, device=base.device)
+        adapter = base.room_for(plan)
         adapter.initialize(seed=config.seed)
         return adapter
 
@@ -155,7 +155,7 @@ class Run:
         }
         units = [len(example.units) for example in examples]
         lengths = [unit.answer_tokens for example in examples for unit in example.units]
-        parts = iter(tensors["parent"].split(lengths))
+        parts = iter(torch.split(tensors["parent"], lengths))
         self._parent = [[next(parts) for _ in range(count)] for count in units]
         self._losses = list(position.losses)
         self._tokens, self._seconds_before = position.tokens, position.seconds
@@ -199,7 +199,7 @@ class Run:
         with torch.no_grad():
             for row in pack(units, max_tokens=MAX_ROW_TOKENS):
                 lengths = [units[index].answer_tokens for index in row.units]
-                found += self._base.token_logprobs(row, adapter).cpu().split(lengths)
+                found += torch.split(self._base.token_logprobs(row, adapter).cpu(), lengths)
         return found
 
     def _figures(self, examples: Sequence[Example]) -> JSON:
