@@ -62,7 +62,7 @@ class Chart {
   }
 
   #words(value: number): string {
-    if (this.#isShare) return `${Math.round(value * 100)} %`;
+    if (this.#isShare) return `${Number((value * 100).toFixed(1))} %`;
     const digits: Intl.NumberFormatOptions =
       Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
     return value.toLocaleString("en", digits).replace("-", "−");
