@@ -4,10 +4,14 @@ from random import Random
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
 
 from agents.errors import Refused
+from agents.inference import Sampling, served_model
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
 from arena.environments import ENVIRONMENTS
+from arena.environments.base import Task
+from arena.judge_tools import build_tools
 from arena.models import Completion, Space
 from training.configs import DPOConfig
 from training.datasets import (
@@ -15,11 +19,15 @@ from training.datasets import (
     PROVENANCE_FILE,
     export_lines,
     export_pairs,
+    held_out_tasks,
     manifest_digest,
     run_folder,
     write_dataset,
 )
-from training.exams import draw_tasks
+from training.drift import TrainerView
+from training.exams import Contestants, draw_tasks
+from training.gate import evaluate
+from training.gate_exams import own_exam
 from training.jobs import harvest_matches
 from training.models import Pair, TrainingRun
 from training.tests.builders import (
@@ -168,6 +176,39 @@ def test_a_task_that_the_gate_will_ask_is_left_out_and_counted(fake_base: Path) 
     manifest = write_dataset(run)
     assert manifest["left_out"] == {"held_out": 1}
     assert len(manifest["pairs"]) == 7
+
+
+def test_the_tasks_kept_out_are_those_that_the_gate_asks(
+    fake_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Drawn(Exception):
+        pass
+
+    asked: list[Task] = []
+
+    def draw(*args: Any, **kwargs: Any) -> list[Task]:
+        asked.extend(draw_tasks(*args, **kwargs))
+        raise Drawn
+
+    async def heartbeat() -> None:
+        pass
+
+    run = make_dpo_run(fake_base)
+    version = served_model(run.parent_version)
+    monkeypatch.setattr("training.gate.draw_tasks", draw)
+    with pytest.raises(Drawn):
+        async_to_sync(evaluate)(
+            Contestants(parent=version, child=version, prompt="", sampling=Sampling()),
+            own=own_exam(run.space),
+            probes=[],
+            trained=TrainerView(precision="bf16", sequences=[]),
+            tools=build_tools(),
+            seed=str(run.pk),
+            heartbeat=heartbeat,
+        )
+    held_out = held_out_tasks(run)
+    assert len(asked) > 8
+    assert all(held_out.contain(task.prompt) for task in asked)
 
 
 def test_a_better_answer_that_speaks_as_another_role_is_left_out(fake_base: Path) -> None:
