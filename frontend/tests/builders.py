@@ -109,3 +109,16 @@ def make_run(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
         "reason": "Better on the held-out tasks.",
     }
     return TrainingRun.objects.create(**(values | changes))
+
+
+def make_offer(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
+    """A run whose version waits for the owner's word; the agent plays its parent."""
+    make_adapter(agent)
+    agent.refresh_from_db()
+    assert agent.current_version is not None
+    child = add_trained_version(
+        agent.pk,
+        parent_version_id=agent.current_version.pk,
+        adapter_id=agent.current_version.adapter_id or 0,
+    )
+    return make_run(agent, space, status=RunStatus.OFFERED, child_version=child, **changes)

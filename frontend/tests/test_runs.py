@@ -1,22 +1,20 @@
-"""Pages of training runs: what everybody sees, what only the owner may do, and in which state."""
-
-from typing import Any
+"""Pages of training runs and what leads to them: what everybody sees, and what is the owner's."""
 
 import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from agents.models import Agent, User
-from agents.roster import add_trained_version, begin_learning
-from arena.models import Match, Space
+from agents.roster import begin_learning
+from arena.models import Match
 from arena.queries import wallet_balance
 from arena.tests.builders import enter, make_agent, make_space, make_user
-from frontend.run_views import CHARTS, LEFT_OUT_WORDS, gate_of, stages_of, verbs_of
-from frontend.tests.builders import GATE, make_adapter, make_pair, make_run, settled_match
+from frontend.run_views import CHARTS, LEFT_OUT_WORDS, gate_of, stages_of
+from frontend.tests.builders import GATE, make_offer, make_pair, make_run, settled_match
 from training import charges
 from training.configs import DPOConfig, GRPOConfig, Method
 from training.curation import Reason
-from training.job_state import LIVE_STATUSES, RunStatus
+from training.job_state import RunStatus
 from training.models import TrainingRun
 from training.queries import run_view
 
@@ -65,7 +63,6 @@ REFUSED_GATE = GATE | {
     "probes": [PROBE, UNJUDGED],
     "refusals": ["The new version is behind its parent.", "It has unlearned <b>lowercase</b>."],
 }
-VERBS = ("pause", "resume", "cancel", "adopt", "decline")
 
 
 @pytest.fixture
@@ -76,19 +73,6 @@ def match() -> Match:
 @pytest.fixture
 def agent(match: Match) -> Agent:
     return match.seats.select_related("agent__owner").get(index=0).agent
-
-
-def make_offer(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
-    """A run whose version waits for the owner's word; the agent plays its parent."""
-    make_adapter(agent)
-    agent.refresh_from_db()
-    assert agent.current_version is not None
-    child = add_trained_version(
-        agent.pk,
-        parent_version_id=agent.current_version.pk,
-        adapter_id=agent.current_version.adapter_id or 0,
-    )
-    return make_run(agent, space, status=RunStatus.OFFERED, child_version=child, **changes)
 
 
 def page_of(client: Client, run: TrainingRun) -> str:
@@ -110,106 +94,6 @@ def test_every_state_of_both_methods_shows_to_everybody(
     for visitor in (client, signed_in(make_user().pk), signed_in(agent.owner_id)):
         assert visitor.get(f"/runs/{run.pk}/").status_code == 200
         assert visitor.get(f"/runs/{run.pk}/state/").status_code == 200
-
-
-@pytest.mark.parametrize(
-    ("status", "verbs"),
-    [
-        (RunStatus.QUEUED, {"pause", "cancel"}),
-        (RunStatus.TRAINING, {"pause", "cancel"}),
-        (RunStatus.EVALUATING, {"cancel"}),
-        (RunStatus.PAUSED, {"resume", "cancel"}),
-        (RunStatus.ADOPTED, set()),
-        (RunStatus.OFFERED, set()),
-        (RunStatus.FAILED, set()),
-    ],
-)
-def test_a_run_offers_what_its_state_allows(status: RunStatus, verbs: set[str]) -> None:
-    assert set(verbs_of(status)) == verbs
-
-
-@pytest.mark.parametrize("status", sorted(LIVE_STATUSES))
-def test_buttons_that_do_not_act_now_are_hidden(
-    agent: Agent, match: Match, status: RunStatus
-) -> None:
-    run = make_run(agent, match.space, status=status)
-    page = page_of(signed_in(agent.owner_id), run)
-    for verb in ("pause", "resume", "cancel"):
-        form = page[page.index(f'data-verb="{verb}"') :].partition(">")[0]
-        assert ("hidden" in form) == (verb not in verbs_of(status)), verb
-
-
-@pytest.mark.parametrize("status", ["training", "paused", "offered"])
-def test_only_the_owner_sees_and_reaches_the_buttons(
-    client: Client, agent: Agent, match: Match, status: str
-) -> None:
-    run = make_run(agent, match.space, status=status)
-    stranger = signed_in(make_user().pk)
-    for visitor in (client, stranger):
-        page = page_of(visitor, run)
-        assert not any(f"/runs/{run.pk}/{verb}/" in page for verb in VERBS)
-    for verb in VERBS:
-        path = f"/runs/{run.pk}/{verb}/"
-        assert stranger.post(path).status_code == 404
-        assert client.post(path).headers["Location"].startswith("/accounts/login/")
-        assert signed_in(agent.owner_id).get(path).status_code == 405
-    run.refresh_from_db()
-    assert run.status == status
-
-
-def test_an_owner_pauses_resumes_and_cancels(agent: Agent, match: Match) -> None:
-    run = make_run(agent, match.space, status=RunStatus.TRAINING)
-    owner = signed_in(agent.owner_id)
-    for verb, status in (
-        ("pause", RunStatus.PAUSED),
-        ("resume", RunStatus.QUEUED),
-        ("cancel", RunStatus.CANCELLED),
-    ):
-        assert owner.post(f"/runs/{run.pk}/{verb}/").headers["Location"] == f"/runs/{run.pk}/"
-        run.refresh_from_db()
-        assert run.status == status
-
-
-def test_what_comes_too_late_is_refused_with_a_sentence(agent: Agent, match: Match) -> None:
-    run = make_run(agent, match.space, status=RunStatus.ADOPTED)
-    owner = signed_in(agent.owner_id)
-    for verb in VERBS:
-        page = owner.post(f"/runs/{run.pk}/{verb}/", follow=True).content.decode()
-        assert "adopted" in page[page.index('role="status"') :].partition("</p>")[0], verb
-
-
-def test_adopting_an_offer_makes_its_version_play(agent: Agent, match: Match) -> None:
-    run = make_offer(agent, match.space)
-    owner = signed_in(agent.owner_id)
-    assert "Adopt v3" in page_of(owner, run)
-    page = owner.post(f"/runs/{run.pk}/adopt/", follow=True).content.decode()
-    assert "Version 3 plays from the next match on" in page
-    agent.refresh_from_db()
-    assert agent.current_version_id == run.child_version_id
-
-
-def test_declining_an_offer_keeps_the_parent(agent: Agent, match: Match) -> None:
-    run = make_offer(agent, match.space)
-    parent = run.parent_version_id
-    page = signed_in(agent.owner_id).post(f"/runs/{run.pk}/decline/", follow=True)
-    assert "Version 3 does not play" in page.content.decode()
-    agent.refresh_from_db()
-    run.refresh_from_db()
-    assert (agent.current_version_id, run.status) == (parent, RunStatus.REJECTED)
-
-
-def test_an_offer_asks_its_owner_wherever_they_look(
-    client: Client, agent: Agent, match: Match
-) -> None:
-    run = make_offer(agent, match.space)
-    owner = signed_in(agent.owner_id)
-    page = owner.get(f"/agents/{agent.pk}/").content.decode()
-    assert "Shall v3 play?" in page
-    assert f"/runs/{run.pk}/adopt/" in page
-    assert "waits for your word" in owner.get("/agents/").content.decode()
-    others = client.get(f"/agents/{agent.pk}/").content.decode()
-    assert "waits for its owner" in others
-    assert "/adopt/" not in others
 
 
 def test_practice_shows_how_far_it_is(client: Client, agent: Agent, match: Match) -> None:
