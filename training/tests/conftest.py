@@ -43,3 +43,11 @@ def base_model() -> Path:
             check=True,
         )
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A random base of two layers, for the real trainer."""
+    from training.tests.trainer_builders import save_tiny_base
+
+    return save_tiny_base(tmp_path_factory.mktemp("tiny") / "base")

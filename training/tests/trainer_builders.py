@@ -5,6 +5,7 @@ import os
 import random
 import subprocess
 import sys
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from transformers import LlamaConfig, LlamaForCausalLM
 from agents.adapters import WEIGHTS_FILE
 from arena.config.env import REPOSITORY
 from training.configs import DPOConfig, GRPOConfig
-from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job
+from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job, read_result
 
 VOCABULARY = 96
 TIMEOUT_SECONDS = 240
@@ -138,9 +139,31 @@ def train(*folders: Path) -> int:
     return int(process.returncode)
 
 
+def lines_of(folder: Path) -> list[str]:
+    """Whole lines of the progress: a killed trainer may leave half of one."""
+    try:
+        content = (folder / PROGRESS_FILE).read_text()
+    except FileNotFoundError:
+        return []
+    return content[: content.rfind("\n") + 1].splitlines()
+
+
 def steps_of(folder: Path) -> list[dict[str, Any]]:
-    lines = [json.loads(line) for line in (folder / PROGRESS_FILE).read_text().splitlines()]
-    return [line for line in lines if "step" in line]
+    return [line for line in map(json.loads, lines_of(folder)) if "step" in line]
+
+
+def wait_for_step(folder: Path, process: Any, *, step: int) -> None:
+    deadline = time.monotonic() + TIMEOUT_SECONDS
+    while len(steps_of(folder)) < step:
+        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+
+
+def result_of(folder: Path) -> dict[str, Any]:
+    result = read_result(folder)
+    assert result is not None
+    return result
 
 
 def weights_of(folder: Path) -> bytes:

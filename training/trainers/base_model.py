@@ -26,6 +26,7 @@ class BaseModel:
 
     model: PreTrainedModel
     shapes: dict[str, tuple[int, int]]  # {linear layer: (outputs, inputs)}, never the LM head
+    vocabulary: int
     group: int  # attention heads that share their keys
     device: torch.device
     dtype: torch.dtype
@@ -106,6 +107,7 @@ def wrap_base(model: PreTrainedModel) -> BaseModel:
     return BaseModel(
         model=model,
         shapes=shapes,
+        vocabulary=len(head.weight),
         group=config.num_attention_heads // config.num_key_value_heads,
         device=device,
         dtype=head.weight.dtype,

@@ -35,13 +35,22 @@ class Example:
     noise: float = 0.0  # of a pair
     answers: tuple[Answer, ...] = ()  # of a group, one a unit
 
+    def tokens(self) -> Iterator[int]:
+        yield from self.prompt_ids
+        for unit in self.units:
+            for answer in unit.answers:
+                yield from answer
+
     @property
     def answer_tokens(self) -> int:
         return sum(unit.answer_tokens for unit in self.units)
 
 
-def read_examples(path: Path, config: LearningConfig) -> list[Example]:
-    """The examples that something can be learned from. Raises TrainingStopped."""
+def read_examples(path: Path, config: LearningConfig, *, vocabulary: int) -> list[Example]:
+    """The examples that something can be learned from, of token ids below `vocabulary`.
+
+    Raises TrainingStopped.
+    """
     read = _read_pair if isinstance(config, DPOConfig) else _read_group
     try:
         lines = [json.loads(line) for line in path.read_text().splitlines()]
@@ -56,6 +65,8 @@ def read_examples(path: Path, config: LearningConfig) -> list[Example]:
             f"Every example is longer than the longest sequence of {config.max_length} tokens; "
             "raise it."
         )
+    if not all(0 <= token < vocabulary for example in fitting for token in example.tokens()):
+        raise TrainingStopped("The examples hold tokens that the base model does not know.")
     telling = [example for example in fitting if _tells(example)]
     if not telling:
         raise TrainingStopped(_ONE_SIDED[type(config)])

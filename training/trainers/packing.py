@@ -38,6 +38,7 @@ class Row:
     head_of: torch.Tensor  # [N] which of the heads predicts this answer token
     targets: torch.Tensor  # [N] answer tokens, unit by unit, answer by answer
     lengths: tuple[int, ...]  # tokens of each answer, in that order
+    unit_lengths: tuple[int, ...]  # answer tokens of each unit
 
     def to(self, device: torch.device) -> "Row":
         return replace(
@@ -131,6 +132,7 @@ class _PrefixTree:
             head_of=torch.tensor([rank[place[node]] for node in self._heads]),
             targets=torch.tensor([token for answer in answers for token in answer]),
             lengths=tuple(map(len, answers)),
+            unit_lengths=tuple(units[index].answer_tokens for index in taken),
         )
 
     def _preorder(self) -> list[int]:

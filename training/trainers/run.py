@@ -15,7 +15,7 @@ from training.trainers.examples import Example, all_steps, read_examples
 from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
 from training.trainers.lora import Adapter, plan_adapter, read_parent, save_adapter
 from training.trainers.methods import Step, row_share, step_figures
-from training.trainers.packing import Unit, pack
+from training.trainers.packing import Row, Unit, pack
 from training.trainers.progress import (
     Progress,
     check_converges,
@@ -56,7 +56,9 @@ class Run:
 
     def work(self) -> Iterator[None]:
         """Yield after each piece; `result` stands when it ends. Raises TrainingStopped."""
-        examples = read_examples(Path(self._job.dataset_path), self._config)
+        examples = read_examples(
+            Path(self._job.dataset_path), self._config, vocabulary=self._base.vocabulary
+        )
         steps = all_steps(len(examples), self._config)
         self._identity = self._identify()
         adapter = self._adapter = self._make_adapter()
@@ -71,9 +73,12 @@ class Run:
         progress = Progress(self.folder, steps_done=len(self._losses))
         if not self._parent:
             progress.write({"stage": "reading the examples as the parent"})
-            for example in examples:
-                self._parent.append(self._logprobs(example.units, adapter))
+            units = [unit for example in examples for unit in example.units]
+            read: list[torch.Tensor] = []
+            for row in pack(units, max_tokens=MAX_ROW_TOKENS):
+                read += self._row_logprobs(row, adapter)
                 yield
+            self._parent = _by_example(read, examples)
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
@@ -153,10 +158,8 @@ class Run:
             name: tensors[name] if name == "step" else tensors[name].to(self._base.device)
             for name in ("step", "exp_avg", "exp_avg_sq")
         }
-        units = [len(example.units) for example in examples]
         lengths = [unit.answer_tokens for example in examples for unit in example.units]
-        parts = iter(torch.split(tensors["parent"], lengths))
-        self._parent = [[next(parts) for _ in range(count)] for count in units]
+        self._parent = _by_example(torch.split(tensors["parent"], lengths), examples)
         self._losses = list(position.losses)
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
@@ -195,12 +198,13 @@ class Run:
 
     def _logprobs(self, units: Sequence[Unit], adapter: Adapter | None) -> list[torch.Tensor]:
         """Of each unit's answer tokens, without a gradient."""
-        found: list[torch.Tensor] = []
+        rows = pack(units, max_tokens=MAX_ROW_TOKENS)
+        return [unit for row in rows for unit in self._row_logprobs(row, adapter)]
+
+    def _row_logprobs(self, row: Row, adapter: Adapter | None) -> list[torch.Tensor]:
         with torch.no_grad():
-            for row in pack(units, max_tokens=MAX_ROW_TOKENS):
-                lengths = [units[index].answer_tokens for index in row.units]
-                found += torch.split(self._base.token_logprobs(row, adapter).cpu(), lengths)
-        return found
+            logprobs = self._base.token_logprobs(row, adapter).cpu()
+        return list(torch.split(logprobs, list(row.unit_lengths)))
 
     def _figures(self, examples: Sequence[Example]) -> JSON:
         return {
@@ -229,3 +233,10 @@ class Run:
             }
             for unit, with_adapter, without in zip(units, adapted, plain, strict=True)
         ]
+
+
+def _by_example(
+    of_units: Sequence[torch.Tensor], examples: Sequence[Example]
+) -> list[list[torch.Tensor]]:
+    parts = iter(of_units)
+    return [[next(parts) for _ in example.units] for example in examples]
