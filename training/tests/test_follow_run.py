@@ -14,6 +14,7 @@ pytestmark = pytest.mark.django_db
 
 def make_run(status: RunStatus, **changes: object) -> TrainingRun:
     agent = make_agent()
+    assert agent.current_version is not None
     return TrainingRun.objects.create(
         agent=agent,
         space=make_space(),
