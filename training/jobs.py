@@ -19,25 +19,24 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
-from agents.models import Adapter, Agent, Engine
+from agents.models import Agent, Engine
 from agents.roster import activate_child
 from arena.ledger import InsufficientCredits
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
 from training import charges
 from training.claiming import claimable
 from training.configs import (
-    ATTENTION_MODULES,
     DPOConfig,
     GRPOConfig,
     InvalidConfig,
     Method,
-    Targets,
     config_from_json,
 )
 from training.job_state import LIVE_STATUSES, RunEvent, RunStatus
 from training.models import Harvest, Pair, TrainingRun
 from training.moves import apply_event, locked_run, queue_run
 from training.pairs import SeatAnswer, make_pairs
+from training.queries import kept_shape
 
 HARVEST_LIMIT = 50  # matches a sweep
 START_LIMIT = 20  # runs a sweep
@@ -288,7 +287,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
     )
     try:
         # The adapter that is learned on keeps its shape.
-        shape = _shape(parent.adapter) if parent.adapter else {}
+        shape = kept_shape(parent.adapter) if parent.adapter else {}
         config = config_from_json({**agent.learning, **shape})
     except InvalidConfig as error:
         return _Plan(
@@ -331,15 +330,6 @@ def _refuse_final(run: TrainingRun) -> None:
 def _refuse_unoffered(run: TrainingRun) -> None:
     if run.status != RunStatus.OFFERED:
         raise Refused(f"This run offers no version; it is {run.status}.")
-
-
-def _shape(adapter: Adapter) -> dict[str, Any]:
-    is_attention = set(adapter.target_modules) <= set(ATTENTION_MODULES)
-    return {
-        "rank": adapter.rank,
-        "alpha": adapter.alpha,
-        "target_modules": Targets.ATTENTION if is_attention else Targets.ALL_LINEAR,
-    }
 
 
 def _harvest(match_id: int) -> bool:
