@@ -208,7 +208,7 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
     url = endpoints.vllm_urls[0]
     home = environment.rlfc_home
     model = environment.base_model_path or home / "models" / environment.base_model
-    command = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
+    command = [sys.executable, "-m", "agents.serve"]  # vLLM, with a fault mended
     command += ["--model", str(model), "--served-model-name", environment.base_model]
     # Its key does not guard every route: it is never reached from another machine.
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]

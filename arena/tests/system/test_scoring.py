@@ -1,9 +1,14 @@
 """The real server scores tokens as it samples them: what the gate's drift check rests on."""
 
 import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
 from statistics import fmean
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from agents.inference import Generation, Inference, Sampling, ServedModel
 from arena.config.env import Environment
@@ -11,24 +16,89 @@ from arena.tests.system.product import Product
 
 pytestmark = pytest.mark.vllm
 
+RANK = 8
+ADAPTERS = 9  # more than the server holds at once
 
-def test_sampled_tokens_score_what_they_were_sampled_with(product: Product) -> None:
-    environ = product.environ_of_another
+
+@pytest.fixture
+def base() -> ServedModel:
     name = Environment(_env_file=None).base_model
-    model = ServedModel(name, name, None)
+    return ServedModel(name, name, None)
+
+
+def inference_of(product: Product) -> Inference:
+    environ = product.environ_of_another
+    return Inference(environ["VLLM_URL"].split(","), api_key=environ.get("VLLM_API_KEY", ""))
+
+
+async def answer(inference: Inference, base: ServedModel) -> Generation:
     messages = [{"role": "user", "content": "Write one sentence about owls."}]
+    return await inference.generate(base, messages, Sampling(max_tokens=32))
 
+
+def apart(one: Sequence[float], other: Sequence[float]) -> float:
+    return fmean(abs(a - b) for a, b in zip(one, other, strict=True))
+
+
+def random_adapter(folder: Path, *, base_folder: Path, seed: int) -> Path:
+    """One that changes much: random weights in every query projection."""
+    config = json.loads((base_folder / "config.json").read_text())
+    hidden, rng = config["hidden_size"], np.random.default_rng(seed)
+    weights = {}
+    for layer in range(config["num_hidden_layers"]):
+        name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
+        down = rng.normal(0, hidden**-0.5, (RANK, hidden))
+        weights[f"{name}.lora_A.weight"] = down.astype(np.float32)
+        weights[f"{name}.lora_B.weight"] = rng.normal(0, 0.5, (hidden, RANK)).astype(np.float32)
+    folder.mkdir(parents=True)
+    save_file(weights, folder / "adapter_model.safetensors")
+    values = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": ["q_proj"]}
+    (folder / "adapter_config.json").write_text(json.dumps(values))
+    return folder
+
+
+def test_sampled_tokens_score_what_they_were_sampled_with(
+    product: Product, base: ServedModel
+) -> None:
     async def ask() -> tuple[Generation, list[float]]:
-        urls, key = environ["VLLM_URL"].split(","), environ.get("VLLM_API_KEY", "")
-        async with Inference(urls, api_key=key) as inference:
-            sampled = await inference.generate(model, messages, Sampling(max_tokens=32))
-            scored = await inference.score_tokens(
-                model, sampled.prompt_token_ids, sampled.token_ids
-            )
-            return sampled, scored
+        async with inference_of(product) as inference:
+            said = await answer(inference, base)
+            return said, await inference.score_tokens(base, said.prompt_token_ids, said.token_ids)
 
-    sampled, scored = asyncio.run(ask())
-    assert len(scored) == len(sampled.token_ids) > 0
-    apart = [abs(a - b) for a, b in zip(scored, sampled.logprobs, strict=True)]
+    said, scored = asyncio.run(ask())
+    assert len(scored) == len(said.token_ids) > 0
     # The same engine, in bf16: one prefill instead of one token after the other.
-    assert fmean(apart) < 0.15
+    assert apart(scored, said.logprobs) < 0.15
+
+
+def test_the_plain_base_stays_itself_beside_adapters(product: Product, base: ServedModel) -> None:
+    """However many adapters the server has held: see agents.serve."""
+    base_folder = Path(product.environ_of_another["BASE_MODEL_PATH"])
+    adapters = [
+        ServedModel(
+            base.name,
+            f"noise-{number}",
+            random_adapter(
+                product.home / "noise" / str(number), base_folder=base_folder, seed=number
+            ),
+        )
+        for number in range(ADAPTERS)
+    ]
+
+    async def ask() -> tuple[list[float], list[float], list[float]]:
+        async with inference_of(product) as inference:
+            said = await answer(inference, base)
+
+            async def score(model: ServedModel) -> list[float]:
+                return await inference.score_tokens(model, said.prompt_token_ids, said.token_ids)
+
+            alone = await score(base)
+            for adapter in adapters:
+                changed = await score(adapter)
+            # Side by side, so that they come into one batch.
+            beside = await asyncio.gather(*(score(each) for each in [adapters[-1], base] * 4))
+            return alone, changed, beside[-1]
+
+    alone, changed, beside = asyncio.run(ask())
+    assert apart(alone, changed) > 0.5, "an adapter that changes nothing proves nothing"
+    assert apart(alone, beside) < 0.1
