@@ -30,10 +30,10 @@ def bgmv_shrink(
 
 # At import, so that engine processes have it whether they are forked or spawned. `sgmv_shrink`
 # finds the function in its own module, the others where they import it from.
-lora_ops.bgmv_shrink = bgmv_shrink
-operations.bgmv_shrink = bgmv_shrink
+lora_ops.bgmv_shrink = bgmv_shrink  # type: ignore[assignment]
+operations.bgmv_shrink = bgmv_shrink  # type: ignore[assignment]
 
 if __name__ == "__main__":
     from vllm.entrypoints.launchers.api_server.entry import main
 
-    main()
+    main()  # type: ignore[no-untyped-call]
