@@ -1,6 +1,7 @@
 """The real trainer on the real base model, in both precisions."""
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -17,7 +18,13 @@ from training.trainers.lora import AdapterPlan
 from training.trainers.packing import Unit, pack
 
 TOPICS = ("cats", "rain", "tea", "ships", "bread", "snow")
-SIZES = {"rank": 8, "alpha": 16, "max_length": 128, "epochs": 1, "learning_rate": 5e-4}
+SIZES: dict[str, Any] = {
+    "rank": 8,
+    "alpha": 16,
+    "max_length": 128,
+    "epochs": 1,
+    "learning_rate": 5e-4,
+}
 
 
 def real_pairs(base: Path) -> list[dict[str, object]]:

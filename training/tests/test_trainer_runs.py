@@ -21,9 +21,9 @@ from training.tests.trainer_builders import (
     weights_of,
     write_job,
 )
+from training.trainers.adapter_files import read_parent
 from training.trainers.base_model import load_base
 from training.trainers.job import ADAPTER_FOLDER
-from training.trainers.lora import read_parent
 from training.trainers.packing import Unit, pack
 
 JOBS: dict[str, dict[str, Any]] = {

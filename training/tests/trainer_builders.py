@@ -42,7 +42,7 @@ def tiny_model(*, seed: int = 0, hidden: int = 32) -> LlamaForCausalLM:
 
 
 def save_tiny_base(folder: Path, *, hidden: int = 32) -> Path:
-    tiny_model(hidden=hidden).to(torch.bfloat16).save_pretrained(folder)
+    tiny_model(hidden=hidden).bfloat16().save_pretrained(folder)
     return folder
 
 

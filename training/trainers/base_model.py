@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
 
 from training.configs import Precision
 from training.trainers.attention import ATTENTION_NAME, attending, chunk_row
@@ -46,7 +47,7 @@ class BaseModel:
                 use_cache=False,
             ).last_hidden_state[0]  # [T, width]
         head = self.model.get_output_embeddings().weight  # [vocabulary, width]
-        logprobs: torch.Tensor = _TokenLogprobs.apply(
+        logprobs: torch.Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
             hidden[row.heads], head, row.head_of, row.targets
         )
         return logprobs
@@ -63,6 +64,7 @@ def choose_device(wanted: str) -> torch.device:
 
 def load_base(path: Path, *, precision: Precision, device: torch.device) -> BaseModel:
     """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
+    disable_progress_bar()
     arguments: dict[str, Any] = {}
     if precision is Precision.NF4:
         from transformers import BitsAndBytesConfig

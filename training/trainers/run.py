@@ -9,13 +9,16 @@ from typing import Any
 
 import torch
 
+from training.configs import GRPOConfig
+from training.trainers.adapter_files import save_adapter
 from training.trainers.base_model import BaseModel
 from training.trainers.checkpoint import Position, read_checkpoint, save_checkpoint
 from training.trainers.examples import Example, all_steps, read_examples
 from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
-from training.trainers.lora import Adapter, plan_adapter, read_parent, save_adapter
+from training.trainers.lora import Adapter
 from training.trainers.methods import Step, row_share, step_figures
 from training.trainers.packing import Row, Unit, pack
+from training.trainers.policy import Policy, make_policy
 from training.trainers.progress import (
     Progress,
     check_converges,
@@ -23,7 +26,6 @@ from training.trainers.progress import (
     peak_memory_bytes,
 )
 
-ADAM_BETAS = (0.9, 0.99)
 MAX_ROW_TOKENS = 1024  # at once in memory; what a step has beyond that follows in further rows
 CHECKPOINT_SECONDS = 20.0
 DRIFT_SEQUENCES = 16
@@ -44,7 +46,8 @@ class Run:
         self._seconds_before = 0.0
         self._started = time.monotonic()
         self._saved_at = time.monotonic()
-        self._adapter: Adapter | None = None
+        self._identity = ""
+        self._policy: Policy | None = None
         self._parent: list[list[torch.Tensor]] = []
 
     def asked_to_stop(self) -> str:
@@ -61,28 +64,21 @@ class Run:
         )
         steps = all_steps(len(examples), self._config)
         self._identity = self._identify()
-        adapter = self._adapter = self._make_adapter()
-        self._optimizer = torch.optim.AdamW(
-            [adapter.values],
-            lr=self._config.learning_rate,
-            betas=ADAM_BETAS,
-            weight_decay=0.0,
-            fused=True,
-        )
-        self._resume(examples)
+        policy = self._policy = make_policy(self._job, self._base)
+        self._resume(policy, examples)
         progress = Progress(self.folder, steps_done=len(self._losses))
         if not self._parent:
             progress.write({"stage": "reading the examples as the parent"})
             units = [unit for example in examples for unit in example.units]
             read: list[torch.Tensor] = []
             for row in pack(units, max_tokens=MAX_ROW_TOKENS):
-                read += self._row_logprobs(row, adapter)
+                read += self._row_logprobs(row, policy.adapter)
                 yield
             self._parent = _by_example(read, examples)
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            line = self._step(examples, steps[number])
+            line = self._step(policy, examples, steps[number])
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
@@ -92,15 +88,14 @@ class Run:
                 self.checkpoint()
             yield
         progress.write({"stage": "saving"})
-        save_adapter(adapter, self.folder / ADAPTER_FOLDER)
-        self.result = self._figures(examples)
+        save_adapter(policy.adapter, self.folder / ADAPTER_FOLDER)
+        self.result = self._figures(policy, examples)
         progress.close()
 
     def checkpoint(self) -> None:
         """Save what a later trainer needs to go on from here. Raises TrainingStopped."""
-        if self._adapter is None or not self._losses:
+        if self._policy is None or not self._losses:
             return
-        state = self._optimizer.state[self._adapter.values]
         save_checkpoint(
             self.folder,
             position=Position(
@@ -110,13 +105,8 @@ class Run:
                 seconds=self._seconds,
                 losses=tuple(self._losses),
             ),
-            tensors={
-                "values": self._adapter.values,
-                "parent": torch.cat([each for example in self._parent for each in example]),
-                "step": state["step"],
-                "exp_avg": state["exp_avg"],
-                "exp_avg_sq": state["exp_avg_sq"],
-            },
+            tensors=self._policy.state()
+            | {"parent": torch.cat([each for example in self._parent for each in example])},
         )
         self._saved_at = time.monotonic()
 
@@ -130,62 +120,40 @@ class Run:
         digest.update(self._job.parent_adapter_path.encode())
         return digest.hexdigest()
 
-    def _make_adapter(self) -> Adapter:
-        config, base = self._config, self._base
-        if self._job.parent_adapter_path:
-            parent = Path(self._job.parent_adapter_path)
-            plan, tensors = read_parent(parent, shapes=base.shapes)
-            adapter = base.room_for(plan)
-            adapter.load(tensors)
-            return adapter
-        plan = plan_adapter(
-            config.target_modules, rank=config.rank, alpha=config.alpha, shapes=base.shapes
-        )
-        adapter = base.room_for(plan)
-        adapter.initialize(seed=config.seed)
-        return adapter
-
-    def _resume(self, examples: Sequence[Example]) -> None:
+    def _resume(self, policy: Policy, examples: Sequence[Example]) -> None:
         found = read_checkpoint(self.folder, job=self._identity)
         if found is None:
             return
         position, tensors = found
-        assert self._adapter is not None
-        with torch.no_grad():
-            self._adapter.values.copy_(tensors["values"])
-        self._adapter.refresh()
-        self._optimizer.state[self._adapter.values] = {
-            name: tensors[name] if name == "step" else tensors[name].to(self._base.device)
-            for name in ("step", "exp_avg", "exp_avg_sq")
-        }
+        policy.restore(tensors)
         lengths = [unit.answer_tokens for example in examples for unit in example.units]
         self._parent = _by_example(torch.split(tensors["parent"], lengths), examples)
         self._losses = list(position.losses)
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
-    def _step(self, examples: Sequence[Example], chosen: Sequence[int]) -> JSON:
-        assert self._adapter is not None
+    def _step(self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int]) -> JSON:
         started, config = time.monotonic(), self._config
         step = Step(
             examples=tuple(examples[index] for index in chosen),
             parent=tuple(self._parent[index] for index in chosen),
         )
-        self._adapter.grad.zero_()
+        policy.adapter.grad.zero_()
         tokens, loss = 0, 0.0
         figures = step_figures(step)
         for row in pack(step.units, max_tokens=MAX_ROW_TOKENS):
-            logprobs = self._base.token_logprobs(row, self._adapter)
+            logprobs = self._base.token_logprobs(row, policy.adapter)
             share = row_share(config, step, row, logprobs)
             share.loss.backward()
             tokens += len(row.ids)
             loss += float(share.loss.detach())
             for name, value in share.figures.items():
                 figures[name] = figures.get(name, 0.0) + value
-        grad_norm = self._adapter.clip_gradient(length=config.clip)
+        grad_norm = policy.adapter.clip_gradient(length=config.clip)
         self._losses.append(loss)
-        check_converges(self._losses, grad_norm=grad_norm, kl=figures["kl"])
-        self._optimizer.step()
-        self._adapter.refresh()
+        # What DPO makes unlikely, it may make as unlikely as it likes.
+        kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
+        check_converges(self._losses, grad_norm=grad_norm, kl=kl)
+        policy.move()
         self._tokens += tokens
         return {
             "loss": round(loss, 5),
@@ -206,7 +174,7 @@ class Run:
             logprobs = self._base.token_logprobs(row, adapter).cpu()
         return list(torch.split(logprobs, list(row.unit_lengths)))
 
-    def _figures(self, examples: Sequence[Example]) -> JSON:
+    def _figures(self, policy: Policy, examples: Sequence[Example]) -> JSON:
         return {
             "steps": len(self._losses),
             "loss_first": self._losses[0],
@@ -214,16 +182,16 @@ class Run:
             "tokens": self._tokens,
             "seconds": round(self._seconds, 2),
             "peak_memory_bytes": peak_memory_bytes(self._base.device),
-            "drift": self._drift(examples),
+            "drift": self._drift(policy, examples),
         }
 
-    def _drift(self, examples: Sequence[Example]) -> list[JSON]:
+    def _drift(self, policy: Policy, examples: Sequence[Example]) -> list[JSON]:
         """Log-probabilities to compare with those of the server that will play the adapter."""
         units = [
             Unit(unit.prompt_ids, (unit.answers[0][:DRIFT_TOKENS],))
             for unit in (example.units[0] for example in examples[:DRIFT_SEQUENCES])
         ]
-        adapted, plain = self._logprobs(units, self._adapter), self._logprobs(units, None)
+        adapted, plain = (self._logprobs(units, used) for used in (policy.adapter, None))
         return [
             {
                 "prompt_ids": list(unit.prompt_ids),
