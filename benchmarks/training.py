@@ -241,6 +241,8 @@ def main() -> None:
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     print(f"{machine()}, {name}, {threads} threads, torch {torch.__version__}")
+    # The trainers yield to everything else: figures are worth something on an idle machine only.
+    print(f"load average before the start: {os.getloadavg()[0]:.1f}")
     if not options.base.exists():
         command = [sys.executable, "-m", "agents.convert", "--to", str(options.base)]
         subprocess.run(command, check=True, cwd=REPOSITORY)

@@ -37,6 +37,19 @@ from training.trainers import learner
 resource.setrlimit(resource.RLIMIT_FSIZE, (40_000, 40_000))
 sys.exit(learner.learn([Path(folder) for folder in sys.argv[1:]]))
 """
+NO_MEMORY = """
+import sys
+from pathlib import Path
+import torch
+from training.trainers import learner, run
+class Greedy(run.Run):
+    def _step(self, *given):
+        if self._config.seed == 7:
+            torch.empty(2**50)
+        return super()._step(*given)
+learner.Run = Greedy
+sys.exit(learner.learn([Path(folder) for folder in sys.argv[1:]]))
+"""
 PAIRS = some_pairs(40)
 STEPS = 200
 LONG: dict[str, Any] = {"lines": PAIRS, "epochs": 5, "pairs_per_step": 1}
@@ -127,6 +140,18 @@ def test_a_full_disk_while_saving_leaves_a_sentence_and_no_half_adapter(
     assert process.returncode == 0, output[-3000:]
     assert result_of(folder)["error"].startswith("The adapter could not be saved (File too large)")
     assert not [path for path in folder.iterdir() if "adapter" in path.name]
+
+
+def test_a_run_for_which_memory_is_too_small_is_told_so_and_spares_other_runs(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    good = write_job(tmp_path / "good", tiny_base)
+    greedy = write_job(tmp_path / "greedy", tiny_base, seed=7)
+    process = start(good, greedy, program=("-c", NO_MEMORY))
+    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
+    assert process.returncode == 0, output[-3000:]
+    assert result_of(good)["steps"] == 6
+    assert result_of(greedy)["error"].startswith("Training ran out of memory")
 
 
 def test_a_fault_of_the_program_leaves_no_result_and_spares_other_runs(
