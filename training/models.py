@@ -103,7 +103,7 @@ class TrainingRun(models.Model):
             models.UniqueConstraint(
                 fields=["agent"],
                 condition=Q(status__in=["queued", "training", "evaluating", "paused"]),
-                name="run_one_live_per_agent",
+                name="run_one_unfinished_per_agent",
             ),
         ]
         indexes = [models.Index(fields=["status", "lease_expires_at"])]
@@ -137,7 +137,6 @@ class Rollout(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["run", "round", "index"], name="rollout_unique"),
         ]
-        indexes = [models.Index(fields=["round"])]
 
     def __str__(self) -> str:
         return f"rollout {self.pk}"
