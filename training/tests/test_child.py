@@ -187,7 +187,7 @@ def test_what_the_follower_raises_kills_the_trainer(folder: Path, fake_base: Pat
 
 
 def test_a_trainer_ends_by_itself_when_its_worker_is_killed(tmp_path: Path) -> None:
-    """The real watch of training.trainers.dpo, without its model."""
+    """The real watch of the trainers, without their model."""
     watch = "from training.trainers.watch import die_with; import os, threading"
     child = (
         f"{watch}; die_with(os.getppid()); print(os.getpid(), flush=True); threading.Event().wait()"
