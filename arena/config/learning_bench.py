@@ -5,6 +5,7 @@ play, be judged, wait for the trainer (the Space is sequential), play on. Nothin
 better: no answer, pair or reward comes from here.
 """
 
+import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping
@@ -151,17 +152,20 @@ def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, 
             elif left > timing.run_seconds + timing.match_seconds:
                 _play(agent, space, timing, say, deadline=deadline)
             elif ready >= MIN_PAIRS and left > 0.8 * timing.run_seconds:
-                request_run(agent.id, space.id)
+                with contextlib.suppress(Refused):  # a sweep has started one meanwhile
+                    request_run(agent.id, space.id)
             else:
-                return  # the time that is left is too short for a run
+                break  # the time that is left is too short for a run
         time.sleep(POLL_SECONDS)
+    # Pairs that are left over start no run beside the exam or the next learner.
+    set_learning(agent.id, learning={}, is_training_enabled=False)
     # A run that began in time may end; its minutes are in the record.
     while TrainingRun.objects.filter(
         agent=agent, status__in=[status for status in RunStatus if not status.is_final]
     ).exists():
         time.sleep(POLL_SECONDS)
-    if last := TrainingRun.objects.filter(agent=agent).order_by("-id").first():
-        _close_run(arm, last, timing, say)
+    for run in TrainingRun.objects.filter(agent=agent).order_by("id")[max(seen, 0) :]:
+        _close_run(arm, run, timing, say)
 
 
 def _play(agent: Agent, space: Space, timing: _Timing, say: Say, *, deadline: float) -> None:

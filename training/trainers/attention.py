@@ -16,6 +16,7 @@ from torch.nn.functional import pad, scaled_dot_product_attention
 from transformers import AttentionInterface
 
 from training.trainers.packing import Row
+from training.trainers.stopped import TrainingStopped
 
 ATTENTION_NAME = "packed-rows"
 CHUNK = 64  # measured with 4 pairs of 90 answer tokens: 32 to 128 cost about the same
@@ -81,7 +82,10 @@ def _attend(
     **_: Any,
 ) -> tuple[torch.Tensor, None]:
     if sliding_window or softcap or s_aux is not None:
-        raise NotImplementedError(f"attention of {type(module).__name__} is more than a softmax")
+        raise TrainingStopped(
+            f"This base model cannot be trained here: its attention ({type(module).__name__}) is "
+            "more than a softmax over all earlier tokens."
+        )
     chunks = _seen.chunks
     assert chunks is not None
     assert attention_mask is None
