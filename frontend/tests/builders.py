@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from agents.models import Adapter, Agent
+from django.test import Client
+
+from agents.models import Adapter, Agent, User
 from agents.roster import activate_version, add_trained_version
 from arena import play
 from arena.models import Match, Round, Space
@@ -122,3 +124,13 @@ def make_offer(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
         adapter_id=agent.current_version.adapter_id or 0,
     )
     return make_run(agent, space, status=RunStatus.OFFERED, child_version=child, **changes)
+
+
+def page_of(client: Client, run: TrainingRun) -> str:
+    return client.get(f"/runs/{run.pk}/").content.decode()
+
+
+def signed_in(user_id: int) -> Client:
+    client = Client()
+    client.force_login(User.objects.get(id=user_id))
+    return client

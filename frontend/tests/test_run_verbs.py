@@ -3,37 +3,16 @@
 import pytest
 from django.test import Client
 
-from agents.models import Agent, User
+from agents.models import Agent
 from arena.models import Match
 from arena.tests.builders import make_user
 from frontend.run_views import verbs_of
-from frontend.tests.builders import make_offer, make_run, settled_match
+from frontend.tests.builders import make_offer, make_run, page_of, signed_in
 from training.job_state import LIVE_STATUSES, RunStatus
-from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
 
 VERBS = ("pause", "resume", "cancel", "adopt", "decline")
-
-
-@pytest.fixture
-def match() -> Match:
-    return settled_match()
-
-
-@pytest.fixture
-def agent(match: Match) -> Agent:
-    return match.seats.select_related("agent__owner").get(index=0).agent
-
-
-def page_of(client: Client, run: TrainingRun) -> str:
-    return client.get(f"/runs/{run.pk}/").content.decode()
-
-
-def signed_in(user_id: int) -> Client:
-    client = Client()
-    client.force_login(User.objects.get(id=user_id))
-    return client
 
 
 @pytest.mark.parametrize(

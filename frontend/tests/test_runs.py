@@ -4,18 +4,24 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
-from agents.models import Agent, User
+from agents.models import Agent
 from agents.roster import begin_learning
 from arena.models import Match
 from arena.queries import wallet_balance
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from frontend.run_views import CHARTS, LEFT_OUT_WORDS, gate_of, stages_of
-from frontend.tests.builders import GATE, make_offer, make_pair, make_run, settled_match
+from frontend.tests.builders import (
+    GATE,
+    make_offer,
+    make_pair,
+    make_run,
+    page_of,
+    signed_in,
+)
 from training import charges
 from training.configs import DPOConfig, GRPOConfig, Method
 from training.curation import Reason
 from training.job_state import RunStatus
-from training.models import TrainingRun
 from training.queries import run_view
 
 pytestmark = pytest.mark.django_db
@@ -63,26 +69,6 @@ REFUSED_GATE = GATE | {
     "probes": [PROBE, UNJUDGED],
     "refusals": ["The new version is behind its parent.", "It has unlearned <b>lowercase</b>."],
 }
-
-
-@pytest.fixture
-def match() -> Match:
-    return settled_match()
-
-
-@pytest.fixture
-def agent(match: Match) -> Agent:
-    return match.seats.select_related("agent__owner").get(index=0).agent
-
-
-def page_of(client: Client, run: TrainingRun) -> str:
-    return client.get(f"/runs/{run.pk}/").content.decode()
-
-
-def signed_in(user_id: int) -> Client:
-    client = Client()
-    client.force_login(User.objects.get(id=user_id))
-    return client
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
