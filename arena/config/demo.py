@@ -275,6 +275,7 @@ def _learner(run: TrainingRun) -> dict[str, Any]:
     )
     return {
         "agent": run.agent.name,
+        "run": run.pk,
         "verdict_of_gate": run.status,
         "parent_version": run.parent_version.number,
         "child_version": run.child_version.number if run.child_version else None,

@@ -20,7 +20,13 @@ from training.tests.trainer_builders import (
     weights_of,
     write_job,
 )
-from training.trainers.job import CHECKPOINT_FOLDER, RESULT_FILE, STOP_FILE, read_result
+from training.trainers.job import (
+    CHECKPOINT_FOLDER,
+    PROGRESS_FILE,
+    RESULT_FILE,
+    STOP_FILE,
+    read_result,
+)
 
 # A checkpoint after each step instead of every twenty seconds.
 EAGER = """
@@ -175,3 +181,4 @@ def test_a_trainer_leaves_with_its_worker(tiny_base: Path, tmp_path: Path) -> No
     process = start(folder)
     process.communicate(timeout=TIMEOUT_SECONDS)
     assert process.returncode == 4
+    assert not (folder / PROGRESS_FILE).exists()

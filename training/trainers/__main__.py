@@ -4,10 +4,22 @@ import os
 import sys
 from pathlib import Path
 
+from training.trainers.job import JOB_FILE, Job
+from training.trainers.watch import die_with
+
 # Read by CUDA when torch first uses it: without it, its products differ from run to run.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
-from training.trainers.learner import learn
+
+def main() -> int:
+    folders = [Path(argument) for argument in sys.argv[1:]]
+    if worker_pid := Job.read(folders[0] / JOB_FILE).worker_pid:
+        die_with(worker_pid)
+    # It imports torch for seconds, in which the worker may already be killed.
+    from training.trainers.learner import learn
+
+    return learn(folders)
+
 
 if __name__ == "__main__":
-    sys.exit(learn([Path(argument) for argument in sys.argv[1:]]))
+    sys.exit(main())

@@ -33,7 +33,7 @@ from training.trainers.job import (
 )
 from training.trainers.run import Run
 from training.trainers.stopped import TrainingStopped
-from training.trainers.watch import die_with, keep_freed_memory, step_back
+from training.trainers.watch import keep_freed_memory, step_back
 
 EXIT_DONE = 0  # every folder has its result, be it figures or a sentence
 EXIT_CRASHED = 1  # some folder has none: the log shows why
@@ -55,8 +55,6 @@ def learn(folders: Sequence[Path]) -> int:
         return EXIT_DONE
     first = next(iter(jobs.values()))
     step_back()
-    if first.worker_pid:
-        die_with(first.worker_pid)
     learner = _Learner(threads=first.threads)
     signal.signal(signal.SIGTERM, learner.terminate)
     keep_freed_memory()

@@ -3,11 +3,11 @@
 import contextlib
 import ctypes
 import os
-import threading
+import signal
 
 LOWEST_PRIORITY = 19  # a live match on the same machine stays watchable
-WATCH_SECONDS = 1.0
 EXIT_ORPHANED = 4
+PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
 LARGEST_KEPT_BYTES = 32 * 2**20  # the most that glibc takes for it
@@ -19,15 +19,10 @@ def step_back() -> None:
 
 
 def die_with(worker_pid: int) -> None:
-    """End this process soon after its worker: a killed worker leaves no trainer behind."""
-
-    def watch() -> None:
-        while os.getppid() == worker_pid:
-            never.wait(WATCH_SECONDS)
+    """Have the kernel end this process with its worker, which no trainer outlives."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != worker_pid:  # it has died before the kernel knew
         os._exit(EXIT_ORPHANED)
-
-    never = threading.Event()
-    threading.Thread(target=watch, daemon=True, name="worker watch").start()
 
 
 def keep_freed_memory() -> None:

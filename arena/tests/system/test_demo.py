@@ -49,7 +49,7 @@ def test_the_headless_demo_closes_the_loop_and_leaves_nothing_behind(
     assert done.returncode == 0, done.stdout + done.stderr + _log_ends(folder)
     check_report(json.loads(report.read_text()))
     assert processes_naming(str(folder)) == []
-    assert list(folder.glob("rlfc-demo-*")) == []
+    assert list(folder.glob("rlfc-*")) == []
 
 
 def check_report(told: dict[str, Any]) -> None:
@@ -70,7 +70,7 @@ def check_report(told: dict[str, Any]) -> None:
     # A match that is stopped in its course keeps its fees in escrow until it is taken up again.
     assert credits["fees_in"] >= credits["prizes_out"] + credits["rake"] + credits["refunds_out"]
     learner = told["trained_agent"]
-    run = next(run for run in told["training_runs"] if run["agent"] == learner["agent"])
+    run = next(run for run in told["training_runs"] if run["id"] == learner["run"])
     assert run["status"] == learner["verdict_of_gate"]
     assert run["status"] in {"adopted", "rejected"}
     assert run["method"] == "dpo"
@@ -107,5 +107,5 @@ def processes_naming(text: str) -> list[str]:
 
 
 def _log_ends(folder: Path) -> str:
-    logs = sorted(folder.glob("rlfc-demo-*/logs/*.log"))
+    logs = sorted(folder.glob("rlfc-*/logs/*.log"))
     return "".join(f"\n== {log.name}\n{log.read_text(errors='replace')[-2000:]}" for log in logs)
