@@ -1,7 +1,7 @@
 """What adapters may be: the trainers make them so, the store checks it, vLLM is started for it."""
 
-# vLLM pads every adapter to its --max-lora-rank, and on a CPU copies the padded weights for each
-# token: at 64 a prompt costs four times what it costs at 16.
+# vLLM pads every adapter to its --max-lora-rank and multiplies the padding, too: small ones pay for
+# the largest that is allowed.
 MAX_LORA_RANK = 16
 
 # Never lm_head: with it, vLLM's CPU engine dies of a request for prompt logprobs, which the poem

@@ -212,7 +212,7 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
     command += ["--model", str(model), "--served-model-name", environment.base_model]
     # Its key does not guard every route: it is never reached from another machine.
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
-    command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "32"]
+    command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "16"]
     command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", "bfloat16"]
     command += ["--lora-target-modules", *LORA_MODULES]
     command += ["--max-model-len", "2048", "--max-num-seqs", "32"]
@@ -224,7 +224,9 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
-        "OMP_NUM_THREADS": str(cores()),  # it takes one thread unless told
+        # It takes one thread unless told, and leaves a core to a scheduler that here sleeps.
+        "OMP_NUM_THREADS": str(cores()),
+        "VLLM_CPU_OMP_THREADS_BIND": "nobind",
     }
     return [
         Part(
