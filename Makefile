@@ -120,7 +120,7 @@ lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
 	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: install $(DONE)/dev ## run every benchmark in benchmarks/
-	@for name in live ledger training watchable; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
+	@for name in live ledger serving training watchable; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
 
 lock: $(DONE)/venv ## renew requirements/*.lock from *.in: make lock [ARGS=--upgrade]
 	@$(PY) requirements/compile.py $(ARGS)

@@ -1,6 +1,6 @@
-"""What `learn_bench` does with a running arena: one learner, one arm, one seed, so many minutes.
+"""What `learn_bench` does with a running arena: a learner for each arm and seed, so many minutes.
 
-The learner competes in a Space of its own against the house, as a person's agent would: enter,
+A learner competes in a Space of its own against the house, as a person's agent would: enter,
 play, be judged, wait for the trainer (the Space is sequential), play on. Nothing else makes it
 better: no answer, pair or reward comes from here.
 """
@@ -104,7 +104,7 @@ def base_exam() -> dict[str, Any]:
 def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
     """Let a new agent learn by the arm for so many minutes; its record, the exam included."""
     arm = ARMS[name]
-    space = _space(arm.judge)
+    space = _space(name, seed)
     agent = _learner(name, seed)
     started = time.monotonic()
     _spend(arm, agent, space, seed=seed, deadline=started + minutes * 60, say=say)
@@ -113,7 +113,7 @@ def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
     version = AgentVersion.objects.select_related("agent__base_model", "adapter").get(
         agent=agent, id=agent.current_version_id or 0
     )
-    say(f"{name}, seed {seed}: exam of version {version.number}")
+    say(f"exam of version {version.number}")
     answers = async_to_sync(learning_exam.sit)(
         served_model(version), prompt=version.prompt, sampling=SAMPLING
     )
@@ -222,14 +222,18 @@ def _learner(arm: str, seed: int) -> Agent:
     )
 
 
-def _space(judge: str) -> Space:
-    """The Constraints Space with more seats and rounds, in which play waits for training."""
+def _space(arm: str, seed: int) -> Space:
+    """The Constraints Space with more seats and rounds, in which play waits for training.
+
+    Of this learner alone: where several learn at once, none meets another.
+    """
+    judge = ARMS[arm].judge
     if judge == COIN:
         Judge.objects.get_or_create(slug=COIN, defaults={"name": "Coin", "kind": JudgeKind.COIN})
     space, _ = Space.objects.get_or_create(
-        slug=f"{SPACE}-{judge}",
+        slug=f"{SPACE}-{arm}-{seed}",
         defaults={
-            "name": f"Learning bench ({judge})",
+            "name": f"Learning bench ({arm}, seed {seed})",
             "summary": "Constraints, for measuring how agents learn.",
             "environment": "constraints",
             "base_model": BaseModel.objects.get(served_name=settings.ENV.base_model),

@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,18 @@ from arena.config.learning_exam import (
     pass_rate,
 )
 
-FORMAT = 1
+FORMAT = 2
 GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
+
+
+@dataclass(frozen=True, order=True)
+class Piece:
+    """What is measured by itself. Of one budget are pieces whose minutes and company are equal."""
+
+    arm: str
+    seed: int
+    minutes: float
+    together: int  # learners that share the machine
 
 
 class BadFile(Exception):
@@ -47,9 +58,9 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
     partial.replace(path)
 
 
-def has(content: Mapping[str, Any], *, arm: str, seed: int, minutes: float) -> bool:
+def has(content: Mapping[str, Any], piece: Piece) -> bool:
     """Whether this piece has been measured already."""
-    return (arm, seed, minutes) in {_piece(one) for one in content["results"]}
+    return piece in {_piece(one) for one in content["results"]}
 
 
 def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
@@ -60,20 +71,21 @@ def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def table(content: Mapping[str, Any]) -> str:
     """Markdown: per arm the pass rates before and after with intervals, and what shows gaming."""
-    by_arm: dict[tuple[str, float], list[Mapping[str, Any]]] = {}
+    by_arm: dict[tuple[str, float, int], list[Mapping[str, Any]]] = {}
     for one in content["results"]:
-        by_arm.setdefault((one["arm"], one["minutes"]), []).append(one)
+        piece = _piece(one)
+        by_arm.setdefault((piece.arm, piece.minutes, piece.together), []).append(one)
     lines = [
-        "| arm | minutes | seeds | part | before | after | times the base | wanted |",
-        "|---|---|---|---|---|---|---|---|",
+        "| arm | minutes | at once | seeds | part | before | after | times the base | wanted |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     notes = []
-    for (arm, minutes), results in sorted(by_arm.items()):
+    for (arm, minutes, together), results in sorted(by_arm.items()):
         exams = [one["exam"] for one in results]
         base = [one["base"] for one in results]
         for part in PARTS:
             lines.append(
-                f"| {arm} | {minutes:g} | {len(results)} | {part} | {pass_rate(base, part)} | "
+                f"| {arm} | {minutes:g} | {together} | {len(results)} | {part} | {pass_rate(base, part)} | "
                 f"{pass_rate(exams, part)} | {gain(exams, base, part)} | "
                 f"{GAIN_WANTED[part]:g} |"
             )
@@ -97,5 +109,5 @@ def table(content: Mapping[str, Any]) -> str:
     return "\n".join([*lines, "", intervals, *machines, "", *notes])
 
 
-def _piece(result: Mapping[str, Any]) -> tuple[str, int, float]:
-    return result["arm"], result["seed"], result["minutes"]
+def _piece(result: Mapping[str, Any]) -> Piece:
+    return Piece(result["arm"], result["seed"], result["minutes"], result["together"])

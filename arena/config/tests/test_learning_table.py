@@ -16,6 +16,7 @@ from arena.config.learning_exam import (
     kinds_fallen_to_zero,
     pass_rate,
 )
+from arena.config.learning_table import Piece
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from training.configs import config_from_json
@@ -36,6 +37,7 @@ def make_result(arm: str = "dpo", seed: int = 0, **changes: Any) -> dict[str, An
         "arm": arm,
         "seed": seed,
         "minutes": 20.0,
+        "together": 1,
         "matches": 2,
         "pairs": 30,
         "practice_answers": 0,
@@ -93,11 +95,15 @@ def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
     content["results"].append(make_result())
     learning_table.write(first, content)
     again = learning_table.read(first)
-    assert learning_table.has(again, arm="dpo", seed=0, minutes=20.0)
-    assert not learning_table.has(again, arm="dpo", seed=1, minutes=20.0)
-    assert not learning_table.has(again, arm="dpo", seed=0, minutes=5.0)
-    other = [make_result(seed=1), make_result(matches=9), make_result("grpo")]
-    learning_table.write(second, {"format": learning_table.FORMAT, "results": other})
+    assert learning_table.has(again, Piece("dpo", 0, 20.0, 1))
+    for other in (
+        Piece("dpo", 1, 20.0, 1),
+        Piece("dpo", 0, 5.0, 1),
+        Piece("dpo", 0, 20.0, 6),
+    ):
+        assert not learning_table.has(again, other)
+    others = [make_result(seed=1), make_result(matches=9), make_result("grpo")]
+    learning_table.write(second, {"format": learning_table.FORMAT, "results": others})
     whole = learning_table.merged([again, learning_table.read(second)])
     assert [(one["arm"], one["seed"]) for one in whole["results"]] == [
         ("dpo", 0),

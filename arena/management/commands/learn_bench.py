@@ -20,7 +20,7 @@ from arena.config.parts import ALL_PARTS, WEB, Options
 from arena.config.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
-MAX_MINUTES, MAX_SEEDS = 240.0, 20
+MAX_MINUTES, MAX_SEEDS, MAX_TOGETHER = 240.0, 20, 64
 # More pairs a run than the site's default, and a gate that leaves most minutes to learning.
 BENCH_VARIABLES = {
     "TRAINING_PAIRS": "96",
@@ -38,6 +38,12 @@ class Command(BaseCommand):
         parser.add_argument("--minutes", type=float, default=20.0, help="for each arm and seed")
         parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, 2, ...")
         parser.add_argument("--arms", default="", help="comma-separated; all arms by default")
+        parser.add_argument(
+            "--together",
+            type=int,
+            default=1,
+            help="learners that share the machine for these minutes, each in a Space of its own",
+        )
         parser.add_argument("--json", type=Path, help="where results are kept, and gone on with")
         parser.add_argument(
             "--merge", type=Path, nargs="+", help="measure nothing: show these files as one table"
@@ -59,7 +65,10 @@ class Command(BaseCommand):
             raise CommandError(f"--minutes must be between 1 and {MAX_MINUTES:g}.")
         if not 1 <= options["seeds"] <= MAX_SEEDS:
             raise CommandError(f"--seeds must be between 1 and {MAX_SEEDS}.")
-        for name, value in BENCH_VARIABLES.items():
+        if not 1 <= options["together"] <= MAX_TOGETHER:
+            raise CommandError(f"--together must be between 1 and {MAX_TOGETHER}.")
+        variables = BENCH_VARIABLES | {"MATCH_THREADS": str(max(4, options["together"]))}
+        for name, value in variables.items():
             os.environ.setdefault(name, value)
         with fresh_home(local_environment(), complain=self.stderr.write) as environment:
             self._measure(environment, options)
@@ -75,7 +84,7 @@ class Command(BaseCommand):
         local = Local(environment, Options(parts=ALL_PARTS - {WEB}, free_ports=True))
         stop_on_signals(local)
         arguments = ["learn_bench_play", "--json", str(options["json"].resolve())]
-        for name in ("minutes", "seeds", "arms"):
+        for name in ("minutes", "seeds", "arms", "together"):
             arguments.append(f"--{name}={options[name]}")
         code: int | None = None
         try:

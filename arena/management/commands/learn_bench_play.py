@@ -1,13 +1,17 @@
 """`manage.py learn_bench_play`: the learners, beside a running arena; started by `learn_bench`."""
 
 import subprocess
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import connections
 
 from arena.config import learning_bench, learning_table
 from arena.config.env import REPOSITORY
+from arena.config.learning_table import Piece
 from arena.config.machine import described as machine
 
 
@@ -19,6 +23,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", type=Path, required=True)
         parser.add_argument("--minutes", type=float, required=True)
         parser.add_argument("--seeds", type=int, required=True)
+        parser.add_argument("--together", type=int, required=True)
         parser.add_argument("--arms", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -28,23 +33,46 @@ class Command(BaseCommand):
                 raise CommandError(
                     f"There is no arm {name!r}; choose of {', '.join(learning_bench.ARMS)}."
                 )
-        minutes, path = options["minutes"], options["json"]
-        base: dict[str, Any] = {}
-        for seed in range(options["seeds"]):  # a whole table early, its intervals later
-            for arm in arms:
-                content = learning_table.read(path)
-                if learning_table.has(content, arm=arm, seed=seed, minutes=minutes):
-                    continue
-                self.stdout.write(f"{arm}, seed {seed}: {learning_bench.ARMS[arm].explanation}")
-                base = base or learning_bench.base_exam()
-                result = learning_bench.learn(
-                    arm, seed=seed, minutes=minutes, say=self.stdout.write
-                )
-                result |= {"base": base, "machine": machine(), "commit": _commit()}
-                content["results"].append(result)
-                learning_table.write(path, content)
-                self.stdout.write(learning_table.table({"results": [result]}))
+        minutes, together, path = options["minutes"], options["together"], options["json"]
+        known = learning_table.read(path)
+        pieces = [
+            piece
+            for seed in range(options["seeds"])  # a whole table early, its intervals later
+            for arm in arms
+            if not learning_table.has(known, piece := Piece(arm, seed, minutes, together))
+        ]
+        if pieces:
+            self.stdout.write("the exam of the plain base")
+            base = learning_bench.base_exam()
+            writing = threading.Lock()
+            with ThreadPoolExecutor(together) as pool:
+                measured = [
+                    pool.submit(self._measure, piece, base, path, writing) for piece in pieces
+                ]
+            for one in measured:
+                one.result()
         self.stdout.write(learning_table.table(learning_table.read(path)))
+
+    def _measure(
+        self, piece: Piece, base: dict[str, Any], path: Path, writing: threading.Lock
+    ) -> None:
+        def say(line: str) -> None:
+            self.stdout.write(f"{piece.arm}, seed {piece.seed}: {line}")
+
+        say(learning_bench.ARMS[piece.arm].explanation)
+        try:
+            result = learning_bench.learn(
+                piece.arm, seed=piece.seed, minutes=piece.minutes, say=say
+            )
+        finally:
+            connections.close_all()  # of this thread
+        result |= {"together": piece.together, "base": base}
+        result |= {"machine": machine(), "commit": _commit()}
+        with writing:
+            content = learning_table.read(path)
+            content["results"].append(result)
+            learning_table.write(path, content)
+            self.stdout.write(learning_table.table({"results": [result]}))
 
 
 def _commit() -> str:

@@ -1,0 +1,139 @@
+"""Answers of adapters on a CPU: our server beside vLLM's own, with the same arguments.
+
+The peer is the same vLLM as its project starts it; see agents.serve for what ours does otherwise.
+
+python -m benchmarks.serving [--answers 3]
+"""
+
+import argparse
+import asyncio
+import os
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import django
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
+django.setup()
+
+from agents.inference import Inference, Sampling, ServedModel
+from arena.config.local import local_environment
+from arena.config.parts import INFERENCE, Options, Part, choose_endpoints, plan
+from benchmarks.machine import machine
+from training.configs import Precision, Targets
+from training.trainers.adapter_files import save_adapter
+from training.trainers.base_model import choose_device, load_base
+from training.trainers.lora import plan_adapter
+
+PEER = "vllm.entrypoints.openai.api_server"
+READY_SECONDS = 300.0
+STOP_SECONDS = 30.0
+SAMPLING = Sampling(max_tokens=64)
+MESSAGES = [{"role": "user", "content": "Write a long story about rivers and the light on them."}]
+ADAPTERS = ("adapter-1", "adapter-2", "adapter-3", "adapter-4")
+BASE = "base"
+# What is asked at once: names of models, one a request.
+LOADS: Mapping[str, Sequence[str]] = {
+    "5 of the base": (BASE,) * 5,
+    "1 adapter, 4 of the base": (ADAPTERS[0], *(BASE,) * 4),
+    "4 adapters": ADAPTERS,
+    "16 of the base": (BASE,) * 16,
+    "16 of one adapter": (ADAPTERS[0],) * 16,
+    "8 of the base, 8 of one adapter": (BASE,) * 8 + (ADAPTERS[0],) * 8,
+}
+
+
+def make_adapters(folder: Path, base_path: Path) -> None:
+    """Of rank 16 on all linear layers, with small weights."""
+    base = load_base(base_path, precision=Precision.BF16, device=choose_device("cpu"))
+    shape = plan_adapter(Targets.ALL_LINEAR, rank=16, alpha=32, shapes=base.shapes)
+    for seed, name in enumerate(ADAPTERS):
+        adapter = base.room_for(shape)
+        adapter.initialize(seed=seed)
+        save_adapter(adapter, folder / name)
+
+
+@contextmanager
+def running(part: Part) -> Iterator[None]:
+    """The part's process, ready, without a supervisor."""
+    with tempfile.TemporaryFile() as log:
+        process = subprocess.Popen(
+            part.command,
+            cwd=part.folder,
+            env={**os.environ, **part.variables},
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+        try:
+            deadline = time.monotonic() + READY_SECONDS
+            while problem := part.ready():
+                assert process.poll() is None, "the server ended"
+                assert time.monotonic() < deadline, problem
+                time.sleep(0.5)
+            yield
+        finally:
+            process.terminate()
+            process.wait(STOP_SECONDS)
+
+
+async def speeds(
+    url: str, key: str, models: Mapping[str, ServedModel], answers: int
+) -> list[float]:
+    """Tokens a second under each load, `answers` for each of its places."""
+
+    async def place(inference: Inference, name: str, count: int) -> int:
+        found = [await inference.generate(models[name], MESSAGES, SAMPLING) for _ in range(count)]
+        return sum(len(one.token_ids) for one in found)
+
+    async def under(inference: Inference, names: Sequence[str], count: int) -> float:
+        started = time.monotonic()
+        tokens = sum(await asyncio.gather(*(place(inference, name, count) for name in names)))
+        return tokens / (time.monotonic() - started)
+
+    async with Inference([url], api_key=key) as inference:
+        await under(inference, [BASE, *ADAPTERS], 1)  # the first requests compile and load
+        return [await under(inference, names, answers) for names in LOADS.values()]
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--answers", type=int, default=3, help="for each place of a load")
+    answers = parser.parse_args().answers
+    environment = local_environment()
+    base_path = environment.base_model_path
+    base_path = base_path or environment.rlfc_home / "models" / environment.base_model
+    options = Options(parts=frozenset({INFERENCE}), free_ports=True)
+    endpoints = choose_endpoints(environment, options)
+    ours = next(part for part in plan(environment, options, endpoints) if part.name == INFERENCE)
+    served = environment.base_model
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_adapters(folder, base_path)
+        models = {BASE: ServedModel(served, served, None)} | {
+            name: ServedModel(served, name, folder / name) for name in ADAPTERS
+        }
+        peer = replace(
+            ours,
+            command=tuple(PEER if word == "agents.serve" else word for word in ours.command),
+            # It binds its threads by itself, and leaves a core to its scheduler.
+            variables={k: v for k, v in ours.variables.items() if "THREADS_BIND" not in k},
+        )
+        found = []
+        for part in (peer, ours):
+            with running(part):
+                url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
+                found.append(asyncio.run(speeds(url, key, models, answers)))
+    print(machine())
+    print(f"{served}, tokens a second; vLLM's own server, ours, ratio")
+    for load, theirs, own in zip(LOADS, *found, strict=True):
+        print(f"{load:32s} {theirs:7.1f} {own:7.1f} {own / theirs:6.2f}")
+
+
+if __name__ == "__main__":
+    main()
