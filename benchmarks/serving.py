@@ -121,8 +121,6 @@ def main() -> None:
         peer = replace(
             ours,
             command=tuple(PEER if word == "agents.serve" else word for word in ours.command),
-            # It binds its threads by itself, and leaves a core to its scheduler.
-            variables={k: v for k, v in ours.variables.items() if "THREADS_BIND" not in k},
         )
         found = []
         for part in (peer, ours):
