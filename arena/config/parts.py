@@ -224,9 +224,9 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
-        # Of its processes the one that computes binds its threads to all cores but one, whatever is
-        # set here. With all of them it answers a third faster, and beside a training run, for
-        # which its threads then wait in turns, at seven tenths of its pace.
+        # Its worker binds itself to all cores but one, and takes one thread unless told. On all of
+        # them it answers a third faster, but beside a training run at seven tenths of its pace,
+        # for at each product one of its threads waits until the trainer's yields.
         "OMP_NUM_THREADS": str(cores()),
     }
     return [
