@@ -96,7 +96,10 @@ def base_exam() -> dict[str, Any]:
     """The exam of the plain base, with the learner's prompt and sampling."""
     name = settings.ENV.base_model
     answers = async_to_sync(learning_exam.sit)(
-        ServedModel(name, name, None), prompt=LEARNER_PROMPT, sampling=SAMPLING
+        ServedModel(name, name, None),
+        prompt=LEARNER_PROMPT,
+        sampling=SAMPLING,
+        answers=learning_exam.BASE_ANSWERS,
     )
     return learning_exam.as_json(answers)
 

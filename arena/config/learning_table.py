@@ -103,8 +103,7 @@ def table(content: Mapping[str, Any]) -> str:
             notes.append(f"  - {reply['kind']}: {json.dumps(reply['text'][:160])}")
     machines = sorted({f"{one['machine']}, commit {one['commit']}" for one in content["results"]})
     intervals = (
-        "Pass rates on the same unseen tasks, one answer each; 95 % intervals by a bootstrap over "
-        "seeds and tasks."
+        "Pass rates on the same unseen tasks; 95 % intervals by a bootstrap over seeds and tasks."
     )
     return "\n".join([*lines, "", intervals, *machines, "", *notes])
 

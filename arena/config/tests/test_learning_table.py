@@ -11,6 +11,8 @@ from arena.config.learning_exam import (
     PARTS,
     UNSEEN_KINDS,
     UNSEEN_PROMPTS,
+    Reply,
+    as_json,
     exam_tasks,
     gain,
     kinds_fallen_to_zero,
@@ -66,6 +68,17 @@ def test_every_part_has_an_environment_and_every_arm_valid_settings() -> None:
     for arm in ARMS.values():
         for config in arm.methods:
             assert config_from_json(config.as_json()) == config
+
+
+def test_a_task_counts_by_the_share_of_its_answers_that_pass() -> None:
+    def reply(passed: bool, text: str) -> Reply:
+        return Reply(kind="a", passed=passed, tokens=len(text), text=text)
+
+    tasks = [[reply(True, "one"), reply(False, "three")], [reply(False, "no"), reply(False, "no")]]
+    kept = as_json({UNSEEN_PROMPTS: tasks})[UNSEEN_PROMPTS]
+    assert (kept["kinds"], kept["passed"], kept["tokens"]) == (["a", "a"], [0.5, 0], [4, 2])
+    assert [one["text"] for one in kept["examples"]] == ["one"]
+    assert pass_rate([{UNSEEN_PROMPTS: kept}], UNSEEN_PROMPTS).value == pytest.approx(0.25)
 
 
 def test_gain_is_the_ratio_of_pass_rates_within_its_interval() -> None:
