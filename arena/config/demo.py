@@ -206,14 +206,14 @@ def _enter_if_idle(agent: Agent, space_slug: str) -> None:
 
 
 def _gated_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
-    return (
-        TrainingRun.objects.filter(
-            agent__in=agents.values(), status__in=[RunStatus.ADOPTED, RunStatus.REJECTED]
-        )
+    """The newest adopted run, or where there is none the newest rejected one."""
+    gated = (
+        TrainingRun.objects.filter(agent__in=agents.values())
         .select_related("agent__current_version", "child_version", "parent_version")
         .order_by("-id")
-        .first()
     )
+    adopted = gated.filter(status=RunStatus.ADOPTED).first()
+    return adopted or gated.filter(status=RunStatus.REJECTED).first()
 
 
 def _live_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
