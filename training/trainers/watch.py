@@ -19,7 +19,7 @@ def step_back() -> None:
 
 
 def die_with(worker_pid: int) -> None:
-    """Have the kernel end this process with its worker, which no trainer outlives."""
+    """Have the kernel end this process with its worker's thread that started it."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != worker_pid:  # it has died before the kernel knew
         os._exit(EXIT_ORPHANED)
