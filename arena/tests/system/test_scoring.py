@@ -49,7 +49,7 @@ def random_adapter(folder: Path, *, base_folder: Path, seed: int) -> Path:
         name = f"base_model.model.model.layers.{layer}.self_attn.q_proj"
         down = rng.normal(0, hidden**-0.5, (RANK, hidden))
         weights[f"{name}.lora_A.weight"] = down.astype(np.float32)
-        weights[f"{name}.lora_B.weight"] = rng.normal(0, 0.5, (hidden, RANK)).astype(np.float32)
+        weights[f"{name}.lora_B.weight"] = rng.normal(0, 2.0, (hidden, RANK)).astype(np.float32)
     folder.mkdir(parents=True)
     save_file(weights, folder / "adapter_model.safetensors")
     values = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": ["q_proj"]}
