@@ -23,6 +23,7 @@ django.setup()
 
 from agents.inference import Inference, Sampling, ServedModel
 from arena.config.local import local_environment
+from arena.config.machine import tail
 from arena.config.parts import INFERENCE, Options, Part, choose_endpoints, plan
 from benchmarks.machine import machine
 from training.configs import Precision, Targets
@@ -61,7 +62,7 @@ def make_adapters(folder: Path, base_path: Path) -> None:
 @contextmanager
 def running(part: Part) -> Iterator[None]:
     """The part's process, ready, without a supervisor."""
-    with tempfile.TemporaryFile() as log:
+    with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
             part.command,
             cwd=part.folder,
@@ -73,7 +74,7 @@ def running(part: Part) -> Iterator[None]:
         try:
             deadline = time.monotonic() + READY_SECONDS
             while problem := part.ready():
-                assert process.poll() is None, "the server ended"
+                assert process.poll() is None, tail(Path(log.name))
                 assert time.monotonic() < deadline, problem
                 time.sleep(0.5)
             yield

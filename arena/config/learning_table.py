@@ -85,8 +85,8 @@ def table(content: Mapping[str, Any]) -> str:
         base = [one["base"] for one in results]
         for part in PARTS:
             lines.append(
-                f"| {arm} | {minutes:g} | {together} | {len(results)} | {part} | {pass_rate(base, part)} | "
-                f"{pass_rate(exams, part)} | {gain(exams, base, part)} | "
+                f"| {arm} | {minutes:g} | {together} | {len(results)} | {part} | "
+                f"{pass_rate(base, part)} | {pass_rate(exams, part)} | {gain(exams, base, part)} | "
                 f"{GAIN_WANTED[part]:g} |"
             )
         zero = kinds_fallen_to_zero(exams, base, UNSEEN_PROMPTS)

@@ -225,8 +225,7 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
         # Its worker binds itself to all cores but one, and takes one thread unless told. On all of
-        # them it answers a third faster, but beside a training run at seven tenths of its pace,
-        # for at each product one of its threads waits until the trainer's yields.
+        # them it answers up to a third faster, but beside a training run at seven tenths of that.
         "OMP_NUM_THREADS": str(cores()),
     }
     return [
