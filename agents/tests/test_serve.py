@@ -37,6 +37,28 @@ assert config.lora_dtype is torch.float32
 adapters = get_punica_wrapper(8, max_batches=4, device="cpu")
 assert type(adapters).__name__ == "GroupedAdapters"
 """
+NUCLEUS = """
+import agents.serve
+import torch
+from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler, apply_top_k_top_p, apply_top_k_top_p_pytorch
+
+assert apply_top_k_top_p is agents.serve.keep_nucleus
+torch.manual_seed(0)
+flat, peaked = torch.randn(4, 5000) * 0.5, torch.randn(4, 5000) * 6
+logits = torch.cat([peaked, flat, peaked[:1]])
+p = torch.tensor([0.95, 0.5, 1e-6, 1.0, 0.95, 0.5, 1e-6, 1.0, 0.999])
+found = apply_top_k_top_p(logits.clone(), None, p.clone())
+kept = found.isfinite().sum(-1).tolist()
+assert kept[2] == kept[6] == 1 and kept[3] == kept[7] == 5000, kept
+assert 1 < kept[0] < agents.serve.NUCLEUS_TOKENS < kept[5] < kept[4] < 5000, kept
+expected = apply_top_k_top_p_pytorch(logits.clone(), None, p.clone())
+torch.testing.assert_close(found[:3], expected[:3], rtol=0, atol=0)
+torch.testing.assert_close(found[4:7], expected[4:7], rtol=0, atol=0)
+torch.testing.assert_close(found[8:], expected[8:], rtol=0, atol=0)
+torch.testing.assert_close(found[[3, 7]], logits[[3, 7]], rtol=0, atol=0)
+drawn, _ = TopKTopPSampler().forward_native(logits.clone(), {}, None, p.clone())
+assert found.gather(1, drawn[:, None].long()).isfinite().all()
+"""
 SLEEP = """
 import agents.serve
 import time
@@ -59,6 +81,7 @@ assert time.process_time() - worked < 0.5 * (time.monotonic() - started), "it sp
     [
         pytest.param(PRODUCTS, id="each token gets its own adapter's product, or none"),
         pytest.param(FLOAT32, id="vLLM takes the products, on float32 weights"),
+        pytest.param(NUCLEUS, id="top-p keeps the tokens that a sorted vocabulary would"),
         pytest.param(SLEEP, id="whoever waits sleeps, and looks by itself now and then"),
     ],
 )
