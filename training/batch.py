@@ -3,13 +3,15 @@
 What becomes of one run is recorded with it and is no concern of the others.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
 import structlog
 from django.conf import settings
+from django.db import connections
 
 from agents.errors import Refused
 from agents.inference import InferenceUnavailable
@@ -23,6 +25,10 @@ from training.lease import Lease, LeaseLost, Leases, move_run, postpone_run
 
 T = TypeVar("T")
 
+# Runs that ask the inference servers at the same time, with 16 requests each at the most: fewer
+# leave a server half idle, more leave live matches too little of it.
+ASKING_AT_ONCE = 2
+
 log = structlog.get_logger(__name__)
 
 
@@ -30,11 +36,8 @@ def train_due() -> int:
     """Take the fairest waiting run and those that can share its process; how many were taken."""
     claimed = claim_together(settings.ENV.training_together)
     leases = Leases(claimed)
-    folders = {
-        lease: folder
-        for lease in claimed
-        if (folder := _attempt(lease, partial(prepare, lease, leases)))
-    }
+    prepared = _side_by_side(claimed, lambda lease: prepare(lease, leases))
+    folders = {lease: folder for lease, folder in prepared.items() if folder}
     try:
         returncode = _run_trainer(folders, leases)
     except OSError as error:
@@ -43,8 +46,7 @@ def train_due() -> int:
     else:
         for lease, folder in folders.items():
             _attempt(lease, partial(finish, lease, folder, returncode=returncode))
-    for lease in claimed:
-        _attempt(lease, partial(judge, lease, leases))
+    _side_by_side(claimed, lambda lease: judge(lease, leases))
     return len(claimed)
 
 
@@ -55,6 +57,23 @@ def _run_trainer(folders: Mapping[Lease, Path], leases: Leases) -> int:
         if not is_finished(folder)
     ]
     return run_trainer(jobs) if jobs else 0
+
+
+def _side_by_side(
+    claimed: Sequence[Lease], step: Callable[[Lease], T]
+) -> dict[Lease, T | None]:
+    """What the step gives for each, some at once: a step that waits for the inference servers."""
+
+    def attempt(lease: Lease) -> T | None:
+        try:
+            return _attempt(lease, partial(step, lease))
+        finally:
+            connections.close_all()  # of this thread
+
+    if len(claimed) == 1:
+        return {lease: _attempt(lease, partial(step, lease)) for lease in claimed}
+    with ThreadPoolExecutor(ASKING_AT_ONCE) as pool:
+        return dict(zip(claimed, pool.map(attempt, claimed), strict=True))
 
 
 def _attempt(lease: Lease, step: Callable[[], T]) -> T | None:

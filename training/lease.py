@@ -4,6 +4,7 @@ A worker that dies stops renewing; another takes the run over when the lease has
 training.claiming), and whatever the first one still tries to write is refused.
 """
 
+import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -36,20 +37,25 @@ class Lease:
 
 
 class Leases:
-    """All that one worker holds: what it does for one run, however long, keeps the others."""
+    """All that one worker holds: what it does for one run, however long, keeps the others.
+
+    Its threads may share it.
+    """
 
     def __init__(self, leases: Iterable[Lease]) -> None:
         self._held = set(leases)
+        self._lock = threading.Lock()
 
     def keep(self, lease: Lease) -> None:
         """Hold all for longer. Raises LeaseLost if `lease` is lost; the others may be."""
-        for each in list(self._held):
-            try:
-                renew(each)
-            except LeaseLost:
-                self._held.remove(each)
-        if lease not in self._held:
-            raise LeaseLost
+        with self._lock:
+            for each in list(self._held):
+                try:
+                    renew(each)
+                except LeaseLost:
+                    self._held.remove(each)
+            if lease not in self._held:
+                raise LeaseLost
 
 
 def renew(lease: Lease) -> None:

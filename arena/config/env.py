@@ -45,7 +45,13 @@ class Environment(BaseSettings):
     )
     valkey_url: str | None = Field(None, description="redis://host:port/0. Default: embedded.")
     vllm_url: Annotated[list[str], NoDecode] = Field(
-        [], description="Base URLs of vLLM servers, comma-separated. Default: one local server."
+        [], description="Base URLs of vLLM servers, comma-separated. Default: local servers."
+    )
+    vllm_servers: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Local vLLM servers; several share the cores, and answer many at once sooner.",
     )
     vllm_api_key: SecretStr | None = Field(None, description="Bearer key for the vLLM servers.")
     base_model: str = Field(

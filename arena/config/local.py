@@ -124,7 +124,7 @@ class Local:
             self.notes.append(f"An earlier run was killed and left {names} running: stopped.")
         machine.check_disk(self.home)
         if INFERENCE in self.options.parts and not self.environment.vllm_url:
-            machine.check_memory()
+            machine.check_memory(self.environment.vllm_servers)
         self.endpoints = choose_endpoints(self.environment, self.options)
         for part in plan(self.environment, self.options, self.endpoints):
             self._children[part.name] = _Child(part, self.home / "logs" / f"{part.name}.log")

@@ -37,13 +37,13 @@ def check_disk(folder: Path) -> None:
         )
 
 
-def check_memory() -> None:
-    """Raises LocalError when vLLM would not fit."""
-    free = available_memory_bytes()
-    if free < NEEDED_MEMORY_BYTES:
+def check_memory(servers: int) -> None:
+    """Raises LocalError when so many vLLM servers would not fit."""
+    free, needed = available_memory_bytes(), servers * NEEDED_MEMORY_BYTES
+    if free < needed:
         raise LocalError(
             f"Only {_gib(free)} of memory are free, and vLLM needs about "
-            f"{_gib(NEEDED_MEMORY_BYTES)}. Close something, or set VLLM_URL to a server elsewhere."
+            f"{_gib(needed)}. Close something, or set VLLM_URL to a server elsewhere."
         )
 
 

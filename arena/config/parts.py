@@ -4,7 +4,7 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
@@ -92,8 +92,14 @@ class Part:
 def choose_endpoints(environment: Environment, options: Options) -> Endpoints:
     """Take the URLs that are set; find a place for everything else."""
 
+    taken: set[int] = set()
+
     def port(first: int) -> int:
-        return free_port("127.0.0.1", 0 if options.free_ports else first)
+        found = free_port("127.0.0.1", 0 if options.free_ports else first)
+        while found in taken:  # promised to a part that does not listen yet
+            found = free_port("127.0.0.1", 0 if options.free_ports else found + 1)
+        taken.add(found)
+        return found
 
     database_url, valkey_url = environment.database_url, environment.valkey_url
     if database_url is None:
@@ -105,7 +111,10 @@ def choose_endpoints(environment: Environment, options: Options) -> Endpoints:
     vllm_urls = tuple(environment.vllm_url)
     key = environment.vllm_api_key.get_secret_value() if environment.vllm_api_key else ""
     if not vllm_urls:
-        vllm_urls = (f"http://127.0.0.1:{port(FIRST_INFERENCE_PORT)}",)
+        vllm_urls = tuple(
+            f"http://127.0.0.1:{port(FIRST_INFERENCE_PORT)}"
+            for _ in range(environment.vllm_servers)
+        )
         key = key or secrets.token_urlsafe(24)
     web_port = environment.web_port
     if WEB in options.parts:
@@ -195,27 +204,48 @@ def _base_model(environment: Environment, options: Options) -> list[Part]:
 
 
 def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
+    urls = endpoints.vllm_urls
+    names = [INFERENCE, *(f"{INFERENCE}-{number}" for number in range(2, len(urls) + 1))]
     if environment.vllm_url:
         return [
             Part(
-                INFERENCE if number == 0 else f"{INFERENCE}-{number + 1}",
+                name,
                 probes.http(url, path="/health"),
                 source="VLLM_URL",
                 ready_seconds=EXTERNAL_SECONDS,
             )
-            for number, url in enumerate(endpoints.vllm_urls)
+            for name, url in zip(names, urls, strict=True)
         ]
-    url = endpoints.vllm_urls[0]
+    shares = _shares_of_cores(len(urls))
+    return [
+        _local_inference(environment, endpoints, name, url, share)
+        for name, url, share in zip(names, urls, shares, strict=True)
+    ]
+
+
+def _shares_of_cores(count: int) -> list[list[int]]:
+    """Cores for each of so many servers; none where vLLM had better choose by itself."""
+    own = sorted(os.sched_getaffinity(0))
+    if count == 1:
+        return [[]]
+    if count > len(own):
+        raise LocalError(f"VLLM_SERVERS is {count}, but this machine has {len(own)} cores.")
+    return [own[len(own) * i // count : len(own) * (i + 1) // count] for i in range(count)]
+
+
+def _local_inference(
+    environment: Environment, endpoints: Endpoints, name: str, url: str, share: Sequence[int]
+) -> Part:
     home = environment.rlfc_home
     model = environment.base_model_path or home / "models" / environment.base_model
-    command = [sys.executable, "-m", "agents.serve"]  # vLLM, with a fault mended
+    command = [sys.executable, "-m", "agents.serve"]  # vLLM, with its faults mended
     command += ["--model", str(model), "--served-model-name", environment.base_model]
     # Its key does not guard every route: it is never reached from another machine.
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
     command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "16"]
     command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", "bfloat16"]
     command += ["--lora-target-modules", *LORA_MODULES]
-    command += ["--max-model-len", "2048", "--max-num-seqs", "32"]
+    command += ["--max-model-len", "2048", "--max-num-seqs", "64"]
     command += ["--uvicorn-log-level", "warning"]
     variables = {
         "VLLM_API_KEY": endpoints.vllm_api_key,  # not an argument: arguments are public
@@ -226,19 +256,19 @@ def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
         "HF_HUB_OFFLINE": "1",
         # Its worker binds itself to all cores but one, and takes one thread unless told. On all of
         # them it answers up to a third faster, but beside a training run at seven tenths of that.
-        "OMP_NUM_THREADS": str(cores()),
+        "OMP_NUM_THREADS": str(len(share) or cores()),
     }
-    return [
-        Part(
-            INFERENCE,
-            probes.http(url, path="/health"),
-            command=tuple(command),
-            needs=(BASE_MODEL,),
-            variables=variables,
-            death_signal=signal.SIGTERM,  # lets it end its engine processes
-            ready_seconds=600.0,
-        )
-    ]
+    if share:
+        variables["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, share))
+    return Part(
+        name,
+        probes.http(url, path="/health"),
+        command=tuple(command),
+        needs=(BASE_MODEL,),
+        variables=variables,
+        death_signal=signal.SIGTERM,  # lets it end its engine processes
+        ready_seconds=600.0,
+    )
 
 
 def _manage(name: str, *arguments: str, needs: tuple[str, ...]) -> Part:

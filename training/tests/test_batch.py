@@ -28,7 +28,7 @@ from training.tests.builders import make_agent, make_base, make_pairs_for, make_
 from training.tests.scripted import attempt_folder, behave, expire, script_runs
 from training.trainers.job import read_result
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 WORKER = """
 import sys
@@ -189,7 +189,6 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
 # --- owners' words -------------------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_paused_run_leaves_the_process_and_goes_on_from_where_it_was(
     space: Space, fake_base: Path
 ) -> None:
@@ -213,7 +212,6 @@ def test_a_paused_run_leaves_the_process_and_goes_on_from_where_it_was(
     assert not (attempt_folder(run, 1) / "checkpoint").exists(), "it moved on with the run"
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_cancelled_run_stops_its_trainer(space: Space, fake_base: Path) -> None:
     run = make_run(space)
     behave(fake_base, "deaf")
@@ -229,7 +227,6 @@ def test_a_cancelled_run_stops_its_trainer(space: Space, fake_base: Path) -> Non
 # --- deaths --------------------------------------------------------------------------------
 
 
-@pytest.mark.django_db(transaction=True)
 def test_a_trainer_killed_from_outside_puts_its_unfinished_runs_off(
     space: Space, fake_base: Path
 ) -> None:
@@ -250,7 +247,6 @@ def test_a_trainer_killed_from_outside_puts_its_unfinished_runs_off(
     assert (hanging.status, steps_of(hanging)) == (RunStatus.ADOPTED, [1, 2])
 
 
-@pytest.mark.django_db(transaction=True)
 def test_runs_of_a_killed_worker_go_on_from_their_checkpoints(
     space: Space, fake_base: Path, settings: Any
 ) -> None:

@@ -18,7 +18,7 @@ from training.models import TrainingRun
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import behave, expire, script_runs
 
-pytestmark = pytest.mark.django_db
+pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture(autouse=True)

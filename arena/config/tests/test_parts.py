@@ -69,6 +69,33 @@ def test_addresses_that_are_set_are_used_and_nothing_is_started_for_them(tmp_pat
     assert external == ["database", "broker", "inference", "inference-2"]
 
 
+def test_several_vllm_servers_share_the_cores(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 2, 5, 6})
+    environment = Environment(rlfc_home=tmp_path, vllm_servers=2)
+    options = Options(parts=frozenset({parts.INFERENCE}))
+    chosen = choose_endpoints(environment, options)
+    assert len(set(chosen.vllm_urls)) == 2
+    servers = [part for part in plan(environment, options, chosen) if "--port" in part.command]
+    assert [part.name for part in servers] == ["inference", "inference-2"]
+    for url, part in zip(chosen.vllm_urls, servers, strict=True):
+        assert url.endswith(":" + part.command[part.command.index("--port") + 1])
+    bound = [part.variables["VLLM_CPU_OMP_THREADS_BIND"] for part in servers]
+    assert bound == ["0,1", "2,5,6"]
+    assert [part.variables["OMP_NUM_THREADS"] for part in servers] == ["2", "3"]
+
+
+def test_more_vllm_servers_than_cores_are_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
+    environment = Environment(rlfc_home=tmp_path, vllm_servers=3)
+    options = Options(parts=frozenset({parts.INFERENCE}))
+    with pytest.raises(LocalError, match="VLLM_SERVERS is 3, but this machine has 2 cores"):
+        plan(environment, options, choose_endpoints(environment, options))
+
+
 def test_secrets_reach_no_argument_list(tmp_path: Path) -> None:
     environment = Environment(rlfc_home=tmp_path)
     (tmp_path / "run").mkdir()
