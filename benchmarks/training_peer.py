@@ -49,7 +49,6 @@ def main(folder: Path, *, keeps_activations: bool) -> None:
             num_train_epochs=config.epochs,
             per_device_train_batch_size=config.pairs_per_step,
             learning_rate=config.learning_rate,
-            lr_scheduler_type="constant",
             adam_beta1=ADAM_BETAS[0],
             adam_beta2=ADAM_BETAS[1],
             max_grad_norm=config.clip,

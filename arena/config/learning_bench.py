@@ -9,7 +9,7 @@ import contextlib
 import time
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import MappingProxyType
 from typing import Any
 
@@ -24,7 +24,7 @@ from arena import entering, ledger, wallet
 from arena.config import learning_exam
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
-from training.configs import DPOConfig, GRPOConfig, LearningConfig
+from training.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
 from training.job_state import RunStatus
 from training.jobs import MIN_PAIRS, request_run, unlearned_pairs
 from training.models import Pair, Rollout, TrainingRun
@@ -53,16 +53,17 @@ class Arm:
     takes_every_version: bool = False
 
 
-DPO = DPOConfig()
-GRPO = GRPOConfig()
+# The base is small: held in 4 bits it would take no less memory and learn less (training.configs).
+DPO = DPOConfig(precision=Precision.BF16)
+GRPO = GRPOConfig(precision=Precision.BF16)
 ARMS: Mapping[str, Arm] = MappingProxyType(
     {
         "dpo": Arm((DPO,), "preference pairs from verdicts"),
         "grpo": Arm((GRPO,), "groups of 4 own and 4 shared answers"),
         "both": Arm((DPO, GRPO), "runs of DPO and GRPO in turns"),
-        "grpo-alone": Arm((GRPOConfig(share=0),), "control: groups of 8 own answers, no sharing"),
+        "grpo-alone": Arm((replace(GRPO, share=0),), "control: groups of 8 own answers, no sharing"),
         "sft": Arm(
-            (DPOConfig(preference_weight=0.0),),
+            (replace(DPO, preference_weight=0.0),),
             "control: imitation of winners only",
             takes_every_version=True,
         ),

@@ -18,6 +18,7 @@ from arena.config.learning_exam import (
 )
 
 FORMAT = 2
+UNKNOWN_COMMIT = "unknown"
 GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
 
 
@@ -61,6 +62,14 @@ def write(path: Path, content: Mapping[str, Any]) -> None:
 def has(content: Mapping[str, Any], piece: Piece) -> bool:
     """Whether this piece has been measured already."""
     return piece in {_piece(one) for one in content["results"]}
+
+
+def base_exam(content: Mapping[str, Any], *, commit: str) -> Mapping[str, Any] | None:
+    """The plain base's exam, where the very same program has held it already."""
+    if commit == UNKNOWN_COMMIT or commit.endswith("-dirty"):
+        return None
+    exams = [one["base"] for one in content["results"] if one["commit"] == commit]
+    return exams[-1] if exams else None
 
 
 def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:

@@ -59,7 +59,7 @@ def plain_sequences(units: Sequence[Unit]) -> list[list[int]]:
 
 
 @given(units=some_units, max_tokens=st.integers(1, 30))
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_each_answer_token_sees_its_own_prompt_and_answer_and_nothing_else(
     units: list[Unit], max_tokens: int
 ) -> None:
@@ -72,7 +72,7 @@ def test_each_answer_token_sees_its_own_prompt_and_answer_and_nothing_else(
 
 
 @given(units=some_units)
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 def test_no_beginning_is_computed_twice_in_a_row(units: list[Unit]) -> None:
     (row,) = pack(units, max_tokens=10_000)
     beginnings = {

@@ -21,8 +21,8 @@ from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job, read_resul
 VOCABULARY = 96
 TIMEOUT_SECONDS = 240
 SMALL = {"rank": 4, "alpha": 8, "precision": "bf16", "max_length": 64, "epochs": 2}
-SMALL_DPO = {**SMALL, "method": "dpo", "pairs_per_step": 3, "learning_rate": 2e-3}
-SMALL_GRPO = {**SMALL, "method": "grpo", "groups_per_step": 2, "learning_rate": 2e-3}
+SMALL_DPO = {**SMALL, "method": "dpo", "pairs_per_step": 3, "learning_rate": 4e-3}
+SMALL_GRPO = {**SMALL, "method": "grpo", "groups_per_step": 2, "learning_rate": 4e-3}
 
 
 def tiny_model(*, seed: int = 0, hidden: int = 32) -> LlamaForCausalLM:

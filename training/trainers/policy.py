@@ -14,16 +14,22 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Policy:
-    """One flat vector of weights, moved by AdamW without weight decay at a constant rate."""
+    """One flat vector of weights, moved by AdamW without weight decay.
+
+    The rate falls in a straight line from `learning_rate` at the first step to nothing after the
+    last one: what a run learns last is not half learned.
+    """
 
     def __init__(self, adapter: Adapter, *, learning_rate: float) -> None:
         self.adapter = adapter
+        self._learning_rate = learning_rate
         self._optimizer = torch.optim.AdamW(
             [adapter.values], lr=learning_rate, betas=ADAM_BETAS, weight_decay=0.0, fused=True
         )
 
-    def move(self) -> None:
-        """Take a step along the adapter's gradient."""
+    def move(self, *, step: int, steps: int) -> None:
+        """Take a step, the first one is 0, along the adapter's gradient."""
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate * (1 - step / steps)
         self._optimizer.step()
         self.adapter.refresh()
 

@@ -78,7 +78,7 @@ class Run:
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            line = self._step(policy, examples, steps[number])
+            line = self._step(policy, examples, steps, number)
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
@@ -131,11 +131,17 @@ class Run:
         self._losses = list(position.losses)
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
-    def _step(self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int]) -> JSON:
+    def _step(
+        self,
+        policy: Policy,
+        examples: Sequence[Example],
+        steps: Sequence[Sequence[int]],
+        number: int,
+    ) -> JSON:
         started, config = time.monotonic(), self._config
         step = Step(
-            examples=tuple(examples[index] for index in chosen),
-            parent=tuple(self._parent[index] for index in chosen),
+            examples=tuple(examples[index] for index in steps[number]),
+            parent=tuple(self._parent[index] for index in steps[number]),
         )
         policy.adapter.grad.zero_()
         tokens, loss = 0, 0.0
@@ -153,7 +159,7 @@ class Run:
         # What DPO makes unlikely, it may make as unlikely as it likes.
         kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
         check_converges(self._losses, grad_norm=grad_norm, kl=kl)
-        policy.move()
+        policy.move(step=number, steps=len(steps))
         self._tokens += tokens
         return {
             "loss": round(loss, 5),

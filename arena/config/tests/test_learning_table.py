@@ -126,6 +126,14 @@ def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
     assert whole["results"][0]["matches"] == 9
 
 
+def test_the_base_sits_its_exam_once_for_one_commit() -> None:
+    exam = make_exam([0, 1])
+    content = {"results": [make_result(base=exam), make_result(base=exam, commit="abd-dirty")]}
+    assert learning_table.base_exam(content, commit="abc") == exam
+    for commit in ("abd-dirty", "other", learning_table.UNKNOWN_COMMIT):
+        assert learning_table.base_exam(content, commit=commit) is None
+
+
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"format": 99}), ""])
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"

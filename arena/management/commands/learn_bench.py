@@ -16,7 +16,7 @@ from arena.config import learning_table
 from arena.config.companion import fresh_home, run_beside
 from arena.config.env import Environment
 from arena.config.local import Local, LocalError, local_environment
-from arena.config.parts import ALL_PARTS, WEB, Options
+from arena.config.parts import ALL_PARTS, WEB, Options, cores
 from arena.config.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
@@ -67,7 +67,10 @@ class Command(BaseCommand):
             raise CommandError(f"--seeds must be between 1 and {MAX_SEEDS}.")
         if not 1 <= options["together"] <= MAX_TOGETHER:
             raise CommandError(f"--together must be between 1 and {MAX_TOGETHER}.")
-        variables = BENCH_VARIABLES | {"MATCH_THREADS": str(max(4, options["together"]))}
+        variables = BENCH_VARIABLES | {
+            "MATCH_THREADS": str(max(4, options["together"])),
+            "VLLM_SERVERS": str(min(2, cores())),
+        }
         for name, value in variables.items():
             os.environ.setdefault(name, value)
         with fresh_home(local_environment(), complain=self.stderr.write) as environment:

@@ -2,6 +2,7 @@
 
 import subprocess
 import threading
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -42,8 +43,10 @@ class Command(BaseCommand):
             if not learning_table.has(known, piece := Piece(arm, seed, minutes, together))
         ]
         if pieces:
-            self.stdout.write("the exam of the plain base")
-            base = learning_bench.base_exam()
+            base = learning_table.base_exam(known, commit=_commit())
+            if base is None:
+                self.stdout.write("the exam of the plain base")
+                base = learning_bench.base_exam()
             writing = threading.Lock()
             with ThreadPoolExecutor(together) as pool:
                 measured = [
@@ -54,7 +57,7 @@ class Command(BaseCommand):
         self.stdout.write(learning_table.table(learning_table.read(path)))
 
     def _measure(
-        self, piece: Piece, base: dict[str, Any], path: Path, writing: threading.Lock
+        self, piece: Piece, base: Mapping[str, Any], path: Path, writing: threading.Lock
     ) -> None:
         def say(line: str) -> None:
             self.stdout.write(f"{piece.arm}, seed {piece.seed}: {line}")
@@ -80,5 +83,5 @@ def _commit() -> str:
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
-        return "unknown"
+        return learning_table.UNKNOWN_COMMIT
     return found.stdout.strip()
