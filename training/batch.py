@@ -59,9 +59,7 @@ def _run_trainer(folders: Mapping[Lease, Path], leases: Leases) -> int:
     return run_trainer(jobs) if jobs else 0
 
 
-def _side_by_side(
-    claimed: Sequence[Lease], step: Callable[[Lease], T]
-) -> dict[Lease, T | None]:
+def _side_by_side(claimed: Sequence[Lease], step: Callable[[Lease], T]) -> dict[Lease, T | None]:
     """What the step gives for each, some at once: a step that waits for the inference servers."""
 
     def attempt(lease: Lease) -> T | None:

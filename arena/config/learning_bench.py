@@ -61,7 +61,9 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         "dpo": Arm((DPO,), "preference pairs from verdicts"),
         "grpo": Arm((GRPO,), "groups of 4 own and 4 shared answers"),
         "both": Arm((DPO, GRPO), "runs of DPO and GRPO in turns"),
-        "grpo-alone": Arm((replace(GRPO, share=0),), "control: groups of 8 own answers, no sharing"),
+        "grpo-alone": Arm(
+            (replace(GRPO, share=0),), "control: groups of 8 own answers, no sharing"
+        ),
         "sft": Arm(
             (replace(DPO, preference_weight=0.0),),
             "control: imitation of winners only",

@@ -1,5 +1,6 @@
 """How a run's optimizer moves an adapter."""
 
+from itertools import pairwise
 from types import SimpleNamespace
 
 import torch
@@ -17,6 +18,6 @@ def test_the_learning_rate_falls_in_a_line_to_the_end_of_the_run() -> None:
         values.grad = torch.ones(3)  # AdamW moves by its rate where the gradient never changes
         policy.move(step=step, steps=4)
         places.append(float(values[0].detach()))
-    moves = [before - after for before, after in zip(places, places[1:], strict=False)]
+    moves = [before - after for before, after in pairwise(places)]
     torch.testing.assert_close(torch.tensor(moves), torch.tensor([0.1, 0.075, 0.05, 0.025]))
     assert len(refreshed) == 4
