@@ -26,7 +26,7 @@ from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
 from training.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
 from training.job_state import RunStatus
-from training.jobs import MIN_PAIRS, request_run, unlearned_pairs
+from training.jobs import MIN_PAIRS, new_pairs, request_run
 from training.models import Pair, Rollout, TrainingRun
 
 POLL_SECONDS = 0.5
@@ -152,7 +152,7 @@ def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, 
             if over:
                 _close_run(arm, runs[over - 1], timing, say)
         if live is None and not _is_playing(agent):
-            ready = unlearned_pairs(agent.id, space.id).count()
+            ready = _new_pairs(agent, space)
             if ready >= settings.ENV.training_pairs:
                 pass  # the next sweep starts the run
             elif left > timing.run_seconds + timing.match_seconds:
@@ -187,11 +187,13 @@ def _play(agent: Agent, space: Space, timing: _Timing, say: Say, *, deadline: fl
         )
     except Refused:
         return  # a sweep has started a run meanwhile
-    while _is_playing(agent) and time.monotonic() < deadline + timing.match_seconds:
+    while (
+        _is_playing(agent) or _awaits_harvest(agent)
+    ) and time.monotonic() < deadline + timing.match_seconds:
         time.sleep(POLL_SECONDS)
     entry.refresh_from_db()
     timing.matches.append(time.monotonic() - started)
-    ready = unlearned_pairs(agent.id, space.id).count()
+    ready = _new_pairs(agent, space)
     say(f"match {entry.match_id} {entry.status} in {timing.match_seconds:.0f} s, {ready} new pairs")
 
 
@@ -211,6 +213,17 @@ def _choose_method(arm: Arm, agent: Agent, *, turn: int, seed: int) -> None:
 def _is_playing(agent: Agent) -> bool:
     live = [EntryStatus.QUEUED, EntryStatus.SEATED]
     return Entry.objects.filter(agent=agent, status__in=live).exists()
+
+
+def _awaits_harvest(agent: Agent) -> bool:
+    """Pairs of a match that is over are still to come, and may be enough for a run."""
+    settled = Match.objects.filter(seats__agent=agent, status=MatchStatus.SETTLED)
+    return settled.filter(harvest=None).exists()
+
+
+def _new_pairs(agent: Agent, space: Space) -> int:
+    """What counts toward the next run: those of a rejected one come again, but start none."""
+    return new_pairs().filter(agent=agent, space=space).count()
 
 
 def _learner(arm: str, seed: int) -> Agent:
