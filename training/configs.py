@@ -249,8 +249,9 @@ class GRPOConfig(LearningConfig):
     clip_high: float = setting(
         # An arena gives few, large runs, where usual clips (0.28) are made for hundreds of small
         # ones: from 32 tasks they left the base where it was (0.265 of 162 unseen prompts), 4.0
-        # led to 0.333 and after a second run to 0.432 (at a constant rate). With both clips wide (0.8 and 4.0) what
-        # is made unlikely has no end, and the second run diverged. One seed each, in bf16.
+        # led to 0.333 and after a second run to 0.432. With both clips wide (0.8 and 4.0) what is
+        # made unlikely has no end, and the second run diverged. One seed each, in bf16, at a
+        # constant rate.
         4.0,
         "Upper clip",
         "How far a token's probability may rise in one run before it stops counting: at 4, to "

@@ -14,9 +14,9 @@ def test_the_learning_rate_falls_in_a_line_to_the_end_of_the_run() -> None:
     adapter = SimpleNamespace(values=values, refresh=lambda: refreshed.append(values.clone()))
     policy = Policy(adapter, learning_rate=0.1)  # type: ignore[arg-type]
     places = [0.0]
-    for step in range(4):
+    for left in (1.0, 0.75, 0.5, 0.25):
         values.grad = torch.ones(3)  # AdamW moves by its rate where the gradient never changes
-        policy.move(step=step, steps=4)
+        policy.move(left=left)
         places.append(float(values[0].detach()))
     moves = [before - after for before, after in pairwise(places)]
     torch.testing.assert_close(torch.tensor(moves), torch.tensor([0.1, 0.075, 0.05, 0.025]))

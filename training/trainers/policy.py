@@ -27,9 +27,9 @@ class Policy:
             [adapter.values], lr=learning_rate, betas=ADAM_BETAS, weight_decay=0.0, fused=True
         )
 
-    def move(self, *, step: int, steps: int) -> None:
-        """Take a step, the first one is 0, along the adapter's gradient."""
-        self._optimizer.param_groups[0]["lr"] = self._learning_rate * (1 - step / steps)
+    def move(self, *, left: float) -> None:
+        """Take a step along the adapter's gradient; `left`: share of the run's steps, (0, 1]."""
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate * left
         self._optimizer.step()
         self.adapter.refresh()
 

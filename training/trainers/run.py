@@ -78,7 +78,7 @@ class Run:
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            line = self._step(policy, examples, steps, number)
+            line = self._step(policy, examples, steps[number], left=1 - number / len(steps))
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
@@ -132,16 +132,12 @@ class Run:
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
     def _step(
-        self,
-        policy: Policy,
-        examples: Sequence[Example],
-        steps: Sequence[Sequence[int]],
-        number: int,
+        self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int], *, left: float
     ) -> JSON:
         started, config = time.monotonic(), self._config
         step = Step(
-            examples=tuple(examples[index] for index in steps[number]),
-            parent=tuple(self._parent[index] for index in steps[number]),
+            examples=tuple(examples[index] for index in chosen),
+            parent=tuple(self._parent[index] for index in chosen),
         )
         policy.adapter.grad.zero_()
         tokens, loss = 0, 0.0
@@ -159,7 +155,7 @@ class Run:
         # What DPO makes unlikely, it may make as unlikely as it likes.
         kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
         check_converges(self._losses, grad_norm=grad_norm, kl=kl)
-        policy.move(step=number, steps=len(steps))
+        policy.move(left=left)
         self._tokens += tokens
         return {
             "loss": round(loss, 5),
