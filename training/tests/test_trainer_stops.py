@@ -49,10 +49,10 @@ from pathlib import Path
 import torch
 from training.trainers import learner, run
 class Greedy(run.Run):
-    def _step(self, *given):
+    def _step(self, *given, **named):
         if self._config.seed == 7:
             torch.empty(2**50)
-        return super()._step(*given)
+        return super()._step(*given, **named)
 learner.Run = Greedy
 sys.exit(learner.learn([Path(folder) for folder in sys.argv[1:]]))
 """
