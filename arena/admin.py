@@ -15,6 +15,7 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "environment",
         "entry_fee_credits",
         "seat_count",
+        "rounds_at_once",
         "waits_for_training",
         "status",
     )

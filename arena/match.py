@@ -68,6 +68,7 @@ class MatchSeated:
     rake_percent: int
     prize_percents: tuple[int, ...]
     panel: tuple[tuple[str, float], ...]  # (judge slug, weight)
+    rounds_at_once: int = 1  # matches seated before this setting existed have one
 
 
 @dataclass(frozen=True)
@@ -273,10 +274,9 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
             expected = len(state.rounds) + 1
             _require(command.round == expected, f"round {expected} is next")
             _require(expected <= state.seating.round_count, "all rounds have been played")
-            before = state.rounds[-1] if state.rounds else None
+            playing = sum(each.status == RoundStatus.PLAYING for each in state.rounds)
             _require(
-                before is None or before.status != RoundStatus.PLAYING,
-                "the round before is still being played",
+                playing < state.seating.rounds_at_once, "rounds before it are still being played"
             )
             return [RoundStarted(command.round, command.task_key, command.task)]
         case RecordCompletion():
@@ -400,6 +400,7 @@ def _checked_seating(seating: MatchSeated) -> MatchSeated:
     _require(len(agents) == len(seats), "an agent sits once in a match")
     owners = [player.user_id for player in seating.players if player.entry_id]
     _require(len(owners) == len(set(owners)), "an owner has one seat in a match")
+    _require(seating.rounds_at_once >= 1, "a match plays a round at a time at least")
     _require(sum(seating.prize_percents) == 100, "prize percents add up to 100")
     return seating
 

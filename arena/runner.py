@@ -65,6 +65,15 @@ class _Player:
     adapter_digest: str
 
 
+@dataclass(frozen=True)
+class _OpenRound:
+    """A round with the seats whose answers are missing."""
+
+    number: int
+    task: Task
+    missing: frozenset[int]
+
+
 def play_match(match_id: int, *, owner: uuid.UUID) -> None:
     """Drive the match until all its rounds have been answered. The caller holds the lease."""
     match = Match.objects.select_related("space").get(id=match_id)
@@ -106,23 +115,12 @@ def _drive(match: Match, owner: uuid.UUID) -> None:
     if state.status == MatchStatus.SEATED:
         players = _players(match)  # a damaged adapter shows before any fee is posted
         play.start_match(match.id)
-    while True:
-        # Rounds can be shorter than the keeper's first renewal, so each begins with one.
-        if not play.renew_lease(match.id, owner=owner):
-            raise LeaseLost(f"match {match.id}")
         state = play.state_of(match)
-        if state.is_over or state.is_played:
-            return
-        players = players or _players(match)
-        current = state.rounds[-1] if state.rounds else None
-        if current is None or current.status != RoundStatus.PLAYING:
-            number = len(state.rounds) + 1
-            play.start_round(
-                match.id, number=number, task=task_of(match.id, number, state.seating.environment)
-            )
-            continue
-        connections.close_all()  # back to the pool: answers take long
-        asyncio.run(_answer(match.id, state, players, owner))
+    if state.is_over or state.is_played:
+        return
+    players = players or _players(match)
+    connections.close_all()  # back to the pool: answers take long
+    asyncio.run(_play_rounds(_Rounds(match.id, state, owner), players))
 
 
 def _players(match: Match) -> dict[int, _Player]:
@@ -153,40 +151,84 @@ def _player(index: int, version: AgentVersion, match: Match) -> _Player:
     )
 
 
-async def _answer(
-    match_id: int, state: MatchState, players: Mapping[int, _Player], owner: uuid.UUID
-) -> None:
-    """Ask all seats of the current round that have not answered, side by side."""
-    current = state.rounds[-1]
-    environment = state.seating.environment
-    row = await _in_thread(lambda: Round.objects.get(match_id=match_id, number=current.number))
-    task = Task.from_json(row.task)
-    missing = [players[seat] for seat in sorted(state.seats - current.answered)]
-    async with (
-        Inference() as inference,
-        FrameWriter(match_id, current.number) as frames,
-        asyncio.TaskGroup() as group,
-    ):
-        keeper = group.create_task(_keep_lease(match_id, owner))
-        asked = [
-            group.create_task(
-                _answer_seat(match_id, current.number, player, task, environment, inference, frames)
-            )
-            for player in missing
+class _Rounds:
+    """Hands out the rounds that are left: those a dead worker left open, then new ones in order."""
+
+    def __init__(self, match_id: int, state: MatchState, owner: uuid.UUID) -> None:
+        self.match_id = match_id
+        self.owner = owner
+        self.seating = state.seating
+        self._seats = state.seats
+        self._open = [each for each in state.rounds if each.status == RoundStatus.PLAYING]
+        self._started = len(state.rounds)
+        self._handing_out = asyncio.Lock()
+
+    async def take(self) -> _OpenRound | None:
+        """The next round to answer; None when every round has been handed out."""
+        async with self._handing_out:
+            return await _in_thread(self._take)
+
+    def _take(self) -> _OpenRound | None:
+        # Rounds can be shorter than the keeper's first renewal, so each begins with one.
+        if not play.renew_lease(self.match_id, owner=self.owner):
+            raise LeaseLost(f"match {self.match_id}")
+        if self._open:
+            left = self._open.pop(0)
+            row = Round.objects.get(match_id=self.match_id, number=left.number)
+            return _OpenRound(left.number, Task.from_json(row.task), self._seats - left.answered)
+        if self._started == self.seating.round_count:
+            return None
+        number = self._started + 1
+        task = task_of(self.match_id, number, self.seating.environment)
+        play.start_round(self.match_id, number=number, task=task)
+        self._started = number
+        return _OpenRound(number, task, self._seats)
+
+
+async def _play_rounds(rounds: _Rounds, players: Mapping[int, _Player]) -> None:
+    """Answer all rounds that are left, as many at once as the Space wants."""
+    async with Inference() as inference, asyncio.TaskGroup() as group:
+        keeper = group.create_task(_keep_lease(rounds.match_id, rounds.owner))
+        lanes = [
+            group.create_task(_play_lane(rounds, players, inference))
+            for _ in range(rounds.seating.rounds_at_once)
         ]
-        await asyncio.wait(asked)
+        await asyncio.wait(lanes)
         keeper.cancel()
+
+
+async def _play_lane(rounds: _Rounds, players: Mapping[int, _Player], inference: Inference) -> None:
+    while current := await rounds.take():
+        await _answer(rounds, current, players, inference)
+
+
+async def _answer(
+    rounds: _Rounds, current: _OpenRound, players: Mapping[int, _Player], inference: Inference
+) -> None:
+    """Ask the seats of the round that have not answered, side by side."""
+    async with FrameWriter(rounds.match_id, current.number) as frames, asyncio.TaskGroup() as group:
+        for seat in sorted(current.missing):
+            group.create_task(
+                _answer_seat(
+                    rounds.match_id,
+                    current,
+                    players[seat],
+                    rounds.seating.environment,
+                    inference,
+                    frames,
+                )
+            )
 
 
 async def _answer_seat(
     match_id: int,
-    number: int,
+    current: _OpenRound,
     player: _Player,
-    task: Task,
     environment: str,
     inference: Inference,
     frames: FrameWriter,
 ) -> None:
+    number, task = current.number, current.task
     messages = build_messages(player.prompt, task)
     rng = Random(f"{task.key}:{match_id}:{number}:{player.seat}")
     if player.engine == Engine.CODE and rng.random() < CODE_ANSWER_PROBABILITY:

@@ -126,6 +126,7 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
         rake_percent=space.rake_percent,
         prize_percents=tuple(space.prize_percents),
         panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
+        rounds_at_once=space.rounds_at_once,
     )
     append(match, None, SeatPlayers(seating))
     transaction.on_commit(partial(play_match.delay, match.id), robust=True)

@@ -260,6 +260,7 @@ def _space(arm: str, seed: int) -> Space:
             "entry_fee_credits": 10,
             "seat_count": 5,  # the learner and four to share answers with
             "round_count": 20,
+            "rounds_at_once": 10,
             "prize_percents": [50, 30, 20],
             "house_fill_seconds": 0,
             "waits_for_training": True,

@@ -37,6 +37,9 @@ class Space(models.Model):
     entry_fee_credits = models.PositiveIntegerField()
     seat_count = models.PositiveSmallIntegerField(default=4)
     round_count = models.PositiveSmallIntegerField(default=6)
+    # Rounds are independent tasks. Several at once fill the inference server's batch, so that a
+    # match is over sooner; one at a time is easier to follow.
+    rounds_at_once = models.PositiveSmallIntegerField(default=1, db_default=1)
     max_tokens = models.PositiveSmallIntegerField(default=96)
     rake_percent = models.PositiveSmallIntegerField(default=10)
     # Percent of the pool by rank, first place first; sums to 100.
@@ -57,6 +60,10 @@ class Space(models.Model):
             models.CheckConstraint(
                 condition=Q(round_count__gte=1, round_count__lte=20),
                 name="space_rounds_bounded",
+            ),
+            models.CheckConstraint(
+                condition=Q(rounds_at_once__gte=1, rounds_at_once__lte=20),
+                name="space_rounds_at_once_bounded",
             ),
         ]
 

@@ -126,6 +126,7 @@ class MatchSnapshot:
     space_slug: str
     space_name: str
     round_count: int
+    rounds_at_once: int
     seats: tuple[SeatView, ...]
     round_states: tuple[str, ...]  # one a round of the match: "" if not begun
     head_digest: str
@@ -176,6 +177,7 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         space_slug=match.space.slug,
         space_name=match.space.name,
         round_count=round_count,
+        rounds_at_once=int(seating.get("rounds_at_once", 1)),
         seats=_seat_views(match.id, scores, round_count),
         round_states=tuple(states),
         head_digest=match.head_digest,

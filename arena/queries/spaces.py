@@ -37,6 +37,7 @@ class SpaceCard:
     entry_fee_credits: int
     seat_count: int
     round_count: int
+    rounds_at_once: int
     max_tokens: int
     rake_percent: int
     prize_percents: tuple[int, ...]
@@ -173,6 +174,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         entry_fee_credits=row.entry_fee_credits,
         seat_count=row.seat_count,
         round_count=row.round_count,
+        rounds_at_once=min(row.rounds_at_once, row.round_count),
         max_tokens=row.max_tokens,
         rake_percent=row.rake_percent,
         prize_percents=tuple(row.prize_percents),

@@ -121,6 +121,20 @@ def test_a_move_out_of_turn_is_refused_with_its_reason(
         decide(state, command)
 
 
+def test_as_many_rounds_are_open_at_once_as_the_space_wants() -> None:
+    two = Seat(seating(round_count=3, rounds_at_once=2))
+    state = after(two, Start(), StartRound(1, "k", {}), StartRound(2, "k", {}))
+    assert [each.status for each in state.rounds] == [RoundStatus.PLAYING] * 2
+    with pytest.raises(IllegalMove, match="still being played"):
+        decide(state, StartRound(3, "k", {}))
+
+
+def test_an_event_of_before_rounds_at_once_reads_as_one() -> None:
+    kind, payload = encode(seating())
+    del payload["rounds_at_once"]
+    assert decode(kind, payload) == seating(rounds_at_once=1)
+
+
 def test_one_owner_cannot_hold_two_seats_of_a_match() -> None:
     first, second, third = seating().players
     crowded = seating(players=(first, second, replace(third, user_id=second.user_id)))

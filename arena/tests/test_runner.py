@@ -123,7 +123,7 @@ def test_no_connection_is_kept_while_the_model_writes(monkeypatch: pytest.Monkey
     monkeypatch.setattr(runner, "_answer", answer)
     owner = uuid.uuid4()
     assert play.claim_match(match.id, owner=owner)
-    with pytest.raises(RuntimeError):
+    with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
         runner.play_match(match.id, owner=owner)
     assert kept == [None]
 
@@ -199,6 +199,44 @@ def test_a_worker_that_takes_over_asks_only_the_seats_that_have_not_answered(
     assert len(model.asked) == 3
     texts = Completion.objects.filter(round__number=1).order_by("seat__index")
     assert [each.text for each in texts] == ["from the dead worker", "from the new one"]
+
+
+def test_rounds_are_answered_side_by_side_where_the_space_wants_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(round_count=5, rounds_at_once=2))
+    both_asked = asyncio.Event()
+
+    class Together(ScriptedModel):
+        async def generate(self, *args: Any, **kwargs: Any) -> Any:
+            generation = await super().generate(*args, **kwargs)
+            if len(self.asked) == 4:  # two seats in each of two rounds
+                both_asked.set()
+            await asyncio.wait_for(both_asked.wait(), timeout=30)
+            return generation
+
+    monkeypatch.setattr(runner, "Inference", Together(lambda model, messages: "short"))
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
+    assert list(match.rounds.order_by("number").values_list("number", flat=True)) == [1, 2, 3, 4, 5]
+
+
+def test_a_worker_that_takes_over_closes_every_round_that_was_open(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(round_count=3, rounds_at_once=2))
+    play.start_match(match.id)
+    for number in (1, 2):
+        task = runner.task_of(match.id, number, "constraints")
+        play.start_round(match.id, number=number, task=task)
+    record(match, 2, 0, "from the dead worker")
+    model = run(match, monkeypatch, lambda model, messages: "from the new one")
+    assert len(model.asked) == 5
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
 
 
 def test_a_worker_whose_lease_is_taken_in_mid_answer_stops_without_writing(

@@ -84,7 +84,7 @@ class LiveMatch {
     if (event.seq <= this.#seq) return;
     const isGap = event.seq > this.#seq + 1;
     this.#seq = event.seq;
-    if (event.kind === "round_started" && event.round !== null && this.#isFollowing) {
+    if (event.kind === "round_started" && event.round !== null && this.#movesOnTo(event.round)) {
       this.#view = event.round;
       this.#refresh({ summary: true, round: true });
       return;
@@ -96,6 +96,12 @@ class LiveMatch {
     }
     const isShown = event.round === this.#view || FINAL.has(event.kind) || isGap;
     this.#refresh({ summary: event.kind !== "completion_recorded", round: isShown });
+  }
+
+  // Where rounds are played side by side, whoever follows stays with one until the next batch.
+  #movesOnTo(round: number): boolean {
+    const atOnce = Number(this.#page.dataset.roundsAtOnce);
+    return this.#isFollowing && (this.#view === 0 || round >= this.#view + atOnce);
   }
 
   #refresh(parts: { summary: boolean; round: boolean }): void {
