@@ -10,6 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from agents.lora import LORA_MODULES, MAX_LORA_RANK
+from agents.processor import cpu_dtype
 from arena.config import embedded, probes
 from arena.config.env import REPOSITORY, Environment
 from arena.config.errors import LocalError
@@ -243,7 +244,7 @@ def _local_inference(
     # Its key does not guard every route: it is never reached from another machine.
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
     command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "16"]
-    command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", "bfloat16"]
+    command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", cpu_dtype()]
     command += ["--lora-target-modules", *LORA_MODULES]
     command += ["--max-model-len", "2048", "--max-num-seqs", "64"]
     command += ["--uvicorn-log-level", "warning"]

@@ -9,6 +9,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
+from agents.processor import cpu_dtype
 from training.configs import Precision
 from training.trainers.attention import ATTENTION_NAME, attending, chunk_row
 from training.trainers.lora import Adapter, AdapterPlan, attach, dense_weight, using
@@ -65,6 +66,8 @@ def choose_device(wanted: str) -> torch.device:
 def load_base(path: Path, *, precision: Precision, device: torch.device) -> BaseModel:
     """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
     disable_progress_bar()
+    # What plays on a processor is held in the same type (arena.config.parts).
+    dtype = torch.bfloat16 if device.type == "cuda" else getattr(torch, cpu_dtype())
     arguments: dict[str, Any] = {}
     if precision is Precision.NF4:
         from transformers import BitsAndBytesConfig
@@ -73,12 +76,12 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Base
         arguments["quantization_config"] = BitsAndBytesConfig(
             load_in_4bit=True,
             bnb_4bit_quant_type="nf4",
-            bnb_4bit_compute_dtype=torch.bfloat16,
+            bnb_4bit_compute_dtype=dtype,
         )
     try:
         model = AutoModelForCausalLM.from_pretrained(
             path,
-            dtype=torch.bfloat16,
+            dtype=dtype,
             device_map={"": device},
             local_files_only=True,
             **arguments,
@@ -102,7 +105,7 @@ def wrap_base(model: PreTrainedModel) -> BaseModel:
         if isinstance(module, nn.Linear) and module is not head
     }
     device = next(model.parameters()).device
-    _unpack(linears, free_bytes=_free_bytes(device))
+    _unpack(linears, itemsize=head.weight.dtype.itemsize, free_bytes=_free_bytes(device))
     shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
     attach(model, names=shapes)
     config = model.config
@@ -116,13 +119,13 @@ def wrap_base(model: PreTrainedModel) -> BaseModel:
     )
 
 
-def _unpack(linears: dict[str, nn.Linear], *, free_bytes: int) -> None:
+def _unpack(linears: dict[str, nn.Linear], *, itemsize: int, free_bytes: int) -> None:
     packed = [
         linear
         for linear in linears.values()
         if getattr(linear.weight, "quant_state", None) is not None
     ]
-    needed = sum(2 * linear.out_features * linear.in_features for linear in packed)
+    needed = sum(itemsize * linear.out_features * linear.in_features for linear in packed)
     if needed > free_bytes * UNPACKED_SHARE_OF_FREE_MEMORY:
         return
     for linear in packed:
