@@ -10,6 +10,8 @@ from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
 from random import Random
 
+from django.conf import settings
+
 from agents.inference import (
     Inference,
     InferenceUnavailable,
@@ -24,7 +26,7 @@ from arena.judging import PanelJudge, judge_answers
 from judges.tools import Tools
 from training.waiting import together
 
-CONCURRENT_TASKS = 8  # two answers each, over all exams of a gate
+CONCURRENT_TASKS = 8  # for each inference server; two answers each, over all exams of a gate
 DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
 DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes
 
@@ -98,7 +100,7 @@ class Examiner:
         self._inference = inference
         self._contestants = contestants
         self._tools = tools
-        self._slots = asyncio.Semaphore(CONCURRENT_TASKS)
+        self._slots = asyncio.Semaphore(CONCURRENT_TASKS * len(settings.VLLM_URLS))
 
     async def examine(self, exam: Exam, tasks: Sequence[Task]) -> list[Trial]:
         """The tasks that could be put to both and judged, in order.

@@ -12,6 +12,7 @@ from random import Random
 
 import structlog
 from asgiref.sync import sync_to_async
+from django.conf import settings
 
 from agents.inference import (
     Generation,
@@ -47,8 +48,9 @@ from training.practice_plan import (
 from training.tokens import read_chat_tokens
 from training.waiting import beside, together
 
-# Requests in flight. Twice as many gave a fifth more tokens a second on two cores without an
-# adapter and nothing with one, while a match beside them had half of its pace left.
+# Requests in flight for each inference server. Twice as many gave a fifth more tokens a second on
+# two cores without an adapter and nothing with one, while a match beside them had half of its pace
+# left.
 CONCURRENT_ANSWERS = 16
 CONCURRENT_GROUPS = 4  # before the panel
 HEARTBEAT_SECONDS = 5.0
@@ -201,7 +203,8 @@ async def _draw_missing(practice: _Practice, progress: _Progress) -> None:
         return
     async with Inference() as inference:
         await inference.ensure_adapter(practice.model)
-        await together(draw_on(inference, draws) for _ in range(CONCURRENT_ANSWERS))
+        streams = CONCURRENT_ANSWERS * len(settings.VLLM_URLS)
+        await together(draw_on(inference, draws) for _ in range(streams))
     if outages:
         raise outages[0]
 

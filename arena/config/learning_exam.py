@@ -10,6 +10,8 @@ from random import Random
 from statistics import fmean
 from typing import Any
 
+from django.conf import settings
+
 from agents.inference import Inference, Sampling, ServedModel
 from arena.asking import build_messages
 from arena.environments import ENVIRONMENTS
@@ -28,7 +30,7 @@ EXAM_SEED = "learn_bench: exam"
 MAX_DRAWS = 20_000
 # With one answer each the same model passes now 34, now 49 of the 162 unseen prompts.
 ANSWERS, BASE_ANSWERS = 2, 4  # to each task; the base's exam serves all learners
-CONCURRENT = 32
+CONCURRENT = 64  # requests for each inference server: nothing has to stay watchable
 RESAMPLES = 2000
 CONFIDENCE = 0.95
 EXAMPLES = 8
@@ -79,7 +81,7 @@ async def sit(
     model: ServedModel, *, prompt: str, sampling: Sampling, answers: int = ANSWERS
 ) -> Answers:
     """Put every task of the exam to the model, `answers` times. Raises InferenceUnavailable."""
-    slots = asyncio.Semaphore(CONCURRENT)
+    slots = asyncio.Semaphore(CONCURRENT * len(settings.VLLM_URLS))
 
     async def ask(inference: Inference, part: str, task: Task) -> Reply:
         async with slots:
