@@ -7,7 +7,7 @@ MAX_FENCED_CHARACTERS = 4_000
 _CONTROL_CHARACTER = re.compile(
     r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\ud800-\udfff]"
 )
-_CONTROL_TOKEN = re.compile(r"<\||\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>", re.IGNORECASE)
+_CONTROL_TOKEN = re.compile(r"<\|>?|\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>", re.IGNORECASE)
 _VERDICT = re.compile(r"VERDICT: (A|B|TIE)")
 
 

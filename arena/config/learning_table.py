@@ -24,12 +24,13 @@ GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
 
 @dataclass(frozen=True, order=True)
 class Piece:
-    """What is measured by itself. Of one budget are pieces whose minutes and company are equal."""
+    """What is measured by itself. Of one budget are pieces that differ in arm and seed only."""
 
-    arm: str
-    seed: int
+    machine: str
     minutes: float
     together: int  # learners that share the machine
+    arm: str
+    seed: int
 
 
 class BadFile(Exception):
@@ -64,11 +65,17 @@ def has(content: Mapping[str, Any], piece: Piece) -> bool:
     return piece in {_piece(one) for one in content["results"]}
 
 
-def base_exam(content: Mapping[str, Any], *, commit: str) -> Mapping[str, Any] | None:
-    """The plain base's exam, where the very same program has held it already."""
+def base_exam(
+    content: Mapping[str, Any], *, commit: str, machine: str
+) -> Mapping[str, Any] | None:
+    """The plain base's exam, where the very same program on such a machine has held it already."""
     if commit == UNKNOWN_COMMIT or commit.endswith("-dirty"):
         return None
-    exams = [one["base"] for one in content["results"] if one["commit"] == commit]
+    exams = [
+        one["base"]
+        for one in content["results"]
+        if (one["commit"], one["machine"]) == (commit, machine)
+    ]
     return exams[-1] if exams else None
 
 
@@ -80,27 +87,31 @@ def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def table(content: Mapping[str, Any]) -> str:
     """Markdown: per arm the pass rates before and after with intervals, and what shows gaming."""
-    by_arm: dict[tuple[str, float, int], list[Mapping[str, Any]]] = {}
+    by_arm: dict[tuple[str, float, int, str], list[Mapping[str, Any]]] = {}
     for one in content["results"]:
         piece = _piece(one)
-        by_arm.setdefault((piece.arm, piece.minutes, piece.together), []).append(one)
+        budget = (piece.machine, piece.minutes, piece.together)
+        by_arm.setdefault((*budget, piece.arm), []).append(one)
+    machines = sorted({machine for machine, *_ in by_arm})
     lines = [
-        "| arm | minutes | at once | seeds | part | before | after | times the base | wanted |",
-        "|---|---|---|---|---|---|---|---|---|",
+        "| machine | minutes | at once | arm | seeds | part | before | after | times the base "
+        "| wanted |",
+        "|---|---|---|---|---|---|---|---|---|---|",
     ]
     notes = []
-    for (arm, minutes, together), results in sorted(by_arm.items()):
+    for (machine, minutes, together, arm), results in sorted(by_arm.items()):
+        number = machines.index(machine) + 1
         exams = [one["exam"] for one in results]
         base = [one["base"] for one in results]
         for part in PARTS:
             lines.append(
-                f"| {arm} | {minutes:g} | {together} | {len(results)} | {part} | "
+                f"| {number} | {minutes:g} | {together} | {arm} | {len(results)} | {part} | "
                 f"{pass_rate(base, part)} | {pass_rate(exams, part)} | {gain(exams, base, part)} | "
                 f"{GAIN_WANTED[part]:g} |"
             )
         zero = kinds_fallen_to_zero(exams, base, UNSEEN_PROMPTS)
         notes.append(
-            f"- {arm}: answers of {mean_tokens(base, UNSEEN_PROMPTS):.0f} tokens before and "
+            f"- {arm} on machine {number}, {minutes:g} minutes, {together} at once: answers of {mean_tokens(base, UNSEEN_PROMPTS):.0f} tokens before and "
             f"{mean_tokens(exams, UNSEEN_PROMPTS):.0f} after; kinds that fell to zero: "
             f"{', '.join(zero) or 'none'}; {sum(one['matches'] for one in results)} matches, "
             f"{sum(one['pairs'] for one in results)} pairs, "
@@ -110,12 +121,25 @@ def table(content: Mapping[str, Any]) -> str:
         )
         for reply in exams[0][UNSEEN_PROMPTS]["examples"][:4]:
             notes.append(f"  - {reply['kind']}: {json.dumps(reply['text'][:160])}")
-    machines = sorted({f"{one['machine']}, commit {one['commit']}" for one in content["results"]})
+    commits = {
+        machine: sorted({one["commit"] for one in content["results"] if one["machine"] == machine})
+        for machine in machines
+    }
+    known = [
+        f"Machine {number}: {machine}; commit {', '.join(commits[machine])}"
+        for number, machine in enumerate(machines, start=1)
+    ]
     intervals = (
         "Pass rates on the same unseen tasks; 95 % intervals by a bootstrap over seeds and tasks."
     )
-    return "\n".join([*lines, "", intervals, *machines, "", *notes])
+    return "\n".join([*lines, "", intervals, *known, "", *notes])
 
 
 def _piece(result: Mapping[str, Any]) -> Piece:
-    return Piece(result["arm"], result["seed"], result["minutes"], result["together"])
+    return Piece(
+        machine=result["machine"],
+        minutes=result["minutes"],
+        together=result["together"],
+        arm=result["arm"],
+        seed=result["seed"],
+    )

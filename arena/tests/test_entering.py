@@ -1,6 +1,7 @@
 """Entering and leaving while everything else goes on: no deadlock, no stuck credits."""
 
 import hashlib
+import threading
 import time
 import uuid
 from pathlib import Path
@@ -33,6 +34,7 @@ def until_somebody_waits_for_a_lock() -> None:
     deadline = time.monotonic() + 10
     while time.monotonic() < deadline:
         with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_stat_clear_snapshot()")  # else a transaction looks only once
             cursor.execute(
                 "SELECT count(*) FROM pg_stat_activity "
                 "WHERE datname = current_database() AND wait_event_type = 'Lock'"
@@ -52,14 +54,20 @@ def test_a_second_click_while_the_first_is_being_seated_does_not_deadlock(
     first = enter(agents[0], space)
     enter(agents[1], space)
     in_the_middle = seating._seat
+    seating_has_begun = threading.Event()
 
     def seat(*arguments: Any) -> int:
+        seating_has_begun.set()
         until_somebody_waits_for_a_lock()
         return in_the_middle(*arguments)
 
+    def click() -> uuid.UUID:
+        assert seating_has_begun.wait(timeout=10)
+        return enter(agents[0], space, entry_id=first)
+
     monkeypatch.setattr(seating, "_seat", seat)
     again, made = at_once(
-        lambda: enter(agents[0], space, entry_id=first),
+        click,
         lambda: seating.seat_matches(space.id, rng=Random(1)),
     )
     assert again == first

@@ -1,5 +1,5 @@
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from judges.parsing import MAX_FENCED_CHARACTERS, Choice, fenced, parse_verdict
@@ -44,6 +44,7 @@ def test_any_reply_is_parsed_without_error(reply: str) -> None:
 
 
 @given(st.text(alphabet="abn<|>/s[]INT \n\x00\u200b", max_size=200))
+@example(text="<|>")  # whose first half, broken up, leaves the other
 def test_fenced_text_cannot_close_its_fence_or_speak_as_a_template(text: str) -> None:
     result = fenced(text, nonce="ab")
     assert result.startswith("[begin ab]\n")

@@ -108,11 +108,12 @@ def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
     content["results"].append(make_result())
     learning_table.write(first, content)
     again = learning_table.read(first)
-    assert learning_table.has(again, Piece("dpo", 0, 20.0, 1))
+    assert learning_table.has(again, Piece("a machine", 20.0, 1, "dpo", 0))
     for other in (
-        Piece("dpo", 1, 20.0, 1),
-        Piece("dpo", 0, 5.0, 1),
-        Piece("dpo", 0, 20.0, 6),
+        Piece("a machine", 20.0, 1, "dpo", 1),
+        Piece("a machine", 5.0, 1, "dpo", 0),
+        Piece("a machine", 20.0, 6, "dpo", 0),
+        Piece("another", 20.0, 1, "dpo", 0),
     ):
         assert not learning_table.has(again, other)
     others = [make_result(seed=1), make_result(matches=9), make_result("grpo")]
@@ -129,9 +130,11 @@ def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
 def test_the_base_sits_its_exam_once_for_one_commit() -> None:
     exam = make_exam([0, 1])
     content = {"results": [make_result(base=exam), make_result(base=exam, commit="abd-dirty")]}
-    assert learning_table.base_exam(content, commit="abc") == exam
+    here = "a machine"
+    assert learning_table.base_exam(content, commit="abc", machine=here) == exam
+    assert learning_table.base_exam(content, commit="abc", machine="another") is None
     for commit in ("abd-dirty", "other", learning_table.UNKNOWN_COMMIT):
-        assert learning_table.base_exam(content, commit=commit) is None
+        assert learning_table.base_exam(content, commit=commit, machine=here) is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"format": 99}), ""])
@@ -143,11 +146,18 @@ def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, text: str) ->
     assert path.read_text() == text
 
 
+def test_pieces_of_different_machines_share_no_row() -> None:
+    content = {"results": [make_result(), make_result(seed=1), make_result(machine="b machine")]}
+    text = learning_table.table(content)
+    assert "| 1 | 20 | 1 | dpo | 2 |" in text
+    assert "| 2 | 20 | 1 | dpo | 1 |" in text
+
+
 def test_the_table_shows_every_arm_and_part_and_examples() -> None:
     content = {"results": [make_result(), make_result("random", exam=make_exam([0, 0, 0, 1]))]}
     text = learning_table.table(content)
     for part in PARTS:
         assert text.count(f"| {part} |") == 2
-    assert "a machine, commit abc" in text
+    assert "Machine 1: a machine; commit abc" in text
     assert '"so it | is"' in text
-    assert "fell to zero: a" not in text.split("- random")[0]
+    assert "fell to zero: a" not in text.split("- random on")[0]

@@ -40,10 +40,12 @@ class Command(BaseCommand):
             piece
             for seed in range(options["seeds"])  # a whole table early, its intervals later
             for arm in arms
-            if not learning_table.has(known, piece := Piece(arm, seed, minutes, together))
+            if not learning_table.has(
+                known, piece := Piece(machine(), minutes, together, arm, seed)
+            )
         ]
         if pieces:
-            base = learning_table.base_exam(known, commit=_commit())
+            base = learning_table.base_exam(known, commit=_commit(), machine=machine())
             if base is None:
                 self.stdout.write("the exam of the plain base")
                 base = learning_bench.base_exam()
@@ -70,7 +72,7 @@ class Command(BaseCommand):
         finally:
             connections.close_all()  # of this thread
         result |= {"together": piece.together, "base": base}
-        result |= {"machine": machine(), "commit": _commit()}
+        result |= {"machine": piece.machine, "commit": _commit()}
         with writing:
             content = learning_table.read(path)
             content["results"].append(result)
