@@ -65,9 +65,7 @@ def has(content: Mapping[str, Any], piece: Piece) -> bool:
     return piece in {_piece(one) for one in content["results"]}
 
 
-def base_exam(
-    content: Mapping[str, Any], *, commit: str, machine: str
-) -> Mapping[str, Any] | None:
+def base_exam(content: Mapping[str, Any], *, commit: str, machine: str) -> Mapping[str, Any] | None:
     """The plain base's exam, where the very same program on such a machine has held it already."""
     if commit == UNKNOWN_COMMIT or commit.endswith("-dirty"):
         return None
@@ -94,8 +92,7 @@ def table(content: Mapping[str, Any]) -> str:
         by_arm.setdefault((*budget, piece.arm), []).append(one)
     machines = sorted({machine for machine, *_ in by_arm})
     lines = [
-        "| machine | minutes | at once | arm | seeds | part | before | after | times the base "
-        "| wanted |",
+        "| machine | minutes | at once | arm | seeds | part | before | after | gain | wanted |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     notes = []
@@ -130,7 +127,8 @@ def table(content: Mapping[str, Any]) -> str:
         for number, machine in enumerate(machines, start=1)
     ]
     intervals = (
-        "Pass rates on the same unseen tasks; 95 % intervals by a bootstrap over seeds and tasks."
+        "Pass rates on the same unseen tasks, and how many times the base's; 95 % intervals by a "
+        "bootstrap over seeds and tasks."
     )
     return "\n".join([*lines, "", intervals, *known, "", *notes])
 
