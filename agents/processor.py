@@ -1,28 +1,47 @@
-"""In which type a base model computes on this machine's processor. Pure but for /proc/cpuinfo."""
+"""This machine's processor, and in which type a base model computes on it.
 
+Pure but for /proc/cpuinfo. Imports no torch: workers and the supervisor read it, too.
+"""
+
+import platform
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 # Processors that multiply bfloat16 themselves (x86: Cooper Lake, Zen 4 and later; Arm: v8.6).
 # Elsewhere products fall back to code that is seven times slower than float32's (Zen 3, 2 cores:
-# 14 against 95 GFLOP/s) and vLLM's answers by far more.
+# 14 against 95 GFLOP/s).
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
-def fast_dtype(cpuinfo: str) -> str:
-    """bfloat16 where the processor multiplies it, else float32, which holds each value exactly."""
-    for line in cpuinfo.splitlines():
-        name, _, value = line.partition(":")
-        if name.strip() in {"flags", "Features"}:
-            return "bfloat16" if BFLOAT16_FLAGS & set(value.split()) else "float32"
-    return "float32"
+def first_core(cpuinfo: str) -> dict[str, str]:
+    """What the text of /proc/cpuinfo says of the first core; later cores are taken to be alike."""
+    block = cpuinfo.strip().partition("\n\n")[0]
+    pairs = (line.partition(":") for line in block.splitlines())
+    return {name.strip(): value.strip() for name, _, value in pairs}
+
+
+def fast_dtype(core: Mapping[str, str]) -> str:
+    """bfloat16 where the core multiplies it, else float32, which holds each of its values."""
+    flags = core.get("flags", core.get("Features", ""))  # x86, Arm
+    return "bfloat16" if BFLOAT16_FLAGS & set(flags.split()) else "float32"
+
+
+def cpu_dtype() -> str:
+    """The type in which vLLM and the trainer hold a bfloat16 base on this machine's processor."""
+    return fast_dtype(_this_core())
+
+
+def described() -> str:
+    """Architecture, model and type: adapters are equal bit for bit only where these are."""
+    model = _this_core().get("model name", "unknown processor")
+    return f"{platform.machine()} {model}, {cpu_dtype()}"
 
 
 @cache
-def cpu_dtype() -> str:
-    """The type in which vLLM and the trainer hold a bfloat16 base on this machine's processor."""
+def _this_core() -> Mapping[str, str]:
     try:
-        return fast_dtype(CPUINFO.read_text())
+        return first_core(CPUINFO.read_text())
     except OSError:
-        return "float32"
+        return {}

@@ -7,7 +7,6 @@ are texts, for people and other trainers; see training.provenance.
 import hashlib
 import json
 import os
-import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
+from agents import processor
 from agents.errors import Refused
 from arena.environments import ENVIRONMENTS
 from training.configs import GRPOConfig, LearningConfig, Method, config_from_json
@@ -287,7 +287,7 @@ def _manifest(run: TrainingRun, dataset: _Dataset, lines: Sequence[str]) -> JSON
         "packages": {name: metadata.version(name) for name in PACKAGES},
         # Adapters are equal bit for bit only within one class of machine and thread count.
         "threads": available_threads(),
-        "processor": _processor(),
+        "processor": processor.described(),
     }
 
 
@@ -312,12 +312,3 @@ def _base_digest(folder: Path, stamp: tuple[tuple[str, int, int], ...]) -> str:
         with (folder / name).open("rb") as file:
             whole.update(hashlib.file_digest(file, "sha256").digest())
     return whole.hexdigest()
-
-
-def _processor() -> str:
-    try:
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-    except OSError:
-        return platform.machine()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return f"{platform.machine()} {names[0]}" if names else platform.machine()

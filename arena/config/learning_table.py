@@ -108,7 +108,8 @@ def table(content: Mapping[str, Any]) -> str:
             )
         zero = kinds_fallen_to_zero(exams, base, UNSEEN_PROMPTS)
         notes.append(
-            f"- {arm} on machine {number}, {minutes:g} minutes, {together} at once: answers of {mean_tokens(base, UNSEEN_PROMPTS):.0f} tokens before and "
+            f"- {arm} on machine {number}, {minutes:g} minutes, {together} at once: answers of "
+            f"{mean_tokens(base, UNSEEN_PROMPTS):.0f} tokens before and "
             f"{mean_tokens(exams, UNSEEN_PROMPTS):.0f} after; kinds that fell to zero: "
             f"{', '.join(zero) or 'none'}; {sum(one['matches'] for one in results)} matches, "
             f"{sum(one['pairs'] for one in results)} pairs, "

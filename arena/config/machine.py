@@ -7,7 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from agents.processor import cpu_dtype
+from agents import processor
 from arena.config.errors import LocalError
 
 NEEDED_MEMORY_BYTES = 4 * 1024**3  # vLLM with the small base model on a CPU
@@ -19,14 +19,9 @@ TAIL_LINES, TAIL_BYTES = 15, 20_000
 
 def described() -> str:
     """The machine in one line, to stand beside a measurement; what it computes in decides most."""
-    model = "unknown processor"
-    with contextlib.suppress(FileNotFoundError):
-        lines = Path("/proc/cpuinfo").read_text().splitlines()
-        names = [line for line in lines if line.startswith("model name")]
-        model = names[0].partition(":")[2].strip() if names else model
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
-        f"{model}, {cpu_dtype()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{processor.described()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
         f"Python {platform.python_version()}"
     )
 
