@@ -10,7 +10,7 @@ from pathlib import Path
 from agents import processor
 from arena.config.errors import LocalError
 
-NEEDED_MEMORY_BYTES = 4 * 1024**3  # vLLM with the small base model on a CPU
+NEEDED_MEMORY_BYTES = 5 * 1024**3  # vLLM with the small base model on a CPU, in float32 4.5
 NEEDED_DISK_BYTES = 1024**3
 PORTS_TRIED = 100
 MAX_LOG_BYTES, KEPT_LOGS = 10_000_000, 2
