@@ -14,12 +14,14 @@ import struct
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from django.conf import settings
+from django.utils import timezone
 from safetensors import SafetensorError, deserialize
 
 from agents.errors import Refused
@@ -32,6 +34,9 @@ MAX_ALPHA = 1024
 MAX_WEIGHTS_BYTES = 1_000_000_000
 MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 50_000_000
+MAX_REFUSAL_CHARS = 300
+# A server that would not load an adapter may have been started anew since, with other limits.
+REFUSAL_HOLDS = timedelta(hours=1)
 MAX_WEIGHT = 65_504.0  # the largest float16: beyond it a server of that type sees infinity
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
@@ -129,6 +134,24 @@ def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None
     if (adapter.base_model_id, adapter.alpha) != (base_model.pk, facts.alpha):
         raise BadAdapter("The same weights are stored already, for another base or alpha.")
     return adapter
+
+
+def note_refusal(digest: str, why: str) -> None:
+    """Keep what an inference server said when it would not load the adapter."""
+    Adapter.objects.filter(digest=digest).update(
+        refusal=why[:MAX_REFUSAL_CHARS], refused_at=timezone.now()
+    )
+
+
+def check_playable(adapter: Adapter) -> None:
+    """Raises BadAdapter where the stored file is damaged, or a server has refused it lately."""
+    adapter_folder(adapter.digest, verify=True)
+    if adapter.refused_at and timezone.now() - adapter.refused_at < REFUSAL_HOLDS:
+        until = adapter.refused_at + REFUSAL_HOLDS
+        raise BadAdapter(
+            f"{adapter.refusal} Go back to an earlier version, or try this one again after "
+            f"{until:%H:%M} UTC."
+        )
 
 
 def adapter_folder(digest: str, *, verify: bool = False) -> Path:

@@ -87,6 +87,9 @@ class Adapter(models.Model):
     target_modules = ArrayField(models.CharField(max_length=40))
     size_bytes = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
+    # What a healthy inference server said when it would not load the weights, and when.
+    refusal = models.CharField(max_length=300, blank=True, default="", db_default="")
+    refused_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return self.digest[:12]

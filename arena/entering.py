@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 
-from agents.adapters import BadAdapter, adapter_folder
+from agents.adapters import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent
 from arena import ledger
@@ -138,7 +138,7 @@ def cancel_entries(entries: Iterable[tuple[Entry, str]]) -> None:
 
 
 def _check_adapter(user_id: int, agent_id: int) -> None:
-    """A damaged adapter is refused here: found at the start, it would cancel everybody's match."""
+    """A bad adapter is refused here: found at the start, it would cancel everybody's match."""
     agent = (
         Agent.objects.filter(id=agent_id, owner_id=user_id)
         .select_related("current_version__adapter")
@@ -148,7 +148,7 @@ def _check_adapter(user_id: int, agent_id: int) -> None:
     if agent is None or version is None or version.adapter is None:
         return
     try:
-        adapter_folder(version.adapter.digest, verify=True)
+        check_playable(version.adapter)
     except BadAdapter as error:
         raise Refused(f"{agent.name} cannot play. {error}") from error
 

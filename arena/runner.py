@@ -11,6 +11,7 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -19,6 +20,7 @@ from django.conf import settings
 from django.db import connections
 from django.utils.crypto import salted_hmac
 
+from agents.adapters import note_refusal
 from agents.errors import Refused
 from agents.inference import (
     AdapterRefused,
@@ -263,6 +265,10 @@ async def _sample(
             frames,
             player.seat,
         )
+    except AdapterRefused as error:
+        # It cancels this match; the next one it does not get into.
+        await _in_thread(partial(note_refusal, player.adapter_digest, str(error)))
+        raise
     except RequestRefused as error:
         return play.SeatAnswer(
             status=CompletionStatus.FAILED,

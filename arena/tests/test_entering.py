@@ -10,9 +10,10 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import F
 from kombu.exceptions import OperationalError
 
-from agents.adapters import CONFIG_FILE, WEIGHTS_FILE
+from agents.adapters import CONFIG_FILE, REFUSAL_HOLDS, WEIGHTS_FILE, note_refusal
 from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
 from arena import entering, ledger, play, seating, tasks
@@ -159,6 +160,20 @@ def test_an_agent_whose_adapter_is_damaged_is_refused_before_anybody_is_bothered
         enter(agent, space)
     assert not Entry.objects.exists()
     weights.write_bytes(b"weights")
+    enter(agent, space)
+
+
+def test_an_adapter_that_a_server_refused_rests_for_an_hour(settings: Any, tmp_path: Path) -> None:
+    settings.ADAPTER_STORE = tmp_path
+    space, agent = make_space(), make_agent(make_user(credits=100))
+    digest = make_trained(agent, tmp_path).parent.name
+    note_refusal(digest, "The server has no room for rank 64.")
+    with pytest.raises(
+        Refused, match=r"cannot play\. The server has no room for rank 64\. Go back"
+    ):
+        enter(agent, space)
+    assert not Entry.objects.exists()
+    Adapter.objects.update(refused_at=F("refused_at") - REFUSAL_HOLDS)
     enter(agent, space)
 
 

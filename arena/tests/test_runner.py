@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import uuid
 from collections.abc import Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -18,7 +19,7 @@ from agents.inference import (
     RequestRefused,
     ServedModel,
 )
-from agents.models import Engine
+from agents.models import Adapter, Engine
 from arena import judge_rounds, ledger, play, runner, seating
 from arena.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models import Completion, Match, Round, Vote
@@ -171,9 +172,26 @@ def test_an_adapter_that_the_server_refuses_cancels_and_refunds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     match = make_match()
+    seat = match.seats.select_related("version__agent__base_model").get(index=0)
+    adapter = Adapter.objects.create(
+        digest="a" * 64,
+        base_model=seat.version.agent.base_model,
+        rank=4,
+        alpha=8,
+        target_modules=["q_proj"],
+        size_bytes=1,
+    )
+    players = {
+        seat: replace(player, adapter_digest=adapter.digest)
+        for seat, player in runner._players(match).items()
+    }
+    monkeypatch.setattr(runner, "_players", lambda match: players)
     run(match, monkeypatch, lambda model, messages: AdapterRefused("Bad adapter."))
     assert match.status == MatchStatus.CANCELLED
     assert purse(match) == {ledger.Balance(100, 0)}
+    adapter.refresh_from_db()
+    assert adapter.refusal == "Bad adapter."
+    assert adapter.refused_at is not None
 
 
 def test_a_request_of_the_agents_own_making_that_fails_is_recorded_with_its_reason(
