@@ -149,7 +149,7 @@ def check_playable(adapter: Adapter) -> None:
     if adapter.refused_at and timezone.now() - adapter.refused_at < REFUSAL_HOLDS:
         until = adapter.refused_at + REFUSAL_HOLDS
         raise BadAdapter(
-            f"{adapter.refusal} Go back to an earlier version, or try this one again after "
+            f"{adapter.refusal.rstrip('.')}. Go back to an earlier version, or try again after "
             f"{until:%H:%M} UTC."
         )
 
