@@ -26,7 +26,7 @@ from safetensors import SafetensorError, deserialize
 
 from agents.errors import Refused
 from agents.lora import MAX_LORA_RANK
-from agents.models import Adapter, BaseModel
+from agents.models import MAX_REFUSAL_CHARS, Adapter, BaseModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"
 CONFIG_FILE = "adapter_config.json"
@@ -34,7 +34,6 @@ MAX_ALPHA = 1024
 MAX_WEIGHTS_BYTES = 1_000_000_000
 MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 50_000_000
-MAX_REFUSAL_CHARS = 300
 # A server that would not load an adapter may have been started anew since, with other limits.
 REFUSAL_HOLDS = timedelta(hours=1)
 MAX_WEIGHT = 65_504.0  # the largest float16: beyond it a server of that type sees infinity

@@ -74,6 +74,9 @@ class Agent(models.Model):
         return self.name
 
 
+MAX_REFUSAL_CHARS = 300
+
+
 class Adapter(models.Model):
     """LoRA weights in the adapter store, addressed by the SHA-256 of their safetensors file."""
 
@@ -88,7 +91,7 @@ class Adapter(models.Model):
     size_bytes = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
     # What a healthy inference server said when it would not load the weights, and when.
-    refusal = models.CharField(max_length=300, blank=True, default="", db_default="")
+    refusal = models.CharField(max_length=MAX_REFUSAL_CHARS, blank=True, default="", db_default="")
     refused_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:

@@ -11,7 +11,6 @@ import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from functools import partial
 from random import Random
 from typing import TypeVar
 
@@ -267,7 +266,8 @@ async def _sample(
         )
     except AdapterRefused as error:
         # It cancels this match; the next one it does not get into.
-        await _in_thread(partial(note_refusal, player.adapter_digest, str(error)))
+        reason = str(error)
+        await _in_thread(lambda: note_refusal(player.adapter_digest, reason))
         raise
     except RequestRefused as error:
         return play.SeatAnswer(

@@ -9,7 +9,7 @@ from typing import Any
 
 from django.db import connection
 
-from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
+from agents.models import Adapter, Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from arena import entering, play, seating, wallet
 from arena.judging import PanelJudge
 from arena.match import CompletionStatus
@@ -53,6 +53,18 @@ def make_agent(owner: User | None = None, *, engine: Engine = Engine.MODEL) -> A
     )
     agent.save()
     return agent
+
+
+def make_adapter(base_model: BaseModel, *, digest: str = "a" * 64) -> Adapter:
+    """A row without a file in the store."""
+    return Adapter.objects.create(
+        digest=digest,
+        base_model=base_model,
+        rank=4,
+        alpha=8,
+        target_modules=["q_proj"],
+        size_bytes=1,
+    )
 
 
 def make_space(**changes: Any) -> Space:

@@ -21,6 +21,7 @@ from arena.models import Entry, EntryStatus, Match
 from arena.tests.builders import (
     at_once,
     enter,
+    make_adapter,
     make_agent,
     make_match,
     make_space,
@@ -123,14 +124,7 @@ def make_trained(agent: Agent, store: Path, weights: bytes = b"weights") -> Path
     folder.mkdir(parents=True)
     (folder / WEIGHTS_FILE).write_bytes(weights)
     (folder / CONFIG_FILE).write_text("{}")
-    adapter = Adapter.objects.create(
-        digest=digest,
-        base_model=agent.base_model,
-        rank=4,
-        alpha=8,
-        target_modules=["q_proj"],
-        size_bytes=len(weights),
-    )
+    adapter = make_adapter(agent.base_model, digest=digest)
     parent = agent.current_version
     assert parent is not None
     agent.current_version = AgentVersion.objects.create(

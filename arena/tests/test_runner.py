@@ -19,13 +19,15 @@ from agents.inference import (
     RequestRefused,
     ServedModel,
 )
-from agents.models import Adapter, Engine
+from agents.models import Engine
 from arena import judge_rounds, ledger, play, runner, seating
 from arena.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models import Completion, Match, Round, Vote
 from arena.tests.builders import (
     enter,
+    make_adapter,
     make_agent,
+    make_base_model,
     make_match,
     make_space,
     make_user,
@@ -172,15 +174,7 @@ def test_an_adapter_that_the_server_refuses_cancels_and_refunds(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     match = make_match()
-    seat = match.seats.select_related("version__agent__base_model").get(index=0)
-    adapter = Adapter.objects.create(
-        digest="a" * 64,
-        base_model=seat.version.agent.base_model,
-        rank=4,
-        alpha=8,
-        target_modules=["q_proj"],
-        size_bytes=1,
-    )
+    adapter = make_adapter(make_base_model())
     players = {
         seat: replace(player, adapter_digest=adapter.digest)
         for seat, player in runner._players(match).items()

@@ -6,9 +6,9 @@ from typing import Any
 import pytest
 
 from agents.errors import Refused
-from agents.models import Adapter, Agent
+from agents.models import Agent
 from agents.roster import add_trained_version, edit_agent
-from arena.tests.builders import at_once
+from arena.tests.builders import at_once, make_adapter
 from training import execute
 from training.batch import train_due
 from training.claiming import claim_next
@@ -62,14 +62,7 @@ def claim() -> Lease:
 
 def add_child(lease: Lease) -> None:
     run = TrainingRun.objects.get(id=lease.run_id)
-    adapter = Adapter.objects.create(
-        digest=f"{run.pk:064}",
-        base_model=run.agent.base_model,
-        rank=4,
-        alpha=8,
-        target_modules=["q_proj"],
-        size_bytes=1,
-    )
+    adapter = make_adapter(run.agent.base_model, digest=f"{run.pk:064}")
     child = add_trained_version(
         run.agent_id, parent_version_id=run.parent_version_id, adapter_id=adapter.pk
     )
