@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import json
+from collections import Counter
 from typing import Any
 from urllib.parse import parse_qs
 
@@ -17,9 +18,11 @@ from arena import access, stream
 from arena.models import MatchEvent, Round, RoundStatus
 
 MAX_SPECTATORS = 5_000  # sockets of one web process
+MAX_OF_ADDRESS = 250  # of them: a school behind one address, but not everybody's places
+LOCAL = "127.0.0.1"
 CLOSE_TRY_AGAIN = 1013
 CLOSE_NOT_FOUND = 4404
-_watching = 0
+_watching: Counter[str] = Counter()  # by address
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
@@ -29,7 +32,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def connect(self) -> None:
         await self.accept()
-        if _watching >= MAX_SPECTATORS:
+        if not _has_place(self.address):
             await self.close(CLOSE_TRY_AGAIN)
             return
         self._pump_task = asyncio.create_task(self._pump())
@@ -51,8 +54,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         """What a newcomer needs before the live lines."""
 
     async def _pump(self) -> None:
-        global _watching
-        _watching += 1
+        address = self.address
+        _watching[address] += 1
         try:
             async with stream.hub().watch(await self.channel()) as queue:
                 await self.send_beginning()
@@ -67,11 +70,27 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         except (redis.RedisError, DatabaseError):
             await self.close(CLOSE_TRY_AGAIN)
         finally:
-            _watching -= 1
+            _watching[address] -= 1
+            if not _watching[address]:
+                del _watching[address]
 
     @property
     def row_id(self) -> int:
         return int(self.scope["url_route"]["kwargs"]["pk"])
+
+    @property
+    def address(self) -> str:
+        """Where the spectator is; behind a proxy that the server trusts, what the proxy says."""
+        client = self.scope.get("client")
+        return str(client[0]) if client else LOCAL
+
+
+def _has_place(address: str) -> bool:
+    # This machine's own user, or a proxy here that does not say for whom it asks, has no bound.
+    is_bounded = address not in (LOCAL, "::1")
+    if is_bounded and _watching[address] >= MAX_OF_ADDRESS:
+        return False
+    return _watching.total() < MAX_SPECTATORS
 
 
 class MatchConsumer(LiveConsumer):

@@ -14,13 +14,22 @@ from arena.models import Entry, EntryStatus, Space, SpaceStatus, Transfer, Trans
 _USED_FORM = "This form was already used for something else; reload the page and try again."
 
 
-def enter_space(user_id: int, *, agent_id: int, space_slug: str, entry_id: uuid.UUID) -> Entry:
+def enter_space(
+    user_id: int,
+    *,
+    agent_id: int,
+    space_slug: str,
+    entry_id: uuid.UUID,
+    agreed_credits: int | None = None,
+) -> Entry:
     """Hold the fee and join the queue. A replay of the id returns the first entry.
 
-    Raises Refused with a sentence (closed, already in, too few credits, ...).
+    `agreed_credits` is the fee that the user was shown; None takes whatever it is. Raises Refused
+    with a sentence (closed, already in, too few credits, another fee, ...).
     """
     from arena.tasks import sweep
 
+    ledger.check_given_id(entry_id)
     _check_adapter(user_id, agent_id)
     try:
         with transaction.atomic(durable=True):
@@ -42,6 +51,11 @@ def enter_space(user_id: int, *, agent_id: int, space_slug: str, entry_id: uuid.
                     raise Refused(_USED_FORM)
                 return old
             _check(agent, space)
+            if agreed_credits not in (None, space.entry_fee_credits):
+                raise Refused(
+                    f"{space.name} costs {space.entry_fee_credits:,} credits now, not "
+                    f"{agreed_credits:,}. Nothing was held; enter again if you agree."
+                )
             entry = Entry.objects.create(
                 id=entry_id,
                 space=space,

@@ -24,7 +24,7 @@ JudgeTools = Tools
 _scorer = RelevanceScorer()
 
 
-class ToolFailed(Exception):
+class ToolFailed(CannotJudge):
     """A server answered something that cannot be used."""
 
 

@@ -138,6 +138,16 @@ def void(transfer_id: uuid.UUID, *, pending_id: uuid.UUID, reference: str = "") 
     return _resolve(transfer_id, TransferKind.VOID, pending_id, reference)
 
 
+def check_given_id(given: uuid.UUID) -> None:
+    """Refuse an id that no form of ours gives out.
+
+    Ids that the arena derives for its own transfers are of version 5. A caller who could choose
+    such a one would stand in the way of a prize or a refund, for good: transfers never change.
+    """
+    if given.version != 4:
+        raise Refused("This form was not made by the arena; reload the page and try again.")
+
+
 def lock_accounts(account_ids: Iterable[int]) -> dict[int, Account]:
     """Lock account rows in the order of their ids, so that no two settlements deadlock."""
     rows = Account.objects.select_for_update().filter(id__in=set(account_ids)).order_by("id")

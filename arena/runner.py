@@ -209,6 +209,7 @@ async def _answer(
     """Ask the seats of the round that have not answered, side by side."""
     async with FrameWriter(rounds.match_id, current.number) as frames, asyncio.TaskGroup() as group:
         for seat in sorted(current.missing):
+            frames.reset(seat)  # a worker that died may have shown the beginning of another answer
             group.create_task(
                 _answer_seat(
                     rounds.match_id,

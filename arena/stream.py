@@ -108,17 +108,17 @@ class FrameWriter:
         self._text[seat] = self._text.get(seat, "") + text
 
     def reset(self, seat: int) -> None:
-        """Forget the seat's answer so far: it starts again after a fault."""
+        """Forget the seat's answer so far, wherever it is shown: it starts again."""
         self._text[seat] = ""
         self._sent[seat] = 0
         self._resets.add(seat)
 
     async def flush(self) -> None:
+        resets, self._resets = self._resets, set()
         lines = [
             json.dumps({"t": "reset", "round": self._number, "seat": seat})
-            for seat in sorted(self._resets)
+            for seat in sorted(resets)
         ]
-        self._resets.clear()
         changed: dict[str, str] = {}
         for seat, text in self._text.items():
             sent = self._sent.get(seat, 0)
@@ -130,6 +130,8 @@ class FrameWriter:
             return
         try:
             async with self._client.pipeline(transaction=False) as pipe:
+                if resets:
+                    pipe.hdel(self._key, *(f"{self._number}:{seat}" for seat in resets))
                 for field, text in changed.items():
                     pipe.hset(self._key, field, text)
                 if changed:
@@ -138,6 +140,9 @@ class FrameWriter:
                 await pipe.execute()
         except redis.RedisError as error:
             log.warning("frames_lost", channel=self._channel, error=type(error).__name__)
+            # Lost text leaves a gap, which shows. A lost reset would join two answers unseen.
+            self._resets |= resets
+            self._sent |= dict.fromkeys(resets, 0)
 
     async def _flush_often(self) -> None:
         while not self._done.is_set():

@@ -39,7 +39,9 @@ def matches_to_play() -> list[int]:
     """Ids of matches with something left to play and no live worker."""
     now = timezone.now()
     waiting = (
-        Match.objects.annotate(
+        # First, by an index: the rest would otherwise count the rounds of every match ever played.
+        Match.objects.filter(status__in=[MatchStatus.SEATED, MatchStatus.RUNNING])
+        .annotate(
             started_rounds=Count("rounds"),
             open_rounds=Count("rounds", filter=Q(rounds__status=RoundStatus.PLAYING)),
         )

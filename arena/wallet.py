@@ -16,6 +16,7 @@ def top_up_sandbox(user_id: int, *, amount_credits: int, transfer_id: uuid.UUID)
     """Issue sandbox credits to a user; a replay of the id returns the first transfer."""
     if not 1 <= amount_credits <= TOP_UP_MAX_CREDITS:
         raise Refused(f"Top up between 1 and {TOP_UP_MAX_CREDITS:,} credits at a time.")
+    ledger.check_given_id(transfer_id)
     with transaction.atomic(durable=True):
         account = ledger.account_of(user_id)
         issuance = ledger.issuance_account()

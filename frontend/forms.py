@@ -166,19 +166,23 @@ class RenameForm(PlainForm):
 
 
 class EnterForm(PlainForm):
-    """Which agent plays; the hidden id makes a double click enter once."""
+    """Which agent plays; the hidden id makes a double click enter once, at the fee it was shown."""
 
     agent = forms.TypedChoiceField(label="Agent", coerce=int)
     entry_id = forms.UUIDField(widget=forms.HiddenInput)
+    fee = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, choices: Iterable[tuple[int, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self.fields["agent"].choices = list(choices)  # type: ignore[attr-defined]
 
     @classmethod
-    def offering(cls, agents: Iterable[AgentCard], *, chosen: int | None = None) -> "EnterForm":
+    def offering(
+        cls, agents: Iterable[AgentCard], *, fee: int, chosen: int | None = None
+    ) -> "EnterForm":
         choices = [(agent.agent_id, f"{agent.name}, v{agent.version_number}") for agent in agents]
-        return cls(choices=choices, initial={"entry_id": uuid.uuid4(), "agent": chosen})
+        initial = {"entry_id": uuid.uuid4(), "fee": fee, "agent": chosen}
+        return cls(choices=choices, initial=initial)
 
 
 class TopUpForm(PlainForm):

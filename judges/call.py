@@ -59,9 +59,8 @@ def _is_complete(ballot: Ballot, transcript: Transcript) -> bool:
 def _described(error: Exception) -> str:
     while isinstance(error, ExceptionGroup):  # of the tasks of a judge that asks concurrently
         error = error.exceptions[0]
-    if isinstance(error, CannotJudge):
-        return str(error)
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    # Anybody reads it: what a library says may hold an address or a key.
+    return str(error) if isinstance(error, CannotJudge) else type(error).__name__
 
 
 def _abstention(error: str) -> Ballot:

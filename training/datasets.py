@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -118,10 +118,10 @@ def export_groups(agent_id: int) -> Iterator[JSON]:
         yield from practised_texts(run, run_folder(run.pk))
 
 
-def export_lines(agent_id: int) -> Iterator[bytes]:
-    """`export_pairs` as JSON Lines."""
-    for pair in export_pairs(agent_id):
-        yield _line(pair).encode()
+def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
+    """The rows as JSON Lines, each with its line break."""
+    for row in rows:
+        yield _line(row).encode()
 
 
 def unlearned_rounds(run: TrainingRun) -> list[int]:

@@ -105,6 +105,16 @@ class Environment(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
+    @field_validator("vllm_api_key", "judge_api_key", mode="before")
+    @classmethod
+    def _fits_a_header(cls, value: object) -> object:
+        if not isinstance(value, str):
+            return value
+        key = value.strip()  # files end with a line break
+        if not (key.isascii() and key.isprintable()):
+            raise ValueError("holds characters that an HTTP header cannot carry")
+        return key
+
     @field_validator("rlfc_home", "base_model_path")
     @classmethod
     def _absolute(cls, value: Path | None) -> Path | None:

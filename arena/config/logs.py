@@ -3,6 +3,7 @@
 Never logged: cookies, secrets, and what people or models wrote.
 """
 
+import re
 import sys
 from typing import Any
 
@@ -10,12 +11,14 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
+# Links that were mailed: whoever has one may set a password.
+MAILED_LINK = re.compile(r"(/password/reset/key/|/confirm-email/)[^/?]+")
 WRITTEN_WORDS = ("prompt", "completion", "messages", "answer", "body")
 REMOVED = "[removed]"
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Blank values whose name says that they are secret or somebody's text; cut query strings."""
+    """Blank values whose name says that they are secret or somebody's text; cut query strings and keys."""
     for name in event:
         lowered = name.lower()
         is_count = isinstance(event[name], int | float)
@@ -24,7 +27,7 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
     event.pop("color_message", None)  # uvicorn's second copy of its event
     request = event.get("request")
     if isinstance(request, str):
-        event["request"] = request.partition("?")[0]
+        event["request"] = MAILED_LINK.sub(rf"\1{REMOVED}", request.partition("?")[0])
     return event
 
 

@@ -1,9 +1,14 @@
 """URL routes of the whole site."""
 
+from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
 from django.urls import include, path
 
 from arena.config.health import health
+
+# The site's own sign-in: with its rate limits, and a second factor where there is one.
+admin.autodiscover()
+admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
 urlpatterns = [
     path("admin/", admin.site.urls),

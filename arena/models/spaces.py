@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from arena.environments import ENVIRONMENTS
+from judges.models import Judge
 
 
 class SpaceStatus(StrEnum):
@@ -77,6 +78,8 @@ class Space(models.Model):
             problems["environment"] = f"Choose one of {', '.join(sorted(ENVIRONMENTS))}."
         if not _is_panel(self.panel):
             problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
+        elif problem := _problem_with_judges([each["judge"] for each in self.panel]):
+            problems["panel"] = problem
         if not _are_percents(self.prize_percents):
             problems["prize_percents"] = "A list of whole numbers that add up to 100."
         if problems:
@@ -95,6 +98,14 @@ def _is_panel(value: object) -> bool:
             for each in value
         )
     )
+
+
+def _problem_with_judges(slugs: list[str]) -> str:
+    """A sentence, empty if each judge exists and is named once."""
+    known = set(Judge.objects.values_list("slug", flat=True))
+    if unknown := sorted(set(slugs) - known):
+        return f"There is no judge {unknown[0]!r}; choose of {', '.join(sorted(known))}."
+    return "A judge votes once: name each only once." if len(set(slugs)) < len(slugs) else ""
 
 
 def _are_percents(value: object) -> bool:

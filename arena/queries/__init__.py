@@ -33,7 +33,14 @@ from arena.queries.matches import (
     round_view,
 )
 from arena.queries.settlement import CreditLine, Settlement, settlement_of
-from arena.queries.spaces import QueueState, SpaceCard, queue_state, space_card, space_cards
+from arena.queries.spaces import (
+    QueueState,
+    SpaceCard,
+    queue_state,
+    space_card,
+    space_cards,
+    space_slugs,
+)
 from arena.queries.statement import (
     StatementLine,
     StatementPage,
@@ -77,6 +84,7 @@ __all__ = [
     "settlement_of",
     "space_card",
     "space_cards",
+    "space_slugs",
     "statement_page",
     "versions_of",
     "wallet_balance",

@@ -100,6 +100,11 @@ def space_cards() -> tuple[SpaceCard, ...]:
     return tuple(_card(row, judges, counts[row.id]) for row in rows)
 
 
+def space_slugs() -> frozenset[str]:
+    """The slugs of all Spaces, open and closed."""
+    return frozenset(Space.objects.values_list("slug", flat=True))
+
+
 def space_card(slug: str) -> SpaceCard:
     """One Space. Raises NotAvailable."""
     row = Space.objects.select_related("base_model").filter(slug=slug).first()

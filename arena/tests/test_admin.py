@@ -29,6 +29,8 @@ def administrator(client: Client) -> Client:
         ("panel", [{"judge": "code", "weight": 0}]),
         ("panel", [{"judge": "code", "weight": float("nan")}]),
         ("panel", {"judge": "code"}),
+        ("panel", [{"judge": "oracle", "weight": 1.0}]),
+        ("panel", [{"judge": "code", "weight": 1.0}, {"judge": "code", "weight": 2.0}]),
         ("prize_percents", [70, 20]),
         ("prize_percents", [150, -50]),
         ("prize_percents", "100"),
@@ -73,3 +75,12 @@ def test_administration_opens_for_administrators_only(
     url = reverse(f"admin:{name}_changelist")
     assert administrator.get(url).status_code == 200
     assert Client().get(url).status_code == 302
+
+
+def test_administrators_sign_in_where_everybody_does() -> None:
+    """Django's own form knows neither the second factor nor the limit on tries."""
+    visitor = Client()
+    for answer in (visitor.get("/admin/login/"), visitor.post("/admin/login/")):
+        assert answer.headers["Location"].startswith("/accounts/login/?next=")
+    visitor.force_login(make_user())
+    assert visitor.get("/admin/login/").status_code == 403

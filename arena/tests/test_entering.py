@@ -91,7 +91,7 @@ def test_freeing_many_entries_while_a_match_settles_does_not_deadlock(
     # The highest account's entry is cancelled first.
     for position, user_id in enumerate(reversed(users), start=1):
         agent = make_agent(User.objects.get(id=user_id))
-        enter(agent, other, entry_id=uuid.UUID(int=position))
+        enter(agent, other, entry_id=uuid.UUID(int=position, version=4))
     in_the_middle = ledger.void
     calls: list[uuid.UUID] = []
 

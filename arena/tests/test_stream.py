@@ -12,7 +12,7 @@ from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from django.conf import settings
 
-from arena import play, stream
+from arena import consumers, play, stream
 from arena.consumers import websocket_urlpatterns
 from arena.runner import task_of
 from arena.tests.builders import make_match
@@ -23,9 +23,14 @@ APPLICATION = URLRouter(websocket_urlpatterns)
 class Socket:
     """A spectator's WebSocket against the ASGI application (Channels' own needs daphne)."""
 
-    def __init__(self, path: str) -> None:
+    def __init__(self, path: str, *, address: str = "127.0.0.1") -> None:
         path, _, query = path.partition("?")
-        scope = {"type": "websocket", "path": path, "query_string": query.encode()}
+        scope = {
+            "type": "websocket",
+            "path": path,
+            "query_string": query.encode(),
+            "client": (address, 1),
+        }
         self._asgi = ApplicationCommunicator(APPLICATION, scope)
 
     async def connect(self) -> None:
@@ -79,6 +84,34 @@ def test_a_newcomer_finds_the_text_so_far_and_a_reset_starts_it_again() -> None:
                 assert [line["t"] for line in await lines_of(queue)] == ["reset", "text"]
             assert await hub.live_text(902, 3) == {1: "right"}
             assert await hub.live_text(902, 4) == {}
+            frames.reset(1)
+            await frames.flush()
+            assert await hub.live_text(902, 3) == {}
+
+    asyncio.run(scenario())
+
+
+def test_a_reset_that_was_lost_is_sent_again_with_the_whole_text() -> None:
+    """Otherwise spectators would go on with the new answer where the old one broke off."""
+
+    async def scenario() -> None:
+        hub = stream.Hub(settings.VALKEY_URL)
+        async with (
+            hub.watch(stream.match_channel(910)) as queue,
+            stream.FrameWriter(910, 1) as frames,
+        ):
+            frames.reset(0)
+            frames.write(0, "new")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setattr(redis.asyncio.client.Pipeline, "execute", refuse)
+                await frames.flush()
+            await frames.flush()
+            reset, text = await lines_of(queue)
+            assert reset["t"] == "reset"
+            assert (text["offset"], text["text"]) == (0, "new")
+
+    async def refuse(self: Any) -> None:
+        raise redis.ConnectionError
 
     asyncio.run(scenario())
 
@@ -236,6 +269,35 @@ def test_a_nonsense_position_starts_from_the_beginning(query: str) -> None:
         await socket.connect()
         assert await socket.lines() == [{"t": "hello", "seq": 1}]
         await socket.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.django_db(transaction=True)
+def test_one_address_does_not_take_everybodys_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(consumers, "MAX_OF_ADDRESS", 2)
+    match = make_match()
+
+    async def watch(address: str) -> tuple[Socket, str]:
+        socket = Socket(f"/ws/matches/{match.id}/", address=address)
+        await socket.connect()
+        return socket, (await socket.output())["type"]
+
+    async def scenario() -> None:
+        stream.hub.cache_clear()
+        first, second, third = [await watch("203.0.113.5") for _ in range(3)]
+        other = await watch("203.0.113.6")
+        local = [await watch("127.0.0.1") for _ in range(3)]
+        assert [kind for _, kind in (first, second, third, other)] == [
+            "websocket.send", "websocket.send", "websocket.close", "websocket.send",
+        ]  # fmt: skip
+        assert {kind for _, kind in local} == {"websocket.send"}
+        await first[0].close()
+        again = await watch("203.0.113.5")
+        assert again[1] == "websocket.send"
+        for socket, _ in (second, other, again, *local):
+            await socket.close()
+        assert not consumers._watching
 
     asyncio.run(scenario())
 

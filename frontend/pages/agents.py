@@ -1,9 +1,11 @@
 """Agents: the list, the workshop, and every verb on them."""
 
-import json
 import uuid
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
+from itertools import islice
+from typing import Any
 
+from asgiref.sync import sync_to_async
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.shortcuts import redirect, render
@@ -25,6 +27,7 @@ from arena.queries import (
 from frontend.catalog import BY_SLUG, DEFAULT_TEMPLATE, TEMPLATES
 from frontend.forms import EditAgentForm, LearningForm, NewAgentForm, RenameForm
 from frontend.pages.edge import (
+    MAX_ID_DIGITS,
     SignedInRequest,
     not_cached,
     owner_page,
@@ -32,7 +35,7 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.datasets import export_groups, export_lines
+from training.datasets import export_groups, export_pairs, json_lines
 from training.jobs import request_run, unaffordable
 from training.queries import (
     gate_figures,
@@ -43,6 +46,8 @@ from training.queries import (
     pair_count,
     runs_of_agent,
 )
+
+LINES_AT_ONCE = 200  # of a download, read from the database between two pieces
 
 
 @owner_page()
@@ -203,7 +208,7 @@ def activate(request: SignedInRequest, agent_id: int, version_id: int) -> HttpRe
 def train_now(request: SignedInRequest, agent_id: int) -> HttpResponse:
     _in_play(request, agent_id)
     space_id = request.POST.get("space", "")
-    if not space_id.isdecimal() or len(space_id) > 18:
+    if not space_id.isdecimal() or len(space_id) >= MAX_ID_DIGITS:
         raise NotAvailable("There is no such Space.")
     try:
         run = request_run(agent_id, space_id=int(space_id))
@@ -232,25 +237,30 @@ def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
 def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
     """The agent's preference pairs, as TRL's DPOTrainer reads them."""
     agent = access.agent_for_owner(request.user.pk, agent_id)
-    return _download(export_lines(agent.id), filename=f"agent-{agent.id}-pairs.jsonl")
+    return _download(export_pairs(agent.id), filename=f"agent-{agent.id}-pairs.jsonl")
 
 
 @owner_page()
 def groups(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
     """The groups that the agent has practised, each answer with its reward."""
     agent = access.agent_for_owner(request.user.pk, agent_id)
-    rows = export_groups(agent.id)
-    lines = (json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows)
-    return _download(lines, filename=f"agent-{agent.id}-groups.jsonl")
+    return _download(export_groups(agent.id), filename=f"agent-{agent.id}-groups.jsonl")
 
 
-def _download(lines: Iterable[bytes], *, filename: str) -> StreamingHttpResponse:
+def _download(rows: Iterable[Mapping[str, Any]], *, filename: str) -> StreamingHttpResponse:
     """JSON Lines, sent while they are made."""
     return StreamingHttpResponse(
-        lines,
+        _in_pieces(json_lines(rows)),
         content_type="application/x-ndjson",
         headers={"Content-Disposition": f'attachment; filename="{filename}"'},
     )
+
+
+async def _in_pieces(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
+    """Under ASGI a plain iterator would be gathered in memory before its first byte is sent."""
+    rest = iter(lines)
+    while piece := await sync_to_async(lambda: b"".join(islice(rest, LINES_AT_ONCE)))():
+        yield piece
 
 
 def _in_play(request: SignedInRequest, agent_id: int) -> Agent:

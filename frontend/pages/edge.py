@@ -3,14 +3,18 @@
 from collections.abc import Callable
 from functools import wraps
 from typing import Concatenate, ParamSpec, cast
+from urllib.parse import urlsplit
 
 from django.contrib import messages
-from django.contrib.auth.decorators import login_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.http import require_http_methods
 
 from agents.errors import NotAvailable, Refused
 from agents.models import User
+
+MAX_ID_DIGITS = 19  # a longer number is no row's, and int() refuses thousands of digits
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -38,8 +42,8 @@ def owner_page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
     """Signed-in users only; the view takes rows through arena.access."""
 
     def wrap(view: SignedInView[P]) -> View[P]:
-        inner = cast(View[P], _hiding(cast(View[P], view)))
-        return require_http_methods(list(methods or ("GET", "HEAD")))(login_required(inner))
+        inner = _signed_in(_hiding(cast(View[P], view)))
+        return require_http_methods(list(methods or ("GET", "HEAD")))(inner)
 
     return wrap
 
@@ -51,6 +55,28 @@ def refuse(request: HttpRequest, error: Refused) -> None:
 
 def viewer_id(request: HttpRequest) -> int | None:
     return request.user.pk if request.user.is_authenticated else None
+
+
+def page_before(request: HttpRequest) -> str:
+    """The path of the page whose form this is, "/" where that is not known."""
+    try:
+        path = urlsplit(request.headers.get("Referer", "")).path
+    except ValueError:
+        return "/"
+    return path if url_has_allowed_host_and_scheme(path, allowed_hosts=None) else "/"
+
+
+def _signed_in(view: View[P]) -> View[P]:
+    """Others sign in first. A form cannot be sent from there, so they come back to its page."""
+
+    @wraps(view)
+    def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
+        if request.user.is_authenticated:
+            return view(request, *args, **kwargs)
+        is_page = request.method in ("GET", "HEAD")
+        return redirect_to_login(request.get_full_path() if is_page else page_before(request))
+
+    return inner
 
 
 def _hiding(view: View[P]) -> View[P]:

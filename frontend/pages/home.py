@@ -1,13 +1,10 @@
 """The front door, the explanation, and the theme switch."""
 
-from urllib.parse import urlsplit
-
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.http import url_has_allowed_host_and_scheme
 
 from arena.queries import leaderboard, live_matches, recent_matches, space_cards
-from frontend.pages.edge import public_page
+from frontend.pages.edge import page_before, public_page
 
 THEMES = ("system", "light", "dark")
 _YEAR_SECONDS = 365 * 24 * 3600
@@ -39,10 +36,7 @@ def how_it_works(request: HttpRequest) -> HttpResponse:
 def choose_theme(request: HttpRequest) -> HttpResponse:
     """Works without script; the script only saves the reload."""
     chosen = request.POST.get("theme", "")
-    back = urlsplit(request.headers.get("Referer", "")).path or "/"
-    if not url_has_allowed_host_and_scheme(back, allowed_hosts=None):
-        back = "/"
-    response = redirect(back)
+    response = redirect(page_before(request))
     if chosen in THEMES:
         response.set_cookie("theme", chosen, max_age=_YEAR_SECONDS, samesite="Lax")
     return response

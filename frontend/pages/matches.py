@@ -12,8 +12,9 @@ from arena.queries import (
     round_view,
     settlement_of,
     space_cards,
+    space_slugs,
 )
-from frontend.pages.edge import not_cached, public_page
+from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page
 
 PAGE_ROWS = 20
 
@@ -25,7 +26,7 @@ def match_list(request: HttpRequest) -> HttpResponse:
     chosen = request.GET.get("space", "")
     space_slug = chosen if chosen in slugs else None
     before = request.GET.get("before", "")
-    before_id = int(before) if before.isdecimal() and len(before) < 19 else None
+    before_id = int(before) if before.isdecimal() and len(before) < MAX_ID_DIGITS else None
     recent = recent_matches(space_slug=space_slug, limit=PAGE_ROWS + 1, before_id=before_id)
     shown = recent[:PAGE_ROWS]
     context = {
@@ -42,10 +43,9 @@ def match_list(request: HttpRequest) -> HttpResponse:
 @public_page()
 def live_list(request: HttpRequest) -> HttpResponse:
     """The fragment that keeps the list of live matches fresh."""
-    chosen = request.GET.get("space", "")
-    slugs = {space.slug for space in space_cards()}
-    live = live_matches(space_slug=chosen if chosen in slugs else None)
-    context = {"live": live, "chosen": chosen if chosen in slugs else ""}
+    wanted = request.GET.get("space", "")
+    chosen = wanted if wanted in space_slugs() else ""
+    context = {"live": live_matches(space_slug=chosen or None), "chosen": chosen}
     return not_cached(render(request, "matches/list.html#live", context))
 
 

@@ -24,6 +24,7 @@ from arena.queries import (
 )
 from frontend.forms import EnterForm
 from frontend.pages.edge import (
+    MAX_ID_DIGITS,
     SignedInRequest,
     not_cached,
     owner_page,
@@ -51,13 +52,17 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
     offered = [a for a in agent_cards(request.user.pk) if a.base_model_id == space.base_model_id]
     form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in offered])
     if not form.is_valid():
-        return _space_page(request, space, refusal="Choose one of your agents to enter.")
+        refusal = "This form was incomplete; it is whole again now. Try once more."
+        if "agent" in form.errors:
+            refusal = "Choose one of your agents to enter."
+        return _space_page(request, space, refusal=refusal)
     try:
         entered = enter_space(
             request.user.pk,
             agent_id=form.cleaned_data["agent"],
             space_slug=slug,
             entry_id=form.cleaned_data["entry_id"],
+            agreed_credits=form.cleaned_data["fee"],
         )
     except Refused as error:
         return _space_page(request, space, refusal=str(error), chosen=form.cleaned_data["agent"])
@@ -105,10 +110,11 @@ def _space_page(
         agents = agent_cards(user_id)
         fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]
         free = [agent for agent in fitting if not agent.is_busy]
-        if chosen is None and request.GET.get("agent", "").isdecimal():
-            chosen = int(request.GET["agent"])
+        wanted = request.GET.get("agent", "")
+        if chosen is None and wanted.isdecimal() and len(wanted) < MAX_ID_DIGITS:
+            chosen = int(wanted)
         context |= {
-            "form": EnterForm.offering(free, chosen=chosen),
+            "form": EnterForm.offering(free, fee=space.entry_fee_credits, chosen=chosen),
             "fitting": fitting,
             "free": free,
             "busy": [agent for agent in fitting if agent.is_busy],

@@ -288,7 +288,7 @@ def test_a_double_click_on_enter_pays_once(client: Client) -> None:
     agent = make_agent(make_user(credits=100))
     space = make_space()
     client.force_login(agent.owner)
-    data = {"agent": agent.id, "entry_id": str(uuid.uuid4())}
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
     for _ in range(3):
         response = client.post(f"/spaces/{space.slug}/enter/", data)
         assert response.headers["Location"] == f"/entries/{data['entry_id']}/"
@@ -313,7 +313,7 @@ def test_nobody_enters_another_users_agent(client: Client) -> None:
     agent = make_agent(make_user(credits=100))
     client.force_login(make_user(credits=100))
     make_agent()
-    data = {"agent": agent.id, "entry_id": str(uuid.uuid4())}
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
     assert client.post(f"/spaces/{make_space().slug}/enter/", data).status_code == 422
     assert not Entry.objects.exists()
 
@@ -325,7 +325,7 @@ def test_too_few_credits_and_closed_spaces_are_explained_before_and_after_the_cl
     client.force_login(agent.owner)
     space = make_space()
     assert "You need 10 credits" in client.get(f"/spaces/{space.slug}/").content.decode()
-    data = {"agent": agent.id, "entry_id": str(uuid.uuid4())}
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
     page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
     assert "Not enough credits to enter" in page
     closed = make_space(status="closed")
@@ -334,12 +334,38 @@ def test_too_few_credits_and_closed_spaces_are_explained_before_and_after_the_cl
     assert "is closed and takes no entries" in page
 
 
+def test_a_fee_that_rose_meanwhile_is_not_taken_unseen(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    space = make_space(entry_fee_credits=50)
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
+    assert "costs 50 credits now, not 10" in page
+    assert 'name="fee" value="50"' in page
+    assert wallet_balance(agent.owner_id).held == 0
+
+
+@pytest.mark.parametrize("forged", [uuid.uuid5(uuid.NAMESPACE_URL, "x"), uuid.UUID(int=7)])
+def test_ids_that_no_form_gives_out_are_refused(client: Client, forged: uuid.UUID) -> None:
+    """The arena derives its own transfers' ids: taken beforehand, they would hold up a match."""
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    data = {"agent": agent.id, "entry_id": str(forged), "fee": 10}
+    page = client.post(f"/spaces/{make_space().slug}/enter/", data)
+    assert "not made by the arena" in page.content.decode()
+    page = client.post("/wallet/", {"amount": "5", "transfer_id": str(forged)}, follow=True)
+    assert "not made by the arena" in page.content.decode()
+    assert not Entry.objects.exists()
+    assert not Transfer.objects.filter(id=forged).exists()
+
+
 def test_leaving_the_queue_returns_the_fee(client: Client) -> None:
     agent = make_agent(make_user(credits=100))
     client.force_login(agent.owner)
     space = make_space()
     entry_id = uuid.uuid4()
-    client.post(f"/spaces/{space.slug}/enter/", {"agent": agent.id, "entry_id": str(entry_id)})
+    data = {"agent": agent.id, "entry_id": str(entry_id), "fee": 10}
+    client.post(f"/spaces/{space.slug}/enter/", data)
     assert (
         client.post(f"/entries/{entry_id}/leave/").headers["Location"] == f"/spaces/{space.slug}/"
     )

@@ -125,6 +125,23 @@ def test_odd_filters_are_ignored(client: Client, query: str) -> None:
     assert client.get("/matches/" + query).status_code == 200
 
 
+@pytest.mark.parametrize("agent", ["9" * 5000, "x", "²", "-1"])
+def test_an_odd_choice_of_agent_is_ignored(agent: str) -> None:
+    path = f"/spaces/{make_space().slug}/?agent={agent}"
+    assert signed_in(make_agent().owner).get(path).status_code == 200
+
+
+def test_who_signs_in_after_a_click_comes_back_to_the_page_of_the_form(client: Client) -> None:
+    """A form cannot be sent from the sign-in page: its own address would answer 405."""
+    path = f"/spaces/{make_space().slug}/"
+    response = client.post(f"{path}enter/", headers={"Referer": f"http://testserver{path}"})
+    assert response.headers["Location"] == f"/accounts/login/?next={path}"
+    response = client.post(f"{path}enter/", headers={"Referer": "http://["})
+    assert response.headers["Location"] == "/accounts/login/?next=/"
+    response = client.get("/wallet/?before=x")
+    assert response.headers["Location"] == "/accounts/login/?next=/wallet/%3Fbefore%3Dx"
+
+
 @pytest.mark.parametrize("query", ["?before=x", "?before=2026-13-99T00:00:00Z", "?before=%00"])
 def test_odd_statement_positions_are_ignored(query: str) -> None:
     assert signed_in(make_user()).get("/wallet/" + query).status_code == 200
@@ -269,8 +286,7 @@ def test_the_theme_is_kept_in_a_cookie_and_drawn_at_the_first_render(client: Cli
     assert 'data-theme="ember"' in client.get("/").content.decode()
 
 
-def test_the_theme_switch_never_leads_off_the_site(client: Client) -> None:
-    response = client.post(
-        "/theme/", {"theme": "light"}, headers={"Referer": "http://x//evil.example/"}
-    )
+@pytest.mark.parametrize("referer", ["http://x//evil.example/", "http://["])
+def test_the_theme_switch_never_leads_off_the_site(client: Client, referer: str) -> None:
+    response = client.post("/theme/", {"theme": "light"}, headers={"Referer": referer})
     assert response.headers["Location"] == "/"

@@ -1,7 +1,11 @@
 """Pages of training runs and what leads to them: what everybody sees, and what is the owner's."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import pytest
-from django.test import Client
+from asgiref.sync import async_to_sync
+from django.test import AsyncClient, Client
 from pytest_django import DjangoAssertNumQueries
 
 from agents.models import Agent
@@ -9,6 +13,7 @@ from agents.roster import begin_learning
 from arena.models import Match
 from arena.queries import wallet_balance
 from arena.tests.builders import enter, make_agent, make_space, make_user
+from frontend.pages import agents
 from frontend.run_views import CHARTS, LEFT_OUT_WORDS, gate_of, stages_of
 from frontend.tests.builders import (
     GATE,
@@ -295,10 +300,31 @@ def test_what_an_agent_learned_from_is_downloaded_by_its_owner_only(
     make_pair(agent, match)
     path = f"/agents/{agent.pk}/{name}.jsonl"
     assert signed_in(make_user().pk).get(path).status_code == 404
-    response = signed_in(agent.owner_id).get(path)
-    filename = f"agent-{agent.pk}-{name}.jsonl"
-    assert response.headers["Content-Disposition"] == f'attachment; filename="{filename}"'
-    assert len(b"".join(response).splitlines()) == (name == "pairs")
+    owner = AsyncClient()
+    owner.force_login(agent.owner)
+
+    async def download() -> bytes:
+        response: Any = await owner.get(path)
+        filename = f"agent-{agent.pk}-{name}.jsonl"
+        assert response.headers["Content-Disposition"] == f'attachment; filename="{filename}"'
+        return b"".join([piece async for piece in response])
+
+    assert len(async_to_sync(download)().splitlines()) == (name == "pairs")
+
+
+def test_a_download_is_read_while_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(agents, "LINES_AT_ONCE", 2)
+    read = []
+
+    def lines() -> Iterator[bytes]:
+        for number in range(5):
+            read.append(number)
+            yield b"%d\n" % number
+
+    async def pieces() -> list[tuple[bytes, int]]:
+        return [(piece, len(read)) async for piece in agents._in_pieces(lines())]
+
+    assert async_to_sync(pieces)() == [(b"0\n1\n", 2), (b"2\n3\n", 4), (b"4\n", 5)]
 
 
 def test_a_space_that_waits_for_training_says_so(client: Client) -> None:

@@ -18,6 +18,7 @@ from time import monotonic
 from typing import Any
 
 from judges.scorers.protocol import MAX_LINE_BYTES, MAX_TEXT_CHARACTERS, MAX_TEXTS
+from judges.tools import CannotJudge
 
 START_SECONDS = 60.0  # importing torch and loading the weights on a busy machine
 REQUEST_SECONDS = 20.0
@@ -34,7 +35,7 @@ _VARIABLES = {
 }
 
 
-class ScorerUnavailable(Exception):
+class ScorerUnavailable(CannotJudge):
     """The scorer could not be started, died or took too long."""
 
 

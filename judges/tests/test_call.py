@@ -9,7 +9,7 @@ from judges.call import KINDS, MAX_ERROR_CHARACTERS, cast_vote
 from judges.defaults import DEFAULT_JUDGES
 from judges.models import JudgeKind
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
-from judges.tools import Tools
+from judges.tools import CannotJudge, Tools
 from judges.transcript import Ballot, Transcript
 
 TWO = make_transcript(make_answer(0), make_answer(1, "cats nap", score=0.3, failed="rule two"))
@@ -55,7 +55,8 @@ def test_rule_checker_votes_the_environments_score_and_says_why() -> None:
 def test_failing_tool_is_an_abstention_not_a_zero(kind: str, script: ScriptedTools) -> None:
     ballot = vote(kind, TWO, script)
     assert ballot.scores == {}
-    assert ballot.error == "ConnectionError: no scorer"
+    # What a library says may hold an address or a key, and the page is public.
+    assert ballot.error == "ConnectionError"
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -82,7 +83,7 @@ def test_unknown_configuration_abstains(kind: str) -> None:
 
 
 def test_error_is_short() -> None:
-    ballot = vote("pairwise", TWO, ScriptedTools(reply=ValueError("x" * 5000)))
+    ballot = vote("pairwise", TWO, ScriptedTools(reply=CannotJudge("x" * 5000)))
     assert len(ballot.error) == MAX_ERROR_CHARACTERS
 
 

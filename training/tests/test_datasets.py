@@ -17,9 +17,9 @@ from training.configs import DPOConfig
 from training.datasets import (
     DATASET_FILE,
     PROVENANCE_FILE,
-    export_lines,
     export_pairs,
     held_out_tasks,
+    json_lines,
     manifest_digest,
     run_folder,
     write_dataset,
@@ -89,7 +89,7 @@ def test_an_export_has_the_agents_own_prompt_and_where_each_pair_comes_from() ->
 
 def test_an_export_has_only_the_agents_own_pairs_in_lines_of_one_shape() -> None:
     agent, _, _ = make_lost_and_won_rounds()
-    lines = [json.loads(line) for line in export_lines(agent.id)]
+    lines = [json.loads(line) for line in json_lines(export_pairs(agent.id))]
     assert [line["pair"] for line in lines] == list(
         Pair.objects.filter(agent=agent).order_by("id").values_list("id", flat=True)
     )

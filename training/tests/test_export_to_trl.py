@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from training.datasets import export_lines
+from training.datasets import export_pairs, json_lines
 from training.jobs import harvest_matches
 from training.tests.builders import make_agent, make_match
 
@@ -43,7 +43,7 @@ def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> N
     agent = make_agent()
     make_match([agent, make_agent()], [{0: 0, 1: 1.0}, {0: 0.75, 1: 0.5}, {0: 0.1, 1: 1}])
     harvest_matches()
-    (tmp_path / "pairs.jsonl").write_bytes(b"".join(export_lines(agent.pk)))
+    (tmp_path / "pairs.jsonl").write_bytes(b"".join(json_lines(export_pairs(agent.pk))))
     arguments = [str(base_model), str(tmp_path / "pairs.jsonl"), str(tmp_path / "output")]
     done = subprocess.run(
         [sys.executable, "-c", LOAD_AS_TRL_DOES, *arguments],

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arena.config.env import REPOSITORY, described, kept_secret
+from arena.config.env import REPOSITORY, Environment, described, kept_secret
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -34,6 +34,8 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
         ("TRAINING_PAIRS", "-3"),
         ("LOG_LEVEL", "LOUD"),
         ("DEBUG", "perhaps"),
+        ("JUDGE_API_KEY", "sk-1\nsk-2"),
+        ("VLLM_API_KEY", "schl\u00fcssel"),
     ],
 )
 def test_a_bad_variable_is_named_and_nothing_starts(name: str, value: str) -> None:
@@ -50,6 +52,13 @@ def test_a_password_in_a_bad_variable_is_not_printed() -> None:
 
 def test_an_empty_variable_counts_as_unset() -> None:
     assert start(WEB_PORT="", VLLM_URL="").returncode == 0
+
+
+def test_a_key_from_a_file_may_end_with_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("JUDGE_API_KEY", "sk-1\n")
+    key = Environment().judge_api_key
+    assert key is not None
+    assert key.get_secret_value() == "sk-1"
 
 
 def test_every_variable_is_described() -> None:

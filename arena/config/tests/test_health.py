@@ -48,6 +48,11 @@ def test_secrets_cookies_and_texts_are_removed_from_log_lines() -> None:
         "prompt_tokens": 12,
         "agent_id": 3,
     }
+    for link in ("password/reset/key/3-abc-123/", "confirm-email/MQ:1abc:def/"):
+        mailed = {"request": f"GET /accounts/{link}"}
+        assert logs.redact(logging.getLogger(), "info", mailed)["request"] == (
+            f"GET /accounts/{link.rsplit('/', 2)[0]}/{logs.REMOVED}/"
+        )
 
 
 def test_logs_of_libraries_leave_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
