@@ -119,8 +119,8 @@ class LearningConfig(Settings):
     max_staleness: int = setting(
         4,
         "Oldest answers",
-        "An answer given by a version of the agent that is more than so many versions older than "
-        "the one that learns is left out.",
+        "An answer given by a version of the agent that is more than so many edits and trainings "
+        "away from the one that learns is left out.",
         low=0,
         high=100,
     )

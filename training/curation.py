@@ -22,7 +22,7 @@ MAX_PAIRS_PER_TASK = 4  # of one task in one run, however many rounds asked it
 # the others leave empty.
 MAX_OPPONENT_SHARE = 0.6
 MIN_OPPONENTS = 3
-MAX_NOISE = 0.45  # robust DPO divides by 1 - 2 * noise
+MAX_NOISE = 0.45  # at 0.5 a pair would say nothing
 
 _WORD = re.compile(r"\w+|[^\w\s.,;:!?\"'()\[\]]")  # operators are words, punctuation is not
 
@@ -61,7 +61,7 @@ class PairCandidate:
     rejected_ids: Sequence[int]
     chosen_text: str
     rejected_text: str
-    own_version: int  # number of the version that gave the agent's own answer
+    is_fresh: bool  # the agent's own answer is of a version near enough to the one that learns
     opponent_id: int  # the agent whose answer the other one is
     is_against_house: bool
     is_same_base: bool
@@ -74,7 +74,6 @@ class Limits:
 
     places: int  # most examples
     max_length: int  # tokens of prompt and answer
-    oldest_version: int  # number of the oldest version whose answers still count
 
 
 @dataclass(frozen=True)
@@ -168,7 +167,7 @@ def _problem(pair: PairCandidate, limits: Limits, held_out: HeldOutTasks) -> Rea
         return Reason.CONTROL_TOKENS
     if held_out.contain(pair.task):
         return Reason.HELD_OUT
-    if pair.own_version < limits.oldest_version:
+    if not pair.is_fresh:
         return Reason.STALE
     short, long = sorted((len(pair.chosen_ids), len(pair.rejected_ids)))
     if len(pair.prompt_ids) + long > limits.max_length:

@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
@@ -26,6 +26,7 @@ from training.configs import GRPOConfig, LearningConfig, Method, config_from_jso
 from training.curation import HeldOutTasks, Limits, PairCandidate, curate_pairs, noise_of
 from training.exams import draw_tasks
 from training.jobs import unlearned_pairs
+from training.lineage import within
 from training.models import Pair, TrainingRun
 from training.practised import practised_groups, practised_texts
 from training.provenance import example, own_answer, provenance
@@ -131,7 +132,7 @@ def unlearned_rounds(run: TrainingRun) -> list[int]:
 
 
 def _pairs_of(run: TrainingRun) -> QuerySet[Pair]:
-    return unlearned_pairs(run.agent_id, run.space_id).filter(id__lte=run.last_pair_id)
+    return unlearned_pairs(run.parent_version, run.space_id).filter(id__lte=run.last_pair_id)
 
 
 def _pair_dataset(run: TrainingRun, config: LearningConfig) -> _Dataset:
@@ -141,12 +142,9 @@ def _pair_dataset(run: TrainingRun, config: LearningConfig) -> _Dataset:
     if not pairs:
         raise Refused("There are no pairs to learn from.")
     tokens = read_chat_tokens(Path(run.agent.base_model.path))
-    candidates = [_candidate(pair, run, tokens) for pair in pairs.values()]
-    limits = Limits(
-        places=run.pair_count,
-        max_length=config.max_length,
-        oldest_version=_oldest_version(run, config),
-    )
+    fresh = within(run.parent_version, config.max_staleness)
+    candidates = [_candidate(pair, run, tokens, fresh=fresh) for pair in pairs.values()]
+    limits = Limits(places=run.pair_count, max_length=config.max_length)
     curated = curate_pairs(candidates, limits=limits, held_out=held_out_tasks(run))
     _refuse_one_sided(curated.kept, curated.left_out)
     kept = [pairs[one.pair_id] for one in curated.kept]
@@ -204,7 +202,9 @@ def _group_dataset(run: TrainingRun, config: GRPOConfig) -> _Dataset:
     )
 
 
-def _candidate(pair: Pair, run: TrainingRun, tokens: ChatTokens) -> PairCandidate:
+def _candidate(
+    pair: Pair, run: TrainingRun, tokens: ChatTokens, *, fresh: Container[int]
+) -> PairCandidate:
     own = own_answer(pair)
     opponent = pair.rejected if own is pair.chosen else pair.chosen
     chosen, rejected = (
@@ -222,16 +222,12 @@ def _candidate(pair: Pair, run: TrainingRun, tokens: ChatTokens) -> PairCandidat
         rejected_ids=rejected,
         chosen_text=pair.chosen.text,
         rejected_text=pair.rejected.text,
-        own_version=own.version.number,
+        is_fresh=own.version_id in fresh,
         opponent_id=opponent.seat.agent_id,
         is_against_house=opponent.seat.agent.owner.is_house,
         is_same_base=opponent.seat.agent.base_model_id == run.agent.base_model_id,
         is_plain=tokens.is_plain(chosen),
     )
-
-
-def _oldest_version(run: TrainingRun, config: LearningConfig) -> int:
-    return run.parent_version.number - config.max_staleness
 
 
 def _refuse_one_sided(pairs: Sequence[PairCandidate], left_out: Mapping[str, int]) -> None:

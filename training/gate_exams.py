@@ -8,7 +8,7 @@ from arena.judging import PanelJudge
 from arena.models import Space, SpaceStatus
 from training.exams import Exam
 
-MAX_PROBED_SPACES = 8  # the oldest: what a gate may cost has an end
+MAX_PROBED_SPACES = 8  # what a gate may cost has an end
 # Answers to sums are short: for the time of one poem several can be asked, and a small model's
 # pass rate needs them.
 ARITHMETIC_TASK_FACTOR = 2
@@ -24,6 +24,8 @@ def own_exam(space: Space) -> Exam:
 def probe_exams(space: Space) -> list[Exam]:
     """ENV.probe_tasks of each other environment that the base model plays, and arithmetic.
 
+    Of several Spaces with one environment the oldest stands for all.
+
     Arithmetic is asked whether or not any Space plays it: it is the regression check that
     stays the same however Spaces come and go. Empty where ENV.probe_tasks is 0.
     """
@@ -33,7 +35,8 @@ def probe_exams(space: Space) -> list[Exam]:
     others = (
         Space.objects.filter(base_model_id=space.base_model_id, status=SpaceStatus.OPEN)
         .exclude(environment=space.environment)
-        .order_by("id")[:MAX_PROBED_SPACES]
+        .order_by("environment", "id")
+        .distinct("environment")[:MAX_PROBED_SPACES]
     )
     exams = [_exam(other, task_count) for other in others]
     arithmetic = ENVIRONMENTS["arithmetic"]

@@ -19,7 +19,7 @@ from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
-from agents.models import Agent, Engine
+from agents.models import Agent, AgentVersion, Engine
 from agents.roster import activate_child
 from arena.ledger import InsufficientCredits
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
@@ -33,6 +33,7 @@ from training.configs import (
     config_from_json,
 )
 from training.job_state import LIVE_STATUSES, RunEvent, RunStatus
+from training.lineage import ancestors
 from training.models import Harvest, Pair, TrainingRun
 from training.moves import apply_event, locked_run, queue_run
 from training.pairs import SeatAnswer, make_pairs
@@ -95,7 +96,7 @@ def request_run(agent_id: int, space_id: int) -> TrainingRun:
 
     Raises Refused, InsufficientCredits among them.
     """
-    agent = Agent.objects.select_related("base_model").get(id=agent_id)
+    agent = _with_parent(Agent.objects.select_related("base_model")).get(id=agent_id)
     space = Space.objects.filter(id=space_id).first()
     if space is None:
         raise NotAvailable("There is no such Space.")
@@ -105,7 +106,8 @@ def request_run(agent_id: int, space_id: int) -> TrainingRun:
         raise Refused("This agent is retired.")
     if not agent.base_model.path:
         raise Refused(f"The weights of {agent.base_model} are not on this site's machines.")
-    count = unlearned_pairs(agent_id, space_id).count()
+    assert agent.current_version is not None, "an agent has a version from its creation on"
+    count = unlearned_pairs(agent.current_version, space_id).count()
     if count < MIN_PAIRS:
         raise Refused(
             f"{agent.name} has {count} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
@@ -182,16 +184,16 @@ def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
             run_training.delay(run_id)
 
 
-def unlearned_pairs(agent_id: int, space_id: int) -> QuerySet[Pair]:
-    """The agent's pairs that no adopted run has learned from.
+def unlearned_pairs(version: AgentVersion, space_id: int) -> QuerySet[Pair]:
+    """The agent's pairs that no run on the way to this version has learned from.
 
-    A rejected, failed or cancelled run taught the agent nothing that it plays with, so its
+    What a run taught another version, rejected or rolled back, this one does not know: those
     pairs come again, together with newer ones.
     """
     learned = TrainingRun.objects.filter(
-        agent_id=agent_id, space_id=space_id, status=RunStatus.ADOPTED
+        space_id=space_id, child_version__in=ancestors(version)
     ).aggregate(last=Max("last_pair_id"))["last"]
-    return Pair.objects.filter(agent_id=agent_id, space_id=space_id, id__gt=learned or 0)
+    return Pair.objects.filter(agent=version.agent_id, space_id=space_id, id__gt=learned or 0)
 
 
 def new_pairs() -> QuerySet[Pair]:
@@ -282,7 +284,7 @@ class _Plan:
 def _plan(agent: Agent, space_id: int) -> _Plan:
     parent = agent.current_version
     assert parent is not None, "an agent has a version from its creation on"
-    pairs = unlearned_pairs(agent.pk, space_id).aggregate(
+    pairs = unlearned_pairs(parent, space_id).aggregate(
         count=Count("id"), last=Max("id"), tasks=Count("round__task_key", distinct=True)
     )
     try:

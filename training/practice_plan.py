@@ -24,6 +24,7 @@ from arena.models import Completion, CompletionStatus, Round
 from training.configs import GRPOConfig
 from training.curation import HeldOutTasks, Reason
 from training.groups import Member, Source, choose_members
+from training.lineage import within
 from training.models import Rollout, TrainingRun
 from training.tokens import ChatTokens
 from training.trainers.job import write_atomically
@@ -179,6 +180,7 @@ class _Answers:
         self.left_out: Counter[str] = Counter()
         self._run = run
         self._config = config
+        self._fresh = within(run.parent_version, config.max_staleness)
         self._tokens = tokens
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
@@ -220,7 +222,7 @@ class _Answers:
             return Reason.WITHOUT_TOKENS
         if len(played.logprobs) != len(played.token_ids):
             return Reason.WITHOUT_TOKENS
-        if played.version.number < parent.number - self._config.max_staleness:
+        if played.version_id not in self._fresh:
             return Reason.STALE
         if played.messages != build_messages(parent.prompt, Task.from_json(one.task)):
             return Reason.OTHER_PROMPT

@@ -30,7 +30,7 @@ def make_candidate(pair_id: int, **changes: Any) -> PairCandidate:
         "rejected_ids": (20, 21, pair_id),
         "chosen_text": f"a good answer {pair_id}",
         "rejected_text": f"a bad answer {pair_id}",
-        "own_version": 5,
+        "is_fresh": True,
         "opponent_id": 1,
         "is_against_house": False,
         "is_same_base": True,
@@ -43,10 +43,9 @@ def curate(
     *newest_first: PairCandidate,
     places: int = 100,
     max_length: int = 512,
-    oldest_version: int = 0,
     held_out: HeldOutTasks = NOTHING_HELD_OUT,
 ) -> Curated:
-    limits = Limits(places=places, max_length=max_length, oldest_version=oldest_version)
+    limits = Limits(places=places, max_length=max_length)
     return curate_pairs(newest_first, limits=limits, held_out=held_out)
 
 
@@ -62,8 +61,8 @@ def test_the_newest_pairs_are_kept_oldest_first() -> None:
 
 def test_an_older_pair_takes_the_place_of_one_that_is_left_out() -> None:
     curated = curate(
-        make_candidate(9), make_candidate(8, own_version=0), make_candidate(7),
-        places=2, oldest_version=1,
+        make_candidate(9), make_candidate(8, is_fresh=False), make_candidate(7),
+        places=2,
     )  # fmt: skip
     assert ids(curated) == [7, 9]
     assert curated.left_out == {"stale": 1}
@@ -77,7 +76,7 @@ def test_an_older_pair_takes_the_place_of_one_that_is_left_out() -> None:
         ({"rejected_ids": ()}, "without_tokens"),
         ({"is_same_base": False}, "other_base"),
         ({"is_plain": False}, "control_tokens"),
-        ({"own_version": 2}, "stale"),
+        ({"is_fresh": False}, "stale"),
         ({"prompt_ids": (1,) * 510}, "too_long"),
         ({"rejected_ids": (1,) * 49}, "length_ratio"),
         ({"chosen_ids": (1,) * 49}, "length_ratio"),
@@ -86,19 +85,17 @@ def test_an_older_pair_takes_the_place_of_one_that_is_left_out() -> None:
 def test_every_pair_that_is_left_out_is_counted_by_its_reason(
     changes: dict[str, Any], reason: str
 ) -> None:
-    curated = curate(make_candidate(2), make_candidate(1, **changes), oldest_version=3)
+    curated = curate(make_candidate(2), make_candidate(1, **changes))
     assert ids(curated) == [2]
     assert curated.left_out == {reason: 1}
 
 
 def test_limits_are_still_allowed() -> None:
     curated = curate(
-        make_candidate(1, own_version=3),
         make_candidate(2, prompt_ids=(1,) * 509),
         make_candidate(3, rejected_ids=(1,) * 48),
-        oldest_version=3,
     )
-    assert len(curated.kept) == 3
+    assert len(curated.kept) == 2
 
 
 def test_the_same_pair_teaches_once() -> None:
@@ -184,11 +181,11 @@ def test_curation_keeps_what_it_does_not_count(
             opponent_id=opponent,
             is_against_house=opponent == 0,
             task_key=f"key-{task}",
-            own_version=5 if is_fresh else 0,
+            is_fresh=is_fresh,
         )
         for place, (opponent, task, is_fresh) in enumerate(drawn)
     ]
-    curated = curate(*pairs, places=places, oldest_version=1)
+    curated = curate(*pairs, places=places)
     assert len(curated.kept) <= places
     if len(curated.kept) < places:
         assert len(curated.kept) + sum(curated.left_out.values()) == len(pairs)

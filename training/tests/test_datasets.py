@@ -150,7 +150,7 @@ def test_answers_of_versions_that_are_too_old_are_left_out_and_counted(fake_base
     for number in (2, 3):
         run.agent.current_version = AgentVersion.objects.create(
             agent=run.agent, number=number, prompt=old.prompt, sampling=old.sampling,
-            origin=VersionOrigin.EDITED,
+            origin=VersionOrigin.EDITED, parent=run.agent.current_version,
         )  # fmt: skip
         run.agent.save()
         make_pairs_for(run.agent, count=2, space=run.space)

@@ -47,6 +47,16 @@ def test_closed_spaces_and_those_of_another_base_are_not_probed() -> None:
     assert probed(space) == ["arithmetic"]
 
 
+def test_the_oldest_space_of_an_environment_stands_for_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Many Spaces of one environment leave room for the others."""
+    monkeypatch.setattr("training.gate_exams.MAX_PROBED_SPACES", 2)
+    constraints = [make_space("constraints") for _ in range(3)]
+    arithmetic, poems = make_space("arithmetic"), make_space("open_ended")
+    assert sorted(probed(poems)) == sorted([constraints[0].slug, arithmetic.slug])
+
+
 def test_arithmetic_is_asked_once() -> None:
     played = make_space("arithmetic")
     assert probed(make_space("constraints")) == [played.slug]

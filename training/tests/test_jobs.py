@@ -5,8 +5,9 @@ import pytest
 from agents.errors import NotAvailable, Refused
 from agents.lora import MAX_LORA_RANK
 from agents.models import Agent, Engine
+from agents.roster import activate_version, add_trained_version
 from arena.models import MatchStatus, Space, Verdict
-from arena.tests.builders import at_once
+from arena.tests.builders import at_once, make_adapter
 from training.claiming import claim_next
 from training.job_state import RunStatus
 from training.jobs import (
@@ -148,14 +149,25 @@ def test_pairs_count_from_the_last_run_on_whatever_became_of_it() -> None:
     assert len(start_due_runs()) == 1
 
 
-def test_a_run_learns_again_from_pairs_that_no_adopted_run_has_learned() -> None:
+def test_a_run_learns_again_from_pairs_that_its_version_has_not_learned() -> None:
+    """What counts is what the agent plays with, by the gate's word, by hand or after a rollback."""
     space = make_space()
     agent = make_due_agent(space=space)
-    for status, unlearned in ((RunStatus.REJECTED, 20), (RunStatus.ADOPTED, 10)):
-        (run_id,) = start_due_runs()
-        TrainingRun.objects.filter(id=run_id).update(status=status)
-        make_pairs_for(agent, count=10, space=space)
-        assert unlearned_pairs(agent.id, space.id).count() == unlearned
+    first = agent.current_version
+    assert first is not None
+    unlearned = lambda version: unlearned_pairs(version, space.id).count()
+    (run_id,) = start_due_runs()
+    TrainingRun.objects.filter(id=run_id).update(status=RunStatus.REJECTED)
+    make_pairs_for(agent, count=10, space=space)
+    assert unlearned(first) == 20
+    (run_id,) = start_due_runs()
+    adapter = make_adapter(agent.base_model)
+    child = add_trained_version(agent.pk, parent_version_id=first.pk, adapter_id=adapter.pk)
+    TrainingRun.objects.filter(id=run_id).update(status=RunStatus.REJECTED, child_version=child)
+    make_pairs_for(agent, count=10, space=space)
+    assert (unlearned(first), unlearned(child)) == (30, 10)
+    activate_version(agent.pk, child.pk)
+    assert request_run(agent.pk, space.pk).pair_count == 10
 
 
 def test_invalid_settings_fail_the_run_with_a_sentence_instead_of_hanging() -> None:
@@ -216,6 +228,6 @@ def test_a_cancelled_run_gives_its_pairs_back() -> None:
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
     assert run.lease_owner is None
-    assert unlearned_pairs(agent.id, space.id).count() == 10
+    assert unlearned_pairs(run.parent_version, space.id).count() == 10
     with pytest.raises(Refused, match="over"):
         cancel_run(run.pk)

@@ -203,6 +203,7 @@ def numpy_grpo(
     lengths: Sequence[int],
     *,
     beta: float,
+    clip_high: float,
 ) -> tuple[float, np.ndarray]:
     """The loss and its gradient, token by token, in float64."""
     loss, gradient = 0.0, np.zeros(len(logprobs))
@@ -213,10 +214,9 @@ def numpy_grpo(
         for t in own:
             ratio = np.exp(logprobs[t] - behaviour[t])
             if 0.125 <= ratio <= 8 and 0.1 <= mean <= 10:
-                bounded = min(ratio, 4.0) if advantage < 0 else ratio
-                clipped = min(max(ratio, 1 - 0.2), 1 + 0.28)
-                loss -= min(bounded * advantage, clipped * advantage)
-                if (advantage > 0 and ratio <= 1.28) or (advantage < 0 and 0.8 <= ratio <= 4):
+                low, high = (0.0, 1 + clip_high) if advantage > 0 else (0.8, 4.0)
+                loss -= min(max(ratio, low), high) * advantage
+                if low <= ratio <= high:
                     gradient[t] -= ratio * advantage
             away = parent[t] - logprobs[t]
             loss += beta * (np.exp(away) - away - 1)
@@ -226,7 +226,10 @@ def numpy_grpo(
 
 @pytest.mark.parametrize("beta", [0.0, 0.05])
 @pytest.mark.parametrize("spread", [0.1, 1.5])
-def test_grpos_loss_and_gradient_are_those_of_a_plain_reference(beta: float, spread: float) -> None:
+@pytest.mark.parametrize("clip_high", [0.28, 4.0])
+def test_grpos_loss_and_gradient_are_those_of_a_plain_reference(
+    beta: float, spread: float, clip_high: float
+) -> None:
     source = np.random.default_rng(0)
     lengths = tuple(int(n) for n in source.integers(1, 30, size=40))
     logprobs = -source.exponential(2.0, size=sum(lengths))
@@ -234,7 +237,9 @@ def test_grpos_loss_and_gradient_are_those_of_a_plain_reference(beta: float, spr
     behaviour[: lengths[0]] += 4.0  # an answer that the policy has left behind
     parent = logprobs + 0.3 * source.standard_normal(len(logprobs))
     advantages = source.standard_normal(len(lengths))
-    loss, gradient = numpy_grpo(logprobs, behaviour, parent, advantages, lengths, beta=beta)
+    loss, gradient = numpy_grpo(
+        logprobs, behaviour, parent, advantages, lengths, beta=beta, clip_high=clip_high
+    )
 
     given = torch.tensor(logprobs, requires_grad=True)
     share = grpo_share(
@@ -245,7 +250,7 @@ def test_grpos_loss_and_gradient_are_those_of_a_plain_reference(beta: float, spr
         usable=torch.ones(len(logprobs), dtype=torch.bool),
         lengths=lengths,
         clip_low=0.2,
-        clip_high=0.28,
+        clip_high=clip_high,
         beta=beta,
         step_tokens=len(logprobs),
     )

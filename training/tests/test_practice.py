@@ -390,6 +390,7 @@ def test_a_played_answer_of_another_prompt_or_too_old_is_practised_anew(
     run.parent_version = AgentVersion.objects.create(
         agent=run.agent,
         number=2,
+        parent=run.parent_version,
         prompt=prompt,
         sampling=run.parent_version.sampling,
         origin=VersionOrigin.EDITED,

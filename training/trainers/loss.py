@@ -93,9 +93,14 @@ def grpo_share(
     log_ratio = (logprobs - behaviour).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     ratio = log_ratio.exp()
     kept = usable & ratio_mask(log_ratio.detach(), lengths=lengths)
-    unclipped = ratio.clamp(max=MAX_NEGATIVE_RATIO) * advantage
-    unclipped = torch.where(advantage < 0, unclipped, ratio * advantage)
-    gain = torch.minimum(unclipped, ratio.clamp(1 - clip_low, 1 + clip_high) * advantage)
+    # Where the advantage is positive a ratio counts up to 1 + clip_high; where it is negative, from
+    # 1 - clip_low up to MAX_NEGATIVE_RATIO. Beyond these the gradient is zero.
+    bounded = torch.where(
+        advantage < 0,
+        ratio.clamp(1 - clip_low, MAX_NEGATIVE_RATIO),
+        ratio.clamp(max=1 + clip_high),
+    )
+    gain = bounded * advantage
     loss = -torch.where(kept, gain, 0.0).sum() / step_tokens
     if beta:
         loss = loss + beta * kl_k3(logprobs, parent).sum() / step_tokens
