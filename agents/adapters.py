@@ -115,7 +115,8 @@ def check_adapter(folder: Path, *, base_folder: Path) -> AdapterFacts:
 def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None) -> Adapter:
     """Check the adapter in `folder`, copy it into the store, and return its row.
 
-    May run twice, and at once: the same weights are the same adapter. Raises BadAdapter.
+    May run twice, and at once: the same weights are the same adapter. Raises BadAdapter, or
+    OSError where the store cannot take it.
     """
     facts = check_adapter(folder, base_folder=Path(base_model.path))
     _copy_into_store(folder, facts)
@@ -295,8 +296,6 @@ def _copy_into_store(folder: Path, facts: AdapterFacts) -> None:
             raise BadAdapter("The adapter changed while it was being stored.")
         _swap(partial, target)
         _sync(target.parent)
-    except OSError as error:
-        raise BadAdapter(f"The adapter could not be stored ({error.strerror}).") from error
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 

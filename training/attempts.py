@@ -5,11 +5,19 @@ trainers ever share a folder. The checkpoint moves from the last folder into the
 with the progress that led to it: what the old process still writes stays where nobody looks.
 """
 
+import shutil
+from datetime import timedelta
 from pathlib import Path
 
+from django.utils import timezone
+
 from training.datasets import run_folder
+from training.job_state import LIVE_STATUSES
+from training.models import TrainingRun
 from training.trainers.job import ADAPTER_FOLDER, CHECKPOINT_FOLDER, PROGRESS_FILE, read_result
 
+TIDY_AFTER = timedelta(hours=1)  # a trainer that was told to stop may still be writing
+TIDY_UNTIL = timedelta(days=7)  # older ones have been tidied
 _PREFIX = "attempt-"
 
 
@@ -36,6 +44,21 @@ def is_finished(folder: Path) -> bool:
     """Whether the trainer of this folder has made its adapter."""
     result = read_result(folder)
     return bool(result) and "steps" in (result or {}) and (folder / ADAPTER_FOLDER).is_dir()
+
+
+def tidy_runs() -> None:
+    """Remove adapters and checkpoints of runs that ended a while ago.
+
+    The store has what was adopted or offered; what shows how a run went stays.
+    """
+    now = timezone.now()
+    ended = TrainingRun.objects.exclude(status__in=LIVE_STATUSES).filter(
+        finished_at__range=(now - TIDY_UNTIL, now - TIDY_AFTER)
+    )
+    for run_id in ended.values_list("id", flat=True):
+        for folder in _attempts(run_id):
+            for name in (ADAPTER_FOLDER, CHECKPOINT_FOLDER):
+                shutil.rmtree(folder / name, ignore_errors=True)
 
 
 def _carry_progress(old: Path, folder: Path) -> None:

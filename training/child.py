@@ -30,7 +30,7 @@ from training.trainers.job import (
 TRAINER = "training.trainers"
 POLL_SECONDS = 1.0
 STOP_SECONDS = 120.0  # for a trainer that has only paused jobs left, to keep where they are
-MAX_TRAINING_SECONDS = 12 * 3600
+MAX_TRAINING_SECONDS = 12 * 3600  # for each of the jobs that share a process
 LOG_FILE = "trainer.log"
 LOG_TAIL_CHARS = 2000
 # All that a trainer inherits: no address, key or password of the site.
@@ -94,6 +94,8 @@ def result_of(folder: Path, *, returncode: int) -> JSON:
         raise TrainerFailed(str(result["error"]))
     if result and "steps" in result:
         return result
+    if result and "postponed" in result:
+        raise TrainerDied(str(result["postponed"]))
     if returncode < 0:
         raise TrainerDied(
             f"The trainer was killed (signal {-returncode}), often for want of memory."
@@ -120,7 +122,7 @@ def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bo
         pausing = {folder for folder in pausing if read_result(folder) is None}
         if not following and (not pausing or now - stopped_at > STOP_SECONDS):
             break
-        if now - started > MAX_TRAINING_SECONDS:
+        if now - started > MAX_TRAINING_SECONDS * len(jobs):
             for job in following:
                 _give_up(job.folder)
             break

@@ -12,6 +12,7 @@ from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Greatest
 from django.utils import timezone
 
+from agents.models import AgentVersion
 from training.configs import config_from_json
 from training.job_state import CLAIMABLE_STATUSES, RunEvent, RunStatus
 from training.lease import LEASE, Lease
@@ -19,6 +20,8 @@ from training.models import TrainingRun
 from training.moves import apply_event, locked_run
 
 MAX_ATTEMPTS = 3
+# A run that was free for so long found nobody to try: that was no outage, the site was off.
+UNATTENDED = timedelta(hours=1)
 FAIRNESS_WINDOW = timedelta(hours=24)
 MIN_SECONDS = 1.0  # what a run counts that has only just begun
 MAX_GIVEN_UP = 100  # runs out of attempts that one claim passes over
@@ -95,16 +98,40 @@ def _take(run: TrainingRun) -> Lease | None:
             f"parent version stays.{why}",
         )
         return None
+    parent = _parent_of(run)
+    if parent is None:
+        apply_event(
+            run,
+            RunEvent.CANCEL,
+            reason="The agent plays with another version now than the one this run was to train; its "
+            "pairs stay for the next run.",
+        )
+        return None
     lease = Lease(run.pk)
+    was_unattended = run.lease_expires_at and now - run.lease_expires_at > UNATTENDED
     apply_event(
         run,
         RunEvent.CLAIM,
+        parent_version=parent,
         attempts=run.attempts + 1,
+        outage_since=None if was_unattended else run.outage_since,
         started_at=run.started_at or now,
         lease_owner=lease.owner,
         lease_expires_at=now + LEASE,
     )
     return lease
+
+
+def _parent_of(run: TrainingRun) -> AgentVersion | None:
+    """The version that the run starts from; None if it would train what nobody plays with.
+
+    While it waited its agent may have got another prompt, which changes nothing for it.
+    """
+    parent, current = run.parent_version, run.agent.current_version
+    has_begun = run.status != RunStatus.QUEUED or run.manifest or run.rollouts.exists()
+    if has_begun or current is None or current == parent:
+        return parent
+    return current if current.adapter_id == parent.adapter_id else None
 
 
 def _is_free(run: TrainingRun) -> bool:

@@ -40,7 +40,6 @@ from training.lease import (
     held_run,
     move_run,
     record,
-    record_progress,
 )
 from training.models import TrainingRun
 from training.moves import apply_event
@@ -102,6 +101,8 @@ class Follower:
     def __init__(self, lease: Lease, leases: Leases) -> None:
         self._lease = lease
         self._leases = leases
+        known = TrainingRun.objects.only("progress").get(id=lease.run_id)
+        self._known_step = known.progress.get("step", 0)
         self._progress: JSON = {}
         self._curve: list[JSON] = []
 
@@ -113,10 +114,13 @@ class Follower:
                 self._curve = [*before(self._curve, line["step"]), line]
         self._curve = thinned(self._curve)
         try:
-            if lines:
-                record_progress(self._lease, progress=shown(self._progress), curve=self._curve)
-            else:
+            if not lines:
                 self._leases.keep(self._lease)
+            elif self._progress.get("step", 0) > self._known_step:
+                # Further than any attempt before: what broke those off was not in the run's way.
+                record(self._lease, progress=shown(self._progress), curve=self._curve, attempts=1)
+            else:
+                record(self._lease, progress=shown(self._progress), curve=self._curve)
         except LeaseLost:
             run = TrainingRun.objects.only("status").get(id=self._lease.run_id)
             # One that goes on later, here or elsewhere, wants to be found where it is now.
@@ -127,7 +131,7 @@ class Follower:
 def finish(lease: Lease, folder: Path, *, returncode: int) -> None:
     """Make the agent's next version of what the trainer left.
 
-    Raises TrainerFailed, TrainerDied, BadAdapter, LeaseLost.
+    Raises TrainerFailed, TrainerDied, BadAdapter, OSError, LeaseLost.
     """
     run = run_of(lease)
     result = result_of(folder, returncode=returncode)
@@ -139,7 +143,8 @@ def finish(lease: Lease, folder: Path, *, returncode: int) -> None:
         parent=run.parent_version.adapter,
     )
     version = _child_version(run, adapter)
-    move_run(lease, RunEvent.TRAINED, child_version_id=version.pk)
+    # The evaluation has its attempts anew.
+    move_run(lease, RunEvent.TRAINED, child_version_id=version.pk, attempts=1, outage_since=None)
 
 
 def judge(lease: Lease, leases: Leases) -> None:

@@ -107,6 +107,10 @@ def request_run(agent_id: int, space_id: int) -> TrainingRun:
     if not agent.base_model.path:
         raise Refused(f"The weights of {agent.base_model} are not on this site's machines.")
     assert agent.current_version is not None, "an agent has a version from its creation on"
+    if TrainingRun.objects.filter(
+        agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
+    ).exists():
+        raise Refused("A trained version waits for your word: adopt or decline it first.")
     count = unlearned_pairs(agent.current_version, space_id).count()
     if count < MIN_PAIRS:
         raise Refused(
@@ -137,7 +141,7 @@ def resume_run(run_id: int) -> None:
             raise Refused("This run is not paused.")
         if run.agent.retired_at:
             raise Refused("This agent is retired.")
-        apply_event(run, RunEvent.RESUME, reason="", attempts=0)
+        apply_event(run, RunEvent.RESUME, reason="", attempts=0, outage_since=None)
         # It may have been offered just before the pause.
         transaction.on_commit(partial(cache.delete, _nudge_key(run_id)), robust=True)
         transaction.on_commit(nudge_waiting_runs, robust=True)
@@ -151,6 +155,16 @@ def cancel_run(run_id: int) -> None:
     with _steered(run_id) as run:
         _refuse_final(run)
         apply_event(run, RunEvent.CANCEL, reason="Cancelled; its pairs stay for the next run.")
+
+
+def cancel_runs_of_retired() -> None:
+    """A retired agent trains no more: its runs end, and what is held for them is given back."""
+    live = [RunStatus.QUEUED, RunStatus.TRAINING, RunStatus.PAUSED]
+    runs = TrainingRun.objects.filter(status__in=live, agent__retired_at__isnull=False)
+    for run_id in runs.values_list("id", flat=True):
+        with _steered(run_id) as run:
+            if run.status in live:
+                apply_event(run, RunEvent.CANCEL, reason="Its agent was retired.")
 
 
 def adopt_offered(run_id: int) -> None:

@@ -6,7 +6,7 @@ training.claiming), and whatever the first one still tries to write is refused.
 
 import threading
 import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -21,7 +21,7 @@ from training.moves import announce_run, apply_event, locked_run, publish_run
 
 LEASE = timedelta(seconds=90)  # renewed every few seconds
 BACK_OFF = timedelta(seconds=30)  # times the attempt's number, after an infrastructure fault
-OUTAGE_LIMIT = timedelta(hours=24)  # since the run began; so long an outage costs it no attempt
+OUTAGE_LIMIT = timedelta(hours=24)  # so long an outage costs no attempt
 
 
 class LeaseLost(Exception):
@@ -63,13 +63,6 @@ def renew(lease: Lease) -> None:
     _write(lease)
 
 
-def record_progress(
-    lease: Lease, *, progress: Mapping[str, Any], curve: Sequence[Mapping[str, Any]]
-) -> None:
-    """Show how far training is, and hold the run for longer. Raises LeaseLost."""
-    record(lease, progress=dict(progress), curve=list(curve))
-
-
 def record(lease: Lease, **fields: Any) -> None:
     """Store results of a step, and hold the run for longer. Raises LeaseLost."""
     _write(lease, **fields)
@@ -102,9 +95,10 @@ def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
         run.reason = reason
         run.lease_owner = None
         run.lease_expires_at = now + BACK_OFF * run.attempts
-        if is_outage and run.started_at and now - run.started_at < OUTAGE_LIMIT:
-            run.attempts -= 1
-        run.save(update_fields=["reason", "lease_owner", "lease_expires_at", "attempts"])
+        if is_outage:
+            run.outage_since = run.outage_since or now
+            run.attempts -= now - run.outage_since < OUTAGE_LIMIT
+        run.save()
         announce_run(lease.run_id)
 
 

@@ -6,7 +6,8 @@ from agents.models import AgentVersion
 def ancestors(version: AgentVersion) -> frozenset[int]:
     """Ids of the versions that this one was made from, its own among them."""
     parents = _parents(version.agent_id)
-    found, each = set(), version.pk
+    found: set[int] = set()
+    each: int | None = version.pk
     while each is not None and each not in found:
         found.add(each)
         each = parents.get(each)

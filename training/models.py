@@ -91,7 +91,10 @@ class TrainingRun(models.Model):
     # and the decision; see training.gate.
     gate = models.JSONField(default=dict)
     reason = models.TextField(blank=True)  # a sentence for the owner
+    # Claims in a row that brought it no further.
     attempts = models.PositiveSmallIntegerField(default=0)
+    # Since when no try has found an inference server.
+    outage_since = models.DateTimeField(null=True, blank=True)
     lease_owner = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

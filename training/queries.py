@@ -108,10 +108,6 @@ class LearningProgress:
     def share(self) -> float:
         return min(self.new_pairs / self.needed_pairs, 1.0)
 
-    @property
-    def missing_pairs(self) -> int:
-        return max(self.needed_pairs - self.new_pairs, 0)
-
 
 def runs_of_agent(agent_id: int, *, limit: int = 20) -> tuple[RunLine, ...]:
     """Newest first."""

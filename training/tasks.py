@@ -4,17 +4,21 @@ and may be lost; `sweep` finds whatever waits."""
 from celery import shared_task
 
 from training import batch, jobs
+from training.attempts import tidy_runs
 
 
-@shared_task
+# While the workers are away or busy nudges would pile up; the sweep gives another soon enough.
+@shared_task(expires=jobs.NUDGE_SECONDS)
 def run_training(run_id: int) -> None:
-    """Bring a run to its end: the one whose turn it is, seldom the one that gave the nudge."""
-    batch.train_due()
+    """Bring waiting runs to their ends: those whose turn it is, whichever gave the nudge."""
+    while batch.train_due():
+        tidy_runs()
 
 
 @shared_task
 def sweep() -> None:
-    """Make pairs of settled matches, start runs that are due, offer runs that wait."""
+    """Make pairs of settled matches, end, start and offer runs as it is due."""
     jobs.harvest_matches()
+    jobs.cancel_runs_of_retired()
     jobs.start_due_runs()
     jobs.nudge_waiting_runs()

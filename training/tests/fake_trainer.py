@@ -63,6 +63,8 @@ class FakeJob:
             self._misbehave()
         if self.is_over or (self.step == 1 and self.behaviour in {"hang", "deaf"}):
             return
+        if self.step == 2 and self.behaviour == "hang at 2":
+            return
         if self.step < STEPS:
             self.step += 1
             self._write(

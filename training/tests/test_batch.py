@@ -18,6 +18,7 @@ from django.utils import timezone
 from arena.config.env import REPOSITORY
 from arena.models import Space
 from training import batch
+from training.attempts import TIDY_AFTER, tidy_runs
 from training.batch import train_due
 from training.child import run_trainer
 from training.execute import judge, prepare
@@ -278,8 +279,42 @@ def test_runs_of_a_killed_worker_go_on_from_their_checkpoints(
     assert train_due() == 2
     for run in runs:
         run.refresh_from_db()
-        assert (run.status, run.attempts) == (RunStatus.ADOPTED, 2)
+        assert (run.status, run.attempts) == (RunStatus.ADOPTED, 1), "it got further"
         assert steps_of(run) == [1, 2]
+
+
+def test_attempts_that_bring_a_run_further_are_not_counted_against_it(
+    space: Space, fake_base: Path
+) -> None:
+    """Every restart of the site breaks a long run off."""
+    run = make_run(space)
+    behave(fake_base, "killed")
+    for attempts in (1, 2):
+        train_due()
+        run.refresh_from_db()
+        assert (run.status, run.attempts, run.progress["step"]) == ("training", attempts, 1)
+        expire(run)
+    behave(fake_base, "hang at 2")
+    worker = alongside(train_due)
+    until(lambda: TrainingRun.objects.get(id=run.pk).progress["step"] == 2)
+    run.refresh_from_db()
+    assert run.attempts == 1
+    pause_run(run.pk)
+    worker.join(timeout=20)
+
+
+def test_what_only_a_live_run_needs_is_removed_when_it_has_ended_a_while_ago(space: Space) -> None:
+    ended, live = make_run(space, seed=1), make_run(space, seed=2)
+    train_due()
+    TrainingRun.objects.filter(id=live.pk).update(status=RunStatus.EVALUATING)
+    folders = [attempt_folder(run, 1) for run in (ended, live)]
+    tidy_runs()
+    assert all((folder / "adapter").is_dir() for folder in folders), "it has only just ended"
+    TrainingRun.objects.update(finished_at=timezone.now() - 2 * TIDY_AFTER)
+    tidy_runs()
+    assert [(folder / "adapter").is_dir() for folder in folders] == [False, True]
+    assert [(folder / "checkpoint").is_dir() for folder in folders] == [False, True]
+    assert all(read_result(folder) for folder in folders)
 
 
 # --- with the real trainer -----------------------------------------------------------------

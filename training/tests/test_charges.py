@@ -8,6 +8,7 @@ import pytest
 from django.db import transaction
 
 from agents.models import Agent
+from agents.roster import retire_agent
 from arena import ledger
 from arena.ledger import InsufficientCredits, audit
 from arena.models import Account, Space, Transfer, TransferCode, TransferKind
@@ -16,7 +17,14 @@ from training.charges import price_of
 from training.claiming import MAX_ATTEMPTS, claim_next
 from training.configs import DPOConfig, GRPOConfig
 from training.job_state import RunEvent, RunStatus
-from training.jobs import cancel_run, pause_run, request_run, start_due_runs, unaffordable
+from training.jobs import (
+    cancel_run,
+    cancel_runs_of_retired,
+    pause_run,
+    request_run,
+    start_due_runs,
+    unaffordable,
+)
 from training.lease import Lease, LeaseLost, move_run
 from training.models import TrainingRun
 from training.tests.builders import CREDITS, make_agent, make_pairs_for, make_space
@@ -118,6 +126,22 @@ def test_failing_after_the_training_refunds_what_was_charged() -> None:
     move_run(lease, RunEvent.FAIL, reason="No server could load it.")
     assert wallet(run.agent) == (CREDITS, 0)
     assert ledger.balance(ledger.fees_account()).available == 0
+
+
+@pytest.mark.parametrize("status", ["queued", "training", "paused"])
+def test_retiring_an_agent_ends_its_run_and_frees_the_price(status: str) -> None:
+    run, other = make_run(), make_run()
+    if status == "training":
+        claim()
+    elif status == "paused":
+        pause_run(run.pk)
+    retire_agent(run.agent_id)
+    cancel_runs_of_retired()
+    for each in (run, other):
+        each.refresh_from_db()
+    assert (run.status, run.reason) == (RunStatus.CANCELLED, "Its agent was retired.")
+    assert wallet(run.agent) == (CREDITS, 0)
+    assert other.status == RunStatus.QUEUED
 
 
 def test_cancelling_gives_back_what_is_held_and_not_what_was_charged() -> None:

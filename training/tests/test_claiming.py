@@ -4,8 +4,9 @@ import pytest
 from django.utils import timezone
 
 from agents.models import User
+from agents.roster import activate_version, add_trained_version, edit_agent
 from arena.models import Space
-from arena.tests.builders import at_once
+from arena.tests.builders import at_once, make_adapter
 from training.claiming import (
     FAIRNESS_WINDOW,
     MAX_ATTEMPTS,
@@ -150,3 +151,33 @@ def test_a_run_out_of_attempts_is_given_up_and_the_next_is_taken(space: Space) -
     spent.refresh_from_db()
     assert spent.status == RunStatus.FAILED
     assert spent.reason.endswith("The last fault: The trainer was killed.")
+
+
+def test_a_run_that_waits_goes_on_from_an_edited_prompt_and_the_same_weights(space: Space) -> None:
+    run = make_run(space)
+    edited = edit_agent(run.agent_id, prompt="Another.", sampling=run.parent_version.sampling)
+    assert claimed(claim_next()) == run.pk
+    run.refresh_from_db()
+    assert run.parent_version == edited
+
+
+def test_a_run_of_weights_that_nobody_plays_with_any_more_is_cancelled(space: Space) -> None:
+    run = make_run(space)
+    parent = run.parent_version
+    adapter = make_adapter(run.agent.base_model)
+    other = add_trained_version(run.agent_id, parent_version_id=parent.pk, adapter_id=adapter.pk)
+    activate_version(run.agent_id, other.pk)
+    assert claim_next() is None
+    run.refresh_from_db()
+    assert run.status == RunStatus.CANCELLED
+    assert "plays with another version now" in run.reason
+
+
+def test_a_run_that_has_begun_keeps_its_parent(space: Space) -> None:
+    run = make_run(space)
+    TrainingRun.objects.filter(id=run.pk).update(manifest={"pairs": []})
+    edit_agent(run.agent_id, prompt="Another.", sampling=run.parent_version.sampling)
+    assert claimed(claim_next()) == run.pk
+    parent = run.parent_version
+    run.refresh_from_db()
+    assert run.parent_version == parent

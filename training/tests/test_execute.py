@@ -1,6 +1,7 @@
 import errno
 import json
 import os
+import shutil
 import uuid
 from datetime import timedelta
 from pathlib import Path
@@ -9,9 +10,9 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from agents.adapters import WEIGHTS_FILE, adapter_folder, check_adapter
+from agents.adapters import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
 from agents.inference import AdapterRefused, InferenceUnavailable
-from agents.models import AgentVersion
+from agents.models import Adapter, AgentVersion
 from agents.roster import activate_version, edit_agent
 from training import execute
 from training.batch import train_due
@@ -125,8 +126,23 @@ def test_a_worse_child_is_kept_and_does_not_play(
     activate_version(run.agent_id, run.child_version.pk)
 
 
-def test_an_owner_who_changed_the_agent_meanwhile_decides(run: TrainingRun) -> None:
+def test_an_edit_while_the_run_waits_is_what_it_learns_on(run: TrainingRun) -> None:
     edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
+    finish(run)
+    assert run.status == RunStatus.ADOPTED
+    assert run.agent.current_version == run.child_version
+    assert run.child_version is not None
+    assert run.child_version.prompt == "New."
+
+
+def test_an_owner_who_changed_the_agent_meanwhile_decides(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def store(*given: Any, **named: Any) -> Adapter:
+        edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
+        return store_adapter(*given, **named)
+
+    monkeypatch.setattr(execute, "store_adapter", store)
     finish(run)
     assert run.status == RunStatus.REJECTED
     assert run.agent.current_version is not None
@@ -181,7 +197,7 @@ def test_a_trainer_that_was_killed_goes_on_from_its_checkpoint(
     assert [point["step"] for point in run.curve] == [1]
     expire(run)
     finish(run)
-    assert (run.status, run.attempts) == (RunStatus.ADOPTED, 2)
+    assert run.status == RunStatus.ADOPTED
     assert [point["step"] for point in run.curve] == [1, 2]
     lines = (attempt_folder(run, 2) / "progress.jsonl").read_text().splitlines()
     steps = [json.loads(line).get("step") for line in lines]
@@ -250,6 +266,23 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
     assert run.status == RunStatus.ADOPTED
 
 
+def test_an_adapter_that_finds_no_room_in_the_store_is_not_trained_again(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copy(*_: Any) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patch:
+        patch.setattr(shutil, "copyfile", copy)
+        finish(run)
+    assert run.status == RunStatus.TRAINING
+    assert "No space left on device" in run.reason
+    expire(run)
+    finish(run)
+    assert run.status == RunStatus.ADOPTED
+    assert not attempt_folder(run, 2).exists()
+
+
 def test_a_run_whose_worker_died_after_training_is_not_trained_again(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch, fake_base: Path
 ) -> None:
@@ -265,7 +298,7 @@ def test_a_run_whose_worker_died_after_training_is_not_trained_again(
     behave(fake_base, "crash")
     expire(run)
     finish(run)
-    assert (run.status, run.attempts) == (RunStatus.ADOPTED, 2)
+    assert run.status == RunStatus.ADOPTED
 
 
 @pytest.mark.parametrize("victim", ["move_run", "activate_child"])

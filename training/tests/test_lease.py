@@ -12,7 +12,7 @@ from training.lease import (
     LeaseLost,
     move_run,
     postpone_run,
-    record_progress,
+    record,
     renew,
 )
 from training.models import TrainingRun
@@ -90,7 +90,7 @@ def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) 
         assert lease is not None
         postpone_run(lease, reason="The inference server is away.", is_outage=True)
         expire(run)
-    TrainingRun.objects.update(started_at=timezone.now() - OUTAGE_LIMIT)
+    TrainingRun.objects.update(outage_since=timezone.now() - OUTAGE_LIMIT)
     for _ in range(MAX_ATTEMPTS):
         lease = claim_next()
         assert lease is not None
@@ -102,12 +102,28 @@ def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) 
     assert "The inference server is away." in run.reason
 
 
+def test_the_time_in_which_nobody_tried_is_no_outage(run: TrainingRun) -> None:
+    """A site that was off over the weekend, and whose inference server starts last."""
+    lease = claim_next()
+    assert lease is not None
+    postpone_run(lease, reason="The inference server is away.", is_outage=True)
+    long_ago = timezone.now() - OUTAGE_LIMIT
+    TrainingRun.objects.update(outage_since=long_ago, lease_expires_at=long_ago)
+    for _ in range(MAX_ATTEMPTS + 1):
+        lease = claim_next()
+        assert lease is not None
+        postpone_run(lease, reason="The inference server is away.", is_outage=True)
+        expire(run)
+    run.refresh_from_db()
+    assert run.attempts == 0
+
+
 def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
     lease = claim_next()
     assert lease is not None
     cancel_run(run.pk)
     with pytest.raises(LeaseLost):
-        record_progress(lease, progress={"step": 1}, curve=[])
+        record(lease, progress={"step": 1}, curve=[])
     with pytest.raises(LeaseLost):
         move_run(lease, RunEvent.TRAINED)
     run.refresh_from_db()

@@ -188,6 +188,7 @@ def test_an_agent_whose_run_could_not_be_queued_is_not_learning() -> None:
 
 def test_an_answered_offer_leaves_a_newer_run_in_hand() -> None:
     run = make_run(status=RunStatus.OFFERED)
+    edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
     request_run(run.agent_id, run.space_id)
     decline_offered(run.pk)
     assert refreshed(run).agent.learning_since is not None
@@ -242,13 +243,15 @@ def test_an_offer_to_an_agent_that_changed_is_refused_and_stays() -> None:
     assert run.agent.current_version.prompt == "New."
 
 
-def test_no_run_starts_by_itself_while_an_offer_is_open(
+def test_no_run_starts_while_an_offer_is_open(
     settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(settings.ENV, "training_pairs", 8)
     run = make_run(status=RunStatus.OFFERED)
     make_pairs_for(run.agent, count=8, space=run.space)
     assert start_due_runs() == []
+    with pytest.raises(Refused, match="adopt or decline it first"):
+        request_run(run.agent_id, run.space_id)
     decline_offered(run.pk)
     assert len(start_due_runs()) == 1
 

@@ -65,10 +65,7 @@ def _check_fits(plan: AdapterPlan, tensors: Mapping[str, torch.Tensor], shapes: 
 
 
 def save_adapter(adapter: Adapter, target: Path) -> None:
-    """Write the folder `target` whole or not at all, on the disk when this returns.
-
-    Raises TrainingStopped where the disk does not take it.
-    """
+    """Write the folder `target` whole or not at all, on the disk when this returns. Raises OSError."""
     partial = target.with_name(f".{target.name}")
     shutil.rmtree(partial, ignore_errors=True)
     plan = adapter.plan
@@ -92,11 +89,9 @@ def save_adapter(adapter: Adapter, target: Path) -> None:
         shutil.rmtree(target, ignore_errors=True)
         partial.rename(target)
         sync(target.parent)
-    except OSError as error:
+    except OSError:
         shutil.rmtree(partial, ignore_errors=True)
-        raise TrainingStopped(
-            f"The adapter could not be saved ({error.strerror}). The parent version stays."
-        ) from error
+        raise
 
 
 def sync(path: Path) -> None:

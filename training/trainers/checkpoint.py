@@ -15,7 +15,6 @@ from safetensors.torch import save
 
 from training.trainers.adapter_files import sync
 from training.trainers.job import CHECKPOINT_FOLDER
-from training.trainers.stopped import TrainingStopped
 
 STATE_FILE = "state.safetensors"
 
@@ -32,7 +31,7 @@ class Position:
 
 
 def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torch.Tensor]) -> None:
-    """Replace the state in the job's `folder`. Raises TrainingStopped where the disk is full."""
+    """Replace the state in the job's `folder`, whole or not at all. Raises OSError."""
     target = folder / CHECKPOINT_FOLDER / STATE_FILE
     partial = target.with_name(f".{STATE_FILE}.{os.getpid()}")
     try:
@@ -46,12 +45,9 @@ def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torc
         sync(partial)
         partial.replace(target)
         sync(target.parent)
-    except OSError as error:
+    except OSError:
         partial.unlink(missing_ok=True)
-        raise TrainingStopped(
-            f"The state of this run could not be saved ({error.strerror}). The parent version "
-            "stays."
-        ) from error
+        raise
 
 
 def read_checkpoint(folder: Path, *, job: str) -> tuple[Position, dict[str, torch.Tensor]] | None:

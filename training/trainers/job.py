@@ -6,7 +6,8 @@
     checkpoint/     adapter, optimizer and position, replaced whole every so often; a trainer that
                     finds one goes on from there
     result.json     written last and atomically: figures, or {"error": sentence}, or
-                    {"paused": true}, or {"cancelled": true}
+                    {"postponed": sentence} where another try may do better, or {"paused": true}, or
+                    {"cancelled": true}
     adapter/        adapter_config.json and adapter_model.safetensors
 
 One process takes several jobs of one base and precision: python -m training.trainers FOLDER...

@@ -5,6 +5,7 @@ run, its adapter has the same bits. With several processor threads, as many runs
 on its share of the threads: small products use two threads worse than two runs use one each.
 """
 
+import contextlib
 import json
 import shutil
 import signal
@@ -43,6 +44,7 @@ OUT_OF_MEMORY = (
     "Training ran out of memory; try a lower rank, a shorter longest sequence or nf4. The parent "
     "version stays."
 )
+NO_FILES = "The trainer could not write its files ({})."
 OTHER_BASE = (
     "This run was started beside runs of another base, precision or device; start it by itself."
 )
@@ -81,9 +83,9 @@ def learn(folders: Sequence[Path]) -> int:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether there is work: a pause is over when the job is started again."""
+    """Whether there is work: a pause or a delay is over when the job is started again."""
     result = read_result(folder)
-    if result and "paused" not in result:
+    if result and not {"paused", "postponed"} & result.keys():
         return False
     (folder / RESULT_FILE).unlink(missing_ok=True)
     return True
@@ -105,6 +107,7 @@ def _tell_stage(folder: Path, stage: str) -> None:
 class _Learner:
     def __init__(self, *, threads: int) -> None:
         self._threads = threads
+        self._is_shared = False
         self._terminated = threading.Event()
         self._crashed = threading.Event()
         self._waiting: deque[tuple[Run, Iterator[None]]] = deque()
@@ -113,6 +116,7 @@ class _Learner:
         self._terminated.set()
 
     def run(self, jobs: Mapping[Path, Job], base: BaseModel) -> int:
+        self._is_shared = len(jobs) > 1
         for folder, job in jobs.items():
             run = Run(folder, job, base)
             self._waiting.append((run, run.work()))
@@ -154,10 +158,15 @@ class _Learner:
             write_result(run.folder, {"error": str(error)})
             return False
         except (MemoryError, RuntimeError) as error:
-            if not _is_out_of_memory(error):
+            # Beside others it may have been their share: it is tried again, in the end alone.
+            if self._is_shared or not _is_out_of_memory(error):
                 return self._crash()
             write_result(run.folder, {"error": OUT_OF_MEMORY})
             return False
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                write_result(run.folder, {"postponed": NO_FILES.format(error.strerror)})
+            return self._crash()
         except Exception:  # noqa: BLE001  a fault of one run is not the others'
             return self._crash()
         return True

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import sys
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -93,21 +94,25 @@ class Run:
         progress.close()
 
     def checkpoint(self) -> None:
-        """Save what a later trainer needs to go on from here. Raises TrainingStopped."""
+        """Save what a later trainer needs to go on from here.
+
+        Where the disk has no room the last one stays: a run is not lost for want of a newer one.
+        """
         if self._policy is None or not self._losses:
             return
-        save_checkpoint(
-            self.folder,
-            position=Position(
-                job=self._identity,
-                step=len(self._losses),
-                tokens=self._tokens,
-                seconds=self._seconds,
-                losses=tuple(self._losses),
-            ),
-            tensors=self._policy.state()
-            | {"parent": torch.cat([each for example in self._parent for each in example])},
+        position = Position(
+            job=self._identity,
+            step=len(self._losses),
+            tokens=self._tokens,
+            seconds=self._seconds,
+            losses=tuple(self._losses),
         )
+        tensors = self._policy.state()
+        tensors["parent"] = torch.cat([each for example in self._parent for each in example])
+        try:
+            save_checkpoint(self.folder, position=position, tensors=tensors)
+        except OSError as error:
+            sys.stderr.write(f"{self.folder}: no checkpoint at step {position.step} ({error}).\n")
         self._saved_at = time.monotonic()
 
     @property
