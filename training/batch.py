@@ -3,7 +3,7 @@
 What becomes of one run is recorded with it and is no concern of the others.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
@@ -35,49 +35,74 @@ log = structlog.get_logger(__name__)
 def train_due() -> int:
     """Take the fairest waiting run and those that can share its process; how many were taken."""
     claimed = claim_together(settings.ENV.training_together)
-    leases = Leases(claimed)
-    prepared = _side_by_side(claimed, lambda lease: prepare(lease, leases))
-    folders = {lease: folder for lease, folder in prepared.items() if folder}
-    try:
-        returncode = _run_trainer(folders, leases)
-    except OSError as error:
-        for lease in folders:
-            _record_fault(lease, error)
-    else:
-        for lease, folder in folders.items():
-            _attempt(lease, partial(finish, lease, folder, returncode=returncode))
-    _side_by_side(claimed, lambda lease: judge(lease, leases))
+    with ThreadPoolExecutor(ASKING_AT_ONCE) as pool:
+        _Batch(claimed, pool).work()
     return len(claimed)
 
 
-def _run_trainer(folders: Mapping[Lease, Path], leases: Leases) -> int:
-    jobs = [
-        FollowedJob(folder, Follower(lease, leases))
-        for lease, folder in folders.items()
-        if not is_finished(folder)
-    ]
-    return run_trainer(jobs) if jobs else 0
+class _Batch:
+    """The runs that a worker has taken together.
 
+    They are prepared and trained together; each is evaluated as soon as it has trained, while
+    the others go on.
+    """
 
-def _side_by_side(claimed: Sequence[Lease], step: Callable[[Lease], T]) -> dict[Lease, T | None]:
-    """What the step gives for each, some at once: a step that waits for the inference servers."""
+    def __init__(self, claimed: Sequence[Lease], pool: ThreadPoolExecutor) -> None:
+        self._leases = Leases(claimed)
+        self._pool = pool if len(claimed) > 1 else None
+        self._folders: dict[Lease, Path] = {}
+        self._waiting = list(claimed)  # for their ends
 
-    def attempt(lease: Lease) -> T | None:
+    def work(self) -> None:
+        prepared = self._each(lambda lease: prepare(lease, self._leases))
+        self._folders = {lease: folder for lease, folder in prepared.items() if folder}
         try:
-            return _attempt(lease, partial(step, lease))
-        finally:
-            connections.close_all()  # of this thread
+            returncode = self._train()
+        except OSError as error:
+            for lease in self._folders.keys() & set(self._waiting):
+                _record_fault(lease, error)
+        else:
+            self._each(partial(self._end, returncode=returncode))
 
-    if len(claimed) == 1:
-        return {lease: _attempt(lease, partial(step, lease)) for lease in claimed}
-    with ThreadPoolExecutor(ASKING_AT_ONCE) as pool:
-        return dict(zip(claimed, pool.map(attempt, claimed), strict=True))
+    def _train(self) -> int:
+        jobs = [
+            FollowedJob(folder, Follower(lease, self._leases), partial(self._end_early, lease))
+            for lease, folder in self._folders.items()
+            if not is_finished(folder)
+        ]
+        return run_trainer(jobs) if jobs else 0
+
+    def _end_early(self, lease: Lease) -> None:
+        if self._pool:
+            self._waiting.remove(lease)
+            self._pool.submit(_attempt_in_thread, lease, self._end)
+
+    def _end(self, lease: Lease, *, returncode: int = 0) -> None:
+        if folder := self._folders.get(lease):
+            finish(lease, folder, returncode=returncode)
+        judge(lease, self._leases)
+
+    def _each(self, step: Callable[[Lease], T]) -> dict[Lease, T | None]:
+        """What the step gives for each that waits; some at once, for it asks servers."""
+        if not self._pool:
+            return {lease: _attempt(lease, step) for lease in self._waiting}
+        futures = {
+            lease: self._pool.submit(_attempt_in_thread, lease, step) for lease in self._waiting
+        }
+        return {lease: future.result() for lease, future in futures.items()}
 
 
-def _attempt(lease: Lease, step: Callable[[], T]) -> T | None:
+def _attempt_in_thread(lease: Lease, step: Callable[[Lease], T]) -> T | None:
+    try:
+        return _attempt(lease, step)
+    finally:
+        connections.close_all()  # of this thread
+
+
+def _attempt(lease: Lease, step: Callable[[Lease], T]) -> T | None:
     """What the step gives, or None if it broke off; the run then says why."""
     try:
-        return step()
+        return step(lease)
     except Exception as error:  # noqa: BLE001 told apart, logged and kept with the run
         _record_fault(lease, error)
         return None

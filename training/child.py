@@ -55,11 +55,12 @@ class FollowedJob:
 
     `on_lines` is called about once a second with the new progress lines, often none. It answers
     with PAUSE or CANCEL to stop this job, or with "" to let it go on; whatever it raises ends the
-    whole process.
+    whole process. `on_result` is called once, when the job has its result and nobody stopped it.
     """
 
     folder: Path
     on_lines: Callable[[list[JSON]], str]
+    on_result: Callable[[], None] = lambda: None
 
 
 def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
@@ -109,18 +110,28 @@ def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bo
     following = {job: _Tail(job.folder / PROGRESS_FILE) for job in jobs}
     pausing: set[Path] = set()
     stopped_at = started
-    has_ended = False
+    has_ended = has_results = False
     while not has_ended:
         has_ended = _has_ended(process)
         for job, progress in list(following.items()):
+            is_over = (
+                read_result(job.folder) is not None
+            )  # asked first: then all its lines are there
             if word := job.on_lines(progress.new_lines()):
                 write_atomically(job.folder / STOP_FILE, word)
-                del following[job]
                 pausing |= {job.folder} if word == PAUSE else set()
-                stopped_at = time.monotonic()
+            elif is_over:
+                job.on_result()
+                has_results = True
+            else:
+                continue
+            del following[job]
+            stopped_at = time.monotonic()
         now = time.monotonic()
         pausing = {folder for folder in pausing if read_result(folder) is None}
-        if not following and (not pausing or now - stopped_at > STOP_SECONDS):
+        # A process that has given a result ends by itself after the last one.
+        is_awaited = has_results or pausing
+        if not following and (not is_awaited or now - stopped_at > STOP_SECONDS):
             break
         if now - started > MAX_TRAINING_SECONDS * len(jobs):
             for job in following:

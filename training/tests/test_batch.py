@@ -234,7 +234,9 @@ def test_a_trainer_killed_from_outside_puts_its_unfinished_runs_off(
     hanging, done = make_run(space, seed=1), make_run(space, seed=2)
     behave(fake_base, "hang", seed=1)
     worker = alongside(train_due)
-    until(lambda: read_result(attempt_folder(done, 1)))
+    until(lambda: TrainingRun.objects.get(id=done.pk).status == RunStatus.ADOPTED)
+    hanging.refresh_from_db()
+    assert hanging.status == RunStatus.TRAINING, "who has trained waits for nobody"
     os.kill(int((attempt_folder(hanging, 1) / "pid").read_text()), signal.SIGKILL)
     worker.join(timeout=20)
     for run in (hanging, done):
