@@ -1,7 +1,6 @@
 """A person without a browser: fills in the forms of the pages, over HTTP."""
 
 import re
-import uuid
 from html.parser import HTMLParser
 from typing import Self
 
@@ -45,9 +44,7 @@ class Person:
 
     def enter(self, agent_id: int, space: str) -> str:
         """The entry's address, which leads to its match."""
-        page = self._post(
-            f"/spaces/{space}/enter/", agent=str(agent_id), entry_id=str(uuid.uuid4())
-        )
+        page = self._send(f"/spaces/{space}/", to=f"/spaces/{space}/enter/", agent=str(agent_id))
         return str(page.url)
 
     def match_of(self, entry: str) -> int:
@@ -64,12 +61,12 @@ class Person:
         assert "/runs/" in str(page.url), "training was refused"
         return int(str(page.url).rstrip("/").rpartition("/")[2])
 
-    def _send(self, path: str, **changes: str | None) -> httpx.Response:
-        """Fill in the page's form and send it; None unchecks a box."""
+    def _send(self, path: str, *, to: str = "", **changes: str | None) -> httpx.Response:
+        """Fill in the page's form and send it, there or to another place; None unchecks a box."""
         page = self._http.get(path).raise_for_status()
         fields = {**_fields(page.text), **changes}
         data = {name: value for name, value in fields.items() if value is not None}
-        return self._http.post(page.url, data=data).raise_for_status()
+        return self._http.post(to or page.url, data=data).raise_for_status()
 
     def _post(self, path: str, **data: str) -> httpx.Response:
         """Press a button, whose form is on every page of a person's agent."""
