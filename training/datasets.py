@@ -24,7 +24,7 @@ from agents.errors import Refused
 from arena.environments import ENVIRONMENTS
 from training.configs import GRPOConfig, LearningConfig, Method, config_from_json
 from training.curation import HeldOutTasks, Limits, PairCandidate, curate_pairs, noise_of
-from training.exams import draw_tasks
+from training.exams import LOOKS, draw_tasks
 from training.jobs import unlearned_pairs
 from training.lineage import within
 from training.models import Pair, TrainingRun
@@ -89,11 +89,11 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
-    """The tasks that the gate will ask about this run."""
+    """The tasks of its own Space that the gate may ask about this run."""
     tasks = draw_tasks(
         ENVIRONMENTS[run.space.environment],
         rng=Random(f"gate:{run.pk}"),  # as training.gate seeds it
-        count=settings.ENV.gate_tasks,
+        count=LOOKS * settings.ENV.gate_tasks,
     )
     return HeldOutTasks(task.prompt for task in tasks)
 

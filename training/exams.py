@@ -26,6 +26,7 @@ from arena.judging import PanelJudge, judge_answers
 from judges.tools import Tools
 from training.waiting import together
 
+LOOKS = 2  # at a Space's own tasks: the second, at as many others, where the first leaves it open
 CONCURRENT_TASKS = 8  # for each inference server; two answers each, over all exams of a gate
 DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
 DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes

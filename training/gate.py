@@ -18,6 +18,7 @@ from judges.tools import Tools
 from training.drift import Drift, TrainerView, measure
 from training.exams import (
     CHILD,
+    LOOKS,
     PARENT,
     Contestants,
     Exam,
@@ -64,7 +65,8 @@ async def evaluate(
 ) -> dict[str, Any]:
     """The gate's figures as JSON, kept in TrainingRun.gate:
 
-        tasks, parent and child {"mean", "passed"}, difference, lower_bound, confidence, margin
+        tasks, parent and child {"mean", "passed"}, difference, lower_bound, confidence, margin;
+                    of both looks, where the first left it open
         kinds       {kind: {"tasks", "parent_passed", "child_passed"}}
         probes      [{"space", "name", "tasks", "parent", "child", "difference", "upper_bound",
                     "confidence", "bound", "regressed", "problem"}]; with a problem (a sentence)
@@ -77,29 +79,31 @@ async def evaluate(
     AdapterRefused, or GateInconclusive.
     """
     rng = Random(f"gate:{seed}")
-    exams = [own, *probes]
-    drawn = [draw_tasks(exam.environment, rng=rng, count=exam.task_count) for exam in exams]
+    tasks = draw_tasks(own.environment, rng=rng, count=LOOKS * own.task_count)
+    first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]
+    exams = [(own, first_look)]
+    exams += [(p, draw_tasks(p.environment, rng=rng, count=p.task_count)) for p in probes]
 
-    async def examine_all() -> tuple[Drift | None, list[list[Trial]], list[Trial]]:
+    async def examine_all() -> tuple[Drift | None, list[Trial], list[list[Trial]], list[Trial]]:
         async with Inference() as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
             base = ServedModel(contestants.child.base, contestants.child.base, None)
             drift = await measure(inference, child=contestants.child, base=base, trained=trained)
             examiner = Examiner(inference, contestants, tools)
-            trials = await together(
-                examiner.examine(exam, tasks) for exam, tasks in zip(exams, drawn, strict=True)
+            own_trials, *probe_trials = await together(
+                examiner.examine(exam, drawn) for exam, drawn in exams
             )
-            second_look = _second_look(own, drawn[0], trials[0], rng)
-            return drift, trials, await examiner.examine(own, second_look)
+            _refuse_unjudged(own_trials, first_look)
+            if _decide(own_trials, rng).is_open:
+                own_trials += await examiner.examine(own, second_look)
+                _refuse_unjudged(own_trials, tasks)
+            recheck = await examiner.examine(own, _recheck(own, tasks, own_trials, rng))
+            return drift, own_trials, probe_trials, recheck
 
-    drift, (own_trials, *probe_trials), more = await beside(_pulse(heartbeat), examine_all())
-    if not own_trials or len(own_trials) < MIN_JUDGED_SHARE * len(drawn[0]):
-        raise GateInconclusive(
-            f"Only {len(own_trials)} of {len(drawn[0])} held-out tasks could be judged."
-        )
-    decision = decide(_scores(own_trials, PARENT), _scores(own_trials, CHILD), rng=rng)
-    kinds = _kinds([*own_trials, *more])
+    drift, own_trials, probe_trials, recheck = await beside(_pulse(heartbeat), examine_all())
+    decision = _decide(own_trials, rng)
+    kinds = _kinds([*own_trials, *recheck])
     probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
     refusals = [
         *own_refusals(decision),
@@ -117,9 +121,18 @@ async def evaluate(
     }
 
 
-def _second_look(
-    own: Exam, drawn: Sequence[Task], trials: Sequence[Trial], rng: Random
-) -> list[Task]:
+def _refuse_unjudged(trials: Sequence[Trial], tasks: Sequence[Task]) -> None:
+    if not trials or len(trials) < MIN_JUDGED_SHARE * len(tasks):
+        raise GateInconclusive(
+            f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged."
+        )
+
+
+def _decide(trials: Sequence[Trial], rng: Random) -> GateDecision:
+    return decide(_scores(trials, PARENT), _scores(trials, CHILD), rng=rng)
+
+
+def _recheck(own: Exam, drawn: Sequence[Task], trials: Sequence[Trial], rng: Random) -> list[Task]:
     """More tasks of the kinds that seem to have fallen to zero."""
     known = {task.key for task in drawn}
     return [

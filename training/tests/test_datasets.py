@@ -169,7 +169,7 @@ def make_run_after(run: TrainingRun, **config: Any) -> TrainingRun:
 def test_a_task_that_the_gate_will_ask_is_left_out_and_counted(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     environment = ENVIRONMENTS[run.space.environment]
-    (held_out,) = draw_tasks(environment, rng=Random(f"gate:{run.pk}"), count=64)[-1:]
+    (held_out,) = draw_tasks(environment, rng=Random(f"gate:{run.pk}"), count=2 * 64)[-1:]
     round_ = Pair.objects.latest("id").round
     round_.task = held_out.as_json()
     round_.save()

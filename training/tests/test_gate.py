@@ -215,6 +215,7 @@ def test_the_spaces_limit_on_answers_holds_as_in_a_match(monkeypatch: pytest.Mon
 def test_a_child_that_is_behind_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     figures = run_gate(monkeypatch, always("aab", "abb"))
     assert figures["adopted"] is False
+    assert figures["tasks"] == 16, "that needs no second look"
     assert figures["refusals"] == ["The new version is behind its parent on the held-out tasks."]
     assert in_words(figures).startswith("The new version is behind its parent")
 
@@ -226,11 +227,25 @@ def test_a_lead_that_may_be_luck_is_refused_with_a_sentence(
 
     def say(name: str, prompt: str) -> str:
         number = order.setdefault(prompt, len(order))
-        return "a" if (number < 7) == (name == PARENT) else "b"
+        return "a" if (number % 15 < 7) == (name == PARENT) else "b"
 
     figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(task_count=15))
     assert figures["difference"] >= 0
+    assert figures["tasks"] == 30, "it was looked at twice"
     assert "may be luck" in figures["refusals"][0]
+
+
+def test_what_one_look_leaves_open_a_second_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: dict[str, int] = {}
+
+    def say(name: str, prompt: str) -> str:
+        number = order.setdefault(prompt, len(order))
+        return "a" if (number < 7) == (name == PARENT) else "b"
+
+    model = ScriptedModel(say)
+    figures = run_gate(monkeypatch, model, make_exam(task_count=15))
+    assert (figures["tasks"], figures["adopted"]) == (30, True)
+    assert len(set(model.prompts(CHILD))) == len(model.prompts(CHILD)) == 30
 
 
 # --- kinds ---------------------------------------------------------------------------------
