@@ -114,9 +114,8 @@ def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bo
     while not has_ended:
         has_ended = _has_ended(process)
         for job, progress in list(following.items()):
-            is_over = (
-                read_result(job.folder) is not None
-            )  # asked first: then all its lines are there
+            # Asked first: whoever has a result has written all its lines.
+            is_over = read_result(job.folder) is not None
             if word := job.on_lines(progress.new_lines()):
                 write_atomically(job.folder / STOP_FILE, word)
                 pausing |= {job.folder} if word == PAUSE else set()
