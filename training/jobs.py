@@ -154,7 +154,14 @@ def cancel_run(run_id: int) -> None:
     """
     with _steered(run_id) as run:
         _refuse_final(run)
-        apply_event(run, RunEvent.CANCEL, reason="Cancelled; its pairs stay for the next run.")
+        reason = "Cancelled; its pairs stay for the next run."
+        if run.child_version:
+            number = run.child_version.number
+            reason = (
+                "Cancelled after it had trained, so its price is spent; activate version "
+                f"{number} by hand if you want it, else its pairs stay for the next run."
+            )
+        apply_event(run, RunEvent.CANCEL, reason=reason)
 
 
 def cancel_runs_of_retired() -> None:

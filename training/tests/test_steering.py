@@ -146,6 +146,16 @@ def test_a_run_of_a_retired_agent_is_not_resumed() -> None:
         resume_run(run.pk)
 
 
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [(RunStatus.TRAINING, "its pairs stay"), (RunStatus.EVALUATING, "activate version 2 by hand")],
+)
+def test_a_cancelled_run_says_what_is_left_of_it(status: RunStatus, sentence: str) -> None:
+    run = make_run(status=status)
+    cancel_run(run.pk)
+    assert sentence in refreshed(run).reason
+
+
 def test_a_paused_run_can_be_cancelled_and_keeps_others_from_starting() -> None:
     run = make_run(status=RunStatus.PAUSED)
     with pytest.raises(Refused, match="in training already"):
