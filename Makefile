@@ -25,7 +25,7 @@ NPM = if $(NODE_20); then npm=(npm); else export PATH="$(NODE_WHEEL)/bin:$$PATH"
 	npm=(node $(NODE_WHEEL)/lib/node_modules/npm/bin/npm-cli.js); fi; "$${npm[@]}"
 FRONTEND := $(shell find frontend \( -path frontend/static/build -o -path frontend/tests \) -prune \
 	-o \( -name '*.ts' -o -name '*.css' -o -name '*.html' -o -name '*.py' \) -print)
-BASE_MODEL := $(RLFC_HOME)/models/smollm2-135m-instruct/config.json
+UNPACKED_MODEL := $(RLFC_HOME)/models/smollm2-135m-instruct/config.json
 export RLFC_HOME
 
 .PHONY: help install demo up build test lint bench lock clean
@@ -33,7 +33,7 @@ export RLFC_HOME
 help: ## list the commands
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
-install: $(DONE)/run $(DONE)/build $(BASE_MODEL) ## prepare everything that `up` needs
+install: $(DONE)/run $(DONE)/build $(UNPACKED_MODEL) ## prepare everything that `up` needs
 
 demo: install ## start everything with a demo in it: make demo [ARGS=--headless]
 	@exec $(PY) manage.py demo $(ARGS)
@@ -87,7 +87,7 @@ $(DONE)/build: $(DONE)/node $(FRONTEND)
 	@$(NPM) run --silent build
 	@touch $@
 
-$(BASE_MODEL): | $(DONE)/run
+$(UNPACKED_MODEL): | $(DONE)/run
 	@echo "[5/5] Base model"
 	@$(PY) -m agents.convert --to $(dir $@)
 

@@ -6,7 +6,7 @@
    each in a process of its own. Pairs a second from the first forward pass, the reference policy's
    included, to the last step; loading is left out on both sides.
 2. Eight agents in one process beside eight processes one after another, from start to exit.
-3. A step's packed row beside a plain forward and backward pass of the frozen bf16 base over as many
+3. A step's packed row beside a plain forward and backward pass of the frozen base over as many
    tokens with as many predictions, without an adapter: nobody is faster than that.
 """
 
@@ -29,7 +29,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from arena.config.env import REPOSITORY
 from benchmarks.machine import machine
 from training.configs import DPOConfig, Precision
-from training.trainers.base_model import choose_device, load_base
+from training.trainers.base_model import choose_device, compute_dtype, load_base
 from training.trainers.examples import read_examples
 from training.trainers.job import JOB_FILE, PROGRESS_FILE, Job, read_result
 from training.trainers.methods import Step, row_share
@@ -202,7 +202,7 @@ def beside_the_limit(folder: Path, base_path: Path, *, threads: int) -> None:
 def plain(base_path: Path, row: Row, device: torch.device) -> Callable[[], None]:
     """The base as transformers runs it, on a plain sequence as long as the row."""
     model = AutoModelForCausalLM.from_pretrained(
-        base_path, dtype=torch.bfloat16, device_map={"": device}
+        base_path, dtype=compute_dtype(device), device_map={"": device}
     )
     model.requires_grad_(False)
     embedded = model.get_input_embeddings()(row.ids[None].to(device)).requires_grad_()

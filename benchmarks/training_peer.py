@@ -18,7 +18,7 @@ from trl import DPOConfig as TrlDPOConfig
 from trl import DPOTrainer
 
 from training.configs import DPOConfig
-from training.trainers.base_model import choose_device
+from training.trainers.base_model import choose_device, compute_dtype
 from training.trainers.job import JOB_FILE, Job, write_result
 from training.trainers.policy import ADAM_BETAS
 from training.trainers.watch import step_back
@@ -39,7 +39,7 @@ def main(folder: Path, *, keeps_activations: bool) -> None:
     torch.set_num_threads(job.threads)
     device = choose_device(job.device)
     trainer = TokenIdTrainer(
-        model=AutoModelForCausalLM.from_pretrained(job.base_path, dtype=torch.bfloat16),
+        model=AutoModelForCausalLM.from_pretrained(job.base_path, dtype=compute_dtype(device)),
         args=TrlDPOConfig(
             output_dir=str(folder / "trl"),
             loss_type=["sigmoid", "sft"],

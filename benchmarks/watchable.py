@@ -36,9 +36,12 @@ PAIRS = 400
 FIRST_STEP_SECONDS = 300.0
 
 
-async def match_speed(url: str, key: str, name: str, *, seconds: float) -> float:
-    """Tokens a second that all seats together receive."""
-    environment, rng = ENVIRONMENTS["constraints"], Random(0)
+async def match_speed(url: str, key: str, name: str, *, seconds: float, seed: int) -> float:
+    """Tokens a second that all seats together receive.
+
+    Each call needs a seed of its own: prompts that the server has read before cost it nothing.
+    """
+    environment, rng = ENVIRONMENTS["constraints"], Random(seed)
     deadline = time.monotonic() + seconds
     tokens = 0
 
@@ -100,8 +103,10 @@ def main() -> None:
         local.wait_ready(lambda statuses: None)
         url, key = local.endpoints.vllm_urls[0], local.endpoints.vllm_api_key
         served = environment.base_model
-        asyncio.run(match_speed(url, key, served, seconds=5.0))  # the first requests compile
-        alone = asyncio.run(match_speed(url, key, served, seconds=seconds))
+        asyncio.run(
+            match_speed(url, key, served, seconds=5.0, seed=0)
+        )  # the first requests compile
+        alone = asyncio.run(match_speed(url, key, served, seconds=seconds, seed=1))
         folder = Path(name)
         run = start_run(folder, model)
         try:
@@ -113,7 +118,7 @@ def main() -> None:
             time.sleep(seconds)
             quiet = (steps_of(folder) - before) / (time.monotonic() - started)
             before, started = steps_of(folder), time.monotonic()
-            beside = asyncio.run(match_speed(url, key, served, seconds=seconds))
+            beside = asyncio.run(match_speed(url, key, served, seconds=seconds, seed=2))
             busy = (steps_of(folder) - before) / (time.monotonic() - started)
         finally:
             run.kill()

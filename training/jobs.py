@@ -96,28 +96,29 @@ def request_run(agent_id: int, space_id: int) -> TrainingRun:
 
     Raises Refused, InsufficientCredits among them.
     """
-    agent = _with_parent(Agent.objects.select_related("base_model")).get(id=agent_id)
-    space = Space.objects.filter(id=space_id).first()
-    if space is None:
-        raise NotAvailable("There is no such Space.")
-    if agent.engine != Engine.MODEL:
-        raise Refused("This agent answers by code; there is nothing to train.")
-    if agent.retired_at:
-        raise Refused("This agent is retired.")
-    if not agent.base_model.path:
-        raise Refused(f"The weights of {agent.base_model} are not on this site's machines.")
-    assert agent.current_version is not None, "an agent has a version from its creation on"
-    if TrainingRun.objects.filter(
-        agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
-    ).exists():
-        raise Refused("A trained version waits for your word: adopt or decline it first.")
-    count = unlearned_pairs(agent.current_version, space_id).count()
-    if count < MIN_PAIRS:
-        raise Refused(
-            f"{agent.name} has {count} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
-            "are needed. Play more matches there."
-        )
+    _check_request(_requesting(agent_id), space_id)
     return _queue_run(agent_id, space_id, is_by_hand=True)
+
+
+@dataclass(frozen=True)
+class Requestable:
+    """What a run that is asked for now would learn from, and its price."""
+
+    pair_count: int
+    price_credits: int
+
+
+def requestable(agent_id: int, space_id: int) -> Requestable | None:
+    """None where `request_run` would refuse, want of credits aside."""
+    agent = _requesting(agent_id)
+    if TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
+        return None
+    try:
+        _check_request(agent, space_id)
+    except Refused:
+        return None
+    plan = _plan(agent, space_id)
+    return None if plan.problem else Requestable(plan.pair_count, plan.price_credits)
 
 
 def pause_run(run_id: int) -> None:
@@ -225,6 +226,33 @@ def new_pairs() -> QuerySet[Pair]:
         .values("last_pair_id")[:1]
     )
     return Pair.objects.annotate(spent=Coalesce(Subquery(last), 0)).filter(id__gt=F("spent"))
+
+
+def _requesting(agent_id: int) -> Agent:
+    return _with_parent(Agent.objects.select_related("base_model", "owner")).get(id=agent_id)
+
+
+def _check_request(agent: Agent, space_id: int) -> None:
+    space = Space.objects.filter(id=space_id).first()
+    if space is None:
+        raise NotAvailable("There is no such Space.")
+    if agent.engine != Engine.MODEL:
+        raise Refused("This agent answers by code; there is nothing to train.")
+    if agent.retired_at:
+        raise Refused("This agent is retired.")
+    if not agent.base_model.path:
+        raise Refused(f"The weights of {agent.base_model} are not on this site's machines.")
+    assert agent.current_version is not None, "an agent has a version from its creation on"
+    if TrainingRun.objects.filter(
+        agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
+    ).exists():
+        raise Refused("A trained version waits for your word: adopt or decline it first.")
+    count = unlearned_pairs(agent.current_version, space_id).count()
+    if count < MIN_PAIRS:
+        raise Refused(
+            f"{agent.name} has {count} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
+            "are needed. Play more matches there."
+        )
 
 
 def _due() -> QuerySet[Pair, Any]:

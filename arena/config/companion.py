@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from arena.config.env import REPOSITORY, Environment
-from arena.config.local import Local, local_environment
+from arena.config.local import Local, launched, local_environment
 
 CHILD_STOP_SECONDS = 10.0
 
@@ -43,8 +44,9 @@ def run_beside(local: Local, arguments: Sequence[str], *, until_it_ends: bool) -
 
     Returns when the arena stops, or with `until_it_ends` when the child does.
     """
+    command = [sys.executable, str(REPOSITORY / "manage.py"), *arguments]
     child = subprocess.Popen(
-        [sys.executable, str(REPOSITORY / "manage.py"), *arguments],
+        launched(command, death_signal=signal.SIGKILL),
         env=local.environ,
         stdin=subprocess.DEVNULL,
         start_new_session=True,  # Ctrl-C at the terminal is ours to handle
@@ -52,7 +54,7 @@ def run_beside(local: Local, arguments: Sequence[str], *, until_it_ends: bool) -
 
     def watch() -> None:
         child.wait()
-        local.request_stop()
+        local.end_wait()
 
     if until_it_ends:
         threading.Thread(target=watch, daemon=True).start()

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 REPOSITORY = Path(__file__).resolve().parents[2]
@@ -71,6 +71,11 @@ class Environment(BaseSettings):
     email_url: str | None = Field(
         None,
         description="smtp:// or smtps://user:password@host:port. Default: mail is printed in the log.",
+    )
+    email_from: str | None = Field(
+        None,
+        description="Address that mail comes from; needed with EMAIL_URL.",
+        validate_default=True,
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
         "INFO", description="What the logs hold: this level and above."
@@ -141,6 +146,18 @@ class Environment(BaseSettings):
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
         return _check_url(value, {"http", "https"}, "https://judge.example/v1")
+
+    @field_validator("email_url")
+    @classmethod
+    def _is_smtp(cls, value: str | None) -> str | None:
+        return _check_url(value, {"smtp", "smtps"}, "smtps://user:password@mail.example:465")
+
+    @field_validator("email_from")
+    @classmethod
+    def _is_given_with_its_server(cls, value: str | None, given: ValidationInfo) -> str | None:
+        if given.data.get("email_url") and "@" not in (value or ""):
+            raise ValueError("is needed with EMAIL_URL; for example arena@example.org")
+        return value
 
     @property
     def local_env_file(self) -> Path:

@@ -49,7 +49,7 @@ class Arm:
     methods: tuple[LearningConfig, ...]
     explanation: str
     judge: str = "code"
-    # A control has no use for the gate: each new version plays, by its owner's hand.
+    # What a coin taught passes no honest gate: each new version plays, by its owner's hand.
     takes_every_version: bool = False
 
 
@@ -67,7 +67,6 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         "sft": Arm(
             (replace(DPO, preference_weight=0.0),),
             "control: imitation of winners only",
-            takes_every_version=True,
         ),
         "random": Arm(
             (DPO, GRPO),

@@ -16,7 +16,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
@@ -161,8 +161,12 @@ class Local:
             raise LocalError(self._failure)
 
     def request_stop(self) -> None:
-        """Make wait and wait_ready return; safe to call in a signal handler."""
+        """Somebody wants an end; safe to call in a signal handler."""
         self.asked_to_stop = True
+        self.end_wait()
+
+    def end_wait(self) -> None:
+        """Make wait and wait_ready return."""
         self._stopping.set()
 
     def stop(self) -> None:
@@ -271,10 +275,10 @@ class Local:
         if part.external:
             return
         machine.rotate(child.log)
-        launcher = (sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()))
+        command = launched(part.command, death_signal=part.death_signal, user=part.user)
         with child.log.open("ab") as log:
             child.process = subprocess.Popen(
-                [*launcher, str(int(part.death_signal)), part.user, *part.command],
+                command,
                 cwd=part.folder,
                 env={**self.environ, **part.variables},
                 stdin=subprocess.DEVNULL,
@@ -376,6 +380,12 @@ class Local:
             if child.recorded:
                 leftovers.kill_sessions([child.recorded])
             child.process.wait()
+
+
+def launched(command: Sequence[str], *, death_signal: int, user: str = "") -> list[str]:
+    """The command, to be started by the thread whose end is to end it with the signal."""
+    launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
+    return [*launcher, str(int(death_signal)), user, *command]
 
 
 def local_environment() -> Environment:

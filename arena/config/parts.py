@@ -150,7 +150,7 @@ def plan(environment: Environment, options: Options, endpoints: Endpoints) -> li
         parts.append(_manage(SEED, "seed", needs=(MIGRATE, BROKER)))
     if WEB in options.parts:
         parts.append(_manage(STATIC, "collectstatic", "--noinput", needs=()))
-        parts.append(_web(endpoints))
+        parts.append(_web(environment, endpoints))
     parts += _workers(environment, options, endpoints)
     names = {part.name for part in parts}
     return [_with_known_needs(part, names) for part in parts]
@@ -279,14 +279,15 @@ def _manage(name: str, *arguments: str, needs: tuple[str, ...]) -> Part:
     return Part(name, probes.always, command=command, needs=needs, job=True, ready_seconds=300.0)
 
 
-def _web(endpoints: Endpoints) -> Part:
+def _web(environment: Environment, endpoints: Endpoints) -> Part:
+    served = next(iter(environment.allowed_hosts), "*").removeprefix(".")
     command = [sys.executable, "-m", "uvicorn", "arena.config.asgi:application"]
     command += ["--host", endpoints.web_host, "--port", str(endpoints.web_port)]
     # Open sockets never end by themselves: spectators reconnect to the next process.
     command += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
     return Part(
         WEB,
-        probes.http(endpoints.web_url, path="/health/"),
+        probes.http(endpoints.web_url, path="/health/", host="" if served == "*" else served),
         command=tuple(command),
         needs=(SEED, STATIC, BROKER),
         variables={"OMP_NUM_THREADS": "1"},

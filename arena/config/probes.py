@@ -7,6 +7,8 @@ import celery
 import httpx
 import psycopg
 import redis
+from celery.exceptions import CeleryError
+from kombu.exceptions import KombuError
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
@@ -55,12 +57,15 @@ def broker(url: str) -> Probe:
     return probe
 
 
-def http(url: str, *, path: str) -> Probe:
-    """A GET answers 200."""
+def http(url: str, *, path: str, host: str = "") -> Probe:
+    """A GET answers 200; asked under the name `host`, where the server knows itself by that only."""
+    headers = {"Host": host} if host else {}
 
     def probe() -> str | None:
         try:
-            answer = httpx.get(url + path, timeout=PROBE_TIMEOUT_SECONDS, trust_env=False)
+            answer = httpx.get(
+                url + path, headers=headers, timeout=PROBE_TIMEOUT_SECONDS, trust_env=False
+            )
         except httpx.HTTPError as error:
             return _short(error)
         return None if answer.status_code == 200 else f"{path} answered {answer.status_code}"
@@ -76,7 +81,7 @@ def worker(valkey_url: str, *, name: str) -> Probe:
             with celery.Celery(broker=valkey_url, set_as_current=False) as app:
                 app.conf.broker_connection_timeout = PROBE_TIMEOUT_SECONDS
                 answers = app.control.ping([name], timeout=PROBE_TIMEOUT_SECONDS / 2)
-        except (redis.RedisError, OSError, celery.exceptions.CeleryError) as error:
+        except (redis.RedisError, OSError, CeleryError, KombuError) as error:
             return _short(error)
         return None if answers else "no answer to a ping yet"
 

@@ -155,6 +155,7 @@ AUTH_PASSWORD_VALIDATORS = [
         "CommonPasswordValidator",
     )
 ]
+ACCOUNT_ADAPTER = "arena.config.mail.AccountAdapter"
 ACCOUNT_LOGIN_METHODS = {"username", "email"}
 ACCOUNT_SIGNUP_FIELDS = ["username*", "email*", "password1*"]
 ACCOUNT_EMAIL_VERIFICATION = "optional" if ENV.email_url else "none"
@@ -172,6 +173,8 @@ if ENV.email_url:
     EMAIL_HOST_PASSWORD = unquote(_mail.password or "")
     EMAIL_USE_SSL = _mail.scheme == "smtps"  # TLS from the first byte
     EMAIL_USE_TLS = not EMAIL_USE_SSL and EMAIL_PORT == 587  # the port of STARTTLS
+    EMAIL_TIMEOUT = 10  # a page waits for it
+    DEFAULT_FROM_EMAIL = SERVER_EMAIL = ENV.email_from
 else:
     EMAIL_BACKEND = "django.core.mail.backends.console.EmailBackend"
 

@@ -36,7 +36,7 @@ from frontend.pages.edge import (
     viewer_id,
 )
 from training.datasets import export_groups, export_pairs, json_lines
-from training.jobs import request_run, unaffordable
+from training.jobs import request_run, requestable, unaffordable
 from training.queries import (
     gate_figures,
     has_practised,
@@ -272,7 +272,10 @@ def _in_play(request: SignedInRequest, agent_id: int) -> Agent:
 
 def _workshop(request: HttpRequest, agent: Agent) -> dict[str, object]:
     return {
-        "progress": learning_progress([agent.id]).get(agent.id, ()),
+        "progress": [
+            (line, requestable(agent.id, line.space_id))
+            for line in learning_progress([agent.id]).get(agent.id, ())
+        ],
         "pair_count": pair_count(agent.id),
         "has_practised": has_practised(agent.id),
         "unaffordable": unaffordable(agent.id),

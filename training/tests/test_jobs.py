@@ -11,9 +11,12 @@ from arena.tests.builders import at_once, make_adapter
 from training.claiming import claim_next
 from training.job_state import RunStatus
 from training.jobs import (
+    MIN_PAIRS,
+    Requestable,
     cancel_run,
     harvest_matches,
     request_run,
+    requestable,
     start_due_runs,
     unlearned_pairs,
 )
@@ -209,6 +212,21 @@ def test_one_run_at_a_time() -> None:
 def test_a_coded_agent_is_not_trained() -> None:
     with pytest.raises(Refused, match="by code"):
         request_run(make_agent(engine=Engine.CODE).id, make_space().id)
+
+
+def test_what_can_be_asked_for_is_said_with_its_pairs_and_nothing_else_is_offered() -> None:
+    agent, space = make_agent(), make_space()
+    make_pairs_for(agent, count=MIN_PAIRS - 1, space=space)
+    assert requestable(agent.pk, space.pk) is None
+    make_pairs_for(agent, count=1, space=space)
+    assert requestable(agent.pk, space.pk) == Requestable(MIN_PAIRS, price_credits=1)
+    run = request_run(agent.pk, space.pk)
+    assert requestable(agent.pk, space.pk) is None, "a run is in hand"
+    TrainingRun.objects.filter(id=run.pk).update(status=RunStatus.REJECTED)
+    make_pairs_for(agent, count=2, space=space)
+    found = requestable(agent.pk, space.pk)
+    assert found is not None
+    assert found.pair_count == request_run(agent.pk, space.pk).pair_count == MIN_PAIRS + 2
 
 
 def test_an_unknown_space_is_not_available() -> None:

@@ -63,11 +63,15 @@ def choose_device(wanted: str) -> torch.device:
     return torch.device(wanted)
 
 
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """What the base is held and computed in, as by the server that plays it."""
+    return torch.bfloat16 if device.type == "cuda" else getattr(torch, cpu_dtype())
+
+
 def load_base(path: Path, *, precision: Precision, device: torch.device) -> BaseModel:
     """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
     disable_progress_bar()
-    # What plays on a processor is held in the same type (arena.config.parts).
-    dtype = torch.bfloat16 if device.type == "cuda" else getattr(torch, cpu_dtype())
+    dtype = compute_dtype(device)
     arguments: dict[str, Any] = {}
     if precision is Precision.NF4:
         from transformers import BitsAndBytesConfig

@@ -35,6 +35,7 @@ def start(**variables: str) -> subprocess.CompletedProcess[str]:
         ("LOG_LEVEL", "LOUD"),
         ("DEBUG", "perhaps"),
         ("JUDGE_API_KEY", "sk-1\nsk-2"),
+        ("EMAIL_URL", "mail.example"),
         ("VLLM_API_KEY", "schl\u00fcssel"),
     ],
 )
@@ -52,6 +53,14 @@ def test_a_password_in_a_bad_variable_is_not_printed() -> None:
 
 def test_an_empty_variable_counts_as_unset() -> None:
     assert start(WEB_PORT="", VLLM_URL="").returncode == 0
+
+
+def test_a_mail_server_needs_an_address_that_mail_comes_from() -> None:
+    result = start(EMAIL_URL="smtps://user:hunter2@mail.example")
+    assert result.returncode == 2
+    assert "Environment variable EMAIL_FROM: is needed with EMAIL_URL" in result.stderr
+    assert "hunter2" not in result.stderr
+    assert start(EMAIL_URL="smtps://mail.example", EMAIL_FROM="arena@example.org").returncode == 0
 
 
 def test_a_key_from_a_file_may_end_with_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,14 +5,17 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 
 import psycopg
 import pytest
 import redis
 
-from arena.config import embedded, leftovers, machine, parts
+from arena.config import embedded, leftovers, machine, parts, probes
 from arena.config.env import REPOSITORY, Environment
 from arena.config.errors import LocalError
 from arena.config.local import Local, State
@@ -196,3 +199,60 @@ def test_up_stops_in_order_on_sigterm_and_leaves_nothing(tmp_path: Path) -> None
     assert process.returncode == 0
     assert rest.splitlines() == ["Stopping.", "Stopped."]
     assert all(leftovers.session_of(child) == [] for child in children)
+
+
+@pytest.mark.parametrize("prefix", [[], ["nohup"]])
+def test_a_closed_terminal_stops_it_in_order_unless_nohup_is_to_prevent_that(
+    tmp_path: Path, prefix: list[str]
+) -> None:
+    process = subprocess.Popen(
+        [*prefix, sys.executable, "manage.py", "up", "--free-ports", "--only=database"],
+        cwd=REPOSITORY,
+        env={**os.environ, "RLFC_HOME": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout
+    started = iter(process.stdout)
+    assert any(line.startswith("Logs:") for line in started)
+    status = Path(f"/proc/{process.pid}/status").read_text()
+    ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
+    assert bool(ignored & 1 << (signal.SIGHUP - 1)) == bool(prefix)
+    process.send_signal(signal.SIGTERM if prefix else signal.SIGHUP)
+    assert [line.strip() for line in started][-2:] == ["Stopping.", "Stopped."]
+    assert process.wait(timeout=30) == 0
+
+
+def test_the_web_server_is_asked_under_a_name_that_it_serves(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            asked.append(self.headers["Host"])
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        for hosts in (["arena.example", "localhost"], [".example.org"], ["*"]):
+            environment = Environment(
+                rlfc_home=tmp_path, allowed_hosts=hosts, web_port=server.server_port
+            )
+            options = Options(parts=frozenset({parts.WEB}))
+            chosen = replace(choose_endpoints(environment, options), web_port=server.server_port)
+            (web,) = [each for each in plan(environment, options, chosen) if each.name == parts.WEB]
+            assert web.ready() is None
+        server.shutdown()
+    assert asked == ["arena.example", "example.org", f"127.0.0.1:{server.server_port}"]
+
+
+def test_a_worker_without_its_broker_is_not_ready_and_no_fault_of_the_supervisor(
+    tmp_path: Path,
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    assert probes.worker(f"redis://127.0.0.1:{port}/0", name="match-worker@local")()

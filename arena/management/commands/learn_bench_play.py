@@ -2,10 +2,10 @@
 
 import subprocess
 import threading
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
@@ -14,6 +14,8 @@ from arena.config import learning_bench, learning_table
 from arena.config.env import REPOSITORY
 from arena.config.learning_table import Piece
 from arena.config.machine import described as machine
+
+T = TypeVar("T")
 
 
 class Command(BaseCommand):
@@ -36,26 +38,32 @@ class Command(BaseCommand):
                 )
         minutes, together, path = options["minutes"], options["together"], options["json"]
         known = learning_table.read(path)
-        pieces = [
-            piece
-            for seed in range(options["seeds"])  # a whole table early, its intervals later
-            for arm in arms
-            if not learning_table.has(
-                known, piece := Piece(machine(), minutes, together, arm, seed)
-            )
+        # A whole table early, its intervals later.
+        wanted = [(arm, seed) for seed in range(options["seeds"]) for arm in arms]
+        groups = [
+            [Piece(machine(), minutes, len(group), arm, seed) for arm, seed in group]
+            for group in batched(wanted, together)
         ]
-        if pieces:
+        # Those of a group begin together, measured before or not: without one of them the others
+        # would have more of the machine than the table says.
+        missing = [
+            group
+            for group in groups
+            if not all(learning_table.has(known, piece) for piece in group)
+        ]
+        if missing:
             base = learning_table.base_exam(known, commit=_commit(), machine=machine())
             if base is None:
                 self.stdout.write("the exam of the plain base")
                 base = learning_bench.base_exam()
             writing = threading.Lock()
-            with ThreadPoolExecutor(together) as pool:
-                measured = [
-                    pool.submit(self._measure, piece, base, path, writing) for piece in pieces
-                ]
-            for one in measured:
-                one.result()
+            for group in missing:
+                with ThreadPoolExecutor(together) as pool:
+                    measured = [
+                        pool.submit(self._measure, piece, base, path, writing) for piece in group
+                    ]
+                for one in measured:
+                    one.result()
         self.stdout.write(learning_table.table(learning_table.read(path)))
 
     def _measure(
@@ -74,10 +82,14 @@ class Command(BaseCommand):
         result |= {"together": piece.together, "base": base}
         result |= {"machine": piece.machine, "commit": _commit()}
         with writing:
-            content = learning_table.read(path)
-            content["results"].append(result)
+            content = learning_table.merged([learning_table.read(path), {"results": [result]}])
             learning_table.write(path, content)
             self.stdout.write(learning_table.table({"results": [result]}))
+
+
+def batched(whole: Sequence[T], size: int) -> list[Sequence[T]]:
+    """In order, `size` at a time; the last may be shorter."""
+    return [whole[start : start + size] for start in range(0, len(whole), size)]
 
 
 def _commit() -> str:

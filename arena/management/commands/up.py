@@ -1,7 +1,6 @@
 """`manage.py up`: start everything on this machine, watch over it, stop it on Ctrl-C."""
 
 import signal
-import sys
 from types import FrameType
 from typing import Any
 
@@ -27,14 +26,22 @@ class Command(BaseCommand):
             help="leave this part out; may be repeated",
         )
         parser.add_argument(
+            "--only",
+            action="append",
+            default=[],
+            choices=sorted(ALL_PARTS),
+            help="start this part and no other; may be repeated",
+        )
+        parser.add_argument(
             "--free-ports", action="store_true", help="take any free ports, not the usual ones"
         )
         names = "; ".join(f"{name}: {text}" for name, text in described() if text)
         parser.epilog = f"Environment variables. {names}"
 
     def handle(self, *args: Any, **options: Any) -> None:
+        parts = frozenset(options["only"]) or ALL_PARTS
         chosen = Options(
-            parts=ALL_PARTS - frozenset(options["without"]), free_ports=options["free_ports"]
+            parts=parts - frozenset(options["without"]), free_ports=options["free_ports"]
         )
         local = Local(local_environment(), chosen)
         stop_on_signals(local)
@@ -56,12 +63,12 @@ class Command(BaseCommand):
 
 
 def stop_on_signals(local: Local) -> None:
-    """Ctrl-C and SIGTERM ask for an orderly stop, which is bounded; more of them change nothing."""
+    """Ctrl-C, SIGTERM and a closed terminal ask for an orderly stop, which is bounded."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         local.request_stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
-    if sys.stdin is not None and not sys.stdin.isatty():
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's, which is to last
         signal.signal(signal.SIGHUP, handler)
