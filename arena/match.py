@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, field, replace
 from enum import StrEnum
 from typing import Any, assert_never
 
-SCORE_TIE_TOLERANCE = 1e-6
+from judges.panel import rank
 
 
 class MatchStatus(StrEnum):
@@ -254,6 +254,11 @@ class MatchState:
             for seat in sorted(self.seats)
         }
 
+    def ranking(self) -> tuple[tuple[int, ...], ...]:
+        """Seats best first, by the rounds that were decided, of which there is one at least."""
+        decided = sum(each.status == RoundStatus.DECIDED for each in self.rounds)
+        return ranking_of(self.totals(), rounds=decided)
+
 
 def decide(state: MatchState | None, command: Command) -> list[Event]:
     """The events that the command causes. Raises IllegalMove."""
@@ -298,11 +303,7 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
             paid = sum(command.prizes.values()) + command.rake_credits
             _require(paid == state.pool_credits, "prizes and rake must add up to the pool")
             totals = {str(seat): total for seat, total in state.totals().items()}
-            return [
-                MatchSettled(
-                    ranking_of(state.totals()), totals, command.prizes, command.rake_credits
-                )
-            ]
+            return [MatchSettled(state.ranking(), totals, command.prizes, command.rake_credits)]
         case Cancel():
             return [MatchCancelled(command.reason)]
         case _:
@@ -347,17 +348,9 @@ def fold(events: Iterable[Event]) -> MatchState | None:
     return state
 
 
-def ranking_of(totals: Mapping[int, float]) -> tuple[tuple[int, ...], ...]:
-    """Seats best first; seats whose totals differ by less than the tolerance are tied."""
-    groups: list[list[int]] = []
-    last: float | None = None
-    for seat in sorted(totals, key=lambda each: (-totals[each], each)):
-        if last is not None and last - totals[seat] <= SCORE_TIE_TOLERANCE:
-            groups[-1].append(seat)
-        else:
-            groups.append([seat])
-        last = totals[seat]
-    return tuple(tuple(group) for group in groups)
+def ranking_of(totals: Mapping[int, float], *, rounds: int) -> tuple[tuple[int, ...], ...]:
+    """Seats best first; those whose mean over so many rounds is what a round calls a tie are tied."""
+    return rank({seat: total / rounds for seat, total in totals.items()})
 
 
 def encode(event: Event) -> tuple[str, dict[str, Any]]:

@@ -39,7 +39,6 @@ from arena.match import (
     event_digest,
     evolve,
     fold,
-    ranking_of,
 )
 from arena.models import (
     Completion,
@@ -209,7 +208,7 @@ def settle_match(match_id: int) -> None:
         if state.rounds_are_over and all(each.status == RoundStatus.VOID for each in state.rounds):
             _cancel(match, state, "No round could be judged; every fee was refunded.")
             return
-        ranking = ranking_of(state.totals())
+        ranking = state.ranking()
         rake = rake_of(state.pool_credits, percent=state.seating.rake_percent)
         shares = prizes(
             ranking,

@@ -4,10 +4,17 @@ import re
 from enum import StrEnum
 
 MAX_FENCED_CHARACTERS = 4_000
-_CONTROL_CHARACTER = re.compile(
-    r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u200b-\u200f\u202a-\u202e\ud800-\udfff]"
+# What nobody sees: format characters, tags, fillers that are letters to Unicode.
+INVISIBLE = re.compile(
+    "[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
+    "\ufff9-\ufffb\U000e0000-\U000e0fff]"
 )
-_CONTROL_TOKEN = re.compile(r"<\|>?|\|>|</?s>|\[/?INST\]|<(?:start|end)_of_turn>", re.IGNORECASE)
+_CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\ud800-\udfff\ue000-\uf8ff]")
+_CONTROL_TOKEN = re.compile(
+    r"<\|>?|\|>|[<\u2039]\uff5c|\uff5c[>\u203a]|</?s>|\[/?INST\]|<</?SYS>>"
+    r"|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>",
+    re.IGNORECASE,
+)
 _VERDICT = re.compile(r"VERDICT: (A|B|TIE)")
 
 
@@ -24,7 +31,7 @@ def fenced(text: str, *, nonce: str) -> str:
 
     Control tokens of chat templates are broken up, invisible characters and the nonce removed.
     """
-    inner = _CONTROL_CHARACTER.sub("", text[:MAX_FENCED_CHARACTERS])
+    inner = _CONTROL_CHARACTER.sub("", INVISIBLE.sub("", text[:MAX_FENCED_CHARACTERS]))
     # Repeated, so that removing the nonce cannot put another one together.
     while nonce in inner:
         inner = inner.replace(nonce, "")

@@ -5,6 +5,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 MIN_MARGIN = 0.1  # difference of scores; below it the panel's opinion is noise
+# A better answer scores more than this: what was refused at an environment's gates (an empty
+# answer, a copy of the task, a speech to the judges) is nobody's example.
+MIN_CHOSEN_SCORE = 0.2
 MIN_AGREEMENT = 0.5  # share of seat pairs on which the judges agree; below it no pairs
 MAX_PAIRS_PER_ROUND = 2  # for one agent: a task teaches, it must not dominate
 MAX_LENGTH_RATIO = 10.0  # of the two texts; beyond it length alone would be learned
@@ -68,13 +71,17 @@ def _pairs_of(
     def unlikeness(other: SeatAnswer) -> int:
         return abs(len(other.text) - len(own.text))
 
+    def beats(winner: SeatAnswer, loser: SeatAnswer) -> bool:
+        margin = scores[winner.seat] - scores[loser.seat]
+        return margin >= MIN_MARGIN and scores[winner.seat] > MIN_CHOSEN_SCORE
+
     # Among equals the answer of the most similar length says least about length.
     better = sorted(
-        (one for one in others if gap(one) >= MIN_MARGIN and _teaches(one, own)),
+        (one for one in others if beats(one, own) and _teaches(one, own)),
         key=lambda one: (-gap(one), unlikeness(one), one.seat),
     )
     worse = sorted(
-        (one for one in others if -gap(one) >= MIN_MARGIN and _teaches(own, one)),
+        (one for one in others if beats(own, one) and _teaches(own, one)),
         key=lambda one: (-gap(one), unlikeness(one), one.seat),
     )
     losses = [

@@ -52,15 +52,20 @@ def uppercase(params: Params, text: str) -> Finding:
 
 
 def no_commas(params: Params, text: str) -> Finding:
-    commas = text.count(",")
+    commas = len(re.findall("[,\uff0c\u3001\u201a\u060c]", text))
     return Finding(_near(commas, 0), f"has {_plural(commas, 'comma')}")
 
 
 def quotes(params: Params, text: str) -> Finding:
-    opens = text.startswith('"')
-    closes = len(text) > 1 and text.endswith('"')
+    opens = text[:1] in _OPENING
+    closes = len(text) > 1 and text[-1] in _CLOSING
+    if opens and closes and not _OPENING.isdisjoint(text[1:-1]):
+        return Finding(0.75, "has more quotes inside")
     shown = {2: "is wrapped in quotes", 1: "has a quote at one end only", 0: "has no quotes around"}
     return Finding((opens + closes) / 2, shown[opens + closes])
+
+
+_OPENING, _CLOSING = frozenset('"\u201c'), frozenset('"\u201d')
 
 
 def number(params: Params, text: str) -> Finding:
@@ -76,6 +81,8 @@ _NUMBER_WORDS = frozenset(words("two three four five six seven eight nine ten hu
 def title(params: Params, text: str) -> Finding:
     found = re.search(r"<<([^<>\n]{1,100})>>", text)
     if found and words(found.group(1)) not in ([], ["title"], ["my", "title"]):
+        if words(text[: found.start()]):
+            return Finding(0.8, "has its title in <<double angle brackets>> too late")
         return Finding(1.0, "has a title in <<double angle brackets>>")
     halves = ("<<" in text) + (">>" in text)
     return Finding(0.3 * halves, "has no title in <<double angle brackets>>")
@@ -111,10 +118,16 @@ def start_word(params: Params, text: str) -> Finding:
 
 def end_phrase(params: Params, text: str) -> Finding:
     phrase = params["phrase"]
-    if text.casefold().endswith(phrase.casefold()):
+    wanted = _without_end_marks(phrase)
+    if re.search(rf"(?<!\w){re.escape(wanted)}$", _without_end_marks(text)):
         return Finding(1.0, f"ends with “{phrase}”")
-    near = 0.5 if phrase.casefold() in text.casefold() else 0.0
+    near = 0.5 if wanted in text.casefold() else 0.0
     return Finding(near, f"does not end with “{phrase}”")
+
+
+def _without_end_marks(text: str) -> str:
+    """Quotes and stops at the end are no words: 'the end' of 'The end."'."""
+    return text.casefold().rstrip(" \t\n.!?\"'*)\u201d\u2019")
 
 
 def max_words(params: Params, text: str) -> Finding:
@@ -134,7 +147,7 @@ def min_words(params: Params, text: str) -> Finding:
 
 
 def bullets(params: Params, text: str) -> Finding:
-    got = len(re.findall(r"^[ \t]*[-*•][ \t]+\S", text, re.MULTILINE))
+    got = len(re.findall(r"^[ \t]*[-*•][ \t]+.*\w", text, re.MULTILINE))
     wanted = params["n"]
     closeness = _near(got, wanted) if got else 0.0
     return Finding(closeness, f"uses {_plural(got, 'bullet point')}, {wanted} were asked")
@@ -142,7 +155,7 @@ def bullets(params: Params, text: str) -> Finding:
 
 def numbered(params: Params, text: str) -> Finding:
     got = [
-        int(digits) for digits in re.findall(r"^[ \t]*(\d{1,3})[.)][ \t]+\S", text, re.MULTILINE)
+        int(digits) for digits in re.findall(r"^[ \t]*(\d{1,3})[.)][ \t]+.*\w", text, re.MULTILINE)
     ]
     wanted = params["n"]
     detail = f"has {_plural(len(got), 'numbered point')}, {wanted} were asked"
@@ -152,8 +165,17 @@ def numbered(params: Params, text: str) -> Finding:
 
 
 def sentence_count(text: str) -> int:
-    """Stretches with a word in them, parted by ., ! or ? before a blank or the end."""
-    return sum(bool(words(part)) for part in re.split(r"[.!?]+[\"')\]]*(?:\s+|$)", text))
+    """Stretches with a word in them, parted by ., ! or ? before a blank or the end, or by a line
+    break before a capital letter. The stops of "U.S.", "Dr." and "1." part nothing."""
+    whole = _NO_STOP.sub(lambda found: found.group().replace(".", ""), text)
+    parts = re.split(r"[.!?]+[\"')\]\u201d\u2019]*(?:\s+|$)|\n+(?=\W*[A-Z])", whole)
+    return sum(bool(words(part)) for part in parts)
+
+
+_NO_STOP = re.compile(
+    r"\b(?:[A-Za-z]\.){2,}(?=\s+[a-z])|\b(?:Dr|Mr|Mrs|Ms|St|vs|Jr|Sr)\.|^[ \t]*\d{1,3}\.(?=[ \t])",
+    re.MULTILINE,
+)
 
 
 def sentences(params: Params, text: str) -> Finding:
@@ -162,7 +184,7 @@ def sentences(params: Params, text: str) -> Finding:
 
 
 def one_line(params: Params, text: str) -> Finding:
-    lines, got = text.count("\n") + 1, len(words(text))
+    lines, got = max(1, len(text.splitlines())), len(words(text))
     outside = max(params["low"] - got, got - params["high"], 0)
     closeness = _near(outside, 0) / lines
     shown = f"has {_plural(got, 'word')} on {_plural(lines, 'line')}"
@@ -173,10 +195,12 @@ def json_keys(params: Params, text: str) -> Finding:
     wanted = params["keys"]
     body = re.sub(r"^```(?:json)?\s*|\s*```$", "", text)
     try:
-        value = json.loads(body)
+        value = json.loads(body, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
         seen = sum(f'"{key}"' in text for key in wanted) / len(wanted)
-        return Finding(0.25 * text.startswith("{") + 0.25 * seen, "is not valid JSON")
+        return Finding(
+            0.25 * text.startswith("{") + 0.25 * seen, "is not valid JSON with each key once"
+        )
     if not isinstance(value, dict):
         return Finding(0.2, "is JSON but not an object")
     matching = [key for key in wanted if _is_filled(value.get(key))]
@@ -186,6 +210,13 @@ def json_keys(params: Params, text: str) -> Finding:
     return Finding(
         0.5 + 0.4 * share, f"is JSON with {len(matching)} of {_plural(len(wanted), 'key')} right"
     )
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    value = dict(pairs)
+    if len(value) < len(pairs):
+        raise ValueError("a key stands there twice")
+    return value
 
 
 def _is_filled(value: object) -> bool:
@@ -201,7 +232,7 @@ def paragraphs(params: Params, text: str) -> Finding:
 
 
 def separator(params: Params, text: str) -> Finding:
-    parts = text.split("***")
+    parts = re.split(r"^[ \t]*\*{3}[ \t]*$", text, flags=re.MULTILINE)
     if len(parts) == 2 and all(words(part) for part in parts):
         return Finding(1.0, "has two parts with *** between")
     return Finding(0.4 if len(parts) > 1 else 0.0, "is not two parts with *** between")
@@ -214,7 +245,8 @@ def question(params: Params, text: str) -> Finding:
 
 
 def capitalized(params: Params, text: str) -> Finding:
-    initials = [found.group()[0] for found in re.finditer(r"[^\W\d_][\w'\u2019-]*", text)]
+    # "3rd" and "5pm" begin with a digit.
+    initials = [found.group()[0] for found in re.finditer(r"(?<!\w)[^\W\d_][\w'\u2019-]*", text)]
     bad = sum(letter != letter.upper() for letter in initials)
     share = 1 - bad / len(initials) if initials else 0.0
     return Finding(share, f"has {_plural(bad, 'word')} that do not start with a capital letter")

@@ -245,8 +245,8 @@ TRAIN_RULES: dict[str, Rule] = {
         ),
         checks.repeat,
         (
-            'Write one sentence about {name}. Use the word "{word}" twice.',
-            'Write two sentences about {name} and use the word "{word}" in each.',
+            'Write one sentence about {name}. Use the word "{word}" at least twice.',
+            'Write about {name} and use the word "{word}" at least twice.',
         ),
     ),
     "one_line": Rule(

@@ -24,9 +24,9 @@ _GENERAL = (
 )
 
 
-def draft(topic: Topic, rng: Random) -> str:
-    """One or two sentences about the topic."""
-    return " ".join(_sentences(topic, rng, rng.choice((1, 2))))
+def draft(topic: Topic, rng: Random, *, sentences: int) -> str:
+    """So many sentences about the topic."""
+    return " ".join(_sentences(topic, rng, sentences))
 
 
 def _sentences(topic: Topic, rng: Random, count: int) -> list[str]:
@@ -58,12 +58,11 @@ def _include(text: str, params: Params, topic: Topic, rng: Random) -> str:
             "In a poem {name} may meet {asked} as well.",
         )
     )
-    return f"{text} {frame.format(name=topic.name, asked=asked)}"
+    return f"{text} {frame.format(name=topic.name, asked=asked)}".lstrip()
 
 
 def _bullets(text: str, params: Params, topic: Topic, rng: Random) -> str:
-    mark = rng.choice("-*")
-    return "\n".join(f"{mark} {line}" for line in _sentences(topic, rng, params["n"]))
+    return "\n".join(f"- {line}" for line in _sentences(topic, rng, params["n"]))
 
 
 def _numbered(text: str, params: Params, topic: Topic, rng: Random) -> str:
@@ -110,7 +109,7 @@ def _quotes(text: str, params: Params, topic: Topic, rng: Random) -> str:
 
 def _title(text: str, params: Params, topic: Topic, rng: Random) -> str:
     frame = rng.choice(("All About {}", "Notes on {}", "The Life of {}", "Why {} Matter"))
-    return f"<<{frame.format(topic.name.title())}>>\n{text}"
+    return f"<<{frame.format(topic.name.title())}>>\n{text}".rstrip()
 
 
 def _repeat(text: str, params: Params, topic: Topic, rng: Random) -> str:
@@ -121,7 +120,7 @@ def _repeat(text: str, params: Params, topic: Topic, rng: Random) -> str:
             "People {emphasis} talk about {name} in this way.",
         )
     )
-    return f"{text} {frame.format(name=topic.name, emphasis=emphasis)}"
+    return f"{text} {frame.format(name=topic.name, emphasis=emphasis)}".lstrip()
 
 
 def _one_line(text: str, params: Params, topic: Topic, rng: Random) -> str:
@@ -137,10 +136,11 @@ def _one_line(text: str, params: Params, topic: Topic, rng: Random) -> str:
 
 
 def _number(text: str, params: Params, topic: Topic, rng: Random) -> str:
-    count = rng.choice((1, 2))
-    noun = "fact" if count == 1 else "facts"
-    lines = " ".join(_sentences(topic, rng, count))
-    return f"Here {'is' if count == 1 else 'are'} {count} {noun} about {topic.name}. {lines}"
+    """The text with a number before it; without a text, one sentence."""
+    first, second = _sentences(topic, rng, 2)
+    if not text:
+        return f"Here is 1 fact about {topic.name}: {first[0].lower()}{first[1:]}"
+    return f"Here are 2 facts about {topic.name}. {first} {second}"
 
 
 def _paragraphs(text: str, params: Params, topic: Topic, rng: Random) -> str:
@@ -164,6 +164,8 @@ def _postscript(text: str, params: Params, topic: Topic, rng: Random) -> str:
     return f"{text}\n\nP.S. {last}"
 
 
+# Steps that need no text before them: what they write is a sentence about the topic by itself.
+WHOLE_SENTENCES = frozenset(["include", "repeat", "number"])
 STEPS: dict[str, Step] = {
     "lowercase": _lowercase,
     "uppercase": _uppercase,

@@ -63,10 +63,13 @@ def last_word(line: str) -> str:
 
 
 def syllables(line: str) -> int:
-    """Syllables of a line; of words that the dictionary lacks, groups of vowels."""
+    """Syllables of a line; of words that the dictionary lacks, groups of vowels.
+
+    Each word counts: the dictionary gives none to "hmm".
+    """
     known = _pronunciations()
     return sum(
-        known[word][0][1] if word in known else max(1, len(re.findall(r"[aeiouy]+", word)))
+        max(1, known[word][0][1] if word in known else len(re.findall(r"[aeiouy]+", word)))
         for word in words(line)
     )
 

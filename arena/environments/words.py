@@ -5,9 +5,11 @@ and over, keywords without grammar, or a speech to the judges.
 """
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
+from judges.parsing import INVISIBLE
 from judges.transcript import Check
 
 # An answer of a match has at most a few hundred tokens; whatever follows is not looked at.
@@ -16,6 +18,9 @@ MAX_TEXT_CHARACTERS = 4_000
 # From this share of shared 4-grams on, an answer is a copy. Rules oblige honest answers to
 # share some: the words of an ending that they were asked for.
 COPY_SHARE = 0.4
+# So are words of the prompt in its order, whatever stands between them: an echo with a filler after
+# every third word has 0.75. Of the plain base's answers one in 700 has 0.6.
+ECHO_SHARE = 0.7
 MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
 MIN_DISTINCT_SHARE = 0.35
 MIN_WORDS_TO_MEASURE = 8  # shares of shorter answers mean nothing
@@ -28,7 +33,9 @@ _WORD = re.compile(r"[^\W_]+(?:['\u2019-][^\W_]+)*")
 _TO_JUDGES = re.compile(
     r"<\|"  # control tokens of chat templates
     r"|\bverdict\s*:"
-    r"|\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|rule|prompt|above|previous)"
+    r"|\b(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|rule|prompt)s?\b"
+    r"|\b(?:ignore|disregard|forget)\s+(?:all|everything|anything|what)?\s*(?:the\s+|was\s+)?"
+    r"(?:above|before)\b"
     r"|\bi (?:win|deserve)\b"
     r"|\b(?:this|my) (?:answer|response) is (?:the best|correct|better)"
     r"|\bas (?:a|the) judge\b",
@@ -37,8 +44,8 @@ _TO_JUDGES = re.compile(
 
 
 def readable(text: str) -> str:
-    """The part of an answer that is looked at, without blank ends."""
-    return text[:MAX_TEXT_CHARACTERS].strip()
+    """The part of an answer that is looked at: what a reader sees of it, without blank ends."""
+    return INVISIBLE.sub("", text[:MAX_TEXT_CHARACTERS]).strip()
 
 
 def words(text: str) -> list[str]:
@@ -51,7 +58,10 @@ _FUNCTION_WORDS = frozenset(
         "a about after all also an and are as at be because been but by can could do for from had has "
         "have he her his how i if in into is it its just like may me more most my no not of off on one "
         "or our out over she so some such than that the their them then there these they this to too "
-        "under up us very was we were what when where which who why will with would you your"
+        "under up us very was we were what when where which who why will with would you your "
+        "above across again against along among any around before behind below between both during "
+        "each either even every few here many much near now once only other since some still though "
+        "through until while within without yet"
     )
 )
 
@@ -70,24 +80,60 @@ def copied_share(text: str, prompt: str) -> float:
     return sum(gram in known for gram in grams) / len(grams)
 
 
+def echoed_share(said: Sequence[str], asked: Sequence[str]) -> float:
+    """Share of the words said that stand in what was asked, in the same order, in [0, 1]."""
+    longest = [0] * (len(asked) + 1)  # common subsequences with each beginning of the prompt
+    for word in said:
+        before, longest = longest, [0]
+        for place, other in enumerate(asked, start=1):
+            grown = before[place - 1] + 1
+            longest.append(grown if word == other else max(before[place], longest[-1]))
+    return longest[-1] / len(said) if said else 0.0
+
+
+def is_disguised(text: str) -> bool:
+    """Whether some word mixes Latin letters with those of another alphabet that look like them."""
+    return not text.isascii() and any(
+        {"LATIN"} < {unicodedata.name(letter, "").partition(" ")[0] for letter in word} & _ALPHABETS
+        for word in words(text)
+        if not word.isascii()
+    )
+
+
+_ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"}
+
+
 def _ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:
     return [tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)]
 
 
-def gates(text: str, prompt: str) -> tuple[Check, ...]:
-    """The checks that hold for every task; `text` is already `readable`."""
+def gates(
+    text: str, prompt: str, *, demanded: str = "", function_share: float = MIN_FUNCTION_SHARE
+) -> tuple[Check, ...]:
+    """The checks that hold for every task; `text` is already `readable`.
+
+    Words that the task has `demanded` are no echo of it. `function_share` of its words at least are to be words like "the", "of" and "is": the task's
+    own figure, 0 where it asks for a list.
+    """
     said = words(text)
     return (
         Check("answers", bool(said), "has words" if said else "says nothing"),
-        _own_words(text, prompt),
+        _own_words(text, prompt, demanded),
         _not_repetitive(said),
-        _has_grammar(said),
+        _has_grammar(said, function_share),
         _speaks_to_the_reader(text),
     )
 
 
-def _own_words(text: str, prompt: str) -> Check:
-    share = copied_share(text, prompt)
+def _own_words(text: str, prompt: str, demanded: str) -> Check:
+    plain, asked = unicodedata.normalize("NFKC", text), unicodedata.normalize("NFKC", prompt)
+    if is_disguised(plain):
+        return Check("own words", False, "mixes alphabets within a word")
+    share = copied_share(plain, asked)
+    free = [word for word in words(plain) if word not in set(words(demanded))]
+    echo = echoed_share(free, words(asked)) if len(free) >= MIN_WORDS_TO_MEASURE else 0.0
+    if share < COPY_SHARE and echo >= ECHO_SHARE:
+        return Check("own words", False, f"is the task again to {echo:.0%}, word by word")
     return Check(
         "own words", share < COPY_SHARE, f"shares {share:.0%} of its wording with the task"
     )
@@ -104,11 +150,11 @@ def _not_repetitive(said: Sequence[str]) -> Check:
     return Check("no repetition", passed, detail if passed else f"{detail}; repeats “{shown}”")
 
 
-def _has_grammar(said: Sequence[str]) -> Check:
+def _has_grammar(said: Sequence[str], least: float) -> Check:
     if len(said) < MIN_WORDS_TO_MEASURE:
         return Check("sentences", True, "is too short to be a list of keywords")
     share = sum(word in _FUNCTION_WORDS for word in said) / len(said)
-    passed = share >= MIN_FUNCTION_SHARE
+    passed = share >= least
     return Check("sentences", passed, "reads as language" if passed else "is a list of keywords")
 
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
 from arena.environments.open_ended import FORMS, TRAIN_FORMS, UNSEEN_FORMS, OpenEnded
-from arena.environments.open_ended_forms import rhymes, syllables
+from arena.environments.open_ended_forms import balance, rhymes, syllables
 from arena.environments.words_rhymes import RHYMES
 from arena.tests.test_environments_constraints import HOSTILE
 
@@ -90,6 +90,10 @@ def test_rhyme_is_same_sound_and_another_word(first: str, second: str, expected:
 
 def test_syllables_are_counted_by_sound() -> None:
     assert syllables("Shall I compare thee to a summer's day") == 10
+
+
+def test_words_without_a_vowel_count_too() -> None:
+    assert balance(["Hmm", "shh ths"]) == 0.5
 
 
 COUPLET = "The cats are sleeping in the light,\nThey only go to hunt at night."

@@ -12,13 +12,12 @@ from pathlib import Path
 from string import Template
 from typing import Any
 
-from judges.parsing import Choice, fenced, parse_verdict
+from judges.parsing import INVISIBLE, Choice, fenced, parse_verdict
 from judges.tools import CannotJudge, Message, Tools
 from judges.transcript import Answer, Ballot, Transcript
 
-MAX_PAIRS = 16  # of a round; each is asked about twice
 MAX_REPLY_TOKENS = 200
-_CONCURRENT_REQUESTS = 4
+_CONCURRENT_REQUESTS = 8  # of up to 56: 8 seats, each pair in both orders
 _PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 
 Pair = tuple[Answer, Answer]
@@ -29,7 +28,8 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
         raise CannotJudge(f"its configuration has unknown names: {', '.join(sorted(unknown))}")
     if len(transcript.answers) < 2:
         raise CannotJudge("there is nothing to compare")
-    pairs = choose_pairs(transcript.answers)
+    # All of them: of a part of the pairs a seat's share would depend on whom it met.
+    pairs = list(combinations(transcript.answers, 2))
     slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
     async def ask(first: Answer, second: Answer) -> Choice | None:
@@ -52,19 +52,6 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
     return _tally(transcript.answers, pairs, verdicts)
 
 
-def choose_pairs(answers: Sequence[Answer]) -> list[Pair]:
-    """All pairs, or if they are too many each answer with its nearest neighbours in a ring."""
-    if len(answers) * (len(answers) - 1) // 2 <= MAX_PAIRS:
-        return list(combinations(answers, 2))
-    reach = max(1, MAX_PAIRS // len(answers))
-    ring = [
-        (answers[place], answers[(place + step) % len(answers)])
-        for step in range(1, reach + 1)
-        for place in range(len(answers))
-    ]
-    return ring[:MAX_PAIRS]
-
-
 def render(task: str, answer_a: str, answer_b: str, *, nonce: str) -> list[Message]:
     """The judge's messages; everything untrusted is fenced."""
     user = Template((_PROMPTS / "pairwise_user.txt").read_text()).substitute(
@@ -77,7 +64,7 @@ def render(task: str, answer_a: str, answer_b: str, *, nonce: str) -> list[Messa
 
 
 def _says_something(answer: Answer) -> bool:
-    return re.search(r"\w", answer.text) is not None
+    return re.search(r"\w", INVISIBLE.sub("", answer.text)) is not None
 
 
 def _without_asking(first: Answer, second: Answer) -> tuple[Choice, Choice]:

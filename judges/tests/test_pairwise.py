@@ -1,11 +1,11 @@
 import asyncio
+import re
 from collections.abc import Callable, Sequence
-from itertools import combinations
 
 import pytest
 
 from judges.call import cast_vote
-from judges.kinds.pairwise import MAX_PAIRS, choose_pairs, render
+from judges.kinds.pairwise import render
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
 from judges.tools import Message
 from judges.transcript import Answer, Ballot
@@ -87,15 +87,21 @@ def test_every_pair_is_asked_in_both_orders_with_a_nonce_of_its_own() -> None:
     assert len({str(messages) for messages in script.asked}) == 12
 
 
-@pytest.mark.parametrize("seats", range(2, 9))
-def test_pairs_are_bounded_distinct_and_fair(seats: int) -> None:
-    answers = [make_answer(seat) for seat in range(seats)]
-    pairs = [frozenset((a.seat, b.seat)) for a, b in choose_pairs(answers)]
-    assert len(pairs) == len(set(pairs)) <= MAX_PAIRS
-    games = [sum(seat in pair for pair in pairs) for seat in range(seats)]
-    assert len(set(games)) == 1
-    if seats <= 6:
-        assert set(pairs) == {frozenset(pair) for pair in combinations(range(seats), 2)}
+def test_a_full_table_is_judged_by_all_its_pairs() -> None:
+    """Of a part of them a seat's share would depend on whom it met."""
+    strength = [4, 6, 5, 7, 0, 3, 1, 2]
+
+    def stronger(first: str, second: str) -> str:
+        one, other = (re.search(r"strength (\d)", text) for text in (first, second))
+        assert one
+        assert other
+        return f"VERDICT: {'A' if one[1] > other[1] else 'B'}"
+
+    script = Reader(stronger)
+    ballot = vote(script, *(make_answer(n, f"strength {of}") for n, of in enumerate(strength)))
+    assert len(script.asked) == 2 * 28
+    by_score = sorted(range(8), key=lambda seat: ballot.scores[seat])
+    assert by_score == sorted(range(8), key=lambda seat: strength[seat])
 
 
 INJECTIONS = (

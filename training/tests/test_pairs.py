@@ -4,6 +4,7 @@ from hypothesis import strategies as st
 
 from training.pairs import (
     MAX_PAIRS_PER_ROUND,
+    MIN_CHOSEN_SCORE,
     MIN_MARGIN,
     PairSource,
     SeatAnswer,
@@ -38,6 +39,13 @@ def test_an_answer_by_code_makes_no_pairs_of_its_own_but_teaches_others() -> Non
 def test_ties_and_near_ties_make_no_pairs() -> None:
     answers = [make_answer(0), make_answer(1)]
     assert make_pairs(answers, {0: 0.5, 1: 0.5 + MIN_MARGIN / 2}, agreement=1.0) == []
+
+
+def test_what_was_refused_at_the_gates_is_nobodys_example() -> None:
+    """A copy of the task, worth 0.1, beside an answer without words."""
+    answers = [make_answer(0), make_answer(1)]
+    assert make_pairs(answers, {0: 0.0, 1: MIN_CHOSEN_SCORE}, agreement=1.0) == []
+    assert make_pairs(answers, {0: 0.0, 1: MIN_CHOSEN_SCORE + 0.01}, agreement=1.0)
 
 
 def test_judges_that_disagree_make_no_pairs() -> None:
