@@ -3,7 +3,10 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from math import isfinite
+from traceback import extract_tb
 from typing import Any
+
+import structlog
 
 from judges.kinds import code, coin, pairwise, poem
 from judges.tools import CannotJudge, Tools
@@ -12,6 +15,8 @@ from judges.transcript import Ballot, Transcript
 __all__ = ["KINDS", "MAX_ERROR_CHARACTERS", "Tools", "cast_vote"]
 
 MAX_ERROR_CHARACTERS = 300
+
+log = structlog.get_logger(__name__)
 
 Kind = Callable[[Mapping[str, Any], Transcript, Tools], Awaitable[Ballot]]
 
@@ -43,7 +48,10 @@ async def cast_vote(
         return _abstention(str(reason))
     # Tools are networks and child processes: anything can come out of them.
     except Exception as error:  # noqa: BLE001
-        return _abstention(_described(error))
+        innermost = _innermost(error)
+        # Without its text, as below: where it was raised says enough.
+        log.warning("judge_failed", kind=kind, error=type(innermost).__name__, at=_place(innermost))
+        return _abstention(_described(innermost))
     return ballot if _is_complete(ballot, transcript) else _abstention("gave a malformed vote")
 
 
@@ -56,9 +64,18 @@ def _is_complete(ballot: Ballot, transcript: Transcript) -> bool:
     )
 
 
-def _described(error: Exception) -> str:
+def _innermost(error: Exception) -> Exception:
     while isinstance(error, ExceptionGroup):  # of the tasks of a judge that asks concurrently
         error = error.exceptions[0]
+    return error
+
+
+def _place(error: Exception) -> str:
+    frames = extract_tb(error.__traceback__)
+    return f"{frames[-1].name}:{frames[-1].lineno}" if frames else ""
+
+
+def _described(error: Exception) -> str:
     # Anybody reads it: what a library says may hold an address or a key.
     return str(error) if isinstance(error, CannotJudge) else type(error).__name__
 

@@ -9,6 +9,7 @@ import shutil
 from datetime import timedelta
 from pathlib import Path
 
+from django.conf import settings
 from django.utils import timezone
 
 from training.datasets import run_folder
@@ -17,7 +18,6 @@ from training.models import TrainingRun
 from training.trainers.job import ADAPTER_FOLDER, CHECKPOINT_FOLDER, PROGRESS_FILE, read_result
 
 TIDY_AFTER = timedelta(hours=1)  # a trainer that was told to stop may still be writing
-TIDY_UNTIL = timedelta(days=7)  # older ones have been tidied
 _PREFIX = "attempt-"
 
 
@@ -51,14 +51,16 @@ def tidy_runs() -> None:
 
     The store has what was adopted or offered; what shows how a run went stays.
     """
-    now = timezone.now()
+    found: dict[int, list[Path]] = {}
+    for name in (ADAPTER_FOLDER, CHECKPOINT_FOLDER):
+        for folder in Path(settings.RUN_STORE).glob(f"*/{_PREFIX}*/{name}"):
+            found.setdefault(int(folder.parents[1].name), []).append(folder)
     ended = TrainingRun.objects.exclude(status__in=LIVE_STATUSES).filter(
-        finished_at__range=(now - TIDY_UNTIL, now - TIDY_AFTER)
+        id__in=found, finished_at__lt=timezone.now() - TIDY_AFTER
     )
     for run_id in ended.values_list("id", flat=True):
-        for folder in _attempts(run_id):
-            for name in (ADAPTER_FOLDER, CHECKPOINT_FOLDER):
-                shutil.rmtree(folder / name, ignore_errors=True)
+        for folder in found[run_id]:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 def _carry_progress(old: Path, folder: Path) -> None:

@@ -16,7 +16,7 @@ from django.db import connections
 from agents.errors import Refused
 from agents.inference import InferenceUnavailable
 from training.attempts import is_finished
-from training.child import FollowedJob, TrainerDied, run_trainer
+from training.child import FollowedJob, TrainerDied, TrainerPostponed, run_trainer
 from training.claiming import claim_together
 from training.execute import Follower, finish, judge, prepare
 from training.gate import GateInconclusive
@@ -120,13 +120,15 @@ def _record_fault(lease: Lease, error: Exception) -> None:
             case GateInconclusive():
                 reason = f"The new version waits for its evaluation: {error}"
                 postpone_run(lease, reason=reason)
+            case TrainerPostponed():
+                postpone_run(lease, reason=str(error), is_outage=True)
             case TrainerDied():
                 postpone_run(lease, reason=str(error))
             case OSError():
                 log.error("run_postponed", run_id=lease.run_id, exc_info=error)
                 why = error.strerror or type(error).__name__
                 reason = f"The training machine could not use its files ({why})."
-                postpone_run(lease, reason=reason)
+                postpone_run(lease, reason=reason, is_outage=True)
             case Refused():
                 move_run(lease, RunEvent.FAIL, reason=str(error))
             case _:

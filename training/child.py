@@ -49,6 +49,10 @@ class TrainerDied(Exception):
     """The process ended before this job did; the sentence is for the agent's owner."""
 
 
+class TrainerPostponed(Exception):
+    """The machine had no room for this job; the sentence is for the agent's owner."""
+
+
 @dataclass(frozen=True)
 class FollowedJob:
     """A folder with a job.toml, and who hears of its progress.
@@ -89,14 +93,17 @@ def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
 
 
 def result_of(folder: Path, *, returncode: int) -> JSON:
-    """What became of one job of a process that has ended. Raises TrainerFailed, TrainerDied."""
+    """What became of one job of a process that has ended.
+
+    Raises TrainerFailed, TrainerPostponed, TrainerDied.
+    """
     result = read_result(folder)
     if result and "error" in result:
         raise TrainerFailed(str(result["error"]))
     if result and "steps" in result:
         return result
     if result and "postponed" in result:
-        raise TrainerDied(str(result["postponed"]))
+        raise TrainerPostponed(str(result["postponed"]))
     if returncode < 0:
         raise TrainerDied(
             f"The trainer was killed (signal {-returncode}), often for want of memory."

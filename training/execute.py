@@ -102,7 +102,7 @@ class Follower:
         self._lease = lease
         self._leases = leases
         known = TrainingRun.objects.only("progress").get(id=lease.run_id)
-        self._known_step = known.progress.get("step", 0)
+        self._furthest_step = known.progress.get("furthest_step", 0)
         self._progress: JSON = {}
         self._curve: list[JSON] = []
 
@@ -114,24 +114,31 @@ class Follower:
                 self._curve = [*before(self._curve, line["step"]), line]
         self._curve = thinned(self._curve)
         try:
-            if not lines:
-                self._leases.keep(self._lease)
-            elif self._progress.get("step", 0) > self._known_step:
-                # Further than any attempt before: what broke those off was not in the run's way.
-                record(self._lease, progress=shown(self._progress), curve=self._curve, attempts=1)
+            if lines:
+                self._record()
             else:
-                record(self._lease, progress=shown(self._progress), curve=self._curve)
+                self._leases.keep(self._lease)
         except LeaseLost:
             run = TrainingRun.objects.only("status").get(id=self._lease.run_id)
             # One that goes on later, here or elsewhere, wants to be found where it is now.
             return CANCEL if RunStatus(run.status).is_final else PAUSE
         return ""
 
+    def _record(self) -> None:
+        fields: JSON = {"curve": self._curve}
+        step = self._progress.get("step", 0)
+        if step > self._furthest_step:
+            # What broke earlier attempts off was not in the run's way.
+            self._furthest_step = step
+            fields["attempts"] = 1
+        progress = shown(self._progress) | {"furthest_step": self._furthest_step}
+        record(self._lease, progress=progress, **fields)
+
 
 def finish(lease: Lease, folder: Path, *, returncode: int) -> None:
     """Make the agent's next version of what the trainer left.
 
-    Raises TrainerFailed, TrainerDied, BadAdapter, OSError, LeaseLost.
+    Raises what result_of raises, BadAdapter, OSError, LeaseLost.
     """
     run = run_of(lease)
     result = result_of(folder, returncode=returncode)

@@ -84,7 +84,9 @@ async def evaluate(
     exams = [(own, first_look)]
     exams += [(p, draw_tasks(p.environment, rng=rng, count=p.task_count)) for p in probes]
 
-    async def examine_all() -> tuple[Drift | None, list[Trial], list[list[Trial]], list[Trial]]:
+    async def examine_all() -> tuple[
+        Drift | None, GateDecision, list[Trial], list[list[Trial]], list[Trial]
+    ]:
         async with Inference() as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
@@ -95,14 +97,17 @@ async def evaluate(
                 examiner.examine(exam, drawn) for exam, drawn in exams
             )
             _refuse_unjudged(own_trials, first_look)
-            if _decide(own_trials, rng).is_open:
+            decision = _decide(own_trials, rng)
+            if decision.is_open:
                 own_trials += await examiner.examine(own, second_look)
                 _refuse_unjudged(own_trials, tasks)
+                decision = _decide(own_trials, rng)
             recheck = await examiner.examine(own, _recheck(own, tasks, own_trials, rng))
-            return drift, own_trials, probe_trials, recheck
+            return drift, decision, own_trials, probe_trials, recheck
 
-    drift, own_trials, probe_trials, recheck = await beside(_pulse(heartbeat), examine_all())
-    decision = _decide(own_trials, rng)
+    drift, decision, own_trials, probe_trials, recheck = await beside(
+        _pulse(heartbeat), examine_all()
+    )
     kinds = _kinds([*own_trials, *recheck])
     probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
     refusals = [

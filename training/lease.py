@@ -88,7 +88,8 @@ def move_run(lease: Lease, event: RunEvent, **fields: Any) -> None:
 def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
     """Give the run back to be tried again after a while: nobody's fault, nothing decided.
 
-    In an outage nothing was tried: it counts as an attempt only when it lasts too long.
+    In an outage, of a server or of the disk, nothing was tried: it counts as an attempt only when
+    it lasts too long.
     """
     with held_run(lease) as run:
         now = timezone.now()

@@ -93,7 +93,7 @@ class TrainingRun(models.Model):
     reason = models.TextField(blank=True)  # a sentence for the owner
     # Claims in a row that brought it no further.
     attempts = models.PositiveSmallIntegerField(default=0)
-    # Since when no try has found an inference server.
+    # Since when every try has met an outage: of the inference server, or of the disk.
     outage_since = models.DateTimeField(null=True, blank=True)
     lease_owner = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)

@@ -2,6 +2,7 @@
 and may be lost; `sweep` finds whatever waits."""
 
 from celery import shared_task
+from celery.worker import state as worker_state
 
 from training import batch, jobs
 from training.attempts import tidy_runs
@@ -11,7 +12,8 @@ from training.attempts import tidy_runs
 @shared_task(expires=jobs.NUDGE_SECONDS)
 def run_training(run_id: int) -> None:
     """Bring waiting runs to their ends: those whose turn it is, whichever gave the nudge."""
-    while batch.train_due():
+    # Celery puts the exit status there, 0 among them, when the worker is to stop.
+    while worker_state.should_stop is None and batch.train_due():
         tidy_runs()
 
 

@@ -46,9 +46,11 @@ def space_detail(request: HttpRequest, slug: str) -> HttpResponse:
     return _space_page(request, space_card(slug))
 
 
-@owner_page("POST")
+@owner_page("GET", "HEAD", "POST")
 def enter(request: SignedInRequest, slug: str) -> HttpResponse:
     space = space_card(slug)
+    if request.method != "POST":  # back from signing in, where the page before was a refusal
+        return redirect("space", slug=slug)
     offered = [a for a in agent_cards(request.user.pk) if a.base_model_id == space.base_model_id]
     form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in offered])
     if not form.is_valid():

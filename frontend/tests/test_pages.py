@@ -136,6 +136,10 @@ def test_who_signs_in_after_a_click_comes_back_to_the_page_of_the_form(client: C
     path = f"/spaces/{make_space().slug}/"
     response = client.post(f"{path}enter/", headers={"Referer": f"http://testserver{path}"})
     assert response.headers["Location"] == f"/accounts/login/?next={path}"
+    refused = client.post(f"{path}enter/", headers={"Referer": f"http://testserver{path}enter/"})
+    assert refused.headers["Location"] == f"/accounts/login/?next={path}enter/"
+    user = signed_in(make_user())
+    assert user.get(f"{path}enter/").headers["Location"] == path
     response = client.post(f"{path}enter/", headers={"Referer": "http://["})
     assert response.headers["Location"] == "/accounts/login/?next=/"
     response = client.get("/wallet/?before=x")

@@ -99,7 +99,9 @@ class RelevanceScorer:
                 # TimeoutError and BrokenPipeError are OSErrors: the child is of no more use.
                 self._end()
                 if attempt == ATTEMPTS or isinstance(error, TimeoutError):
-                    raise ScorerUnavailable(f"the relevance scorer failed: {error}") from error
+                    raise ScorerUnavailable(
+                        f"the relevance scorer failed ({type(error).__name__})"
+                    ) from error
             except ValueError as error:
                 self._end()
                 raise ScorerUnavailable("the relevance scorer wrote no JSON") from error

@@ -52,11 +52,15 @@ def test_rule_checker_votes_the_environments_score_and_says_why() -> None:
         ("pairwise", ScriptedTools(reply=ConnectionError("no scorer"))),
     ],
 )
-def test_failing_tool_is_an_abstention_not_a_zero(kind: str, script: ScriptedTools) -> None:
+def test_failing_tool_is_an_abstention_not_a_zero(
+    kind: str, script: ScriptedTools, caplog: pytest.LogCaptureFixture
+) -> None:
     ballot = vote(kind, TWO, script)
     assert ballot.scores == {}
     # What a library says may hold an address or a key, and the page is public.
     assert ballot.error == "ConnectionError"
+    assert "no scorer" not in caplog.text
+    assert "judge_failed" in caplog.text
 
 
 @pytest.mark.parametrize("kind", KINDS)

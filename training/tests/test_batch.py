@@ -12,6 +12,7 @@ from threading import Thread
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
 from django.utils import timezone
 
@@ -25,6 +26,7 @@ from training.execute import judge, prepare
 from training.job_state import RunStatus
 from training.jobs import cancel_run, pause_run, request_run, resume_run
 from training.models import TrainingRun
+from training.tasks import run_training
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import attempt_folder, behave, expire, script_runs
 from training.trainers.job import read_result
@@ -303,6 +305,28 @@ def test_attempts_that_bring_a_run_further_are_not_counted_against_it(
     assert run.attempts == 1
     pause_run(run.pk)
     worker.join(timeout=20)
+
+
+def test_a_worker_that_is_to_stop_takes_no_more_runs(
+    space: Space, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = make_run(space, seed=1), make_run(space, seed=2)
+    monkeypatch.setattr(settings.ENV, "training_together", 1)
+
+    def told_to_stop() -> int:
+        monkeypatch.setattr("celery.worker.state.should_stop", 0)
+        return train_due()
+
+    monkeypatch.setattr(batch, "train_due", told_to_stop)
+    run_training(first.pk)
+    assert sorted(
+        TrainingRun.objects.filter(id__in=[first.pk, second.pk]).values_list("status", flat=True)
+    ) == ["adopted", "queued"]
+    monkeypatch.setattr("celery.worker.state.should_stop", None)
+    monkeypatch.setattr(batch, "train_due", train_due)
+    run_training(second.pk)
+    second.refresh_from_db()
+    assert second.status == RunStatus.ADOPTED
 
 
 def test_what_only_a_live_run_needs_is_removed_when_it_has_ended_a_while_ago(space: Space) -> None:

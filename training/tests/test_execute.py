@@ -277,6 +277,7 @@ def test_an_adapter_that_finds_no_room_in_the_store_is_not_trained_again(
         finish(run)
     assert run.status == RunStatus.TRAINING
     assert "No space left on device" in run.reason
+    assert run.attempts == 0, "a full disk is an outage"
     expire(run)
     finish(run)
     assert run.status == RunStatus.ADOPTED

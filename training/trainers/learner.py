@@ -17,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
+from typing import Any
 
 import torch
 
@@ -35,6 +36,8 @@ from training.trainers.job import (
 from training.trainers.run import Run
 from training.trainers.stopped import TrainingStopped
 from training.trainers.watch import keep_freed_memory, step_back
+
+JSON = dict[str, Any]
 
 EXIT_DONE = 0  # every folder has its result, be it figures or a sentence
 EXIT_CRASHED = 1  # some folder has none: the log shows why
@@ -147,41 +150,44 @@ class _Learner:
             if self._terminated.is_set():
                 run.checkpoint()
                 return False
-            if wish := run.asked_to_stop():
-                return self._stop(run, wish)
-            next(work)
-        except StopIteration:
-            assert run.result is not None
-            write_result(run.folder, run.result)
-            return False
-        except TrainingStopped as error:
-            write_result(run.folder, {"error": str(error)})
-            return False
-        except (MemoryError, RuntimeError) as error:
-            # Beside others it may have been their share: it is tried again, in the end alone.
-            if self._is_shared or not _is_out_of_memory(error):
-                return self._crash()
-            write_result(run.folder, {"error": OUT_OF_MEMORY})
-            return False
+            result = self._result_of_piece(run, work)
+            if result is not None:
+                write_result(run.folder, result)
+            return result is None
         except OSError as error:
             with contextlib.suppress(OSError):
                 write_result(run.folder, {"postponed": NO_FILES.format(error.strerror)})
             return self._crash()
         except Exception:  # noqa: BLE001  a fault of one run is not the others'
             return self._crash()
-        return True
 
-    def _stop(self, run: Run, wish: str) -> bool:
-        """Obey the worker's wish; whether more work is left."""
+    def _result_of_piece(self, run: Run, work: Iterator[None]) -> JSON | None:
+        """What ends the run, or None: it goes on. Raises for faults that are not the run's own."""
+        if wish := run.asked_to_stop():
+            return self._stop(run, wish)
+        try:
+            next(work)
+        except StopIteration:
+            assert run.result is not None
+            return run.result
+        except TrainingStopped as error:
+            return {"error": str(error)}
+        except (MemoryError, RuntimeError) as error:
+            # Beside others it may have been their share: it is tried again, in the end alone.
+            if self._is_shared or not _is_out_of_memory(error):
+                raise
+            return {"error": OUT_OF_MEMORY}
+        return None
+
+    def _stop(self, run: Run, wish: str) -> JSON:
+        """Obey the worker's wish."""
         if wish == PAUSE:
             run.checkpoint()
-            write_result(run.folder, {"paused": True})
-        elif wish == CANCEL:
+            return {"paused": True}
+        if wish == CANCEL:
             shutil.rmtree(run.folder / CHECKPOINT_FOLDER, ignore_errors=True)
-            write_result(run.folder, {"cancelled": True})
-        else:
-            raise ValueError(f"the stop file of {run.folder} says {wish!r}")
-        return False
+            return {"cancelled": True}
+        raise ValueError(f"the stop file of {run.folder} says {wish!r}")
 
     def _crash(self) -> bool:
         """A fault of this program ends its run without a result, and no other run."""

@@ -34,4 +34,13 @@ def test_a_child_does_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
     child = int(supervisor.stdout.readline())
     supervisor.kill()
     supervisor.wait()
-    until(lambda: not Path(f"/proc/{child}").exists())
+    until(lambda: not is_alive(child))
+
+
+def is_alive(pid: int) -> bool:
+    """A zombie waits for whoever adopted it, and does nothing."""
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except (ProcessLookupError, FileNotFoundError):
+        return False
+    return state != "Z"
