@@ -63,10 +63,11 @@ def _agreement(votes: Sequence[Mapping[int, float]]) -> float:
     pairs = list(combinations(sorted(votes[0]), 2))
     if not pairs:
         return 1.0
-    agreed = sum(len({_preference(vote, *pair) for vote in votes}) == 1 for pair in pairs)
+    agreed = sum(len({preference(vote, *pair) for vote in votes}) == 1 for pair in pairs)
     return agreed / len(pairs)
 
 
-def _preference(vote: Mapping[int, float], first: int, second: int) -> int:
+def preference(vote: Mapping[int, float], first: int, second: int) -> int:
+    """1 if the vote puts the first seat before the second, -1 if after it, 0 for a tie."""
     difference = vote[first] - vote[second]
     return 0 if abs(difference) <= TIE_TOLERANCE else (1 if difference > 0 else -1)

@@ -87,9 +87,10 @@ class Curated:
 def noise_of(agreement: float) -> float:
     """Probability that the panel's preference is wrong, [0, MAX_NOISE].
 
-    Where the judges disagree their preference is a coin toss, wrong half of the time.
+    `agreement` is the share of the panel that shares it: as often as one of its judges prefers the
+    other answer, the panel may be wrong.
     """
-    return min(MAX_NOISE, max(0.0, (1.0 - agreement) / 2))
+    return min(MAX_NOISE, max(0.0, 1.0 - agreement))
 
 
 class HeldOutTasks:

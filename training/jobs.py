@@ -36,7 +36,7 @@ from training.job_state import LIVE_STATUSES, RunEvent, RunStatus
 from training.lineage import ancestors
 from training.models import Harvest, Pair, TrainingRun
 from training.moves import apply_event, locked_run, queue_run
-from training.pairs import SeatAnswer, make_pairs
+from training.pairs import PanelVote, SeatAnswer, make_pairs
 from training.queries import kept_shape
 
 HARVEST_LIMIT = 50  # matches a sweep
@@ -392,7 +392,7 @@ def _harvest(match_id: int) -> bool:
         rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
         pairs = [
             pair
-            for one in rounds.prefetch_related("completions__seat__agent")
+            for one in rounds.prefetch_related("completions__seat__agent", "votes")
             for pair in _pairs_of(one, space_id=match.space_id)
         ]
         Pair.objects.bulk_create(pairs, ignore_conflicts=True)
@@ -413,7 +413,11 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
         )
         for completion in one.completions.all()
     ]
-    scores = {int(seat): score for seat, score in one.verdict.scores.items()}
+    votes = [
+        PanelVote(vote.weight, _by_seat(vote.scores))
+        for vote in one.votes.all()
+        if vote.weight > 0 and vote.scores  # the others abstained, or counted for nothing
+    ]
     return [
         Pair(
             agent_id=spec.agent_id,
@@ -423,7 +427,11 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
             rejected_id=spec.rejected_id,
             source=spec.source,
             margin=spec.margin,
-            agreement=one.verdict.agreement,
+            agreement=spec.agreement,
         )
-        for spec in make_pairs(answers, scores, agreement=one.verdict.agreement)
+        for spec in make_pairs(answers, _by_seat(one.verdict.scores), votes)
     ]
+
+
+def _by_seat(scores: Mapping[str, float]) -> dict[int, float]:
+    return {int(seat): score for seat, score in scores.items()}

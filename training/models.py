@@ -34,7 +34,7 @@ class Pair(models.Model):
     )
     source = models.CharField(max_length=12, choices=[(s.value, s.value) for s in PairSource])
     margin = models.FloatField()  # difference of the verdict's scores, (0, 1]
-    agreement = models.FloatField()  # the panel's agreement on the round, [0, 1]
+    agreement = models.FloatField()  # share of the panel that prefers the chosen answer, (0.5, 1]
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

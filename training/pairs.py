@@ -3,12 +3,15 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from math import fsum
+
+from judges.panel import preference
 
 MIN_MARGIN = 0.1  # difference of scores; below it the panel's opinion is noise
 # A better answer scores more than this: what was refused at an environment's gates (an empty
 # answer, a copy of the task, a speech to the judges) is nobody's example.
 MIN_CHOSEN_SCORE = 0.2
-MIN_AGREEMENT = 0.5  # share of seat pairs on which the judges agree; below it no pairs
+MIN_AGREEMENT = 0.5  # of the panel, on the pair; up to this nobody knows which is better
 MAX_PAIRS_PER_ROUND = 2  # for one agent: a task teaches, it must not dominate
 MAX_LENGTH_RATIO = 10.0  # of the two texts; beyond it length alone would be learned
 SHORT_CHARS = 20  # texts shorter than this count as this long in the ratio
@@ -44,24 +47,35 @@ class PairSpec:
     rejected_id: int
     source: PairSource
     margin: float  # [MIN_MARGIN, 1]
+    agreement: float  # share of the panel that prefers the chosen one, (MIN_AGREEMENT, 1]
+
+
+@dataclass(frozen=True)
+class PanelVote:
+    """One judge's vote on a round."""
+
+    weight: float  # > 0
+    scores: Mapping[int, float]  # seat -> [0, 1], every seat of the verdict
 
 
 def make_pairs(
-    answers: Sequence[SeatAnswer], scores: Mapping[int, float], *, agreement: float
+    answers: Sequence[SeatAnswer], scores: Mapping[int, float], votes: Sequence[PanelVote]
 ) -> list[PairSpec]:
     """Pairs of every learning seat: its own answer against the others'.
 
     An agent learns first from the best answer that beat its own (all it can learn from where
-    it never wins), then from its own nearest win; seats without a score give none.
+    it never wins), then from its own nearest win; seats without a score give none. `scores` is
+    the verdict that these votes gave.
     """
-    if agreement < MIN_AGREEMENT:
-        return []
     judged = [one for one in answers if one.seat in scores]
-    return [pair for own in judged if own.learns for pair in _pairs_of(own, judged, scores)]
+    return [pair for own in judged if own.learns for pair in _pairs_of(own, judged, scores, votes)]
 
 
 def _pairs_of(
-    own: SeatAnswer, answers: Sequence[SeatAnswer], scores: Mapping[int, float]
+    own: SeatAnswer,
+    answers: Sequence[SeatAnswer],
+    scores: Mapping[int, float],
+    votes: Sequence[PanelVote],
 ) -> list[PairSpec]:
     others = [one for one in answers if one.seat != own.seat]
 
@@ -72,8 +86,11 @@ def _pairs_of(
         return abs(len(other.text) - len(own.text))
 
     def beats(winner: SeatAnswer, loser: SeatAnswer) -> bool:
-        margin = scores[winner.seat] - scores[loser.seat]
-        return margin >= MIN_MARGIN and scores[winner.seat] > MIN_CHOSEN_SCORE
+        return (
+            scores[winner.seat] - scores[loser.seat] >= MIN_MARGIN
+            and scores[winner.seat] > MIN_CHOSEN_SCORE
+            and _agreement(votes, winner, loser) > MIN_AGREEMENT
+        )
 
     # Among equals the answer of the most similar length says least about length.
     better = sorted(
@@ -84,20 +101,30 @@ def _pairs_of(
         (one for one in others if beats(own, one) and _teaches(own, one)),
         key=lambda one: (-gap(one), unlikeness(one), one.seat),
     )
-    losses = [
-        PairSpec(
-            own.agent_id, one.completion_id, own.completion_id, PairSource.OWN_REJECTED, gap(one)
-        )
-        for one in better
-    ]
-    wins = [
-        PairSpec(
-            own.agent_id, own.completion_id, one.completion_id, PairSource.OWN_CHOSEN, -gap(one)
-        )
-        for one in worse
-    ]
+    losses = [(one, own, PairSource.OWN_REJECTED) for one in better]
+    wins = [(own, one, PairSource.OWN_CHOSEN) for one in worse]
     first = losses[:1] + wins[:1]
-    return (first + losses[1:] + wins[1:])[:MAX_PAIRS_PER_ROUND]
+    return [
+        PairSpec(
+            own.agent_id,
+            chosen.completion_id,
+            rejected.completion_id,
+            source,
+            margin=scores[chosen.seat] - scores[rejected.seat],
+            agreement=_agreement(votes, chosen, rejected),
+        )
+        for chosen, rejected, source in (first + losses[1:] + wins[1:])[:MAX_PAIRS_PER_ROUND]
+    ]
+
+
+def _agreement(votes: Sequence[PanelVote], chosen: SeatAnswer, rejected: SeatAnswer) -> float:
+    """Share of the panel's weight that prefers `chosen`; a judge's tie is half for each."""
+    total = fsum(vote.weight for vote in votes)
+    preferred = fsum(
+        vote.weight * (1 + preference(vote.scores, chosen.seat, rejected.seat)) / 2
+        for vote in votes
+    )
+    return preferred / total
 
 
 def _teaches(chosen: SeatAnswer, rejected: SeatAnswer) -> bool:

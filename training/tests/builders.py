@@ -106,12 +106,17 @@ def make_match(
     *,
     space: Space | None = None,
     status: MatchStatus = MatchStatus.SETTLED,
-    agreement: float = 1.0,
+    dissent: float = 0.0,
 ) -> Match:
-    """A match with one decided round for each item of `scores` ({seat: score})."""
+    """A match with one decided round for each item of `scores` ({seat: score}).
+
+    `dissent` is the weight of a second judge, who puts the seats in the opposite order; the
+    first one's is 1, and the verdict is the first one's.
+    """
     space = space or make_space()
-    judge, _ = Judge.objects.get_or_create(
-        slug="code", defaults={"name": "Code", "kind": JudgeKind.CODE}
+    judge, dissenter = (
+        Judge.objects.get_or_create(slug=slug, defaults={"name": slug, "kind": JudgeKind.CODE})[0]
+        for slug in ("code", "dissenter")
     )
     match = Match.objects.create(space=space, status=status, round_count=len(scores))
     seats = [
@@ -133,8 +138,11 @@ def make_match(
         for seat in seats:
             answer = f"answer {number} of seat {seat.index} in match {match.pk}"
             make_completion(one, seat, task=task, text=answer)
-        Verdict.objects.create(round=one, scores=as_json, ranking=[], agreement=agreement)
+        Verdict.objects.create(round=one, scores=as_json, ranking=[], agreement=1.0)
         Vote.objects.create(round=one, judge=judge, scores=as_json)
+        if dissent:
+            opposite = {seat: 1 - score for seat, score in as_json.items()}
+            Vote.objects.create(round=one, judge=dissenter, weight=dissent, scores=opposite)
     return match
 
 

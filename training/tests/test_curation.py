@@ -197,8 +197,8 @@ def test_curation_keeps_what_it_does_not_count(
 
 def test_noise_grows_with_disagreement_and_stays_below_a_coin_toss() -> None:
     assert noise_of(1.0) == 0
-    assert noise_of(0.8) == pytest.approx(0.1)
-    assert noise_of(0.0) == MAX_NOISE < 0.5
+    assert noise_of(0.8) == pytest.approx(0.2)
+    assert noise_of(0.5) == MAX_NOISE < 0.5
 
 
 HELD_OUT = HeldOutTasks(

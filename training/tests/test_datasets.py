@@ -133,15 +133,16 @@ def test_examples_are_the_stored_tokens_each_answer_ended_as_it_was(fake_base: P
 def test_a_divided_panel_is_told_to_the_trainer_as_noise(fake_base: Path) -> None:
     make_base(str(fake_base))
     agent, space = make_agent(), make_space()
-    for agreement in (1.0, 0.6):
+    for dissent in (0.0, 0.25, 1.0):
         make_match(
             [agent, make_agent(engine=Engine.CODE)], [{0: 0.2, 1: 0.9}],
-            space=space, agreement=agreement,
+            space=space, dissent=dissent,
         )  # fmt: skip
     harvest_matches()
     run = make_run(agent, space, config=DPOConfig())
-    write_dataset(run)
+    manifest = write_dataset(run)
     assert [one.noise for one in examples_of(run)] == pytest.approx([0.0, 0.2])
+    assert manifest["left_out"] == {}, "where half of the panel dissents there is no pair"
 
 
 def test_answers_of_versions_that_are_too_old_are_left_out_and_counted(fake_base: Path) -> None:
