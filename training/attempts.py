@@ -54,8 +54,8 @@ def tidy_runs() -> None:
     found: dict[int, list[Path]] = {}
     for name in (ADAPTER_FOLDER, CHECKPOINT_FOLDER):
         for folder in Path(settings.RUN_STORE).glob(f"*/{_PREFIX}*/{name}"):
-            if (run_id := folder.parents[1].name).isdecimal():
-                found.setdefault(int(run_id), []).append(folder)
+            if (name_of_run := folder.parents[1].name).isdecimal():
+                found.setdefault(int(name_of_run), []).append(folder)
     ended = TrainingRun.objects.exclude(status__in=LIVE_STATUSES).filter(
         id__in=found, finished_at__lt=timezone.now() - TIDY_AFTER
     )
