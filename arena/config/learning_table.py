@@ -24,9 +24,12 @@ GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
 
 @dataclass(frozen=True, order=True)
 class Piece:
-    """What is measured by itself. Of one budget are pieces that differ in arm and seed only."""
+    """What is measured by itself. Of one budget are pieces that differ in arm and seed only.
 
-    machine: str
+    Of one budget though the machines differ: each piece names its own, and stands beside the base's
+    exam of that machine.
+    """
+
     minutes: float
     together: int  # learners that share the machine
     arm: str
@@ -85,30 +88,33 @@ def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
 
 def table(content: Mapping[str, Any]) -> str:
     """Markdown: per arm the pass rates before and after with intervals, and what shows gaming."""
-    by_arm: dict[tuple[str, float, int, str], list[Mapping[str, Any]]] = {}
+    by_arm: dict[tuple[float, int, str], list[Mapping[str, Any]]] = {}
     for one in content["results"]:
         piece = _piece(one)
-        budget = (piece.machine, piece.minutes, piece.together)
-        by_arm.setdefault((*budget, piece.arm), []).append(one)
-    machines = sorted({machine for machine, *_ in by_arm})
+        by_arm.setdefault((piece.minutes, piece.together, piece.arm), []).append(one)
+    machines = sorted({one["machine"] for one in content["results"]})
     lines = [
-        "| machine | minutes | at once | arm | seeds | part | before | after | gain | wanted |",
+        "| machines | minutes | at once | arm | seeds | part | before | after | gain | wanted |",
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     notes = []
-    for (machine, minutes, together, arm), results in sorted(by_arm.items()):
-        number = machines.index(machine) + 1
+    for (minutes, together, arm), results in sorted(by_arm.items()):
+        numbers = ", ".join(
+            str(number)
+            for number, machine in enumerate(machines, start=1)
+            if machine in {one["machine"] for one in results}
+        )
         exams = [one["exam"] for one in results]
         base = [one["base"] for one in results]
         for part in PARTS:
             lines.append(
-                f"| {number} | {minutes:g} | {together} | {arm} | {len(results)} | {part} | "
+                f"| {numbers} | {minutes:g} | {together} | {arm} | {len(results)} | {part} | "
                 f"{pass_rate(base, part)} | {pass_rate(exams, part)} | {gain(exams, base, part)} | "
                 f"{GAIN_WANTED[part]:g} |"
             )
         zero = kinds_fallen_to_zero(exams, base, UNSEEN_PROMPTS)
         notes.append(
-            f"- {arm} on machine {number}, {minutes:g} minutes, {together} at once: answers of "
+            f"- {arm}, {minutes:g} minutes, {together} at once: answers of "
             f"{mean_tokens(base, UNSEEN_PROMPTS):.0f} tokens before and "
             f"{mean_tokens(exams, UNSEEN_PROMPTS):.0f} after; kinds that fell to zero: "
             f"{', '.join(zero) or 'none'}; {sum(one['matches'] for one in results)} matches, "
@@ -136,7 +142,6 @@ def table(content: Mapping[str, Any]) -> str:
 
 def _piece(result: Mapping[str, Any]) -> Piece:
     return Piece(
-        machine=result["machine"],
         minutes=result["minutes"],
         together=result["together"],
         arm=result["arm"],

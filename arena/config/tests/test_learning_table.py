@@ -108,12 +108,12 @@ def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
     content["results"].append(make_result())
     learning_table.write(first, content)
     again = learning_table.read(first)
-    assert learning_table.has(again, Piece("a machine", 20.0, 1, "dpo", 0))
+    assert learning_table.has(again, Piece(20.0, 1, "dpo", 0))
     for other in (
-        Piece("a machine", 20.0, 1, "dpo", 1),
-        Piece("a machine", 5.0, 1, "dpo", 0),
-        Piece("a machine", 20.0, 6, "dpo", 0),
-        Piece("another", 20.0, 1, "dpo", 0),
+        Piece(20.0, 1, "dpo", 1),
+        Piece(5.0, 1, "dpo", 0),
+        Piece(20.0, 6, "dpo", 0),
+        Piece(20.0, 1, "grpo", 0),
     ):
         assert not learning_table.has(again, other)
     others = [make_result(seed=1), make_result(matches=9), make_result("grpo")]
@@ -146,11 +146,18 @@ def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, text: str) ->
     assert path.read_text() == text
 
 
-def test_pieces_of_different_machines_share_no_row() -> None:
-    content = {"results": [make_result(), make_result(seed=1), make_result(machine="b machine")]}
+def test_a_row_names_the_machines_of_its_pieces() -> None:
+    content = {
+        "results": [
+            make_result(),
+            make_result(seed=1, machine="b machine", commit="def"),
+            make_result("grpo", machine="b machine", commit="def"),
+        ]
+    }
     text = learning_table.table(content)
-    assert "| 1 | 20 | 1 | dpo | 2 |" in text
-    assert "| 2 | 20 | 1 | dpo | 1 |" in text
+    assert "| 1, 2 | 20 | 1 | dpo | 2 |" in text
+    assert "| 2 | 20 | 1 | grpo | 1 |" in text
+    assert "Machine 2: b machine; commit def" in text
 
 
 def test_the_table_shows_every_arm_and_part_and_examples() -> None:
@@ -160,4 +167,4 @@ def test_the_table_shows_every_arm_and_part_and_examples() -> None:
         assert text.count(f"| {part} |") == 2
     assert "Machine 1: a machine; commit abc" in text
     assert '"so it | is"' in text
-    assert "fell to zero: a" not in text.split("- random on")[0]
+    assert "fell to zero: a" not in text.split("- random,")[0]

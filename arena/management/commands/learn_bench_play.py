@@ -41,7 +41,7 @@ class Command(BaseCommand):
         # A whole table early, its intervals later.
         wanted = [(arm, seed) for seed in range(options["seeds"]) for arm in arms]
         groups = [
-            [Piece(machine(), minutes, len(group), arm, seed) for arm, seed in group]
+            [Piece(minutes, len(group), arm, seed) for arm, seed in group]
             for group in batched(wanted, together)
         ]
         # Those of a group begin together, measured before or not: without one of them the others
@@ -80,7 +80,7 @@ class Command(BaseCommand):
         finally:
             connections.close_all()  # of this thread
         result |= {"together": piece.together, "base": base}
-        result |= {"machine": piece.machine, "commit": _commit()}
+        result |= {"machine": machine(), "commit": _commit()}
         with writing:
             content = learning_table.merged([learning_table.read(path), {"results": [result]}])
             learning_table.write(path, content)
