@@ -201,10 +201,12 @@ def test_up_stops_in_order_on_sigterm_and_leaves_nothing(tmp_path: Path) -> None
     assert all(leftovers.session_of(child) == [] for child in children)
 
 
-@pytest.mark.parametrize("prefix", [[], ["nohup"]])
+# In a plain terminal SIGHUP does its default; these tests themselves may run under nohup.
+@pytest.mark.parametrize("prefix", [["env", "--default-signal=HUP"], ["nohup"]])
 def test_a_closed_terminal_stops_it_in_order_unless_nohup_is_to_prevent_that(
     tmp_path: Path, prefix: list[str]
 ) -> None:
+    is_under_nohup = prefix == ["nohup"]
     process = subprocess.Popen(
         [*prefix, sys.executable, "manage.py", "up", "--free-ports", "--only=database"],
         cwd=REPOSITORY,
@@ -218,8 +220,8 @@ def test_a_closed_terminal_stops_it_in_order_unless_nohup_is_to_prevent_that(
     assert any(line.startswith("Logs:") for line in started)
     status = Path(f"/proc/{process.pid}/status").read_text()
     ignored = int(status.partition("SigIgn:")[2].split()[0], 16)
-    assert bool(ignored & 1 << (signal.SIGHUP - 1)) == bool(prefix)
-    process.send_signal(signal.SIGTERM if prefix else signal.SIGHUP)
+    assert bool(ignored & 1 << (signal.SIGHUP - 1)) == is_under_nohup
+    process.send_signal(signal.SIGTERM if is_under_nohup else signal.SIGHUP)
     assert [line.strip() for line in started][-2:] == ["Stopping.", "Stopped."]
     assert process.wait(timeout=30) == 0
 
