@@ -133,6 +133,13 @@ def gain(
     return _bootstrap(exams, base, part, lambda after, before: after / max(before, 1e-9))
 
 
+def lead(
+    exams: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], part: str
+) -> Interval:
+    """The exams' pass rate less that of as many others, on the same tasks (paired)."""
+    return _bootstrap(exams, others, part, lambda after, other: after - other)
+
+
 def _bootstrap(
     exams: Sequence[Mapping[str, Any]],
     base: Sequence[Mapping[str, Any]],

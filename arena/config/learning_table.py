@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,14 @@ from arena.config.learning_exam import (
     UNSEEN_PROMPTS,
     gain,
     kinds_fallen_to_zero,
+    lead,
     mean_tokens,
     pass_rate,
 )
 
 FORMAT = 2
 UNKNOWN_COMMIT = "unknown"
+CONTROLS = ("random", "sft", "grpo-alone")
 GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
 
 
@@ -137,7 +139,36 @@ def table(content: Mapping[str, Any]) -> str:
         "Pass rates on the same unseen tasks, and how many times the base's; 95 % intervals by a "
         "bootstrap over seeds and tasks."
     )
-    return "\n".join([*lines, "", intervals, *known, "", *notes])
+    return "\n".join([*lines, "", intervals, *known, "", *_leads(by_arm), *notes])
+
+
+def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Each arm less each control of its budget, over the seeds that both have."""
+    lines = []
+    for (minutes, together, arm), results in sorted(by_arm.items()):
+        for control in CONTROLS if arm not in CONTROLS else ():
+            exams = {one["seed"]: one["exam"] for one in results}
+            others = {
+                one["seed"]: one["exam"] for one in by_arm.get((minutes, together, control), ())
+            }
+            seeds = sorted(exams.keys() & others.keys())
+            if not seeds:
+                continue
+            cells = (
+                lead([exams[seed] for seed in seeds], [others[seed] for seed in seeds], part)
+                for part in PARTS
+            )
+            lines.append(
+                f"| {minutes:g} | {together} | {arm} less {control} | {len(seeds)} | "
+                f"{' | '.join(map(str, cells))} |"
+            )
+    if not lines:
+        return []
+    heads = [
+        f"| minutes | at once | difference | seeds | {' | '.join(PARTS)} |",
+        f"|---|---|---|---|{'---|' * len(PARTS)}",
+    ]
+    return ["Arms beside controls, in pass rates on the same tasks:", "", *heads, *lines, ""]
 
 
 def _piece(result: Mapping[str, Any]) -> Piece:

@@ -16,6 +16,7 @@ from arena.config.learning_exam import (
     exam_tasks,
     gain,
     kinds_fallen_to_zero,
+    lead,
     pass_rate,
 )
 from arena.config.learning_table import Piece
@@ -87,6 +88,33 @@ def test_gain_is_the_ratio_of_pass_rates_within_its_interval() -> None:
     assert found.value == pytest.approx(3.0)
     assert found.low < 3.0 < found.high
     assert pass_rate(after, UNSEEN_PROMPTS).value == pytest.approx(0.75)
+
+
+def test_a_lead_is_the_difference_of_pass_rates_within_its_interval() -> None:
+    ahead, behind = [make_exam([1, 1, 1, 0] * 20)], [make_exam([1, 0, 0, 0] * 20)]
+    found = lead(ahead, behind, UNSEEN_PROMPTS)
+    assert found.value == pytest.approx(0.5)
+    assert 0 < found.low < 0.5 < found.high < 1
+    assert lead(behind, ahead, UNSEEN_PROMPTS).value == pytest.approx(-0.5)
+
+
+def test_arms_stand_beside_the_controls_of_their_budget_over_the_seeds_of_both() -> None:
+    assert set(learning_table.CONTROLS) == {
+        name for name, arm in ARMS.items() if arm.explanation.startswith("control")
+    }
+    content = {
+        "results": [
+            make_result(),
+            make_result(seed=1, exam=make_exam([0, 0, 0, 0])),  # the control has no such seed
+            make_result("sft", exam=make_exam([1, 1, 0, 0])),
+            make_result("random", together=3),  # another budget
+        ]
+    }
+    found = [line for line in learning_table.table(content).splitlines() if " less " in line]
+    assert [line.split(" | ")[2:4] for line in found] == [["dpo less sft", "1"]]
+    assert found[0].split(" | ")[4].startswith("0.250 [")
+    alone = {"results": [make_result(), make_result("grpo")]}
+    assert " less " not in learning_table.table(alone)
 
 
 def test_no_change_has_an_interval_around_one() -> None:
@@ -164,7 +192,7 @@ def test_the_table_shows_every_arm_and_part_and_examples() -> None:
     content = {"results": [make_result(), make_result("random", exam=make_exam([0, 0, 0, 1]))]}
     text = learning_table.table(content)
     for part in PARTS:
-        assert text.count(f"| {part} |") == 2
+        assert text.count(f"| 1 | {part} |") == 2
     assert "Machine 1: a machine; commit abc" in text
     assert '"so it | is"' in text
     assert "fell to zero: a" not in text.split("- random,")[0]
