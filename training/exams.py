@@ -1,4 +1,4 @@
-"""Parent and child before the same held-out tasks: drawing, asking, judging.
+"""Parent, child and their base before the same held-out tasks: drawing, asking, judging.
 
 Requests carry no seed (see agents.inference), so "the same" means tasks, prompt, sampling and
 judges; the noise of sampling is left to the bootstrap.
@@ -27,13 +27,14 @@ from judges.tools import Tools
 from training.waiting import together
 
 LOOKS = 2  # at a Space's own tasks: the second, at as many others, where the first leaves it open
-CONCURRENT_TASKS = 8  # for each inference server; two answers each, over all exams of a gate
+# For each inference server, over all exams of a gate; two or three answers each.
+CONCURRENT_TASKS = 8
 DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
 DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes
 
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)  # for one request; then the whole gate is put off
 
-PARENT, CHILD = 0, 1
+PARENT, CHILD, BASE = 0, 1, 2
 
 
 @dataclass(frozen=True)
@@ -57,15 +58,25 @@ class Contestants:
     prompt: str
     sampling: Sampling
 
+    @property
+    def base(self) -> ServedModel:
+        """The base model that both were trained on, without an adapter."""
+        return ServedModel(self.child.base, self.child.base, None)
+
+    def models(self, *, beside_base: bool) -> tuple[ServedModel, ...]:
+        """Parent and child, and the base where it is asked for and is not the parent."""
+        with_base = beside_base and self.parent != self.base
+        return (self.parent, self.child, *((self.base,) if with_base else ()))
+
 
 @dataclass(frozen=True)
 class Trial:
-    """One task answered by both; each tuple is (parent, child)."""
+    """One task answered by all; each tuple is (parent, child), or (parent, child, base)."""
 
     task: Task
-    texts: tuple[str, str]
-    scores: tuple[float, float]  # the panel's, [0, 1]
-    passed: tuple[bool, bool]
+    texts: tuple[str, ...]
+    scores: tuple[float, ...]  # the panel's, [0, 1]
+    passed: tuple[bool, ...]
 
 
 def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
@@ -95,7 +106,7 @@ def draw_kind(
 
 
 class Examiner:
-    """Puts tasks to both contestants, through one bounded pool for all exams of a gate."""
+    """Puts tasks to all contestants, through one bounded pool for all exams of a gate."""
 
     def __init__(self, inference: Inference, contestants: Contestants, tools: Tools) -> None:
         self._inference = inference
@@ -103,15 +114,18 @@ class Examiner:
         self._tools = tools
         self._slots = asyncio.Semaphore(CONCURRENT_TASKS * len(settings.VLLM_URLS))
 
-    async def examine(self, exam: Exam, tasks: Sequence[Task]) -> list[Trial]:
-        """The tasks that could be put to both and judged, in order.
+    async def examine(
+        self, exam: Exam, tasks: Sequence[Task], *, beside_base: bool = False
+    ) -> list[Trial]:
+        """The tasks that could be put to all and judged, in order.
 
         Raises InferenceUnavailable or AdapterRefused.
         """
-        trials = await together(self._try(exam, task) for task in tasks)
+        models = self._contestants.models(beside_base=beside_base)
+        trials = await together(self._try(exam, task, models) for task in tasks)
         return [trial for trial in trials if trial is not None]
 
-    async def _try(self, exam: Exam, task: Task) -> Trial | None:
+    async def _try(self, exam: Exam, task: Task, models: Sequence[ServedModel]) -> Trial | None:
         """None where the task cannot be put to the models or no judge had an opinion."""
         contestants = self._contestants
         messages = build_messages(contestants.prompt, task)
@@ -121,24 +135,19 @@ class Examiner:
         )
         async with self._slots:
             try:
-                parent, child = await together(
-                    self._ask(model, messages, sampling)
-                    for model in (contestants.parent, contestants.child)
-                )
+                texts = await together(self._ask(model, messages, sampling) for model in models)
             except RequestRefused:
-                return None  # the same request for both: it says nothing about either
-            texts = {PARENT: parent, CHILD: child}
-            _, verdict = await judge_answers(exam.panel, exam.environment, task, texts, self._tools)
+                return None  # the same request for all: it says nothing about any
+            _, verdict = await judge_answers(
+                exam.panel, exam.environment, task, dict(enumerate(texts)), self._tools
+            )
         if verdict is None:
             return None
         return Trial(
             task=task,
-            texts=(parent, child),
-            scores=(verdict.scores[PARENT], verdict.scores[CHILD]),
-            passed=(
-                exam.environment.score(task, parent).passed,
-                exam.environment.score(task, child).passed,
-            ),
+            texts=tuple(texts),
+            scores=tuple(verdict.scores[side] for side in range(len(texts))),
+            passed=tuple(exam.environment.score(task, text).passed for text in texts),
         )
 
     async def _ask(

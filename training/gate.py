@@ -12,11 +12,12 @@ from statistics import fmean
 from typing import Any
 
 from agents.errors import Refused
-from agents.inference import Inference, ServedModel
+from agents.inference import Inference
 from arena.environments.base import Task
 from judges.tools import Tools
 from training.drift import Drift, TrainerView, measure
 from training.exams import (
+    BASE,
     CHILD,
     LOOKS,
     PARENT,
@@ -68,9 +69,11 @@ async def evaluate(
         tasks, parent and child {"mean", "passed"}, difference, lower_bound, confidence, margin;
                     of both looks, where the first left it open
         kinds       {kind: {"tasks", "parent_passed", "child_passed"}}
-        probes      [{"space", "name", "tasks", "parent", "child", "difference", "upper_bound",
-                    "confidence", "bound", "regressed", "problem"}]; with a problem (a sentence)
-                    the probe says nothing and its figures are null
+        probes      [{"space", "name", "tasks", "parent", "child", "base", "difference",
+                    "upper_bound", "confidence", "bound", "regressed", "problem"}]; difference
+                    and bound from the parent, or from the plain base ("base": null where that is
+                    the parent) if the child is regressed from it alone; with a problem (a
+                    sentence) the probe says nothing and its figures are null
         drift       training.drift.Drift, or null where the trainer left nothing to compare
         refusals    sentences; `adopted` if there are none
         examples    [{"kind", "task", "parent", "child", "parent_score", "child_score"}]
@@ -90,11 +93,12 @@ async def evaluate(
         async with Inference() as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
-            base = ServedModel(contestants.child.base, contestants.child.base, None)
-            drift = await measure(inference, child=contestants.child, base=base, trained=trained)
+            drift = await measure(
+                inference, child=contestants.child, base=contestants.base, trained=trained
+            )
             examiner = Examiner(inference, contestants, tools)
             own_trials, *probe_trials = await together(
-                examiner.examine(exam, drawn) for exam, drawn in exams
+                examiner.examine(exam, drawn, beside_base=exam is not own) for exam, drawn in exams
             )
             _refuse_unjudged(own_trials, first_look)
             decision = _decide(own_trials, rng)
@@ -153,7 +157,9 @@ def _scores(trials: Sequence[Trial], side: int) -> list[float]:
 
 
 def _kinds(trials: Sequence[Trial]) -> dict[str, KindCount]:
-    return count_kinds((trial.task.kind, *trial.passed) for trial in trials)
+    return count_kinds(
+        (trial.task.kind, trial.passed[PARENT], trial.passed[CHILD]) for trial in trials
+    )
 
 
 def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> dict[str, Any]:
@@ -182,6 +188,7 @@ def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> tuple[dict[str, 
         "tasks": len(trials),
         "parent": None,
         "child": None,
+        "base": None,
         "difference": None,
         "upper_bound": None,
         "confidence": PROBE_CONFIDENCE,
@@ -194,16 +201,24 @@ def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> tuple[dict[str, 
         asked = exam.task_count
         problem = f"Only {len(trials)} of {asked} tasks could be judged: too few to say anything."
         return figures | {"problem": problem}, ""
-    parent, child = _scores(trials, PARENT), _scores(trials, CHILD)
-    decision = decide_probe(parent, child, rng=rng)
+    names = {PARENT: "parent", BASE: "plain base"}
+    if len(trials[0].scores) <= BASE:  # the parent is the plain base
+        del names[BASE]
+    child = _scores(trials, CHILD)
+    decisions = {side: decide_probe(_scores(trials, side), child, rng=rng) for side in names}
+    # What many runs lose a little at a time, none of them loses clearly: the base keeps count.
+    side = next((side for side in names if decisions[side].is_regressed), PARENT)
+    decision = decisions[side]
     figures |= {
-        "parent": round(fmean(parent), 4),
+        "parent": round(fmean(_scores(trials, PARENT)), 4),
         "child": round(fmean(child), 4),
+        "base": round(fmean(_scores(trials, BASE)), 4) if BASE in names else None,
         "difference": round(decision.difference, 4),
         "upper_bound": round(decision.upper_bound, 4),
         "regressed": decision.is_regressed,
     }
-    return figures, probe_refusal(exam.name, decision) if decision.is_regressed else ""
+    refusal = probe_refusal(exam.name, decision, than=names[side])
+    return figures, refusal if decision.is_regressed else ""
 
 
 def _telling(trials: Sequence[Trial]) -> list[Trial]:

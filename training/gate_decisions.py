@@ -44,7 +44,7 @@ class GateDecision:
 
 @dataclass(frozen=True)
 class ProbeDecision:
-    """Mean difference child - parent, its upper confidence bound, and what follows."""
+    """Mean difference child - parent (or base), its upper confidence bound, and what follows."""
 
     difference: float
     upper_bound: float
@@ -98,7 +98,7 @@ def decide(
 
 
 def decide_probe(
-    parent_scores: Sequence[float],
+    earlier_scores: Sequence[float],
     child_scores: Sequence[float],
     *,
     rng: Random,
@@ -110,7 +110,7 @@ def decide_probe(
     It is called regressed only if, with the stated one-sided confidence, it is behind by more
     than the bound on tasks like these.
     """
-    differences = _differences(parent_scores, child_scores)
+    differences = _differences(earlier_scores, child_scores)
     upper_bound = _resampled_means(differences, rng)[int(confidence * RESAMPLES)]
     return ProbeDecision(
         difference=fmean(differences),

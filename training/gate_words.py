@@ -45,10 +45,10 @@ def kind_refusals(kinds: Mapping[str, KindCount]) -> list[str]:
     ]
 
 
-def probe_refusal(name: str, decision: ProbeDecision) -> str:
-    """The sentence for a regression elsewhere."""
+def probe_refusal(name: str, decision: ProbeDecision, *, than: str) -> str:
+    """The sentence for a regression elsewhere; `than`: "parent" or "plain base"."""
     return (
-        f"It is clearly worse than its parent elsewhere, in {name}: by "
+        f"It is clearly worse than its {than} elsewhere, in {name}: by "
         f"{-decision.difference:.3f} on these tasks, and with {decision.confidence:.0%} "
         f"confidence by at least {-decision.upper_bound:.3f} on others like them, where "
         f"{decision.bound:.3f} is the bound."

@@ -37,6 +37,7 @@ PROBE = {
     "tasks": 16,
     "parent": 0.52,
     "child": 0.3,
+    "base": 0.49,
     "difference": -0.22,
     "upper_bound": -0.12,
     "confidence": 0.95,
@@ -48,6 +49,7 @@ UNJUDGED = PROBE | {
     "name": "Debates",
     "parent": None,
     "child": None,
+    "base": None,
     "difference": None,
     "upper_bound": None,
     "regressed": False,
@@ -164,6 +166,7 @@ def test_a_refused_version_shows_why(client: Client, agent: Agent, match: Match)
     assert "It has unlearned &lt;b&gt;lowercase&lt;/b&gt;." in page
     assert "It has unlearned a kind of task: lowercase." in page
     assert "It is clearly worse elsewhere: Tiny poems." in page
+    assert "plain base 49" in page
     assert "Only 3 of 16 tasks could be judged." in page
 
 

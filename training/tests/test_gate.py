@@ -146,7 +146,8 @@ def run_gate(
         "seed": "1",
         "heartbeat": alive,
     }
-    return asyncio.run(evaluate(CONTESTANTS, **(values | changes)))
+    contestants = changes.pop("contestants", CONTESTANTS)
+    return asyncio.run(evaluate(contestants, **(values | changes)))
 
 
 # --- drawing -------------------------------------------------------------------------------
@@ -333,6 +334,7 @@ def test_a_skill_lost_elsewhere_refuses_the_child(monkeypatch: pytest.MonkeyPatc
         "tasks": 16,
         "parent": 0.6667,
         "child": 0.0,
+        "base": None,
         "difference": -0.6667,
         "upper_bound": -0.6667,
         "confidence": 0.95,
@@ -350,6 +352,35 @@ def test_a_skill_kept_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
     assert figures["adopted"] is True
     assert figures["probes"][0]["regressed"] is False
     assert in_words(figures).endswith("Not clearly worse elsewhere: Tiny poems.")
+
+
+def test_a_skill_that_many_versions_lost_bit_by_bit_refuses_the_child(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The parent has little of it left itself."""
+    later = dataclasses.replace(
+        CONTESTANTS, parent=ServedModel("base", "agent-1.v1", Path("/adapters/w"))
+    )
+    poems = {"base": "aaaa", "agent-1.v1": "abbb", CHILD: "abbb"}
+
+    def say(name: str, prompt: str) -> str:
+        if prompt.startswith("Poem"):
+            return poems[name]
+        return "a" if name == CHILD else "b"
+
+    model = ScriptedModel(say)
+    model.logprobs["agent-1.v1"] = -2.0
+    probe = make_exam(Poems(), slug="poems", name="Tiny poems")
+    figures = run_gate(monkeypatch, model, probes=[probe], contestants=later)
+    (found,) = figures["probes"]
+    assert (found["base"], found["parent"], found["child"]) == (1.0, 0.25, 0.25)
+    assert (found["difference"], found["regressed"]) == (-0.75, True)
+    (refusal,) = figures["refusals"]
+    assert refusal.startswith("It is clearly worse than its plain base elsewhere, in Tiny poems")
+    assert all(prompt.startswith("Poem") for prompt in model.prompts("base")), "only probes need it"
+    poems |= {"agent-1.v1": "aaaa", CHILD: "aaaa"}
+    kept = run_gate(monkeypatch, model, probes=[probe], contestants=later)
+    assert kept["adopted"] is True
 
 
 @pytest.mark.parametrize("changes", [{"panel": []}, {"task_count": 7}])
