@@ -189,7 +189,7 @@ def beside_the_limit(folder: Path, base_path: Path, *, threads: int) -> None:
         policy.adapter.grad.zero_()
         row_share(config, step, row, base.token_logprobs(row, policy.adapter)).loss.backward()
         policy.adapter.clip_gradient(length=config.clip)
-        policy.move(left=1.0)
+        policy.move(share=1.0)
 
     plain_step = plain(base_path, row, device)
     tokens = len(row.ids)

@@ -86,7 +86,7 @@ class LearningConfig(Settings):
     learning_rate: float = setting(
         5e-4,
         "Learning rate",
-        "Size of a run's first step; the last ones are close to nothing. Too high forgets how to "
+        "Size of a run's largest steps; the first and last ones are smaller. Too high forgets how to "
         "write, too low changes nothing.",
         low=1e-6,
         high=5e-3,

@@ -10,15 +10,15 @@ from training.trainers.job import Job
 from training.trainers.lora import Adapter, plan_adapter
 
 ADAM_BETAS = (0.9, 0.99)
+# Of a run's steps. Adam's first steps are as long as its rate whatever the gradient: at the full rate
+# a parent that has learned much already was 7 to 20 nats a token away after two of them, and three
+# runs of 19 diverged.
+WARM_UP = 0.2
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 
 
 class Policy:
-    """One flat vector of weights, moved by AdamW without weight decay.
-
-    The rate falls in a straight line from `learning_rate` at the first step to nothing after the
-    last one: what a run learns last is not half learned.
-    """
+    """One flat vector of weights, moved by AdamW without weight decay."""
 
     def __init__(self, adapter: Adapter, *, learning_rate: float) -> None:
         self.adapter = adapter
@@ -27,9 +27,9 @@ class Policy:
             [adapter.values], lr=learning_rate, betas=ADAM_BETAS, weight_decay=0.0, fused=True
         )
 
-    def move(self, *, left: float) -> None:
-        """Take a step along the adapter's gradient; `left`: share of the run's steps, (0, 1]."""
-        self._optimizer.param_groups[0]["lr"] = self._learning_rate * left
+    def move(self, *, share: float) -> None:
+        """Take a step along the adapter's gradient; `share` of the learning rate, (0, 1]."""
+        self._optimizer.param_groups[0]["lr"] = self._learning_rate * share
         self._optimizer.step()
         self.adapter.refresh()
 
@@ -48,6 +48,15 @@ class Policy:
         self._optimizer.state[self.adapter.values] = {"step": state["step"].to(device)} | {
             name: state[name].to(device) for name in _MOMENTS
         }
+
+
+def rate_share(number: int, steps: int) -> float:
+    """What of the learning rate step `number` (from 0) of a run takes, (0, 1].
+
+    It rises in a line over the first WARM_UP of the steps, and meanwhile the ceiling falls in a line
+    to nothing after the last one: what a run learns last is not half learned.
+    """
+    return min((number + 1) / max(1.0, WARM_UP * steps), 1 - number / steps)
 
 
 def make_policy(job: Job, base: BaseModel) -> Policy:

@@ -19,7 +19,7 @@ from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
 from training.trainers.lora import Adapter
 from training.trainers.methods import Step, row_share, step_figures
 from training.trainers.packing import Row, Unit, pack
-from training.trainers.policy import Policy, make_policy
+from training.trainers.policy import Policy, make_policy, rate_share
 from training.trainers.progress import (
     Progress,
     check_converges,
@@ -79,7 +79,8 @@ class Run:
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            line = self._step(policy, examples, steps[number], left=1 - number / len(steps))
+            share = rate_share(number, len(steps))
+            line = self._step(policy, examples, steps[number], rate=share)
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
@@ -137,7 +138,7 @@ class Run:
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
     def _step(
-        self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int], *, left: float
+        self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int], *, rate: float
     ) -> JSON:
         started, config = time.monotonic(), self._config
         step = Step(
@@ -160,7 +161,7 @@ class Run:
         # What DPO makes unlikely, it may make as unlikely as it likes.
         kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
         check_converges(self._losses, grad_norm=grad_norm, kl=kl)
-        policy.move(left=left)
+        policy.move(share=rate)
         self._tokens += tokens
         return {
             "loss": round(loss, 5),
