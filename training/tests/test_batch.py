@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Thread
+from threading import Event, Thread
 from typing import Any
 
 import pytest
@@ -175,6 +175,7 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
 ) -> None:
     first, second = make_run(space), make_run(space)
     kept: list[bool] = []
+    looked = Event()
 
     def slowly(lease: Any, leases: Any) -> None:
         if lease.run_id == first.pk:
@@ -182,6 +183,9 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
             leases.keep(lease)
             second.refresh_from_db()
             kept.append(bool(second.lease_expires_at and second.lease_expires_at > timezone.now()))
+            looked.set()
+        else:
+            assert looked.wait(60)  # it may have trained first
         judge(lease, leases)
 
     monkeypatch.setattr(batch, "judge", slowly)
