@@ -201,23 +201,22 @@ def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> tuple[dict[str, 
         asked = exam.task_count
         problem = f"Only {len(trials)} of {asked} tasks could be judged: too few to say anything."
         return figures | {"problem": problem}, ""
-    names = {PARENT: "parent", BASE: "plain base"}
-    if len(trials[0].scores) <= BASE:  # the parent is the plain base
-        del names[BASE]
-    child = _scores(trials, CHILD)
-    decisions = {side: decide_probe(_scores(trials, side), child, rng=rng) for side in names}
+    child, earlier = _scores(trials, CHILD), {"parent": _scores(trials, PARENT)}
     # What many runs lose a little at a time, none of them loses clearly: the base keeps count.
-    side = next((side for side in names if decisions[side].is_regressed), PARENT)
-    decision = decisions[side]
+    if len(trials[0].scores) > BASE:
+        earlier["plain base"] = _scores(trials, BASE)
+        figures["base"] = round(fmean(earlier["plain base"]), 4)
+    decisions = {name: decide_probe(scores, child, rng=rng) for name, scores in earlier.items()}
+    than = next((name for name in decisions if decisions[name].is_regressed), "parent")
+    decision = decisions[than]
     figures |= {
-        "parent": round(fmean(_scores(trials, PARENT)), 4),
+        "parent": round(fmean(earlier["parent"]), 4),
         "child": round(fmean(child), 4),
-        "base": round(fmean(_scores(trials, BASE)), 4) if BASE in names else None,
         "difference": round(decision.difference, 4),
         "upper_bound": round(decision.upper_bound, 4),
         "regressed": decision.is_regressed,
     }
-    refusal = probe_refusal(exam.name, decision, than=names[side])
+    refusal = probe_refusal(exam.name, decision, than=than)
     return figures, refusal if decision.is_regressed else ""
 
 

@@ -1,154 +1,27 @@
-import asyncio
-import dataclasses
 import itertools
-from collections.abc import Callable
-from pathlib import Path
 from random import Random
-from typing import Any, Self, cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.inference import InferenceUnavailable, RequestRefused, Sampling, ServedModel
+from agents.inference import InferenceUnavailable, RequestRefused
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Environment, Score, Split, Task
-from arena.judging import PanelJudge
-from judges.tools import Tools
-from training import exams, gate
-from training.drift import TrainedSequence, TrainerView, trainer_view
-from training.exams import Contestants, Exam, draw_kind, draw_tasks
-from training.gate import RECHECK_TASKS, GateInconclusive, evaluate
+from arena.environments.base import Split
+from training.drift import trainer_view
+from training.exams import draw_kind, draw_tasks
+from training.gate import RECHECK_TASKS, GateInconclusive
 from training.gate_words import in_words
-
-PANEL = [PanelJudge(judge_id=1, slug="code", kind="code", config={}, weight=1.0)]
-NO_TOOLS = cast(Tools, None)  # the judge by code needs none
-CONTESTANTS = Contestants(
-    parent=ServedModel("base", "base", None),
-    child=ServedModel("base", "agent-1.v2", Path("/adapters/x")),
-    prompt="Answer.",
-    sampling=Sampling(temperature=0.8, top_p=0.95, max_tokens=64),
+from training.tests.gate_builders import (
+    CHILD,
+    PARENT,
+    Letters,
+    ScriptedModel,
+    always,
+    failing,
+    make_exam,
+    run_gate,
 )
-PARENT, CHILD = CONTESTANTS.parent.name, CONTESTANTS.child.name
-TRAINED = TrainerView(
-    "bf16", [TrainedSequence([1, 2], [3, 4], logprobs=[-1.0, -1.0], base_logprobs=[-2.0, -2.0])]
-)
-Say = Callable[[str, str], str]  # (model's name, task's prompt) -> answer
-
-
-class Letters:
-    """Asks for a letter; answers score the share of it."""
-
-    slug, name = "letters", "Letters"
-
-    def __init__(self, *, tasks: int = 1000, kinds: tuple[str, ...] = ("letter",)) -> None:
-        self.tasks = tasks
-        self.kinds = kinds
-        self.splits: set[Split] = set()
-
-    def make_task(self, rng: Random, split: Split) -> Task:
-        self.splits.add(split)
-        number, kind = rng.randrange(self.tasks), rng.choice(self.kinds)
-        return Task(kind, f"Task {number} of {kind}", {"number": number}, split)
-
-    def score(self, task: Task, text: str) -> Score:
-        value = text.count("a") / max(1, len(text))
-        return Score(value, value == 1.0, ())
-
-    def solve(self, task: Task, rng: Random) -> str:
-        return "a"
-
-
-def make_exam(environment: Environment | None = None, **changes: Any) -> Exam:
-    values: dict[str, Any] = {
-        "slug": "letters",
-        "name": "Letters",
-        "environment": environment or Letters(),
-        "panel": PANEL,
-        "task_count": 16,
-        "max_tokens": 32,
-    }
-    return Exam(**(values | changes))
-
-
-@dataclasses.dataclass
-class ScriptedModel:
-    """Stands in for the inference servers: what it says to whom, or an error."""
-
-    say: Say
-    asked: list[tuple[str, str, int]] = dataclasses.field(default_factory=list)
-    faults: int = 0
-    at_once: int = 0
-    most_at_once: int = 0
-    logprobs: dict[str, float] = dataclasses.field(
-        default_factory=lambda: {PARENT: -2.0, CHILD: -1.0}
-    )
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *_: object) -> None:
-        return None
-
-    async def ensure_adapter(self, model: ServedModel) -> None:
-        return None
-
-    async def score_tokens(
-        self, model: ServedModel, prompt_ids: list[int], answer_ids: list[int]
-    ) -> list[float]:
-        return [self.logprobs[model.name]] * len(answer_ids)
-
-    async def generate(
-        self, model: ServedModel, messages: list[dict[str, str]], sampling: Sampling
-    ) -> Any:
-        prompt = messages[-1]["content"]
-        self.asked.append((model.name, prompt, sampling.max_tokens))
-        self.at_once += 1
-        self.most_at_once = max(self.at_once, self.most_at_once)
-        await asyncio.sleep(0)
-        self.at_once -= 1
-        if self.faults:
-            self.faults -= 1
-            raise InferenceUnavailable("gone")
-        return type("Generation", (), {"text": self.say(model.name, prompt)})
-
-    def prompts(self, name: str) -> list[str]:
-        return sorted(prompt for asked, prompt, _ in self.asked if asked == name)
-
-
-def always(parent: str, child: str) -> ScriptedModel:
-    return ScriptedModel(lambda name, _: parent if name == PARENT else child)
-
-
-def failing(name: str, error: Exception) -> ScriptedModel:
-    def say(asked: str, _: str) -> str:
-        if asked == name:
-            raise error
-        return "a"
-
-    return ScriptedModel(say)
-
-
-def run_gate(
-    monkeypatch: pytest.MonkeyPatch, model: ScriptedModel, own: Exam | None = None, **changes: Any
-) -> dict[str, Any]:
-    monkeypatch.setattr(gate, "Inference", lambda: model)
-    monkeypatch.setattr(exams, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
-
-    async def alive() -> None:
-        return None
-
-    values: dict[str, Any] = {
-        "own": own or make_exam(),
-        "probes": [],
-        "trained": TRAINED,
-        "tools": NO_TOOLS,
-        "seed": "1",
-        "heartbeat": alive,
-    }
-    contestants = changes.pop("contestants", CONTESTANTS)
-    return asyncio.run(evaluate(contestants, **(values | changes)))
-
 
 # --- drawing -------------------------------------------------------------------------------
 
@@ -300,105 +173,6 @@ def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
         figures = run_gate(monkeypatch, model, own, seed=str(seed))
         refused += any("unlearned" in sentence for sentence in figures["refusals"])
     assert refused <= 2, "without the second look about a quarter are"
-
-
-# --- probes --------------------------------------------------------------------------------
-
-
-class Poems(Letters):
-    """Other tasks than its parent's."""
-
-    def make_task(self, rng: Random, split: Split) -> Task:
-        task = super().make_task(rng, split)
-        return dataclasses.replace(task, prompt=f"Poem {task.prompt}")
-
-
-def probe_with(monkeypatch: pytest.MonkeyPatch, child: str, **changes: Any) -> dict[str, Any]:
-    """The child is better at home; `child` is what it says to the other Space's tasks."""
-
-    def say(name: str, prompt: str) -> str:
-        if prompt.startswith("Poem"):
-            return "aab" if name == PARENT else child
-        return "b" if name == PARENT else "a"
-
-    probe = make_exam(Poems(), slug="poems", name="Tiny poems", **changes)
-    return run_gate(monkeypatch, ScriptedModel(say), probes=[probe])
-
-
-def test_a_skill_lost_elsewhere_refuses_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = probe_with(monkeypatch, child="bbb")
-    (probe,) = figures["probes"]
-    assert probe == {
-        "space": "poems",
-        "name": "Tiny poems",
-        "tasks": 16,
-        "parent": 0.6667,
-        "child": 0.0,
-        "base": None,
-        "difference": -0.6667,
-        "upper_bound": -0.6667,
-        "confidence": 0.95,
-        "bound": 0.1,
-        "regressed": True,
-        "problem": "",
-    }
-    assert figures["adopted"] is False
-    (refusal,) = figures["refusals"]
-    assert refusal.startswith("It is clearly worse than its parent elsewhere, in Tiny poems")
-
-
-def test_a_skill_kept_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = probe_with(monkeypatch, child="aab")
-    assert figures["adopted"] is True
-    assert figures["probes"][0]["regressed"] is False
-    assert in_words(figures).endswith("Not clearly worse elsewhere: Tiny poems.")
-
-
-def test_a_skill_that_many_versions_lost_bit_by_bit_refuses_the_child(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """The parent has little of it left itself."""
-    later = dataclasses.replace(
-        CONTESTANTS, parent=ServedModel("base", "agent-1.v1", Path("/adapters/w"))
-    )
-    poems = {"base": "aaaa", "agent-1.v1": "abbb", CHILD: "abbb"}
-
-    def say(name: str, prompt: str) -> str:
-        if prompt.startswith("Poem"):
-            return poems[name]
-        return "a" if name == CHILD else "b"
-
-    model = ScriptedModel(say)
-    model.logprobs["agent-1.v1"] = -2.0
-    probe = make_exam(Poems(), slug="poems", name="Tiny poems")
-    figures = run_gate(monkeypatch, model, probes=[probe], contestants=later)
-    (found,) = figures["probes"]
-    assert (found["base"], found["parent"], found["child"]) == (1.0, 0.25, 0.25)
-    assert (found["difference"], found["regressed"]) == (-0.75, True)
-    (refusal,) = figures["refusals"]
-    assert refusal.startswith("It is clearly worse than its plain base elsewhere, in Tiny poems")
-    assert all(prompt.startswith("Poem") for prompt in model.prompts("base")), "only probes need it"
-    poems |= {"agent-1.v1": "aaaa", CHILD: "aaaa"}
-    kept = run_gate(monkeypatch, model, probes=[probe], contestants=later)
-    assert kept["adopted"] is True
-
-
-@pytest.mark.parametrize("changes", [{"panel": []}, {"task_count": 7}])
-def test_a_probe_that_cannot_be_judged_says_nothing(
-    monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
-) -> None:
-    figures = probe_with(monkeypatch, child="bbb", **changes)
-    assert figures["adopted"] is True
-    assert "could be judged" in figures["probes"][0]["problem"]
-    assert figures["probes"][0]["parent"] is None
-    assert "elsewhere" not in in_words(figures)
-
-
-def test_all_exams_share_one_bounded_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = always("a", "a")
-    run_gate(monkeypatch, model, probes=[make_exam(slug=str(number)) for number in range(6)])
-    assert len(model.asked) == 7 * 16 * 2
-    assert model.most_at_once <= exams.CONCURRENT_TASKS * 2
 
 
 # --- drift ---------------------------------------------------------------------------------

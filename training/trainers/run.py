@@ -79,8 +79,7 @@ class Run:
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            share = rate_share(number, len(steps))
-            line = self._step(policy, examples, steps[number], rate=share)
+            line = self._step(policy, examples, steps[number], rate=rate_share(number, len(steps)))
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
