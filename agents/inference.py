@@ -115,6 +115,15 @@ class Generation:
     seconds: float
 
 
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote after given tokens."""
+
+    text: str
+    token_ids: list[int]  # with the token that ended it, where one did
+    is_finished: bool  # by itself, not at its longest
+
+
 def served_model(version: AgentVersion) -> ServedModel:
     """Needs version.agent.base_model and version.adapter selected."""
     base = version.agent.base_model.served_name
@@ -225,11 +234,40 @@ class Inference:
         if len(faults) == len(self._urls):
             raise faults[0]
 
+    async def continue_ids(
+        self, model: ServedModel, ids: Sequence[int], sampling: Sampling
+    ) -> Continuation:
+        """Let the model write on after these tokens, which need not end a turn.
+
+        Raises as `generate` does.
+        """
+        body = {
+            "model": model.name,
+            "prompt": list(ids),
+            **sampling.as_json(),
+            "return_token_ids": True,
+        }
+
+        async def ask(url: str) -> Continuation:
+            response = await self._post(url, "/v1/completions", body, timeout=READ_TIMEOUT_SECONDS)
+            if response.status_code != 200:
+                _raise_for(response)
+            return _continuation_of(response)
+
+        return await self._with_adapter(model, ask)
+
     async def count_tokens(self, model_name: str, text: str) -> list[int]:
         """Token ids of the text alone, without special tokens."""
-        body = {"model": model_name, "prompt": neutralised(text), "add_special_tokens": False}
+        body = {"prompt": neutralised(text), "add_special_tokens": False}
+        return await self._tokenize(model_name, body)
+
+    async def chat_ids(self, model_name: str, messages: Sequence[Message]) -> list[int]:
+        """Token ids of the messages and of the beginning of the assistant's turn."""
+        return await self._tokenize(model_name, {"messages": _neutral(messages)})
+
+    async def _tokenize(self, model_name: str, body: Mapping[str, Any]) -> list[int]:
         async with self._server() as url:
-            response = await self._post(url, "/tokenize", body)
+            response = await self._post(url, "/tokenize", {"model": model_name, **body})
             if response.status_code != 200:
                 raise InferenceUnavailable(f"tokenize answered {response.status_code}")
         return [int(token) for token in response.json()["tokens"]]
@@ -279,9 +317,16 @@ class Inference:
             return False
         return health.status_code == 200
 
-    async def _post(self, url: str, path: str, body: Mapping[str, Any]) -> httpx.Response:
+    async def _post(
+        self,
+        url: str,
+        path: str,
+        body: Mapping[str, Any],
+        *,
+        timeout: float = LOAD_TIMEOUT_SECONDS,
+    ) -> httpx.Response:
         try:
-            return await self._http.post(url + path, json=body, timeout=LOAD_TIMEOUT_SECONDS)
+            return await self._http.post(url + path, json=body, timeout=timeout)
         except httpx.HTTPError as error:
             raise InferenceUnavailable(f"{type(error).__name__} at {path}") from error
 
@@ -295,10 +340,7 @@ class Inference:
     ) -> Generation:
         body = {
             "model": model.name,
-            "messages": [
-                {"role": message["role"], "content": neutralised(message["content"])}
-                for message in messages
-            ],
+            "messages": _neutral(messages),
             **sampling.as_json(),
             "stream": True,
             "logprobs": True,
@@ -365,6 +407,13 @@ class _Answer:
         return piece
 
 
+def _neutral(messages: Sequence[Message]) -> list[Message]:
+    return [
+        {"role": message["role"], "content": neutralised(message["content"])}
+        for message in messages
+    ]
+
+
 class _ModelNotFound(Exception):
     pass
 
@@ -386,6 +435,18 @@ def _logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[fl
         ]
     except (KeyError, IndexError, TypeError, ValueError):
         raise InferenceUnavailable("the server's reply has no logprobs of the prompt") from None
+
+
+def _continuation_of(response: httpx.Response) -> Continuation:
+    try:
+        choice = response.json()["choices"][0]
+        return Continuation(
+            text=_UNSTORABLE.sub("", choice["text"]),
+            token_ids=[int(token) for token in choice["token_ids"]],
+            is_finished=choice["finish_reason"] == "stop",
+        )
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InferenceUnavailable("the server's reply has no text with its tokens") from None
 
 
 def _message(response: httpx.Response) -> str:

@@ -34,6 +34,9 @@ class ChartWords:
 
 _LOSS = ChartWords("loss", "Loss", "what every step makes smaller")
 _KL = ChartWords("kl", "Distance to the parent", "KL divergence a token")
+_BASE_KL = ChartWords(
+    "base_kl", "Distance to the base", "KL divergence a token on what it rehearses"
+)
 _GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
 CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
     Method.DPO: (
@@ -41,6 +44,7 @@ CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
         ChartWords("reward_margin", "Reward margin", "how far it puts the better ahead"),
         ChartWords("accuracy", "Accuracy", "pairs in which it prefers the better", is_share=True),
         _KL,
+        _BASE_KL,
         _GRADIENT,
     ),
     Method.GRPO: (
@@ -50,6 +54,7 @@ CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
             "clipped", "Clipped", "tokens too far from their policy to count", is_share=True
         ),
         _KL,
+        _BASE_KL,
         _GRADIENT,
     ),
 }

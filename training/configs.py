@@ -116,6 +116,15 @@ class LearningConfig(Settings):
     clip: float = setting(
         1.0, "Gradient clip", "Largest length of a gradient; tames outliers.", low=0.1, high=10.0
     )
+    rehearsal: float = setting(
+        1.0,
+        "Rehearsal weight",
+        "Weight of staying near the plain base where the agent is asked for other things: in answers "
+        "of the base to prompts that it makes up itself. It keeps what the agent could do before; "
+        "0 turns it off.",
+        low=0.0,
+        high=10.0,
+    )
     max_staleness: int = setting(
         4,
         "Oldest answers",

@@ -30,13 +30,14 @@ from training.lineage import within
 from training.models import Pair, TrainingRun
 from training.practised import practised_groups, practised_texts
 from training.provenance import example, own_answer, provenance
+from training.rehearsal import rehearsal_facts
 from training.tokens import ChatTokens, read_chat_tokens
 from training.trainers.job import AnswerExample, GroupExample, PairExample, write_atomically
 
 DATASET_FILE = "dataset.jsonl"
 PROVENANCE_FILE = "provenance.jsonl"
 MANIFEST_FILE = "manifest.json"
-MANIFEST_FORMAT = 2
+MANIFEST_FORMAT = 3
 PACKAGES = ("bitsandbytes", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
 EXPORT_CHUNK = 200
 # Of a run's places so many pairs are looked at: older ones replace those that are left out.
@@ -279,6 +280,7 @@ def _manifest(run: TrainingRun, dataset: _Dataset, lines: Sequence[str]) -> JSON
             for one, line in zip(dataset.ids, lines, strict=True)
         ],
         **dataset.facts,
+        "rehearsal": rehearsal_facts(run_folder(run.pk)),
         "dataset_sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         # Adapters are equal bit for bit only within one class of machine and thread count.

@@ -6,6 +6,8 @@ figures) and goes on from there. `training.batch` puts the steps together.
 """
 
 import os
+from collections.abc import Awaitable, Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +46,7 @@ from training.lease import (
 from training.models import TrainingRun
 from training.moves import apply_event
 from training.practice import practise
+from training.rehearsal import REHEARSAL_FILE, prepare_rehearsal
 from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job, read_result
 
 MAX_CURVE_POINTS = 300
@@ -71,13 +74,16 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
         return None
     if finished := finished_attempt(run.pk):
         return finished
+    config = config_from_json(run.config)
     parent = run.parent_version.adapter
     parent_folder = adapter_folder(parent.digest, verify=True) if parent else ""
-    dataset = run_folder(run.pk) / DATASET_FILE
+    dataset, rehearsal = (run_folder(run.pk) / name for name in (DATASET_FILE, REHEARSAL_FILE))
     # Written once: a checkpoint counts its position in this very dataset.
     if not (run.manifest and dataset.exists()):
+        if config.rehearsal:
+            _with_heartbeat(lease, leases, partial(prepare_rehearsal, run, run_folder(run.pk)))
         if run.method == Method.GRPO:
-            _practise(lease, leases, run)
+            _with_heartbeat(lease, leases, partial(practise, run))
         manifest = write_dataset(run)
         record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))
     folder = new_attempt(run.pk)
@@ -88,7 +94,8 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
         threads=available_threads(),
         device=settings.ENV.train_device,
         worker_pid=os.getpid(),
-        config=config_from_json(run.config),
+        config=config,
+        rehearsal_path=str(rehearsal) if config.rehearsal and rehearsal.exists() else "",
     )
     job.write(folder)
     leases.keep(lease)
@@ -224,13 +231,15 @@ def shown(latest: JSON) -> JSON:
     return {name: latest[name] for name in SHOWN if name in latest}
 
 
-def _practise(lease: Lease, leases: Leases, run: TrainingRun) -> None:
+def _with_heartbeat(lease: Lease, leases: Leases, work: Callable[..., Awaitable[None]]) -> None:
+    """Run `work(heartbeat=...)`, whose sentences the run shows while its lease is kept."""
+
     async def heartbeat(sentence: str) -> None:
         await sync_to_async(leases.keep)(lease)
         if sentence:
             await sync_to_async(record)(lease, progress={"stage": sentence})
 
-    async_to_sync(practise)(run, heartbeat=heartbeat)
+    async_to_sync(work)(heartbeat=heartbeat)
 
 
 def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:

@@ -143,3 +143,18 @@ class Rollout(models.Model):
 
     def __str__(self) -> str:
         return f"rollout {self.pk}"
+
+
+class RehearsalText(models.Model):
+    """A prompt that a plain base made up, and how its answer to it begins."""
+
+    base_model = models.ForeignKey(
+        "agents.BaseModel", on_delete=models.PROTECT, related_name="rehearsal_texts"
+    )
+    prompt = models.TextField()
+    answer = models.TextField(blank=True)
+    token_ids = ArrayField(models.IntegerField())  # of the answer, as sampled
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    def __str__(self) -> str:
+        return f"rehearsal text {self.pk}"

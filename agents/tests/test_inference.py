@@ -11,6 +11,7 @@ import pytest
 
 from agents.inference import (
     AdapterRefused,
+    Continuation,
     Generation,
     Inference,
     InferenceUnavailable,
@@ -238,3 +239,60 @@ def test_a_reply_without_the_tokens_logprobs_is_an_infrastructure_fault(
 def test_tokens_that_the_server_cannot_take_are_refused() -> None:
     with pytest.raises(RequestRefused, match="too long"):
         score(lambda _: httpx.Response(400, json={"error": {"message": "too long"}}), [3])
+
+
+def continue_ids(answer: Answer) -> Continuation:
+    async def scenario() -> Continuation:
+        async with client(answer, (ONE,)) as inference:
+            return await inference.continue_ids(BASE, [1, 5], Sampling(max_tokens=32))
+
+    return asyncio.run(scenario())
+
+
+@pytest.mark.parametrize(("reason", "is_finished"), [("stop", True), ("length", False)])
+def test_a_model_writes_on_after_given_tokens(reason: str, is_finished: bool) -> None:
+    asked: list[tuple[str, dict[str, Any]]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.path, json.loads(request.content)))
+        choice = {"text": "two\x00", "token_ids": [7, 2], "finish_reason": reason}
+        return httpx.Response(200, json={"choices": [choice]})
+
+    assert continue_ids(answer) == Continuation("two", [7, 2], is_finished)
+    ((path, body),) = asked
+    assert path == "/v1/completions"
+    assert (body["prompt"], body["max_tokens"]) == ([1, 5], 32)
+    assert "seed" not in body
+
+
+@pytest.mark.parametrize(
+    ("response", "fault"),
+    [
+        (httpx.Response(200, json={"choices": []}), InferenceUnavailable),
+        (httpx.Response(200, json={"choices": [{"text": "a"}]}), InferenceUnavailable),
+        (httpx.Response(500), InferenceUnavailable),
+        (httpx.Response(400, json={"error": {"message": "too long"}}), RequestRefused),
+    ],
+)
+def test_whose_fault_it_is_that_a_model_does_not_write_on(
+    response: httpx.Response, fault: type[Exception]
+) -> None:
+    with pytest.raises(fault):
+        continue_ids(lambda request: response)
+
+
+def test_a_chats_tokens_are_those_of_neutral_words() -> None:
+    asked: list[dict[str, Any]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append(json.loads(request.content))
+        return httpx.Response(200, json={"tokens": [1, 9, 2]})
+
+    async def scenario() -> list[int]:
+        async with client(answer, (ONE,)) as inference:
+            return await inference.chat_ids("base", MESSAGES)
+
+    assert asyncio.run(scenario()) == [1, 9, 2]
+    assert asked == [
+        {"model": "base", "messages": [{"role": "user", "content": "Say <¦/s> twice."}]}
+    ]

@@ -1,19 +1,21 @@
-"""Runs without a model: a fake trainer's process and a scripted gate."""
+"""Runs without a model: a fake trainer's process, a scripted gate and a scripted base."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from django.utils import timezone
 
-from training import batch, execute
+from agents.inference import Continuation, Message, Sampling, ServedModel
+from training import batch, execute, rehearsal
 from training.child import run_trainer
 from training.datasets import run_folder
 from training.exams import Contestants
 from training.models import TrainingRun
+from training.tests.builders import END_ID, ids_of, prompt_ids_of
 
 FIGURES: dict[str, Any] = {
     "tasks": 64,
@@ -30,6 +32,47 @@ FIGURES: dict[str, Any] = {
     "examples": [],
 }
 
+TURN_ID = 1  # begins a turn in the chat template of prompt_ids_of
+
+
+class ScriptedBase:
+    """A plain base that makes up what a person asks, and answers: in agents.inference's place."""
+
+    prompts: Callable[[int], str | Exception]  # the words of the n-th one, from 0
+    is_finished: bool
+    made_up: int
+    asked: list[tuple[str, Sampling]]
+
+    @classmethod
+    def reset(cls) -> None:
+        cls.prompts = staticmethod(lambda number: f" What is {number}? ")
+        cls.is_finished = True
+        cls.made_up = 0
+        cls.asked = []
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(self, *error: object) -> None:
+        pass
+
+    async def chat_ids(self, model_name: str, messages: Sequence[Message]) -> list[int]:
+        return [*prompt_ids_of(messages), TURN_ID]
+
+    async def continue_ids(
+        self, model: ServedModel, ids: Sequence[int], sampling: Sampling
+    ) -> Continuation:
+        cls = type(self)
+        cls.asked.append((model.name, sampling))
+        if list(ids) != [TURN_ID]:
+            return Continuation("A number.", [*ids_of("A number."), END_ID], True)
+        words = cls.prompts(cls.made_up)
+        cls.made_up += 1
+        if isinstance(words, Exception):
+            raise words
+        return Continuation(words, ids_of(words), cls.is_finished)
+
+
 Gate = Callable[[Contestants], dict[str, Any]]
 
 
@@ -42,6 +85,14 @@ def script_runs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     fake = partial(run_trainer, module="training.tests.fake_trainer")
     monkeypatch.setattr(batch, "run_trainer", fake)
     script_gate(monkeypatch, lambda contestants: FIGURES)
+    script_base(monkeypatch)
+
+
+def script_base(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
+    """Put a scripted base in the place of the inference servers, for what is rehearsed."""
+    ScriptedBase.reset()
+    monkeypatch.setattr(rehearsal, "Inference", ScriptedBase)
+    return ScriptedBase
 
 
 def script_gate(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:

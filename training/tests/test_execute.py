@@ -1,4 +1,5 @@
 import errno
+import hashlib
 import json
 import os
 import shutil
@@ -23,9 +24,11 @@ from training.gate import GateInconclusive
 from training.job_state import RunStatus
 from training.jobs import request_run
 from training.models import TrainingRun
+from training.rehearsal import DRAWN_BY_RUN
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import (
     FIGURES,
+    ScriptedBase,
     attempt_folder,
     behave,
     expire,
@@ -33,6 +36,7 @@ from training.tests.scripted import (
     script_gate,
     script_runs,
 )
+from training.trainers.job import JOB_FILE, Job
 
 pytestmark = pytest.mark.django_db
 
@@ -80,7 +84,29 @@ def test_a_better_child_becomes_the_current_version(run: TrainingRun, fake_base:
     assert run.progress["step"] == 2
     assert len(run.manifest["pairs"]) == 8
     assert len(run.manifest_digest) == 64
+    job = Job.read(attempt_folder(run, 1) / JOB_FILE)
+    rehearsed = Path(job.rehearsal_path).read_bytes()
+    assert run.manifest["rehearsal"] == {
+        "texts": DRAWN_BY_RUN,
+        "sha256": hashlib.sha256(rehearsed).hexdigest(),
+    }
     assert run.finished_at is not None
+
+
+def test_nothing_is_drawn_for_a_run_that_does_not_rehearse(run: TrainingRun) -> None:
+    TrainingRun.objects.filter(id=run.pk).update(config=run.config | {"rehearsal": 0.0})
+    finish(run)
+    assert run.status == RunStatus.ADOPTED
+    assert ScriptedBase.asked == []
+    assert run.manifest["rehearsal"] == {"texts": 0}
+    assert Job.read(attempt_folder(run, 1) / JOB_FILE).rehearsal_path == ""
+
+
+def test_a_run_whose_base_is_away_waits_before_it_rehearses(run: TrainingRun) -> None:
+    ScriptedBase.prompts = staticmethod(lambda number: InferenceUnavailable("gone"))
+    finish(run)
+    assert (run.status, run.attempts) == (RunStatus.TRAINING, 0)
+    assert run.reason == "The run waits for the inference server: gone"
 
 
 def test_both_versions_are_evaluated_with_the_agents_own_prompt(

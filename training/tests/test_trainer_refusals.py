@@ -12,16 +12,19 @@ from safetensors.numpy import load_file, save_file
 from agents.adapters import CONFIG_FILE, WEIGHTS_FILE
 from training.configs import Targets
 from training.tests.trainer_builders import (
+    VOCABULARY,
     result_of,
     save_tiny_base,
     some_groups,
     some_pairs,
     train,
     write_job,
+    write_lines,
 )
 from training.trainers.job import ADAPTER_FOLDER
 from training.trainers.lora import plan_adapter
 from training.trainers.progress import check_converges
+from training.trainers.rehearsal import read_rehearsal
 from training.trainers.stopped import TrainingStopped
 
 
@@ -100,6 +103,17 @@ def test_bad_data_is_refused_with_a_sentence(tiny_base: Path, tmp_path: Path) ->
     train(*folders.values())
     for name, (_, _, sentence) in cases.items():
         assert sentence in result_of(folders[name])["error"]
+
+
+@pytest.mark.parametrize(
+    "line", [{}, {"prompt_ids": [], "ids": [1]}, {"prompt_ids": [1], "ids": [10**6]}, {"ids": "a"}]
+)
+def test_rehearsal_that_cannot_be_read_is_refused_with_a_sentence(
+    tmp_path: Path, line: dict[str, Any]
+) -> None:
+    path = write_lines(tmp_path / "rehearsal.jsonl", [line])
+    with pytest.raises(TrainingStopped, match="What this run rehearses cannot be read"):
+        read_rehearsal(path, max_length=64, vocabulary=VOCABULARY)
 
 
 def test_targets_that_the_base_lacks_are_named() -> None:

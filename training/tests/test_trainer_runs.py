@@ -121,7 +121,7 @@ def test_peft_plays_an_adapter_as_the_trainer_did(alone: Path, tiny_base: Path) 
 def test_progress_and_result_keep_the_contract(alone: Path) -> None:
     shared = {
         "step", "steps", "loss", "grad_norm", "tokens_per_second", "memory_bytes", "seconds",
-        "remaining_seconds", "kl",
+        "remaining_seconds", "kl", "base_kl",
     }  # fmt: skip
     own = {"dpo": {"reward_margin", "accuracy"}, "grpo": {"reward", "clipped", "ratio"}}
     for name, fields in own.items():

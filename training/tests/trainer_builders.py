@@ -87,6 +87,14 @@ def some_groups(count: int, *, answers: int = 4, seed: int = 0) -> list[dict[str
     return groups
 
 
+def some_rehearsal(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
+    source = random.Random(f"rehearsal:{seed}")
+    return [
+        {"prompt_ids": some_ids(source, 5, 15), "ids": some_ids(source, 3, 30)}
+        for _ in range(count)
+    ]
+
+
 def write_lines(path: Path, lines: Sequence[dict[str, Any]]) -> Path:
     path.write_text("".join(json.dumps(line) + "\n" for line in lines))
     return path
@@ -99,10 +107,15 @@ def write_job(
     lines: Sequence[dict[str, Any]] | None = None,
     parent: Path | None = None,
     threads: int = 1,
+    rehearsed: Sequence[dict[str, Any]] | None = None,
     **config: Any,
 ) -> Path:
-    """A folder that the trainer takes; without `lines`, nine pairs or six groups."""
+    """A folder that the trainer takes; without `lines`, nine pairs or six groups.
+
+    It rehearses 20 answers, which are more than one row, unless told something else.
+    """
     folder.mkdir(parents=True)
+    rehearsed = some_rehearsal(20) if rehearsed is None else rehearsed
     is_dpo = config.get("method", "dpo") == "dpo"
     if lines is None:
         lines = some_pairs(9) if is_dpo else some_groups(6)
@@ -116,6 +129,7 @@ def write_job(
         device="cpu",
         worker_pid=os.getpid(),
         config=kind.from_json(chosen),
+        rehearsal_path=str(write_lines(folder / "rehearsal.jsonl", rehearsed)) if rehearsed else "",
     ).write(folder)
     return folder
 

@@ -37,21 +37,41 @@ class BaseModel:
         """An adapter whose weights are zero."""
         return Adapter(plan, self.shapes, dtype=self.dtype, device=self.device)
 
-    def token_logprobs(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
-        """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
+    def hidden_states(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+        """[H, width] that the row's heads predict from; None: of the plain base."""
         chunks = chunk_row(row, group=self.group, dtype=self.dtype, device=self.device)
         row = row.to(self.device)
         with using(adapter), attending(chunks):
-            hidden = self.model.base_model(
+            hidden: torch.Tensor = self.model.base_model(
                 input_ids=row.ids[None],
                 position_ids=row.positions[None],
                 use_cache=False,
             ).last_hidden_state[0]  # [T, width]
-        head = self.model.get_output_embeddings().weight  # [vocabulary, width]
+        return hidden[row.heads]
+
+    def token_logprobs(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+        """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
+        hidden = self.hidden_states(row, adapter)
+        row = row.to(self.device)
         logprobs: torch.Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
-            hidden[row.heads], head, row.head_of, row.targets
+            hidden, self._head, row.head_of, row.targets
         )
         return logprobs
+
+    def divergences(self, row: Row, adapter: Adapter, reference: torch.Tensor) -> torch.Tensor:
+        """[H] float32 KL(reference || adapted) of the token after each of the row's heads.
+
+        `reference`: [H, width], such as `hidden_states` gave for the same row.
+        """
+        divergences: torch.Tensor = _Divergences.apply(  # type: ignore[no-untyped-call]
+            self.hidden_states(row, adapter), self._head, reference
+        )
+        return divergences
+
+    @property
+    def _head(self) -> torch.Tensor:
+        head: torch.Tensor = self.model.get_output_embeddings().weight  # [vocabulary, width]
+        return head
 
 
 def choose_device(wanted: str) -> torch.device:
@@ -180,3 +200,32 @@ class _TokenLogprobs(torch.autograd.Function):
         grad = torch.zeros(means.shape, device=means.device)
         grad.index_put_((head_of,), pulls, accumulate=True)
         return grad.to(means.dtype), None, None, None
+
+
+class _Divergences(torch.autograd.Function):
+    """KL(softmax(reference W^T) || softmax(hidden W^T)) in float32; no logits stay.
+
+    hidden, reference [H, width], weight [V, width] frozen -> [H]. The gradient of a hidden state is
+    the mean embedding under its own softmax less that under the reference's.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, reference: torch.Tensor
+    ) -> torch.Tensor:
+        found = torch.empty(len(hidden), device=hidden.device)
+        pulls = torch.empty_like(hidden)
+        for start in range(0, len(hidden), HEAD_CHUNK):
+            part = slice(start, start + HEAD_CHUNK)
+            own = (hidden[part] @ weight.T).log_softmax(-1, dtype=torch.float32)
+            wanted = (reference[part] @ weight.T).log_softmax(-1, dtype=torch.float32)
+            shares = wanted.exp()
+            found[part] = (shares * wanted.sub_(own)).sum(-1)
+            pulls[part] = own.exp_().sub_(shares).to(weight.dtype) @ weight
+        ctx.save_for_backward(pulls)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        (pulls,) = ctx.saved_tensors
+        return (grads[0][:, None] * pulls.float()).to(pulls.dtype), None, None

@@ -46,6 +46,7 @@ class Job:
     device: str  # "auto", "cpu" or "cuda"
     worker_pid: int  # the trainer ends when this process is no longer its parent; 0: nobody's
     config: LearningConfig
+    rehearsal_path: str = ""  # JSON Lines: see RehearsalExample; empty: nothing is rehearsed
 
     def write(self, folder: Path) -> Path:
         """Write job.toml into `folder` and return its path."""
@@ -92,6 +93,14 @@ class GroupExample:
 
     prompt_ids: list[int]
     answers: list[AnswerExample]
+
+
+@dataclass(frozen=True)
+class RehearsalExample:
+    """A line of what a run rehearses: an answer of the plain base to a prompt of its own."""
+
+    prompt_ids: list[int]
+    ids: list[int]
 
 
 def pair_from_json(value: Mapping[str, Any]) -> PairExample:

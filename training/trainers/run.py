@@ -5,6 +5,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from training.trainers.progress import (
     memory_bytes,
     peak_memory_bytes,
 )
+from training.trainers.rehearsal import Rehearsal, read_rehearsal, rehearse
 
 MAX_ROW_TOKENS = 1024  # at once in memory; what a step has beyond that follows in further rows
 CHECKPOINT_SECONDS = 20.0
@@ -50,6 +52,7 @@ class Run:
         self._identity = ""
         self._policy: Policy | None = None
         self._parent: list[list[torch.Tensor]] = []
+        self._rehearsal: Rehearsal | None = None
 
     def asked_to_stop(self) -> str:
         """What the worker wishes: "pause", "cancel" or nothing."""
@@ -63,6 +66,7 @@ class Run:
         examples = read_examples(
             Path(self._job.dataset_path), self._config, vocabulary=self._base.vocabulary
         )
+        rehearsed = self._read_rehearsal()
         steps = all_steps(len(examples), self._config)
         self._identity = self._identify()
         policy = self._policy = make_policy(self._job, self._base)
@@ -76,10 +80,17 @@ class Run:
                 read += self._row_logprobs(row, policy.adapter)
                 yield
             self._parent = _by_example(read, examples)
+        if rehearsed:
+            progress.write({"stage": "reading what is rehearsed as the base"})
+            rows = []
+            for one in islice(rehearse(rehearsed, self._base), len(steps)):
+                rows.append(one)
+                yield
+            self._rehearsal = Rehearsal(rows, self._base)
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            line = self._step(policy, examples, steps[number], rate=rate_share(number, len(steps)))
+            line = self._step(policy, examples, steps[number], number=number, steps=len(steps))
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
@@ -121,9 +132,19 @@ class Run:
 
     def _identify(self) -> str:
         digest = hashlib.sha256(json.dumps(self._config.as_json(), sort_keys=True).encode())
-        digest.update(Path(self._job.dataset_path).read_bytes())
+        for path in filter(None, (self._job.dataset_path, self._job.rehearsal_path)):
+            digest.update(Path(path).read_bytes())
         digest.update(self._job.parent_adapter_path.encode())
         return digest.hexdigest()
+
+    def _read_rehearsal(self) -> list[Unit]:
+        if not (self._job.rehearsal_path and self._config.rehearsal):
+            return []
+        return read_rehearsal(
+            Path(self._job.rehearsal_path),
+            max_length=self._config.max_length,
+            vocabulary=self._base.vocabulary,
+        )
 
     def _resume(self, policy: Policy, examples: Sequence[Example]) -> None:
         found = read_checkpoint(self.folder, job=self._identity)
@@ -137,7 +158,13 @@ class Run:
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
     def _step(
-        self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int], *, rate: float
+        self,
+        policy: Policy,
+        examples: Sequence[Example],
+        chosen: Sequence[int],
+        *,
+        number: int,
+        steps: int,
     ) -> JSON:
         started, config = time.monotonic(), self._config
         step = Step(
@@ -155,12 +182,17 @@ class Run:
             loss += float(share.loss.detach())
             for name, value in share.figures.items():
                 figures[name] = figures.get(name, 0.0) + value
+        if self._rehearsal:
+            divergence = self._rehearsal.divergence(number, policy.adapter)
+            (config.rehearsal * divergence).backward()
+            tokens += self._rehearsal.tokens(number)
+            figures["base_kl"] = float(divergence.detach())
         grad_norm = policy.adapter.clip_gradient(length=config.clip)
         self._losses.append(loss)
         # What DPO makes unlikely, it may make as unlikely as it likes.
         kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
         check_converges(self._losses, grad_norm=grad_norm, kl=kl)
-        policy.move(share=rate)
+        policy.move(share=rate_share(number, steps))
         self._tokens += tokens
         return {
             "loss": round(loss, 5),

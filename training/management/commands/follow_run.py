@@ -46,7 +46,7 @@ def in_a_line(run: RunView) -> str:
     if "step" in progress:
         parts.append(f"step {progress['step']} of {progress.get('steps', '?')}")
         newest = run.curve[-1] if run.curve else {}
-        names = ("loss", "reward_margin", "accuracy", "reward", "kl", "grad_norm")
+        names = ("loss", "reward_margin", "accuracy", "reward", "kl", "base_kl", "grad_norm")
         parts += [
             f"{name.replace('_', ' ')} {newest[name]:.3g}" for name in names if name in newest
         ]

@@ -1,0 +1,81 @@
+"""Rehearsal: a run also stays near the plain base where the agent is asked for other things.
+
+The prompts and answers are the base's own (pseudo-rehearsal: Robins 1995, "Catastrophic Forgetting,
+Rehearsal and Pseudorehearsal"). At every token of such an answer the adapter is held to all that
+the base would say there, not only to the token that it drew (Li and Hoiem 2016, arXiv:1606.09282).
+"""
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+
+from training.trainers.base_model import BaseModel
+from training.trainers.job import RehearsalExample
+from training.trainers.lora import Adapter
+from training.trainers.packing import Row, Unit, pack
+from training.trainers.stopped import TrainingStopped
+
+ROW_TOKENS = 160  # of one step: one or two answers, a third of what four pairs are
+
+
+@dataclass(frozen=True)
+class _Rehearsed:
+    row: Row
+    base: torch.Tensor  # [H, width] the plain base's hidden states before each answer token
+
+
+class Rehearsal:
+    """The answers in rows, of which each step takes the next one."""
+
+    def __init__(self, rows: Sequence[_Rehearsed], base: BaseModel) -> None:
+        self._rows = rows
+        self._base = base
+
+    def tokens(self, number: int) -> int:
+        """Tokens that step `number` (from 0) computes beside its examples."""
+        return len(self._at(number).row.ids)
+
+    def divergence(self, number: int, adapter: Adapter) -> torch.Tensor:
+        """Scalar: KL(base || adapted) of the next token, mean over those of the step's row."""
+        taken = self._at(number)
+        return self._base.divergences(taken.row, adapter, taken.base).mean()
+
+    def _at(self, number: int) -> _Rehearsed:
+        return self._rows[number % len(self._rows)]
+
+
+def read_rehearsal(path: Path, *, max_length: int, vocabulary: int) -> list[Unit]:
+    """The answers of a file of RehearsalExamples that are not longer than a run's examples.
+
+    Raises TrainingStopped.
+    """
+    try:
+        found = [RehearsalExample(**json.loads(line)) for line in path.read_text().splitlines()]
+        units = [
+            Unit(tuple(one.prompt_ids), (tuple(one.ids),))
+            for one in found
+            if len(one.prompt_ids) + len(one.ids) <= max_length
+        ]
+        if not all(
+            unit.prompt_ids and unit.answer_tokens and _are_known(unit, vocabulary)
+            for unit in units
+        ):
+            raise ValueError("an empty text, or a token that the base does not know")
+    except (OSError, ValueError, TypeError) as error:
+        raise TrainingStopped("What this run rehearses cannot be read.") from error
+    return units
+
+
+def rehearse(units: Sequence[Unit], base: BaseModel) -> Iterator[_Rehearsed]:
+    """Row by row, what the plain base makes of these; none where there are no units."""
+    for row in pack(units, max_tokens=ROW_TOKENS):
+        with torch.no_grad():  # not around the yield: the caller's gradients are its own affair
+            hidden = base.hidden_states(row, None)
+        yield _Rehearsed(row, hidden)
+
+
+def _are_known(unit: Unit, vocabulary: int) -> bool:
+    return all(0 <= token < vocabulary for ids in (unit.prompt_ids, *unit.answers) for token in ids)
