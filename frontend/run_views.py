@@ -106,6 +106,7 @@ class DatasetView:
     sources: tuple[Counted, ...]
     left_out: tuple[Counted, ...]  # pairs, or tasks of groups
     answers_left_out: tuple[Counted, ...]  # of groups that stayed
+    rehearsed: int  # answers of the plain base
 
 
 @dataclass(frozen=True)
@@ -261,6 +262,7 @@ def dataset_of(manifest: JSON) -> DatasetView | None:
         sources=_counted(manifest.get("sources", {}), SOURCE_WORDS),
         left_out=_counted(manifest.get("left_out", {}), LEFT_OUT_WORDS),
         answers_left_out=_counted(manifest.get("answers_left_out", {}), LEFT_OUT_WORDS),
+        rehearsed=manifest.get("rehearsal", {}).get("texts", 0),
     )
 
 

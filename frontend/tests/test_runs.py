@@ -239,6 +239,7 @@ def test_the_dataset_says_where_it_comes_from_and_what_it_left_out(
         "sources": {"played": 2, "practised": 5, "shared": 3},
         "left_out": {"same_scores": 4, "a_reason_of_tomorrow": 1},
         "answers_left_out": {"too_long": 6},
+        "rehearsal": {"texts": 72, "sha256": "ab"},
     }
     run = make_run(agent, match.space, method=Method.GRPO, manifest=manifest)
     page = page_of(client, run)
@@ -249,8 +250,16 @@ def test_the_dataset_says_where_it_comes_from_and_what_it_left_out(
         "Every answer scored the same",
         "A reason of tomorrow",
         "Longer than the longest sequence",
+        'The base’s answers to prompts of its own</span><span class="num">72<',
     ):
         assert words in page, words
+
+
+def test_a_run_that_rehearses_nothing_does_not_speak_of_it(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    manifest = {"pairs": [{"id": 1}], "rehearsal": {"texts": 0}}
+    assert "Rehearsed" not in page_of(client, make_run(agent, match.space, manifest=manifest))
 
 
 def test_every_reason_for_leaving_out_has_words() -> None:
