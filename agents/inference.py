@@ -6,7 +6,6 @@ loading. No request carries a `seed`: it kills the CPU engine, so a user could s
 
 import asyncio
 import json
-import re
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -23,27 +22,42 @@ from agents.adapters import adapter_folder
 from agents.errors import Refused
 from agents.models import AgentVersion
 from agents.prompts import neutralised
+from agents.replies import (
+    Continuation,
+    Generation,
+    InferenceUnavailable,
+    ModelNotFound,
+    RequestRefused,
+    StreamedAnswer,
+    continuation_of,
+    logprobs_of,
+    message_of,
+    raise_for,
+)
+
+__all__ = [
+    "AdapterRefused",
+    "Continuation",
+    "Generation",
+    "Inference",
+    "InferenceUnavailable",
+    "Message",
+    "OnText",
+    "RequestRefused",
+    "Sampling",
+    "ServedModel",
+    "served_model",
+]
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 120.0  # between two chunks; the first request compiles for about 20 s
 LOAD_TIMEOUT_SECONDS = 60.0
-MAX_ANSWER_CHARS = 20_000
 # A server that failed is asked last for so long, so that another one answers.
 REST_SECONDS = 30.0
-# PostgreSQL stores neither of these in text.
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 Message = dict[str, str]
 OnText = Callable[[str], Awaitable[None]]
 Result = TypeVar("Result")
-
-
-class InferenceUnavailable(Exception):
-    """Infrastructure fault: no server answered, or one died in the middle. Retry or refund."""
-
-
-class RequestRefused(Refused):
-    """The server understood the request and declined it; the agent's own doing."""
 
 
 class AdapterRefused(Refused):
@@ -95,33 +109,6 @@ class ServedModel:
     base: str
     name: str
     adapter_folder: Path | None
-
-
-@dataclass(frozen=True)
-class Generation:
-    """One sampled answer.
-
-    token_ids and logprobs have one item per sampled token; logprobs are natural logarithms
-    under the sampling policy's unscaled distribution. chunk_times holds (characters so far,
-    seconds since the request).
-    """
-
-    text: str
-    prompt_token_ids: list[int]
-    token_ids: list[int]
-    logprobs: list[float]
-    chunk_times: list[tuple[int, float]]
-    finish_reason: str
-    seconds: float
-
-
-@dataclass(frozen=True)
-class Continuation:
-    """What a model wrote after given tokens."""
-
-    text: str
-    token_ids: list[int]  # with the token that ended it, where one did
-    is_finished: bool  # by itself, not at its longest
 
 
 def served_model(version: AgentVersion) -> ServedModel:
@@ -198,8 +185,8 @@ class Inference:
         async def ask(url: str) -> list[float]:
             response = await self._post(url, "/v1/completions", body)
             if response.status_code != 200:
-                _raise_for(response)
-            return _logprobs_of(response, answer_ids)
+                raise_for(response)
+            return logprobs_of(response, answer_ids)
 
         return await self._with_adapter(model, ask) if answer_ids else []
 
@@ -211,13 +198,13 @@ class Inference:
             await self._ensure_loaded(url, model)
             try:
                 return await ask(url)
-            except _ModelNotFound:
+            except ModelNotFound:
                 # The server was restarted and has forgotten its adapters.
                 self._loaded.discard((url, model.name))
                 await self._ensure_loaded(url, model)
                 try:
                     return await ask(url)
-                except _ModelNotFound:
+                except ModelNotFound:
                     raise InferenceUnavailable(f"{model.name} is not served") from None
 
     async def ensure_adapter(self, model: ServedModel) -> None:
@@ -251,8 +238,8 @@ class Inference:
         async def ask(url: str) -> Continuation:
             response = await self._post(url, "/v1/completions", body, timeout=READ_TIMEOUT_SECONDS)
             if response.status_code != 200:
-                _raise_for(response)
-            return _continuation_of(response)
+                raise_for(response)
+            return continuation_of(response)
 
         return await self._with_adapter(model, ask)
 
@@ -303,7 +290,7 @@ class Inference:
                     raise InferenceUnavailable(f"loading answered {response.status_code}")
                 raise AdapterRefused(
                     f"The inference server refused the adapter of {model.name}: "
-                    f"{_message(response)}"
+                    f"{message_of(response)}"
                 )
             self._loaded.add((url, model.name))
 
@@ -347,14 +334,14 @@ class Inference:
             "return_token_ids": True,
         }
         started = time.monotonic()
-        answer = _Answer()
+        answer = StreamedAnswer()
         try:
             async with self._http.stream(
                 "POST", f"{url}/v1/chat/completions", json=body
             ) as response:
                 if response.status_code != 200:
                     await response.aread()
-                    _raise_for(response)
+                    raise_for(response)
                 async for line in response.aiter_lines():
                     if not line.startswith("data: ") or line == "data: [DONE]":
                         continue
@@ -376,81 +363,8 @@ class Inference:
         )
 
 
-class _Answer:
-    """Adds up the chunks of one stream."""
-
-    def __init__(self) -> None:
-        self.text = ""
-        self.prompt_token_ids: list[int] = []
-        self.token_ids: list[int] = []
-        self.logprobs: list[float] = []
-        self.chunk_times: list[tuple[int, float]] = []
-        self.finish_reason = ""
-
-    def add(self, chunk: Mapping[str, Any], seconds: float) -> str:
-        if "error" in chunk:
-            # The engine died after the stream had begun.
-            raise InferenceUnavailable("the server reported an error while answering")
-        if chunk.get("prompt_token_ids"):
-            self.prompt_token_ids = chunk["prompt_token_ids"]
-        piece = ""
-        for choice in chunk.get("choices", ()):
-            piece = _UNSTORABLE.sub("", choice["delta"].get("content") or "")
-            piece = piece[: MAX_ANSWER_CHARS - len(self.text)]
-            self.token_ids += choice.get("token_ids") or []
-            content = (choice.get("logprobs") or {}).get("content") or []
-            self.logprobs += [token["logprob"] for token in content]
-            self.finish_reason = choice.get("finish_reason") or self.finish_reason
-        if piece:
-            self.text += piece
-            self.chunk_times.append((len(self.text), round(seconds, 3)))
-        return piece
-
-
 def _neutral(messages: Sequence[Message]) -> list[Message]:
     return [
         {"role": message["role"], "content": neutralised(message["content"])}
         for message in messages
     ]
-
-
-class _ModelNotFound(Exception):
-    pass
-
-
-def _raise_for(response: httpx.Response) -> None:
-    if response.status_code == 404:
-        raise _ModelNotFound
-    if response.status_code in {400, 413, 422}:
-        raise RequestRefused(f"The model cannot take this request: {_message(response)}")
-    raise InferenceUnavailable(f"the server answered {response.status_code}")
-
-
-def _logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[float]:
-    try:
-        positions = response.json()["choices"][0]["prompt_logprobs"][-len(answer_ids) :]
-        return [
-            float(position[str(token)]["logprob"])
-            for position, token in zip(positions, answer_ids, strict=True)
-        ]
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise InferenceUnavailable("the server's reply has no logprobs of the prompt") from None
-
-
-def _continuation_of(response: httpx.Response) -> Continuation:
-    try:
-        choice = response.json()["choices"][0]
-        return Continuation(
-            text=_UNSTORABLE.sub("", choice["text"]),
-            token_ids=[int(token) for token in choice["token_ids"]],
-            is_finished=choice["finish_reason"] == "stop",
-        )
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise InferenceUnavailable("the server's reply has no text with its tokens") from None
-
-
-def _message(response: httpx.Response) -> str:
-    try:
-        return _UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
-    except (ValueError, KeyError, TypeError):
-        return f"status {response.status_code}"

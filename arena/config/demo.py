@@ -258,6 +258,7 @@ def _run_line(run: TrainingRun) -> dict[str, Any]:
         "status": run.status,
         "method": run.method,
         "pairs": run.pair_count,
+        "rehearsed_texts": run.manifest.get("rehearsal", {}).get("texts", 0),
         "steps": run.progress.get("steps"),
         "loss_first": losses[0] if losses else None,
         "loss_last": losses[-1] if losses else None,

@@ -75,6 +75,7 @@ def check_report(told: dict[str, Any]) -> None:
     assert run["status"] in {"adopted", "rejected"}
     assert run["method"] == "dpo"
     assert run["steps"] >= 1
+    assert run["rehearsed_texts"] > 0
     assert run["seconds"] > 0
     assert all(isinstance(run[name], float) for name in ("loss_first", "loss_last"))
     held_out = run["held_out"]

@@ -1,0 +1,127 @@
+"""What vLLM's replies say, and which fault is whose."""
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+import httpx
+
+from agents.errors import Refused
+
+MAX_ANSWER_CHARS = 20_000
+# PostgreSQL stores neither of these in text.
+_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
+
+
+class InferenceUnavailable(Exception):
+    """Infrastructure fault: no server answered, or one died in the middle. Retry or refund."""
+
+
+class RequestRefused(Refused):
+    """The server understood the request and declined it; the agent's own doing."""
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One sampled answer.
+
+    token_ids and logprobs have one item per sampled token; logprobs are natural logarithms
+    under the sampling policy's unscaled distribution. chunk_times holds (characters so far,
+    seconds since the request).
+    """
+
+    text: str
+    prompt_token_ids: list[int]
+    token_ids: list[int]
+    logprobs: list[float]
+    chunk_times: list[tuple[int, float]]
+    finish_reason: str
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Continuation:
+    """What a model wrote after given tokens."""
+
+    text: str
+    token_ids: list[int]  # with the token that ended it, where one did
+    is_finished: bool  # by itself, not at its longest
+
+
+class StreamedAnswer:
+    """Adds up the chunks of one stream."""
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.prompt_token_ids: list[int] = []
+        self.token_ids: list[int] = []
+        self.logprobs: list[float] = []
+        self.chunk_times: list[tuple[int, float]] = []
+        self.finish_reason = ""
+
+    def add(self, chunk: Mapping[str, Any], seconds: float) -> str:
+        """The chunk's text, `seconds` after the request. Raises InferenceUnavailable."""
+        if "error" in chunk:
+            # The engine died after the stream had begun.
+            raise InferenceUnavailable("the server reported an error while answering")
+        if chunk.get("prompt_token_ids"):
+            self.prompt_token_ids = chunk["prompt_token_ids"]
+        piece = ""
+        for choice in chunk.get("choices", ()):
+            piece = _UNSTORABLE.sub("", choice["delta"].get("content") or "")
+            piece = piece[: MAX_ANSWER_CHARS - len(self.text)]
+            self.token_ids += choice.get("token_ids") or []
+            content = (choice.get("logprobs") or {}).get("content") or []
+            self.logprobs += [token["logprob"] for token in content]
+            self.finish_reason = choice.get("finish_reason") or self.finish_reason
+        if piece:
+            self.text += piece
+            self.chunk_times.append((len(self.text), round(seconds, 3)))
+        return piece
+
+
+class ModelNotFound(Exception):
+    """The server has no model of this name: an adapter that it has forgotten, most often."""
+
+
+def raise_for(response: httpx.Response) -> NoReturn:
+    """Raise what a reply other than 200 means."""
+    if response.status_code == 404:
+        raise ModelNotFound
+    if response.status_code in {400, 413, 422}:
+        raise RequestRefused(f"The model cannot take this request: {message_of(response)}")
+    raise InferenceUnavailable(f"the server answered {response.status_code}")
+
+
+def logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[float]:
+    """Natural logprobs of the prompt's last tokens. Raises InferenceUnavailable."""
+    try:
+        positions = response.json()["choices"][0]["prompt_logprobs"][-len(answer_ids) :]
+        return [
+            float(position[str(token)]["logprob"])
+            for position, token in zip(positions, answer_ids, strict=True)
+        ]
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InferenceUnavailable("the server's reply has no logprobs of the prompt") from None
+
+
+def continuation_of(response: httpx.Response) -> Continuation:
+    """Raises InferenceUnavailable where the reply is none."""
+    try:
+        choice = response.json()["choices"][0]
+        return Continuation(
+            text=_UNSTORABLE.sub("", choice["text"]),
+            token_ids=[int(token) for token in choice["token_ids"]],
+            is_finished=choice["finish_reason"] == "stop",
+        )
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InferenceUnavailable("the server's reply has no text with its tokens") from None
+
+
+def message_of(response: httpx.Response) -> str:
+    """What the server says of its fault, in short."""
+    try:
+        return _UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
+    except (ValueError, KeyError, TypeError):
+        return f"status {response.status_code}"
