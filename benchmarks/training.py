@@ -4,7 +4,8 @@
 
 1. The same pairs, hyperparameters and base for our trainer and TRL's DPOTrainer with its defaults,
    each in a process of its own. Pairs a second from the first forward pass, the reference policy's
-   included, to the last step; loading is left out on both sides.
+   included, to the last step; loading is left out on both sides. Rehearsal, which TRL has not, is
+   left out beside it, and then shown by itself.
 2. Eight agents in one process beside eight processes one after another, from start to exit.
 3. A step's packed row beside a plain forward and backward pass of the frozen base over as many
    tokens with as many predictions, without an adapter: nobody is faster than that.
@@ -84,12 +85,26 @@ def pairs_of(base: Path, count: int) -> list[dict[str, Any]]:
     return pairs
 
 
+def rehearsal_of(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """As many texts as a first run draws, of the lengths that they have."""
+    return [
+        {"prompt_ids": pair["prompt_ids"], "ids": (pair["chosen_ids"] * 2)[:48]} for pair in pairs
+    ]
+
+
 def write_job(
-    folder: Path, base: Path, pairs: list[dict[str, Any]], config: DPOConfig, *, threads: int
+    folder: Path,
+    base: Path,
+    pairs: list[dict[str, Any]],
+    config: DPOConfig,
+    *,
+    threads: int,
+    rehearsed: list[dict[str, Any]] | None = None,
 ) -> Path:
     folder.mkdir()
-    dataset = folder / "dataset.jsonl"
+    dataset, rehearsal = folder / "dataset.jsonl", folder / "rehearsal.jsonl"
     dataset.write_text("".join(json.dumps(pair) + "\n" for pair in pairs))
+    rehearsal.write_text("".join(json.dumps(text) + "\n" for text in rehearsed or ()))
     Job(
         base_path=str(base),
         dataset_path=str(dataset),
@@ -98,6 +113,7 @@ def write_job(
         device="auto",
         worker_pid=os.getpid(),
         config=config,
+        rehearsal_path=str(rehearsal) if rehearsed else "",
     ).write(folder)
     return folder
 
@@ -139,14 +155,17 @@ def beside_trl(folder: Path, base: Path, *, count: int, threads: int) -> None:
     print(f"DPO, {count} pairs of {statistics.mean(tokens):.0f} tokens, 4 a step, one epoch")
     print(f"{'':34}{'pairs/s':>10}{'peak GiB':>10}{'beside TRL':>12}")
     theirs = 0.0
-    for name, precision, work in (
-        ("TRL's DPOTrainer", Precision.BF16, trl),
-        ("the same, keeping activations", Precision.BF16, partial(trl, "--keep-activations")),
-        ("ours, bf16", Precision.BF16, ours),
-        ("ours, nf4", Precision.NF4, ours),
+    texts = rehearsal_of(pairs)
+    for name, precision, work, rehearsed in (
+        ("TRL's DPOTrainer", Precision.BF16, trl, None),
+        ("the same, keeping activations", Precision.BF16, partial(trl, "--keep-activations"), None),
+        ("ours, bf16", Precision.BF16, ours, None),
+        ("ours, nf4", Precision.NF4, ours, None),
+        ("ours, bf16, which also rehearses", Precision.BF16, ours, texts),
     ):
         config = DPOConfig(epochs=1, precision=precision)
-        job = write_job(folder / name.replace(" ", "-"), base, pairs, config, threads=threads)
+        place = folder / name.replace(" ", "-")
+        job = write_job(place, base, pairs, config, threads=threads, rehearsed=rehearsed)
         figures = work(job)
         speed = count / figures["seconds"]
         theirs = theirs or speed
