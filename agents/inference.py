@@ -313,7 +313,8 @@ class Inference:
         timeout: float = LOAD_TIMEOUT_SECONDS,
     ) -> httpx.Response:
         try:
-            return await self._http.post(url + path, json=body, timeout=timeout)
+            limits = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS)
+            return await self._http.post(url + path, json=body, timeout=limits)
         except httpx.HTTPError as error:
             raise InferenceUnavailable(f"{type(error).__name__} at {path}") from error
 

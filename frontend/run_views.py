@@ -32,7 +32,7 @@ class ChartWords:
     is_share: bool = False
 
 
-_LOSS = ChartWords("loss", "Loss", "what every step makes smaller")
+_LOSS = ChartWords("loss", "Loss", "what steps make smaller, beside the distance to the base")
 _KL = ChartWords("kl", "Distance to the parent", "KL divergence a token")
 _BASE_KL = ChartWords(
     "base_kl", "Distance to the base", "KL divergence a token on what it rehearses"

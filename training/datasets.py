@@ -264,7 +264,7 @@ def _manifest(run: TrainingRun, dataset: _Dataset, lines: Sequence[str]) -> JSON
         "format": MANIFEST_FORMAT,
         "run": run.pk,
         "method": run.method,
-        "config": run.config,
+        "config": config_from_json(run.config).as_json(),
         "agent": run.agent_id,
         "space": run.space.slug,
         "parent": {
@@ -280,7 +280,7 @@ def _manifest(run: TrainingRun, dataset: _Dataset, lines: Sequence[str]) -> JSON
             for one, line in zip(dataset.ids, lines, strict=True)
         ],
         **dataset.facts,
-        "rehearsal": rehearsal_facts(run_folder(run.pk)),
+        "rehearsal": rehearsal_facts(run),
         "dataset_sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
         # Adapters are equal bit for bit only within one class of machine and thread count.

@@ -14,7 +14,6 @@ from django.conf import settings
 
 from agents.inference import (
     Inference,
-    InferenceUnavailable,
     Message,
     RequestRefused,
     Sampling,
@@ -24,15 +23,13 @@ from arena.asking import build_messages
 from arena.environments.base import Environment, Split, Task
 from arena.judging import PanelJudge, judge_answers
 from judges.tools import Tools
-from training.waiting import together
+from training.waiting import patiently, together
 
 LOOKS = 2  # at a Space's own tasks: the second, at as many others, where the first leaves it open
 # For each inference server, over all exams of a gate; two or three answers each.
 CONCURRENT_TASKS = 8
 DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
 DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes
-
-RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)  # for one request; then the whole gate is put off
 
 PARENT, CHILD, BASE = 0, 1, 2
 
@@ -153,9 +150,5 @@ class Examiner:
     async def _ask(
         self, model: ServedModel, messages: Sequence[Message], sampling: Sampling
     ) -> str:
-        for pause_seconds in RETRY_PAUSES_SECONDS:
-            try:
-                return (await self._inference.generate(model, messages, sampling)).text
-            except InferenceUnavailable:
-                await asyncio.sleep(pause_seconds)
-        return (await self._inference.generate(model, messages, sampling)).text
+        answer = await patiently(lambda: self._inference.generate(model, messages, sampling))
+        return answer.text

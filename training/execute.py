@@ -46,7 +46,7 @@ from training.lease import (
 from training.models import TrainingRun
 from training.moves import apply_event
 from training.practice import practise
-from training.rehearsal import REHEARSAL_FILE, prepare_rehearsal
+from training.rehearsal import prepare_rehearsal, rehearsal_file
 from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job, read_result
 
 MAX_CURVE_POINTS = 300
@@ -77,15 +77,16 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
     config = config_from_json(run.config)
     parent = run.parent_version.adapter
     parent_folder = adapter_folder(parent.digest, verify=True) if parent else ""
-    dataset, rehearsal = (run_folder(run.pk) / name for name in (DATASET_FILE, REHEARSAL_FILE))
+    dataset, manifest = run_folder(run.pk) / DATASET_FILE, run.manifest
     # Written once: a checkpoint counts its position in this very dataset.
-    if not (run.manifest and dataset.exists()):
+    if not (manifest and dataset.exists()):
         if config.rehearsal:
-            _with_heartbeat(lease, leases, partial(prepare_rehearsal, run, run_folder(run.pk)))
+            _with_heartbeat(lease, leases, partial(prepare_rehearsal, run))
         if run.method == Method.GRPO:
             _with_heartbeat(lease, leases, partial(practise, run))
         manifest = write_dataset(run)
         record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))
+    rehearsed = manifest.get("rehearsal", {}).get("texts", 0)
     folder = new_attempt(run.pk)
     job = Job(
         base_path=run.agent.base_model.path,
@@ -95,7 +96,7 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
         device=settings.ENV.train_device,
         worker_pid=os.getpid(),
         config=config,
-        rehearsal_path=str(rehearsal) if config.rehearsal and rehearsal.exists() else "",
+        rehearsal_path=str(rehearsal_file(run)) if rehearsed else "",
     )
     job.write(folder)
     leases.keep(lease)

@@ -33,7 +33,6 @@ from arena.judging import PanelJudge, judge_answers
 from arena.models import Round
 from training.configs import GRPOConfig, config_from_json
 from training.datasets import held_out_tasks, run_folder, unlearned_rounds
-from training.exams import RETRY_PAUSES_SECONDS
 from training.groups import Source
 from training.models import Rollout, TrainingRun
 from training.practice_plan import (
@@ -46,7 +45,7 @@ from training.practice_plan import (
     write_scores,
 )
 from training.tokens import read_chat_tokens
-from training.waiting import beside, together
+from training.waiting import beside, patiently, together
 
 # Requests in flight for each inference server. Twice as many gave a fifth more tokens a second on
 # two cores without an adapter and nothing with one, while a match beside them had half of its pace
@@ -212,12 +211,7 @@ async def _draw_missing(practice: _Practice, progress: _Progress) -> None:
 async def _ask(
     inference: Inference, practice: _Practice, messages: Sequence[Message]
 ) -> Generation:
-    for pause_seconds in RETRY_PAUSES_SECONDS:
-        try:
-            return await inference.generate(practice.model, messages, practice.sampling)
-        except InferenceUnavailable:
-            await asyncio.sleep(pause_seconds)
-    return await inference.generate(practice.model, messages, practice.sampling)
+    return await patiently(lambda: inference.generate(practice.model, messages, practice.sampling))
 
 
 def _store(practice: _Practice, draw: _Draw, answer: Generation) -> None:

@@ -9,31 +9,34 @@ does with them is told in training/trainers/rehearsal.py.
 """
 
 import asyncio
+import contextlib
 import hashlib
 import json
+import os
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from itertools import takewhile
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from agents.inference import Inference, Message, Sampling, ServedModel
+from agents.inference import Continuation, Inference, Message, RequestRefused, Sampling, ServedModel
 from agents.models import BaseModel
+from training.configs import config_from_json
 from training.models import RehearsalText, TrainingRun
 from training.trainers.job import RehearsalExample, write_atomically
-from training.waiting import beside, together
+from training.waiting import beside, patiently, together
 
-REHEARSAL_FILE = "rehearsal.jsonl"
 DRAWN_BY_RUN = 24  # until the base has MOST_KEPT
 MOST_KEPT = 480
 MOST_REHEARSED = 240  # by one run
 TRIES = 4  # at one text: prompts that find no end are not kept
-CONCURRENT_TEXTS = 16  # requests for each inference server
+CONCURRENT_TEXTS = 16  # in work at each inference server
 HEARTBEAT_SECONDS = 5.0
 PROMPT_SAMPLING = Sampling(temperature=1.0, top_p=0.98, max_tokens=96)
 # How an answer begins tells most of what an agent still can; many short ones are worth more.
@@ -45,16 +48,24 @@ Heartbeat = Callable[[str], Awaitable[None]]
 log = structlog.get_logger(__name__)
 
 
-async def prepare_rehearsal(run: TrainingRun, folder: Path, *, heartbeat: Heartbeat) -> None:
-    """Write what the run rehearses into its folder, unless it is there already.
+def rehearsal_file(run: TrainingRun) -> Path:
+    """Where the run keeps what it rehearses: texts under the prompt of the version it starts from.
+
+    While it waits its agent may get another version with another prompt.
+    """
+    name = f"rehearsal-v{run.parent_version.number}.jsonl"
+    return Path(settings.RUN_STORE) / str(run.pk) / name
+
+
+async def prepare_rehearsal(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
+    """Write what the run rehearses into its file, unless it is there already.
 
     `heartbeat` is awaited with a sentence every few seconds and may raise to stop.
-    Raises InferenceUnavailable, or Refused.
+    Raises InferenceUnavailable.
     """
-    path = folder / REHEARSAL_FILE
-    if path.exists():  # a checkpoint counts on this very file
+    path = rehearsal_file(run)
+    if path.exists():
         return
-    base = run.agent.base_model
 
     async def tell() -> None:
         while True:
@@ -63,66 +74,90 @@ async def prepare_rehearsal(run: TrainingRun, folder: Path, *, heartbeat: Heartb
 
     async def work() -> list[RehearsalExample]:
         async with Inference() as inference:
-            known = await base.rehearsal_texts.acount()
-            await _draw(inference, base, count=min(DRAWN_BY_RUN, MOST_KEPT - known))
+            base = _Base(inference, run.agent.base_model)
+            await base.add_texts()
             texts = await sync_to_async(_choose)(run)
-            return await together(_example(inference, run, text) for text in texts)
+            return await together(base.example(run, text) for text in texts)
 
     examples = await beside(tell(), work())
-    lines = [json.dumps(asdict(example)) + "\n" for example in examples]
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, "".join(lines))
+    longest = config_from_json(run.config).max_length
+    fitting = [one for one in examples if len(one.prompt_ids) + len(one.ids) <= longest]
+    if len(fitting) < len(examples):
+        log.warning("rehearsal_too_long", run_id=run.pk, left_out=len(examples) - len(fitting))
+    _write_once(path, "".join(json.dumps(asdict(one)) + "\n" for one in fitting))
 
 
-def rehearsal_facts(folder: Path) -> JSON:
-    """For the manifest: how many texts the run rehearses and their file's SHA-256."""
-    path = folder / REHEARSAL_FILE
+def rehearsal_facts(run: TrainingRun) -> JSON:
+    """For the manifest: how many texts the run has to rehearse and their file's SHA-256."""
+    path = rehearsal_file(run)
     if not path.exists():
         return {"texts": 0}
     content = path.read_bytes()
     return {"texts": content.count(b"\n"), "sha256": hashlib.sha256(content).hexdigest()}
 
 
-async def _draw(inference: Inference, base: BaseModel, *, count: int) -> None:
-    """Add so many texts to those of the base; fewer where it finds no end."""
-    if count <= 0:
-        return
-    plain = ServedModel(base.served_name, base.served_name, None)
-    start = await _start_of_user_turn(inference, plain)
-    draws = iter(range(count))
+class _Base:
+    """A plain base that makes up texts, with a bounded number of them in work."""
 
-    async def draw_on() -> list[RehearsalText]:
-        return [text for _ in draws if (text := await _draw_one(inference, plain, start))]
+    def __init__(self, inference: Inference, base: BaseModel) -> None:
+        self._inference = inference
+        self._base = base
+        self._plain = ServedModel(base.served_name, base.served_name, None)
+        self._slots = asyncio.Semaphore(CONCURRENT_TEXTS * len(settings.VLLM_URLS))
 
-    drawn = await together(draw_on() for _ in range(CONCURRENT_TEXTS * len(settings.VLLM_URLS)))
-    rows = [text for some in drawn for text in some]
-    if len(rows) < count:
-        log.warning("rehearsal_without_end", base=base.served_name, drawn=len(rows), wanted=count)
-    for row in rows:
-        row.base_model = base
-    await RehearsalText.objects.abulk_create(rows)
+    async def add_texts(self) -> None:
+        """DRAWN_BY_RUN more, until there are MOST_KEPT; fewer where the base finds no end."""
+        count = min(DRAWN_BY_RUN, MOST_KEPT - await self._base.rehearsal_texts.acount())
+        if count <= 0:
+            return
+        start = await self._start_of_user_turn()
+        tried = await together(self._make_up(start) for _ in range(count))
+        drawn = [text for text in tried if text is not None]
+        if len(drawn) < count:
+            log.warning("rehearsal_not_drawn", base=self._base.slug, missing=count - len(drawn))
+        await RehearsalText.objects.abulk_create(drawn)
 
+    async def example(self, run: TrainingRun, text: RehearsalText) -> RehearsalExample:
+        """Asked as the run's agent is asked: under its own prompt."""
+        messages = [{"role": "system", "content": run.parent_version.prompt}, _user(text.prompt)]
+        async with self._slots:
+            return RehearsalExample(await self._chat_ids(messages), text.token_ids)
 
-async def _draw_one(
-    inference: Inference, plain: ServedModel, start: Sequence[int]
-) -> RehearsalText | None:
-    for _ in range(TRIES):
-        turn = await inference.continue_ids(plain, start, PROMPT_SAMPLING)
-        prompt = turn.text.strip()
-        if not (prompt and turn.is_finished):
-            continue
-        asked = await inference.chat_ids(plain.name, [_user(prompt)])
-        answer = await inference.continue_ids(plain, asked, ANSWER_SAMPLING)
-        if answer.token_ids:
-            return RehearsalText(prompt=prompt, answer=answer.text, token_ids=answer.token_ids)
-    return None
+    async def _make_up(self, start: Sequence[int]) -> RehearsalText | None:
+        async with self._slots:
+            try:
+                return await self._text(start)
+            except RequestRefused as error:  # no doing of the agent's: its run goes on without
+                log.warning("rehearsal_refused", base=self._base.slug, reason=str(error))
+                return None
 
+    async def _text(self, start: Sequence[int]) -> RehearsalText | None:
+        for _ in range(TRIES):
+            turn = await self._continue(start, PROMPT_SAMPLING)
+            prompt = turn.text.strip()
+            if not (prompt and turn.is_finished):
+                continue
+            answer = await self._continue(await self._chat_ids([_user(prompt)]), ANSWER_SAMPLING)
+            if answer.token_ids:
+                return RehearsalText(
+                    base_model=self._base,
+                    prompt=prompt,
+                    answer=answer.text,
+                    token_ids=answer.token_ids,
+                )
+        return None
 
-async def _start_of_user_turn(inference: Inference, plain: ServedModel) -> list[int]:
-    """The chat template up to where a person's words begin: what all chats have in common."""
-    one, other = [await inference.chat_ids(plain.name, [_user(word)]) for word in ("A", "7")]
-    shared = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-    return [token for token, _ in shared]
+    async def _start_of_user_turn(self) -> list[int]:
+        """The chat template up to where a person's words begin: what all chats have in common."""
+        one, other = [await self._chat_ids([_user(word)]) for word in ("A", "7")]
+        shared = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
+        return [token for token, _ in shared]
+
+    async def _chat_ids(self, messages: Sequence[Message]) -> list[int]:
+        return await patiently(lambda: self._inference.chat_ids(self._plain.name, messages))
+
+    async def _continue(self, ids: Sequence[int], sampling: Sampling) -> Continuation:
+        return await patiently(lambda: self._inference.continue_ids(self._plain, ids, sampling))
 
 
 def _choose(run: TrainingRun) -> list[RehearsalText]:
@@ -132,11 +167,14 @@ def _choose(run: TrainingRun) -> list[RehearsalText]:
     return texts[:MOST_REHEARSED]
 
 
-async def _example(inference: Inference, run: TrainingRun, text: RehearsalText) -> RehearsalExample:
-    """Asked as the run's agent is asked: under its own prompt."""
-    messages = [{"role": "system", "content": run.parent_version.prompt}, _user(text.prompt)]
-    name = run.agent.base_model.served_name
-    return RehearsalExample(await inference.chat_ids(name, messages), text.token_ids)
+def _write_once(path: Path, text: str) -> None:
+    """The first one counts: a worker that was thought dead may wake while another one trains."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    own = path.with_name(f"{path.name}.{uuid4().hex}")
+    write_atomically(own, text)
+    with contextlib.suppress(FileExistsError):
+        os.link(own, path)
+    own.unlink()
 
 
 def _user(words: str) -> Message:

@@ -1,8 +1,13 @@
-"""Coroutines side by side, with one plain error where several may fail."""
+"""Coroutines side by side, with one plain error where several may fail; requests that wait."""
 
 import asyncio
-from collections.abc import Coroutine, Iterable
+from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
+
+from agents.inference import InferenceUnavailable
+
+# For one request to the inference servers, of which one may be away; then all work is put off.
+RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)
 
 Result = TypeVar("Result")
 
@@ -29,3 +34,16 @@ async def beside(
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return result
+
+
+async def patiently(ask: Callable[[], Awaitable[Result]]) -> Result:
+    """What `ask` gives, asked again after each of RETRY_PAUSES_SECONDS while no server answers.
+
+    Raises what it raises last.
+    """
+    for pause_seconds in RETRY_PAUSES_SECONDS:
+        try:
+            return await ask()
+        except InferenceUnavailable:
+            await asyncio.sleep(pause_seconds)
+    return await ask()

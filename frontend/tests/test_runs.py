@@ -259,7 +259,7 @@ def test_a_run_that_rehearses_nothing_does_not_speak_of_it(
     client: Client, agent: Agent, match: Match
 ) -> None:
     manifest = {"pairs": [{"id": 1}], "rehearsal": {"texts": 0}}
-    assert "Rehearsed" not in page_of(client, make_run(agent, match.space, manifest=manifest))
+    assert "To rehearse" not in page_of(client, make_run(agent, match.space, manifest=manifest))
 
 
 def test_every_reason_for_leaving_out_has_words() -> None:

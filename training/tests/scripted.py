@@ -1,5 +1,6 @@
 """Runs without a model: a fake trainer's process, a scripted gate and a scripted base."""
 
+import asyncio
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 from functools import partial
@@ -10,7 +11,7 @@ import pytest
 from django.utils import timezone
 
 from agents.inference import Continuation, Message, Sampling, ServedModel
-from training import batch, execute, rehearsal
+from training import batch, execute, rehearsal, waiting
 from training.child import run_trainer
 from training.datasets import run_folder
 from training.exams import Contestants
@@ -41,13 +42,15 @@ class ScriptedBase:
     prompts: Callable[[int], str | Exception]  # the words of the n-th one, from 0
     is_finished: bool
     made_up: int
+    in_flight: int
+    most_in_flight: int
     asked: list[tuple[str, Sampling]]
 
     @classmethod
     def reset(cls) -> None:
         cls.prompts = staticmethod(lambda number: f" What is {number}? ")
         cls.is_finished = True
-        cls.made_up = 0
+        cls.made_up = cls.in_flight = cls.most_in_flight = 0
         cls.asked = []
 
     async def __aenter__(self) -> Self:
@@ -64,6 +67,10 @@ class ScriptedBase:
     ) -> Continuation:
         cls = type(self)
         cls.asked.append((model.name, sampling))
+        cls.in_flight += 1
+        cls.most_in_flight = max(cls.in_flight, cls.most_in_flight)
+        await asyncio.sleep(0)
+        cls.in_flight -= 1
         if list(ids) != [TURN_ID]:
             return Continuation("A number.", [*ids_of("A number."), END_ID], True)
         words = cls.prompts(cls.made_up)
@@ -92,6 +99,7 @@ def script_base(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
     """Put a scripted base in the place of the inference servers, for what is rehearsed."""
     ScriptedBase.reset()
     monkeypatch.setattr(rehearsal, "Inference", ScriptedBase)
+    monkeypatch.setattr(waiting, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
     return ScriptedBase
 
 

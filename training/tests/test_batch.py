@@ -42,7 +42,10 @@ from django.conf import settings
 settings.DATABASES["default"]["NAME"] = sys.argv[1]
 settings.RUN_STORE, settings.ADAPTER_STORE = map(Path, sys.argv[2:])
 django.setup()
-from training import batch, child
+from training import batch, child, rehearsal
+from training.tests.scripted import ScriptedBase
+ScriptedBase.reset()
+rehearsal.Inference = ScriptedBase
 child.POLL_SECONDS = 0.1
 batch.run_trainer = partial(child.run_trainer, module="training.tests.fake_trainer")
 batch.train_due()

@@ -24,7 +24,7 @@ from training.gate import GateInconclusive
 from training.job_state import RunStatus
 from training.jobs import request_run
 from training.models import TrainingRun
-from training.rehearsal import DRAWN_BY_RUN
+from training.rehearsal import DRAWN_BY_RUN, rehearsal_file
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import (
     FIGURES,
@@ -100,6 +100,18 @@ def test_nothing_is_drawn_for_a_run_that_does_not_rehearse(run: TrainingRun) -> 
     assert ScriptedBase.asked == []
     assert run.manifest["rehearsal"] == {"texts": 0}
     assert Job.read(attempt_folder(run, 1) / JOB_FILE).rehearsal_path == ""
+
+
+def test_a_run_whose_rehearsal_is_lost_does_not_train_without_it(
+    run: TrainingRun, fake_base: Path
+) -> None:
+    behave(fake_base, "killed once")
+    finish(run)
+    assert run.status == RunStatus.TRAINING
+    rehearsal_file(run).unlink()
+    expire(run)
+    finish(run)
+    assert Job.read(attempt_folder(run, 2) / JOB_FILE).rehearsal_path == str(rehearsal_file(run))
 
 
 def test_a_run_whose_base_is_away_waits_before_it_rehearses(run: TrainingRun) -> None:

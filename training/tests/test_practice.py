@@ -23,7 +23,7 @@ from arena.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, Space
 from judges.models import Judge
-from training import practice
+from training import practice, waiting
 from training.configs import GRPOConfig
 from training.datasets import (
     DATASET_FILE,
@@ -108,7 +108,7 @@ def model(
 ) -> type[ScriptedInference]:
     settings.RUN_STORE = tmp_path / "runs"
     monkeypatch.setattr(practice, "Inference", ScriptedInference)
-    monkeypatch.setattr(practice, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(waiting, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
     ScriptedInference.reset()
     return ScriptedInference
 

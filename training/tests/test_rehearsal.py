@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from agents.inference import InferenceUnavailable
+from agents.inference import InferenceUnavailable, RequestRefused
+from agents.models import AgentVersion
 from training import rehearsal
 from training.configs import DPOConfig
 from training.models import RehearsalText, TrainingRun
@@ -15,10 +16,10 @@ from training.rehearsal import (
     ANSWER_SAMPLING,
     DRAWN_BY_RUN,
     PROMPT_SAMPLING,
-    REHEARSAL_FILE,
     TRIES,
     prepare_rehearsal,
     rehearsal_facts,
+    rehearsal_file,
 )
 from training.tests.builders import (
     END_ID,
@@ -35,25 +36,26 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(autouse=True)
-def base(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
+def base(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
+    settings.RUN_STORE = tmp_path
     return script_base(monkeypatch)
 
 
-def some_run(*, prompt: str = "Answer briefly.") -> TrainingRun:
+def some_run(*, prompt: str = "Answer briefly.", **config: Any) -> TrainingRun:
     make_base()
-    return make_run(make_agent(prompt=prompt), make_space(), config=DPOConfig())
+    return make_run(make_agent(prompt=prompt), make_space(), config=DPOConfig(**config))
 
 
-def prepare(run: TrainingRun, folder: Path) -> list[dict[str, Any]]:
+def prepare(run: TrainingRun) -> list[dict[str, Any]]:
     async def heartbeat(sentence: str) -> None:
         pass
 
-    async_to_sync(prepare_rehearsal)(run, folder, heartbeat=heartbeat)
-    return [json.loads(line) for line in (folder / REHEARSAL_FILE).read_text().splitlines()]
+    async_to_sync(prepare_rehearsal)(run, heartbeat=heartbeat)
+    return [json.loads(line) for line in rehearsal_file(run).read_text().splitlines()]
 
 
-def test_the_base_makes_up_prompts_and_answers_them_as_the_agent_is_asked(tmp_path: Path) -> None:
-    lines = prepare(some_run(), tmp_path)
+def test_the_base_makes_up_prompts_and_answers_them_as_the_agent_is_asked() -> None:
+    lines = prepare(some_run())
     kept = RehearsalText.objects.values_list("prompt", "answer")
     assert set(kept) == {(f"What is {number}?", "A number.") for number in range(DRAWN_BY_RUN)}
     asked = [
@@ -74,49 +76,96 @@ def test_the_base_makes_up_prompts_and_answers_them_as_the_agent_is_asked(tmp_pa
     assert ScriptedBase.asked.count(("tiny", ANSWER_SAMPLING)) == DRAWN_BY_RUN
 
 
-def test_what_is_drawn_is_there_for_all_agents_of_the_base(tmp_path: Path) -> None:
-    first = prepare(some_run(), tmp_path / "1")
-    second = prepare(some_run(prompt="Be kind."), tmp_path / "2")
+def test_what_is_drawn_is_there_for_all_agents_of_the_base() -> None:
+    first = prepare(some_run())
+    second = prepare(some_run(prompt="Be kind."))
     assert (len(first), len(second)) == (DRAWN_BY_RUN, 2 * DRAWN_BY_RUN)
     assert all(ids_of("Be kind.") == line["prompt_ids"][1 : 1 + 8] for line in second)
     assert RehearsalText.objects.count() == 2 * DRAWN_BY_RUN
 
 
-def test_a_run_that_is_taken_over_rehearses_what_it_began_with(tmp_path: Path) -> None:
+def test_a_run_that_is_taken_over_rehearses_what_it_began_with() -> None:
     run = some_run()
-    first = prepare(run, tmp_path)
-    prepare(some_run(), tmp_path / "another")
+    first = prepare(run)
+    prepare(some_run())
     ScriptedBase.asked.clear()
-    assert prepare(run, tmp_path) == first
+    assert prepare(run) == first
     assert ScriptedBase.asked == []
 
 
-def test_a_base_has_enough_at_some_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_base_has_enough_at_some_time(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(rehearsal, "MOST_KEPT", DRAWN_BY_RUN + 2)
     monkeypatch.setattr(rehearsal, "MOST_REHEARSED", 20)
-    lines = [prepare(some_run(), tmp_path / str(number)) for number in range(3)]
+    lines = [prepare(some_run()) for _ in range(3)]
     assert RehearsalText.objects.count() == DRAWN_BY_RUN + 2
     assert [len(each) for each in lines] == [20, 20, 20]
     assert lines[1] != lines[2], "each run has its own choice and order"
 
 
 @pytest.mark.parametrize(("words", "is_finished"), [("What is it", False), ("  ", True)])
-def test_prompts_without_an_end_or_words_are_not_kept(
-    tmp_path: Path, words: str, is_finished: bool
-) -> None:
+def test_prompts_without_an_end_or_words_are_not_kept(words: str, is_finished: bool) -> None:
     ScriptedBase.prompts = staticmethod(lambda number: words)
     ScriptedBase.is_finished = is_finished
-    assert prepare(some_run(), tmp_path) == []
+    run = some_run()
+    assert prepare(run) == []
     assert ScriptedBase.made_up == DRAWN_BY_RUN * TRIES
-    assert rehearsal_facts(tmp_path)["texts"] == 0
+    assert rehearsal_facts(run)["texts"] == 0
 
 
-def test_a_server_that_goes_away_leaves_nothing_half_done(tmp_path: Path) -> None:
+def test_a_base_that_refuses_to_make_up_texts_is_no_fault_of_the_agents() -> None:
+    ScriptedBase.prompts = staticmethod(lambda number: RequestRefused("too short a window"))
+    assert prepare(some_run()) == []
+
+
+def test_a_server_that_is_away_for_a_moment_is_asked_again() -> None:
+    ScriptedBase.prompts = staticmethod(
+        lambda number: InferenceUnavailable("gone") if number < 10 else f"What is {number}?"
+    )
+    assert len(prepare(some_run())) == DRAWN_BY_RUN
+
+
+def test_a_server_that_stays_away_leaves_nothing_half_done() -> None:
     ScriptedBase.prompts = staticmethod(
         lambda number: "What is it?" if number < 5 else InferenceUnavailable("gone")
     )
+    run = some_run()
     with pytest.raises(InferenceUnavailable):
-        prepare(some_run(), tmp_path)
-    assert not (tmp_path / REHEARSAL_FILE).exists()
+        prepare(run)
+    assert not rehearsal_file(run).exists()
     ScriptedBase.reset()
-    assert len(prepare(some_run(), tmp_path)) == RehearsalText.objects.count() == DRAWN_BY_RUN
+    assert len(prepare(run)) == RehearsalText.objects.count() == DRAWN_BY_RUN
+
+
+def test_few_texts_are_in_work_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rehearsal, "CONCURRENT_TEXTS", 3)
+    prepare(some_run())
+    assert ScriptedBase.most_in_flight == 3
+
+
+def test_a_text_longer_than_the_runs_examples_is_left_out() -> None:
+    ScriptedBase.prompts = staticmethod(lambda number: "a" * (10 if number % 2 else 100))
+    assert len(prepare(some_run(max_length=100))) == DRAWN_BY_RUN // 2
+
+
+def test_the_first_of_two_workers_decides_what_is_rehearsed() -> None:
+    run = some_run()
+    others = '{"prompt_ids": [1], "ids": [2]}\n'
+
+    def wake_late(number: int) -> str:
+        path = rehearsal_file(run)
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(others)
+        return f"What is {number}?"
+
+    ScriptedBase.prompts = staticmethod(wake_late)
+    assert prepare(run) == [json.loads(others)]
+    assert [path.name for path in rehearsal_file(run).parent.iterdir()] == ["rehearsal-v1.jsonl"]
+
+
+def test_a_run_that_follows_its_agents_new_prompt_rehearses_under_it() -> None:
+    run = some_run()
+    prepare(run)
+    run.parent_version = AgentVersion.objects.create(
+        agent=run.agent, number=2, prompt="Be kind.", sampling=run.parent_version.sampling
+    )
+    assert all(line["prompt_ids"][1:9] == ids_of("Be kind.") for line in prepare(run))

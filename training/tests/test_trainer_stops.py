@@ -13,6 +13,7 @@ from training.tests.trainer_builders import (
     lines_of,
     result_of,
     some_pairs,
+    some_rehearsal,
     start,
     steps_of,
     train,
@@ -126,13 +127,16 @@ def test_a_paused_run_waits_while_others_go_on_and_resumes_bit_for_bit(
     assert result_of(cancelled) == {"cancelled": True}, "what has ended stays so"
 
 
-def test_a_checkpoint_of_other_examples_is_not_taken(tiny_base: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("other", [{}, LONG | {"rehearsed": some_rehearsal(20, seed=5)}])
+def test_a_checkpoint_of_other_examples_or_another_rehearsal_is_not_taken(
+    tiny_base: Path, tmp_path: Path, other: dict[str, Any]
+) -> None:
     first = write_job(tmp_path / "first", tiny_base, **LONG)
     process = start(first, program=("-c", EAGER))
     wait_for_step(first, process, step=3)
     process.kill()
     process.communicate()
-    second, plain = (write_job(tmp_path / name, tiny_base) for name in ("second", "plain"))
+    second, plain = (write_job(tmp_path / name, tiny_base, **other) for name in ("second", "plain"))
     (first / CHECKPOINT_FOLDER).rename(second / CHECKPOINT_FOLDER)
     train(second, plain)
     assert weights_of(second) == weights_of(plain)

@@ -8,6 +8,7 @@ the base would say there, not only to the token that it drew (Li and Hoiem 2016,
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 import torch
@@ -18,7 +19,9 @@ from training.trainers.lora import Adapter
 from training.trainers.packing import Row, Unit, pack
 from training.trainers.stopped import TrainingStopped
 
-ROW_TOKENS = 160  # of one step: one or two answers, a third of what four pairs are
+# Of one step, beside the beginning that all prompts share (the agent's own): one or two answers, a
+# third of what four pairs are.
+ROW_TOKENS = 136
 
 
 @dataclass(frozen=True)
@@ -71,10 +74,18 @@ def read_rehearsal(path: Path, *, max_length: int, vocabulary: int) -> list[Unit
 
 def rehearse(units: Sequence[Unit], base: BaseModel) -> Iterator[_Rehearsed]:
     """Row by row, what the plain base makes of these; none where there are no units."""
-    for row in pack(units, max_tokens=ROW_TOKENS):
+    for row in pack(units, max_tokens=_shared_tokens(units) + ROW_TOKENS):
         with torch.no_grad():  # not around the yield: the caller's gradients are its own affair
             hidden = base.hidden_states(row, None)
         yield _Rehearsed(row, hidden)
+
+
+def _shared_tokens(units: Sequence[Unit]) -> int:
+    """How long the beginning is that all prompts have in common."""
+    prompts = [tuple(unit.prompt_ids) for unit in units]
+    # What the first and the last in order share, all between them do, too.
+    pairs = zip(min(prompts), max(prompts), strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _are_known(unit: Unit, vocabulary: int) -> bool:

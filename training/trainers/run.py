@@ -131,7 +131,10 @@ class Run:
         return self._seconds_before + time.monotonic() - self._started
 
     def _identify(self) -> str:
-        digest = hashlib.sha256(json.dumps(self._config.as_json(), sort_keys=True).encode())
+        config = self._config.as_json()
+        if not self._job.rehearsal_path:
+            del config["rehearsal"]  # runs of before there was any go on from their checkpoints
+        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
         for path in filter(None, (self._job.dataset_path, self._job.rehearsal_path)):
             digest.update(Path(path).read_bytes())
         digest.update(self._job.parent_adapter_path.encode())
