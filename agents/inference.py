@@ -46,6 +46,7 @@ __all__ = [
     "RequestRefused",
     "Sampling",
     "ServedModel",
+    "plain_model",
     "served_model",
 ]
 
@@ -111,11 +112,16 @@ class ServedModel:
     adapter_folder: Path | None
 
 
+def plain_model(base: str) -> ServedModel:
+    """The base model of this name without an adapter."""
+    return ServedModel(base, base, None)
+
+
 def served_model(version: AgentVersion) -> ServedModel:
     """Needs version.agent.base_model and version.adapter selected."""
     base = version.agent.base_model.served_name
     if version.adapter is None:
-        return ServedModel(base, base, None)
+        return plain_model(base)
     return ServedModel(base, version.served_name, adapter_folder(version.adapter.digest))
 
 

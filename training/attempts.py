@@ -12,13 +12,17 @@ from pathlib import Path
 from django.conf import settings
 from django.utils import timezone
 
-from training.datasets import run_folder
 from training.job_state import LIVE_STATUSES
 from training.models import TrainingRun
 from training.trainers.job import ADAPTER_FOLDER, CHECKPOINT_FOLDER, PROGRESS_FILE, read_result
 
 TIDY_AFTER = timedelta(hours=1)  # a trainer that was told to stop may still be writing
 _PREFIX = "attempt-"
+
+
+def run_folder(run_id: int) -> Path:
+    """Where a run's files are."""
+    return Path(settings.RUN_STORE) / str(run_id)
 
 
 def new_attempt(run_id: int) -> Path:

@@ -22,6 +22,7 @@ from django.db.models import QuerySet
 from agents import processor
 from agents.errors import Refused
 from arena.environments import ENVIRONMENTS
+from training.attempts import run_folder
 from training.configs import GRPOConfig, LearningConfig, Method, config_from_json
 from training.curation import HeldOutTasks, Limits, PairCandidate, curate_pairs, noise_of
 from training.exams import LOOKS, draw_tasks
@@ -55,11 +56,6 @@ class _Dataset:
     noun: str  # the manifest's key of the examples' digests: "pairs" or "groups"
     ids: Sequence[int]  # one an example: of its pair, or of its group's round
     facts: JSON  # more for the manifest
-
-
-def run_folder(run_id: int) -> Path:
-    """Where a run's files are."""
-    return Path(settings.RUN_STORE) / str(run_id)
 
 
 def write_dataset(run: TrainingRun) -> JSON:

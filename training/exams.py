@@ -18,6 +18,7 @@ from agents.inference import (
     RequestRefused,
     Sampling,
     ServedModel,
+    plain_model,
 )
 from arena.asking import build_messages
 from arena.environments.base import Environment, Split, Task
@@ -58,7 +59,7 @@ class Contestants:
     @property
     def base(self) -> ServedModel:
         """The base model that both were trained on, without an adapter."""
-        return ServedModel(self.child.base, self.child.base, None)
+        return plain_model(self.child.base)
 
     def models(self, *, beside_base: bool) -> tuple[ServedModel, ...]:
         """Parent and child, and the base where it is asked for and is not the parent."""

@@ -19,14 +19,13 @@ from agents.inference import Sampling, served_model
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.judge_tools import build_tools
-from training.attempts import finished_attempt, new_attempt
+from training.attempts import finished_attempt, new_attempt, run_folder
 from training.child import result_of
 from training.configs import Adoption, Method, config_from_json
 from training.datasets import (
     DATASET_FILE,
     available_threads,
     manifest_digest,
-    run_folder,
     write_dataset,
 )
 from training.drift import trainer_view

@@ -4,7 +4,6 @@ The Space's own tasks show what was learned, probes of other skills what was los
 versions get the agent's own prompt and sampling; each Space's panel judges its own tasks.
 """
 
-import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import asdict
 from random import Random
@@ -39,15 +38,13 @@ from training.gate_decisions import (
     decide_probe,
 )
 from training.gate_words import kind_refusals, own_refusals, probe_refusal
-from training.waiting import beside, together
+from training.waiting import beside, pulse, together
 
 MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
 # A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.
 RECHECK_TASKS = 8
 EXAMPLES = 6
 EXAMPLE_CHARS = 600
-
-HEARTBEAT_SECONDS = 10.0
 
 
 class GateInconclusive(Refused):
@@ -110,7 +107,7 @@ async def evaluate(
             return drift, decision, own_trials, probe_trials, recheck
 
     drift, decision, own_trials, probe_trials, recheck = await beside(
-        _pulse(heartbeat), examine_all()
+        pulse(heartbeat), examine_all()
     )
     kinds = _kinds([*own_trials, *recheck])
     probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
@@ -237,9 +234,3 @@ def _example(trial: Trial) -> dict[str, Any]:
         "parent_score": round(trial.scores[PARENT], 3),
         "child_score": round(trial.scores[CHILD], 3),
     }
-
-
-async def _pulse(heartbeat: Callable[[], Awaitable[None]]) -> None:
-    while True:
-        await heartbeat()
-        await asyncio.sleep(HEARTBEAT_SECONDS)

@@ -146,13 +146,12 @@ class Rollout(models.Model):
 
 
 class RehearsalText(models.Model):
-    """A prompt that a plain base made up, and how its answer to it begins."""
+    """A prompt that a plain base made up, and the tokens with which its answer begins."""
 
     base_model = models.ForeignKey(
         "agents.BaseModel", on_delete=models.PROTECT, related_name="rehearsal_texts"
     )
     prompt = models.TextField()
-    answer = models.TextField(blank=True)
     token_ids = ArrayField(models.IntegerField())  # of the answer, as sampled
     created_at = models.DateTimeField(auto_now_add=True)
 

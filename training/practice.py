@@ -5,7 +5,7 @@ same prompt, sampling and limit. The Space's panel then judges each group's answ
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from random import Random
@@ -31,8 +31,9 @@ from arena.judge_rounds import panel_of
 from arena.judge_tools import build_tools
 from arena.judging import PanelJudge, judge_answers
 from arena.models import Round
+from training.attempts import run_folder
 from training.configs import GRPOConfig, config_from_json
-from training.datasets import held_out_tasks, run_folder, unlearned_rounds
+from training.datasets import held_out_tasks, unlearned_rounds
 from training.groups import Source
 from training.models import Rollout, TrainingRun
 from training.practice_plan import (
@@ -45,18 +46,15 @@ from training.practice_plan import (
     write_scores,
 )
 from training.tokens import read_chat_tokens
-from training.waiting import beside, patiently, together
+from training.waiting import Heartbeat, beside, patiently, pulse, together
 
 # Requests in flight for each inference server. Twice as many gave a fifth more tokens a second on
 # two cores without an adapter and nothing with one, while a match beside them had half of its pace
 # left.
 CONCURRENT_ANSWERS = 16
 CONCURRENT_GROUPS = 4  # before the panel
-HEARTBEAT_SECONDS = 5.0
 
 log = structlog.get_logger(__name__)
-
-Heartbeat = Callable[[str], Awaitable[None]]
 
 
 @dataclass(frozen=True)
@@ -99,13 +97,8 @@ async def practise(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
     """
     practice = await sync_to_async(_prepare)(run.pk)
     progress = _Progress()
-    await beside(_tell(heartbeat, progress), _work(practice, progress))
-
-
-async def _tell(heartbeat: Heartbeat, progress: _Progress) -> None:
-    while True:
-        await heartbeat(progress.sentence)
-        await asyncio.sleep(HEARTBEAT_SECONDS)
+    telling = pulse(lambda: heartbeat(progress.sentence))
+    await beside(telling, _work(practice, progress))
 
 
 async def _work(practice: _Practice, progress: _Progress) -> None:

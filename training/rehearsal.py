@@ -13,9 +13,8 @@ import contextlib
 import hashlib
 import json
 import os
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
-from itertools import takewhile
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -25,25 +24,25 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from agents.inference import Continuation, Inference, Message, RequestRefused, Sampling, ServedModel
+from agents.inference import Continuation, Inference, Message, RequestRefused, Sampling, plain_model
 from agents.models import BaseModel
+from training.attempts import run_folder
 from training.configs import config_from_json
 from training.models import RehearsalText, TrainingRun
+from training.tokens import shared_beginning
 from training.trainers.job import RehearsalExample, write_atomically
-from training.waiting import beside, patiently, together
+from training.waiting import Heartbeat, beside, patiently, pulse, together
 
 DRAWN_BY_RUN = 24  # until the base has MOST_KEPT
 MOST_KEPT = 480
 MOST_REHEARSED = 240  # by one run
 TRIES = 4  # at one text: prompts that find no end are not kept
 CONCURRENT_TEXTS = 16  # in work at each inference server
-HEARTBEAT_SECONDS = 5.0
 PROMPT_SAMPLING = Sampling(temperature=1.0, top_p=0.98, max_tokens=96)
 # How an answer begins tells most of what an agent still can; many short ones are worth more.
 ANSWER_SAMPLING = Sampling(max_tokens=48)
 
 JSON = dict[str, Any]
-Heartbeat = Callable[[str], Awaitable[None]]
 
 log = structlog.get_logger(__name__)
 
@@ -53,8 +52,7 @@ def rehearsal_file(run: TrainingRun) -> Path:
 
     While it waits its agent may get another version with another prompt.
     """
-    name = f"rehearsal-v{run.parent_version.number}.jsonl"
-    return Path(settings.RUN_STORE) / str(run.pk) / name
+    return run_folder(run.pk) / f"rehearsal-v{run.parent_version.number}.jsonl"
 
 
 async def prepare_rehearsal(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
@@ -67,11 +65,6 @@ async def prepare_rehearsal(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
     if path.exists():
         return
 
-    async def tell() -> None:
-        while True:
-            await heartbeat("drawing what is rehearsed")
-            await asyncio.sleep(HEARTBEAT_SECONDS)
-
     async def work() -> list[RehearsalExample]:
         async with Inference() as inference:
             base = _Base(inference, run.agent.base_model)
@@ -79,7 +72,8 @@ async def prepare_rehearsal(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
             texts = await sync_to_async(_choose)(run)
             return await together(base.example(run, text) for text in texts)
 
-    examples = await beside(tell(), work())
+    telling = pulse(lambda: heartbeat("drawing what is rehearsed"))
+    examples = await beside(telling, work())
     longest = config_from_json(run.config).max_length
     fitting = [one for one in examples if len(one.prompt_ids) + len(one.ids) <= longest]
     if len(fitting) < len(examples):
@@ -102,7 +96,7 @@ class _Base:
     def __init__(self, inference: Inference, base: BaseModel) -> None:
         self._inference = inference
         self._base = base
-        self._plain = ServedModel(base.served_name, base.served_name, None)
+        self._plain = plain_model(base.served_name)
         self._slots = asyncio.Semaphore(CONCURRENT_TEXTS * len(settings.VLLM_URLS))
 
     async def add_texts(self) -> None:
@@ -140,18 +134,14 @@ class _Base:
             answer = await self._continue(await self._chat_ids([_user(prompt)]), ANSWER_SAMPLING)
             if answer.token_ids:
                 return RehearsalText(
-                    base_model=self._base,
-                    prompt=prompt,
-                    answer=answer.text,
-                    token_ids=answer.token_ids,
+                    base_model=self._base, prompt=prompt, token_ids=answer.token_ids
                 )
         return None
 
     async def _start_of_user_turn(self) -> list[int]:
         """The chat template up to where a person's words begin: what all chats have in common."""
         one, other = [await self._chat_ids([_user(word)]) for word in ("A", "7")]
-        shared = takewhile(lambda pair: pair[0] == pair[1], zip(one, other, strict=False))
-        return [token for token, _ in shared]
+        return one[: shared_beginning(one, other)]
 
     async def _chat_ids(self, messages: Sequence[Message]) -> list[int]:
         return await patiently(lambda: self._inference.chat_ids(self._plain.name, messages))

@@ -9,6 +9,10 @@ from agents.inference import InferenceUnavailable
 # For one request to the inference servers, of which one may be away; then all work is put off.
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)
 
+HEARTBEAT_SECONDS = 5.0
+
+# Told what a run is at; may raise to stop it.
+Heartbeat = Callable[[str], Awaitable[None]]
 Result = TypeVar("Result")
 
 
@@ -34,6 +38,13 @@ async def beside(
     except ExceptionGroup as errors:
         raise errors.exceptions[0] from None
     return result
+
+
+async def pulse(beat: Callable[[], Awaitable[None]]) -> None:
+    """Await `beat` at once and every HEARTBEAT_SECONDS, without end: see `beside`."""
+    while True:
+        await beat()
+        await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 async def patiently(ask: Callable[[], Awaitable[Result]]) -> Result:

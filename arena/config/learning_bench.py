@@ -17,7 +17,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 
 from agents.errors import Refused
-from agents.inference import Sampling, ServedModel, served_model
+from agents.inference import Sampling, plain_model, served_model
 from agents.models import Agent, AgentVersion, BaseModel, User
 from agents.roster import activate_version, create_agent, set_learning
 from arena import entering, ledger, wallet
@@ -96,9 +96,8 @@ class _Timing:
 
 def base_exam() -> dict[str, Any]:
     """The exam of the plain base, with the learner's prompt and sampling."""
-    name = settings.ENV.base_model
     answers = async_to_sync(learning_exam.sit)(
-        ServedModel(name, name, None),
+        plain_model(settings.ENV.base_model),
         prompt=LEARNER_PROMPT,
         sampling=SAMPLING,
         answers=learning_exam.BASE_ANSWERS,

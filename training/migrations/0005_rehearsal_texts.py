@@ -22,7 +22,6 @@ class Migration(migrations.Migration):
                     ),
                 ),
                 ("prompt", models.TextField()),
-                ("answer", models.TextField(blank=True)),
                 (
                     "token_ids",
                     django.contrib.postgres.fields.ArrayField(

@@ -12,8 +12,8 @@ from django.utils import timezone
 
 from agents.inference import Continuation, Message, Sampling, ServedModel
 from training import batch, execute, rehearsal, waiting
+from training.attempts import run_folder
 from training.child import run_trainer
-from training.datasets import run_folder
 from training.exams import Contestants
 from training.models import TrainingRun
 from training.tests.builders import END_ID, ids_of, prompt_ids_of

@@ -13,6 +13,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
 from arena.judge_tools import build_tools
 from arena.models import Completion, Space
+from training.attempts import run_folder
 from training.configs import DPOConfig
 from training.datasets import (
     DATASET_FILE,
@@ -21,7 +22,6 @@ from training.datasets import (
     held_out_tasks,
     json_lines,
     manifest_digest,
-    run_folder,
     write_dataset,
 )
 from training.drift import TrainerView

@@ -10,8 +10,8 @@ from django.utils import timezone
 
 from agents.inference import InferenceUnavailable
 from training import execute
+from training.attempts import run_folder
 from training.batch import train_due
-from training.datasets import run_folder
 from training.job_state import RunStatus
 from training.jobs import pause_run, request_run
 from training.models import TrainingRun

@@ -24,13 +24,13 @@ from arena.environments.base import Task
 from arena.models import Completion, Space
 from judges.models import Judge
 from training import practice, waiting
+from training.attempts import run_folder
 from training.configs import GRPOConfig
 from training.datasets import (
     DATASET_FILE,
     PROVENANCE_FILE,
     export_groups,
     held_out_tasks,
-    run_folder,
     write_dataset,
 )
 from training.jobs import harvest_matches

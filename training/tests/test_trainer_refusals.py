@@ -113,7 +113,7 @@ def test_rehearsal_that_cannot_be_read_is_refused_with_a_sentence(
 ) -> None:
     path = write_lines(tmp_path / "rehearsal.jsonl", [line])
     with pytest.raises(TrainingStopped, match="What this run rehearses cannot be read"):
-        read_rehearsal(path, max_length=64, vocabulary=VOCABULARY)
+        read_rehearsal(path, vocabulary=VOCABULARY)
 
 
 def test_targets_that_the_base_lacks_are_named() -> None:

@@ -29,7 +29,7 @@ UNSEEN = some_rehearsal(30, seed=1)
 
 def rows_of(folder: Path, base: BaseModel, lines: list[dict[str, Any]]) -> list[Row]:
     path = write_lines(folder / "rehearsal.jsonl", lines)
-    units = read_rehearsal(path, max_length=64, vocabulary=base.vocabulary)
+    units = read_rehearsal(path, vocabulary=base.vocabulary)
     return list(pack(units, max_tokens=ROW_TOKENS))
 
 
@@ -64,7 +64,7 @@ def test_divergences_and_their_gradient_are_torchs_own(tmp_path: Path) -> None:
 def test_steps_take_the_rows_in_turn(tmp_path: Path) -> None:
     base = wrap_base(tiny_model())
     path = write_lines(tmp_path / "rehearsal.jsonl", some_rehearsal(20))
-    units = read_rehearsal(path, max_length=64, vocabulary=base.vocabulary)
+    units = read_rehearsal(path, vocabulary=base.vocabulary)
     rehearsal = Rehearsal(list(rehearse(units, base)), base)
     sizes = [len(row.ids) for row in pack(units, max_tokens=ROW_TOKENS)]
     assert len(sizes) > 1

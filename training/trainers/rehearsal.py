@@ -8,11 +8,11 @@ the base would say there, not only to the token that it drew (Li and Hoiem 2016,
 import json
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import takewhile
 from pathlib import Path
 
 import torch
 
+from training.tokens import shared_beginning
 from training.trainers.base_model import BaseModel
 from training.trainers.job import RehearsalExample
 from training.trainers.lora import Adapter
@@ -50,18 +50,11 @@ class Rehearsal:
         return self._rows[number % len(self._rows)]
 
 
-def read_rehearsal(path: Path, *, max_length: int, vocabulary: int) -> list[Unit]:
-    """The answers of a file of RehearsalExamples that are not longer than a run's examples.
-
-    Raises TrainingStopped.
-    """
+def read_rehearsal(path: Path, *, vocabulary: int) -> list[Unit]:
+    """The answers of a file of RehearsalExamples. Raises TrainingStopped."""
     try:
         found = [RehearsalExample(**json.loads(line)) for line in path.read_text().splitlines()]
-        units = [
-            Unit(tuple(one.prompt_ids), (tuple(one.ids),))
-            for one in found
-            if len(one.prompt_ids) + len(one.ids) <= max_length
-        ]
+        units = [Unit(tuple(one.prompt_ids), (tuple(one.ids),)) for one in found]
         if not all(
             unit.prompt_ids and unit.answer_tokens and _are_known(unit, vocabulary)
             for unit in units
@@ -73,19 +66,14 @@ def read_rehearsal(path: Path, *, max_length: int, vocabulary: int) -> list[Unit
 
 
 def rehearse(units: Sequence[Unit], base: BaseModel) -> Iterator[_Rehearsed]:
-    """Row by row, what the plain base makes of these; none where there are no units."""
-    for row in pack(units, max_tokens=_shared_tokens(units) + ROW_TOKENS):
+    """Row by row, what the plain base makes of these; there are some."""
+    prompts = [tuple(unit.prompt_ids) for unit in units]
+    # What the first and the last in order share, all between them do, too.
+    shared = shared_beginning(min(prompts), max(prompts))
+    for row in pack(units, max_tokens=shared + ROW_TOKENS):
         with torch.no_grad():  # not around the yield: the caller's gradients are its own affair
             hidden = base.hidden_states(row, None)
         yield _Rehearsed(row, hidden)
-
-
-def _shared_tokens(units: Sequence[Unit]) -> int:
-    """How long the beginning is that all prompts have in common."""
-    prompts = [tuple(unit.prompt_ids) for unit in units]
-    # What the first and the last in order share, all between them do, too.
-    pairs = zip(min(prompts), max(prompts), strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def _are_known(unit: Unit, vocabulary: int) -> bool:

@@ -90,7 +90,8 @@ class Run:
         progress.write({"stage": "training"})
         first, since = len(self._losses), time.monotonic()
         for number in range(first, len(steps)):
-            line = self._step(policy, examples, steps[number], number=number, steps=len(steps))
+            share = rate_share(number, len(steps))
+            line = self._step(policy, examples, steps[number], rate=share)
             seconds = time.monotonic() - since
             line["remaining_seconds"] = round(
                 seconds / (number + 1 - first) * (len(steps) - number - 1), 1
@@ -143,11 +144,8 @@ class Run:
     def _read_rehearsal(self) -> list[Unit]:
         if not (self._job.rehearsal_path and self._config.rehearsal):
             return []
-        return read_rehearsal(
-            Path(self._job.rehearsal_path),
-            max_length=self._config.max_length,
-            vocabulary=self._base.vocabulary,
-        )
+        path = Path(self._job.rehearsal_path)
+        return read_rehearsal(path, vocabulary=self._base.vocabulary)
 
     def _resume(self, policy: Policy, examples: Sequence[Example]) -> None:
         found = read_checkpoint(self.folder, job=self._identity)
@@ -161,13 +159,7 @@ class Run:
         self._tokens, self._seconds_before = position.tokens, position.seconds
 
     def _step(
-        self,
-        policy: Policy,
-        examples: Sequence[Example],
-        chosen: Sequence[int],
-        *,
-        number: int,
-        steps: int,
+        self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int], *, rate: float
     ) -> JSON:
         started, config = time.monotonic(), self._config
         step = Step(
@@ -186,6 +178,7 @@ class Run:
             for name, value in share.figures.items():
                 figures[name] = figures.get(name, 0.0) + value
         if self._rehearsal:
+            number = len(self._losses)
             divergence = self._rehearsal.divergence(number, policy.adapter)
             (config.rehearsal * divergence).backward()
             tokens += self._rehearsal.tokens(number)
@@ -195,7 +188,7 @@ class Run:
         # What DPO makes unlikely, it may make as unlikely as it likes.
         kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
         check_converges(self._losses, grad_norm=grad_norm, kl=kl)
-        policy.move(share=rate_share(number, steps))
+        policy.move(share=rate)
         self._tokens += tokens
         return {
             "loss": round(loss, 5),

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from agents.inference import Generation, Inference, Sampling, ServedModel
+from agents.inference import Generation, Inference, Sampling, ServedModel, plain_model
 from arena.config.env import Environment
 from arena.tests.system.product import Product
 
@@ -22,8 +22,7 @@ ADAPTERS = 9  # more than the server holds at once
 
 @pytest.fixture
 def base() -> ServedModel:
-    name = Environment(_env_file=None).base_model
-    return ServedModel(name, name, None)
+    return plain_model(Environment(_env_file=None).base_model)
 
 
 def inference_of(product: Product) -> Inference:
