@@ -32,11 +32,9 @@ class ChartWords:
     is_share: bool = False
 
 
-_LOSS = ChartWords("loss", "Loss", "what steps make smaller, beside the distance to the base")
+_LOSS = ChartWords("loss", "Loss", "of its examples: smaller is better")
 _KL = ChartWords("kl", "Distance to the parent", "KL divergence a token")
-_BASE_KL = ChartWords(
-    "base_kl", "Distance to the base", "KL divergence a token on what it rehearses"
-)
+_BASE_KL = ChartWords("base_kl", "Distance to the base", "KL where it rehearses")
 _GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
 CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
     Method.DPO: (
