@@ -3,9 +3,10 @@
     python -m benchmarks.training [--pairs 24] [--agents 8] [--base FOLDER]
 
 1. The same pairs, hyperparameters and base for our trainer and TRL's DPOTrainer with its defaults,
-   each in a process of its own. Pairs a second from the first forward pass, the reference policy's
-   included, to the last step; loading is left out on both sides. Rehearsal, which TRL has not, is
-   left out beside it, and then shown by itself.
+   both in a precision that the machine multiplies itself, each in a process of its own. Pairs a
+   second from the first forward pass, the reference policy's included, to the last step; loading is
+   left out on both sides. Rehearsal, which TRL has not, is left out beside it, and then shown by
+   itself.
 2. Eight agents in one process beside eight processes one after another, from start to exit.
 3. A step's packed row beside a plain forward and backward pass of the frozen base over as many
    tokens with as many predictions, without an adapter: nobody is faster than that.

@@ -3,8 +3,8 @@
 python -m benchmarks.training_peer [--keep-activations] FOLDER
 
 With its defaults, which recompute activations in the backward pass; or keeping them. One default is
-left: it computes in bf16 only where the machine multiplies that itself, as ours does, for a step takes
-minutes where it is emulated.
+not kept: like ours it computes in bf16 only where the machine multiplies that itself; emulated, a step
+takes minutes.
 """
 
 import resource
