@@ -112,7 +112,7 @@ class AgentVersion(models.Model):
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()
     prompt = models.TextField()
-    # {"temperature": float, "top_p": float, "max_tokens": int}; see agents.inference.Sampling
+    # {"temperature": float, "top_p": float, "max_tokens": int}; see agents.inference.client.Sampling
     sampling = models.JSONField()
     adapter = models.ForeignKey(
         Adapter, on_delete=models.PROTECT, null=True, blank=True, related_name="versions"

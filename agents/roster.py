@@ -9,7 +9,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from agents.errors import InvalidName, Refused
-from agents.inference import Sampling
+from agents.inference.client import Sampling
 from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
 from agents.prompts import find_control_tokens, problem_with_prompt
 

@@ -1,6 +1,6 @@
 """How a task is put to an agent; matches, the gate and training all ask in this one way."""
 
-from agents.inference import Message
+from agents.inference.client import Message
 from arena.environments.base import Task
 
 

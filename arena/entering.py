@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 from django.db import IntegrityError, transaction
 
-from agents.adapters import BadAdapter, check_playable
+from agents.adapters.store import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent
 from arena import ledger

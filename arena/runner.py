@@ -19,9 +19,9 @@ from django.conf import settings
 from django.db import connections
 from django.utils.crypto import salted_hmac
 
-from agents.adapters import note_refusal
+from agents.adapters.store import note_refusal
 from agents.errors import Refused
-from agents.inference import (
+from agents.inference.client import (
     AdapterRefused,
     Inference,
     InferenceUnavailable,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from django.conf import settings
 
-from agents.inference import Sampling
+from agents.inference.client import Sampling
 from agents.models import Agent, BaseModel, Engine, User
 from agents.roster import MAX_NAME_CHARS, create_agent, set_learning
 from arena.models import Space

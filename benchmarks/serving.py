@@ -1,6 +1,6 @@
 """Answers of adapters on a CPU: our server beside vLLM's own, with the same arguments.
 
-The peer is the same vLLM as its project starts it; see agents.serve for what ours does otherwise.
+The peer is the same vLLM as its project starts it; see agents.inference.serve for what ours does otherwise.
 
 python -m benchmarks.serving [--answers 3]
 """
@@ -21,7 +21,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
-from agents.inference import Inference, Sampling, ServedModel
+from agents.inference.client import Inference, Sampling, ServedModel
 from arena.config.local import local_environment
 from arena.config.machine import tail
 from arena.config.parts import INFERENCE, Options, Part, choose_endpoints, plan
@@ -121,7 +121,9 @@ def main() -> None:
         }
         peer = replace(
             ours,
-            command=tuple(PEER if word == "agents.serve" else word for word in ours.command),
+            command=tuple(
+                PEER if word == "agents.inference.serve" else word for word in ours.command
+            ),
         )
         found = []
         for part in (peer, ours):

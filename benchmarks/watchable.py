@@ -21,7 +21,7 @@ import django
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
-from agents.inference import Inference, Sampling, ServedModel
+from agents.inference.client import Inference, Sampling, ServedModel
 from arena.asking import build_messages
 from arena.config.local import Local, local_environment
 from arena.config.parts import INFERENCE, Options

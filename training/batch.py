@@ -14,7 +14,7 @@ from django.conf import settings
 from django.db import connections
 
 from agents.errors import Refused
-from agents.inference import InferenceUnavailable
+from agents.inference.client import InferenceUnavailable
 from training.attempts import is_finished
 from training.child import FollowedJob, TrainerDied, TrainerPostponed, run_trainer
 from training.claiming import claim_together

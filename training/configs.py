@@ -6,7 +6,7 @@ from enum import StrEnum
 from types import MappingProxyType
 from typing import Any, ClassVar
 
-from agents.lora import MAX_LORA_RANK
+from agents.adapters.lora import MAX_LORA_RANK
 from training.config_fields import InvalidConfig, SettingHelp, Settings, setting
 
 __all__ = [

@@ -19,8 +19,8 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
-from agents import processor
 from agents.errors import Refused
+from agents.inference import processor
 from arena.environments import ENVIRONMENTS
 from training.attempts import run_folder
 from training.configs import GRPOConfig, LearningConfig, Method, config_from_json

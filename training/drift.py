@@ -28,9 +28,9 @@ from math import isfinite
 from statistics import fmean
 from typing import Any
 
-from agents.inference import Inference, RequestRefused, ServedModel
+from agents.inference.client import Inference, RequestRefused, ServedModel
+from agents.inference.patience import together
 from training.configs import Precision
-from training.waiting import together
 
 MAX_SEQUENCES = 16
 # How far a trainer's plain base may be from the server's: twice and more what is measured.

@@ -1,6 +1,6 @@
 """Parent, child and their base before the same held-out tasks: drawing, asking, judging.
 
-Requests carry no seed (see agents.inference), so "the same" means tasks, prompt, sampling and
+Requests carry no seed (see agents.inference.client), so "the same" means tasks, prompt, sampling and
 judges; the noise of sampling is left to the bootstrap.
 """
 
@@ -12,7 +12,7 @@ from random import Random
 
 from django.conf import settings
 
-from agents.inference import (
+from agents.inference.client import (
     Inference,
     Message,
     RequestRefused,
@@ -20,11 +20,11 @@ from agents.inference import (
     ServedModel,
     plain_model,
 )
+from agents.inference.patience import patiently, together
 from arena.asking import build_messages
 from arena.environments.base import Environment, Split, Task
 from arena.judging import PanelJudge, judge_answers
 from judges.tools import Tools
-from training.waiting import patiently, together
 
 LOOKS = 2  # at a Space's own tasks: the second, at as many others, where the first leaves it open
 # For each inference server, over all exams of a gate; two or three answers each.

@@ -14,8 +14,8 @@ from typing import Any
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
 
-from agents.adapters import adapter_folder, store_adapter
-from agents.inference import Sampling, served_model
+from agents.adapters.store import adapter_folder, store_adapter
+from agents.inference.client import Sampling, served_model
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.judge_tools import build_tools

@@ -11,7 +11,8 @@ from statistics import fmean
 from typing import Any
 
 from agents.errors import Refused
-from agents.inference import Inference
+from agents.inference.client import Inference
+from agents.inference.patience import beside, pulse, together
 from arena.environments.base import Task
 from judges.tools import Tools
 from training.drift import Drift, TrainerView, measure
@@ -38,7 +39,6 @@ from training.gate_decisions import (
     decide_probe,
 )
 from training.gate_words import kind_refusals, own_refusals, probe_refusal
-from training.waiting import beside, pulse, together
 
 MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
 # A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.

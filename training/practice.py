@@ -14,7 +14,7 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from agents.inference import (
+from agents.inference.client import (
     Generation,
     Inference,
     InferenceUnavailable,
@@ -24,6 +24,7 @@ from agents.inference import (
     ServedModel,
     served_model,
 )
+from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from arena.asking import build_messages
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Task
@@ -46,7 +47,6 @@ from training.practice_plan import (
     write_scores,
 )
 from training.tokens import read_chat_tokens
-from training.waiting import Heartbeat, beside, patiently, pulse, together
 
 # Requests in flight for each inference server. Twice as many gave a fifth more tokens a second on
 # two cores without an adapter and nothing with one, while a match beside them had half of its pace

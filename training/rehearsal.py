@@ -24,14 +24,21 @@ import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
-from agents.inference import Continuation, Inference, Message, RequestRefused, Sampling, plain_model
+from agents.inference.client import (
+    Continuation,
+    Inference,
+    Message,
+    RequestRefused,
+    Sampling,
+    plain_model,
+)
+from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from agents.models import BaseModel
 from training.attempts import run_folder
 from training.configs import config_from_json
 from training.models import RehearsalText, TrainingRun
 from training.tokens import shared_beginning
 from training.trainers.job import RehearsalExample, write_atomically
-from training.waiting import Heartbeat, beside, patiently, pulse, together
 
 DRAWN_BY_RUN = 24  # until the base has MOST_KEPT
 MOST_KEPT = 480

@@ -17,7 +17,7 @@ from asgiref.sync import async_to_sync
 from django.conf import settings
 
 from agents.errors import Refused
-from agents.inference import Sampling, plain_model, served_model
+from agents.inference.client import Sampling, plain_model, served_model
 from agents.models import Agent, AgentVersion, BaseModel, User
 from agents.roster import activate_version, create_agent, set_learning
 from arena import entering, ledger, wallet

@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from agents.inference import Inference, Sampling, ServedModel
+from agents.inference.client import Inference, Sampling, ServedModel
 from arena.asking import build_messages
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task

@@ -7,7 +7,7 @@ import shutil
 import socket
 from pathlib import Path
 
-from agents import processor
+from agents.inference import processor
 from arena.config.errors import LocalError
 
 NEEDED_MEMORY_BYTES = 5 * 1024**3  # vLLM with the small base model on a CPU, in float32 4.5

@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from agents.lora import LORA_MODULES, MAX_LORA_RANK
-from agents.processor import cpu_dtype
+from agents.adapters.lora import LORA_MODULES, MAX_LORA_RANK
+from agents.inference.processor import cpu_dtype
 from arena.config import embedded, probes
 from arena.config.env import REPOSITORY, Environment
 from arena.config.errors import LocalError
@@ -239,7 +239,7 @@ def _local_inference(
 ) -> Part:
     home = environment.rlfc_home
     model = environment.base_model_path or home / "models" / environment.base_model
-    command = [sys.executable, "-m", "agents.serve"]  # vLLM, with its faults mended
+    command = [sys.executable, "-m", "agents.inference.serve"]  # vLLM, with its faults mended
     command += ["--model", str(model), "--served-model-name", environment.base_model]
     # Its key does not guard every route: it is never reached from another machine.
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]

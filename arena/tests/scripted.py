@@ -1,11 +1,11 @@
-"""A scripted stand-in for the model in fast tests: same interface as agents.inference.Inference."""
+"""A scripted stand-in for the model in fast tests: same interface as agents.inference.client.Inference."""
 
 import asyncio
 from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from agents.inference import Generation, Message, OnText, Sampling, ServedModel
+from agents.inference.client import Generation, Message, OnText, Sampling, ServedModel
 
 Script = Callable[[ServedModel, Sequence[Message]], str | Exception]
 

@@ -13,7 +13,7 @@ from django.db import connection
 from django.db.models import F
 from kombu.exceptions import OperationalError
 
-from agents.adapters import CONFIG_FILE, REFUSAL_HOLDS, WEIGHTS_FILE, note_refusal
+from agents.adapters.store import CONFIG_FILE, REFUSAL_HOLDS, WEIGHTS_FILE, note_refusal
 from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
 from arena import entering, ledger, play, seating, tasks

@@ -12,7 +12,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
 
-from agents.inference import (
+from agents.inference.client import (
     AdapterRefused,
     InferenceUnavailable,
     Message,

@@ -9,11 +9,12 @@ from typing import Any, Self, cast
 
 import pytest
 
-from agents.inference import InferenceUnavailable, Sampling, ServedModel
+from agents.inference import patience
+from agents.inference.client import InferenceUnavailable, Sampling, ServedModel
 from arena.environments.base import Environment, Score, Split, Task
 from arena.judging import PanelJudge
 from judges.tools import Tools
-from training import gate, waiting
+from training import gate
 from training.drift import TrainedSequence, TrainerView
 from training.exams import Contestants, Exam
 from training.gate import evaluate
@@ -130,7 +131,7 @@ def run_gate(
     monkeypatch: pytest.MonkeyPatch, model: ScriptedModel, own: Exam | None = None, **changes: Any
 ) -> dict[str, Any]:
     monkeypatch.setattr(gate, "Inference", lambda: model)
-    monkeypatch.setattr(waiting, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
 
     async def alive() -> None:
         return None

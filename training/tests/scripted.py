@@ -10,8 +10,9 @@ from typing import Any, Self
 import pytest
 from django.utils import timezone
 
-from agents.inference import Continuation, Message, Sampling, ServedModel
-from training import batch, execute, rehearsal, waiting
+from agents.inference import patience
+from agents.inference.client import Continuation, Message, Sampling, ServedModel
+from training import batch, execute, rehearsal
 from training.attempts import run_folder
 from training.child import run_trainer
 from training.exams import Contestants
@@ -37,7 +38,7 @@ TURN_ID = 1  # begins a turn in the chat template of prompt_ids_of
 
 
 class ScriptedBase:
-    """A plain base that makes up what a person asks, and answers: in agents.inference's place."""
+    """A plain base that makes up what a person asks, and answers: in agents.inference.client's place."""
 
     prompts: Callable[[int], str | Exception]  # the words of the n-th one, from 0
     is_finished: bool
@@ -99,7 +100,7 @@ def script_base(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
     """Put a scripted base in the place of the inference servers, for what is rehearsed."""
     ScriptedBase.reset()
     monkeypatch.setattr(rehearsal, "Inference", ScriptedBase)
-    monkeypatch.setattr(waiting, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
     return ScriptedBase
 
 

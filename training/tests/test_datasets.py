@@ -7,7 +7,7 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from agents.errors import Refused
-from agents.inference import Sampling, served_model
+from agents.inference.client import Sampling, served_model
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.inference import Inference, InferenceUnavailable, RequestRefused, ServedModel
+from agents.inference.client import Inference, InferenceUnavailable, RequestRefused, ServedModel
 from training.configs import Precision
 from training.drift import (
     BASE_BOUND,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
-from agents.adapters import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
-from agents.inference import AdapterRefused, InferenceUnavailable
+from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
+from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
 from agents.roster import activate_version, edit_agent
 from training import execute

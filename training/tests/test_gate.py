@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.inference import InferenceUnavailable, RequestRefused
+from agents.inference.client import InferenceUnavailable, RequestRefused
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from training.drift import trainer_view

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from agents.inference import ServedModel
+from agents.inference.client import ServedModel
 from arena.environments.base import Split, Task
 from training import exams
 from training.gate_words import in_words

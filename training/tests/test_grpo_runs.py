@@ -8,7 +8,7 @@ import pytest
 from asgiref.sync import sync_to_async
 from django.utils import timezone
 
-from agents.inference import InferenceUnavailable
+from agents.inference.client import InferenceUnavailable
 from training import execute
 from training.attempts import run_folder
 from training.batch import train_due

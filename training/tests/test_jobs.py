@@ -2,8 +2,8 @@ from typing import Any
 
 import pytest
 
+from agents.adapters.lora import MAX_LORA_RANK
 from agents.errors import NotAvailable, Refused
-from agents.lora import MAX_LORA_RANK
 from agents.models import Agent, Engine
 from agents.roster import activate_version, add_trained_version
 from arena.models import MatchStatus, Space, Verdict

@@ -10,7 +10,8 @@ import pytest
 from asgiref.sync import async_to_sync
 
 from agents.errors import Refused
-from agents.inference import (
+from agents.inference import patience
+from agents.inference.client import (
     Generation,
     InferenceUnavailable,
     Message,
@@ -23,7 +24,7 @@ from arena.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, Space
 from judges.models import Judge
-from training import practice, waiting
+from training import practice
 from training.attempts import run_folder
 from training.configs import GRPOConfig
 from training.datasets import (
@@ -55,7 +56,7 @@ BAD = "Cats ARE Loud."
 
 
 class ScriptedInference:
-    """The model of these tests: answers by `script`, in place of agents.inference.Inference."""
+    """The model of these tests: answers by `script`, in place of agents.inference.client.Inference."""
 
     script: Callable[[Sequence[Message], int], str]
     calls: list[tuple[ServedModel, list[Message], Sampling]]
@@ -108,7 +109,7 @@ def model(
 ) -> type[ScriptedInference]:
     settings.RUN_STORE = tmp_path / "runs"
     monkeypatch.setattr(practice, "Inference", ScriptedInference)
-    monkeypatch.setattr(waiting, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
+    monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
     ScriptedInference.reset()
     return ScriptedInference
 

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
-from agents.inference import InferenceUnavailable, RequestRefused
+from agents.inference.client import InferenceUnavailable, RequestRefused
 from agents.models import AgentVersion
 from training import rehearsal
 from training.configs import DPOConfig

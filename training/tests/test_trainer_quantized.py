@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer
 
-from agents.adapters import WEIGHTS_FILE, check_adapter
+from agents.adapters.store import WEIGHTS_FILE, check_adapter
 from training.configs import Precision
 from training.tests.trainer_builders import steps_of, train, weights_of, write_job
 from training.trainers import base_model as trainers_base

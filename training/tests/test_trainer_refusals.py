@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from agents.adapters import CONFIG_FILE, WEIGHTS_FILE
+from agents.adapters.store import CONFIG_FILE, WEIGHTS_FILE
 from training.configs import Targets
 from training.tests.trainer_builders import (
     VOCABULARY,

@@ -10,7 +10,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM
 
-from agents.adapters import WEIGHTS_FILE, check_adapter
+from agents.adapters.store import WEIGHTS_FILE, check_adapter
 from training.configs import Precision
 from training.tests.trainer_builders import (
     result_of,

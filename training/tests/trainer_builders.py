@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from agents.adapters import WEIGHTS_FILE
+from agents.adapters.store import WEIGHTS_FILE
 from arena.config.env import REPOSITORY
 from training.configs import DPOConfig, GRPOConfig
 from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job, read_result

@@ -9,7 +9,7 @@ from torch import nn
 from transformers import AutoModelForCausalLM, PreTrainedModel
 from transformers.utils.logging import disable_progress_bar
 
-from agents.processor import cpu_dtype
+from agents.inference.processor import cpu_dtype
 from training.configs import Precision
 from training.trainers.attention import ATTENTION_NAME, attending, chunk_row
 from training.trainers.lora import Adapter, AdapterPlan, attach, dense_weight, using

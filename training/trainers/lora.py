@@ -15,7 +15,7 @@ from typing import Any
 import torch
 from torch import nn
 
-from agents.lora import LORA_MODULES
+from agents.adapters.lora import LORA_MODULES
 from training.configs import ATTENTION_MODULES, Targets
 from training.trainers.stopped import TrainingStopped
 

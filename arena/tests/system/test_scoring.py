@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from agents.inference import Generation, Inference, Sampling, ServedModel, plain_model
+from agents.inference.client import Generation, Inference, Sampling, ServedModel, plain_model
 from arena.config.env import Environment
 from arena.tests.system.product import Product
 
@@ -71,7 +71,7 @@ def test_sampled_tokens_score_what_they_were_sampled_with(
 
 
 def test_the_plain_base_stays_itself_beside_adapters(product: Product, base: ServedModel) -> None:
-    """However many adapters the server has held: see agents.serve."""
+    """However many adapters the server has held: see agents.inference.serve."""
     base_folder = Path(product.environ_of_another["BASE_MODEL_PATH"])
     adapters = [
         ServedModel(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from agents.inference import (
+from agents.inference.client import (
     AdapterRefused,
     Continuation,
     Generation,

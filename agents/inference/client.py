@@ -18,11 +18,9 @@ from typing import Any, Self, TypeVar
 import httpx
 from django.conf import settings
 
-from agents.adapters import adapter_folder
+from agents.adapters.store import adapter_folder
 from agents.errors import Refused
-from agents.models import AgentVersion
-from agents.prompts import neutralised
-from agents.replies import (
+from agents.inference.replies import (
     Continuation,
     Generation,
     InferenceUnavailable,
@@ -34,6 +32,8 @@ from agents.replies import (
     message_of,
     raise_for,
 )
+from agents.models import AgentVersion
+from agents.prompts import neutralised
 
 __all__ = [
     "AdapterRefused",

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
 from typing import Any, TypeVar
 
-from agents.inference import InferenceUnavailable
+from agents.inference.client import InferenceUnavailable
 
 # For one request to the inference servers, of which one may be away; then all work is put off.
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)

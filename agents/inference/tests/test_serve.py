@@ -7,7 +7,7 @@ import pytest
 
 PRODUCTS = """
 import torch
-from agents.serve import GroupedAdapters
+from agents.inference.serve import GroupedAdapters
 
 torch.manual_seed(0)
 a, b = (torch.randn(4, 1, 2, 6), torch.randn(4, 1, 2, 6)), (torch.randn(4, 1, 5, 2), torch.randn(4, 1, 3, 2))
@@ -25,7 +25,7 @@ for slots in ([0, 0, 0, 0, 0, 0], [3, -1, 3, 0, 0, -1], [-1] * 6):
     torch.testing.assert_close(found, expected)
 """
 FLOAT32 = """
-import agents.serve
+import agents.inference.serve
 from types import SimpleNamespace
 import torch
 from vllm.config.lora import LoRAConfig
@@ -38,11 +38,11 @@ adapters = get_punica_wrapper(8, max_batches=4, device="cpu")
 assert type(adapters).__name__ == "GroupedAdapters"
 """
 NUCLEUS = """
-import agents.serve
+import agents.inference.serve
 import torch
 from vllm.v1.sample.ops.topk_topp_sampler import TopKTopPSampler, apply_top_k_top_p, apply_top_k_top_p_pytorch
 
-assert apply_top_k_top_p is agents.serve.keep_nucleus
+assert apply_top_k_top_p is agents.inference.serve.keep_nucleus
 torch.manual_seed(0)
 flat, peaked = torch.randn(4, 5000) * 0.5, torch.randn(4, 5000) * 6
 logits = torch.cat([peaked, flat, peaked[:1]])
@@ -50,7 +50,7 @@ p = torch.tensor([0.95, 0.5, 1e-6, 1.0, 0.95, 0.5, 1e-6, 1.0, 0.999])
 found = apply_top_k_top_p(logits.clone(), None, p.clone())
 kept = found.isfinite().sum(-1).tolist()
 assert kept[2] == kept[6] == 1 and kept[3] == kept[7] == 5000, kept
-assert 1 < kept[0] < agents.serve.NUCLEUS_TOKENS < kept[5] < kept[4] < 5000, kept
+assert 1 < kept[0] < agents.inference.serve.NUCLEUS_TOKENS < kept[5] < kept[4] < 5000, kept
 expected = apply_top_k_top_p_pytorch(logits.clone(), None, p.clone())
 torch.testing.assert_close(found[:3], expected[:3], rtol=0, atol=0)
 torch.testing.assert_close(found[4:7], expected[4:7], rtol=0, atol=0)
@@ -60,7 +60,7 @@ drawn, _ = TopKTopPSampler().forward_native(logits.clone(), {}, None, p.clone())
 assert found.gather(1, drawn[:, None].long()).isfinite().all()
 """
 SLEEP = """
-import agents.serve
+import agents.inference.serve
 import time
 import zmq
 from vllm.distributed.device_communicators.shm_broadcast import SpinCondition

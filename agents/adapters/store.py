@@ -24,8 +24,8 @@ from django.conf import settings
 from django.utils import timezone
 from safetensors import SafetensorError, deserialize
 
+from agents.adapters.lora import MAX_LORA_RANK
 from agents.errors import Refused
-from agents.lora import MAX_LORA_RANK
 from agents.models import MAX_REFUSAL_CHARS, Adapter, BaseModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"

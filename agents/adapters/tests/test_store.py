@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
-from agents.adapters import (
+from agents.adapters.store import (
     CONFIG_FILE,
     WEIGHTS_FILE,
     AdapterCorrupt,

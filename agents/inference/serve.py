@@ -1,4 +1,4 @@
-"""vLLM's OpenAI-compatible server, mended for CPUs: python -m agents.serve ..., vLLM's own arguments.
+"""vLLM's OpenAI-compatible server, mended for CPUs: python -m agents.inference.serve ..., vLLM's own arguments.
 
 What vLLM 0.32 does on a CPU, and what is done instead:
 
@@ -71,7 +71,7 @@ def _rows(numbers: torch.Tensor) -> slice | torch.Tensor:
 
 
 def _use_grouped_adapters(platform: type[CpuPlatform]) -> str:
-    return f"agents.serve.{GroupedAdapters.__name__}"
+    return f"agents.inference.serve.{GroupedAdapters.__name__}"
 
 
 _verify_lora = LoRAConfig.verify_with_model_config

@@ -2,7 +2,7 @@
 
 import pytest
 
-from agents import processor
+from agents.inference import processor
 
 ZEN_3 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 f16c\n"
 ZEN_4 = "processor\t: 0\nmodel name\t: AMD EPYC\nflags\t\t: fpu avx2 avx512_bf16\n"
