@@ -1,5 +1,5 @@
 """States the machine that a figure was measured on."""
 
-from arena.config.machine import described as machine
+from arena.config.supervisor.machine import described as machine
 
 __all__ = ["machine"]

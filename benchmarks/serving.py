@@ -22,9 +22,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
-from arena.config.local import local_environment
-from arena.config.machine import tail
-from arena.config.parts import INFERENCE, Options, Part, choose_endpoints, plan
+from arena.config.supervisor.local import local_environment
+from arena.config.supervisor.machine import tail
+from arena.config.supervisor.parts import INFERENCE, Options, Part, choose_endpoints, plan
 from benchmarks.machine import machine
 from training.configs import Precision, Targets
 from training.trainers.adapter_files import save_adapter

@@ -23,8 +23,8 @@ django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
 from arena.asking import build_messages
-from arena.config.local import Local, local_environment
-from arena.config.parts import INFERENCE, Options
+from arena.config.supervisor.local import Local, local_environment
+from arena.config.supervisor.parts import INFERENCE, Options
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from benchmarks.machine import machine

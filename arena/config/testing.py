@@ -15,8 +15,8 @@ import tempfile
 from pathlib import Path
 
 from arena.config.env import Environment
-from arena.config.local import Local
-from arena.config.parts import BROKER, DATABASE, Options
+from arena.config.supervisor.local import Local
+from arena.config.supervisor.parts import BROKER, DATABASE, Options
 
 HOME_VARIABLE = "RLFC_TEST_HOME"
 

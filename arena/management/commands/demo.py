@@ -7,11 +7,11 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from arena.config.companion import fresh_home, run_beside
 from arena.config.env import Environment
-from arena.config.local import Local, LocalError, local_environment
-from arena.config.parts import Options
-from arena.config.screen import progress_on
+from arena.config.supervisor.companion import fresh_home, run_beside
+from arena.config.supervisor.local import Local, LocalError, local_environment
+from arena.config.supervisor.parts import Options
+from arena.config.supervisor.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
 # A first run soon enough to be watched on two cores; whoever sets them decides.

@@ -13,11 +13,11 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from arena.config import learning_table
-from arena.config.companion import fresh_home, run_beside
 from arena.config.env import Environment
-from arena.config.local import Local, LocalError, local_environment
-from arena.config.parts import ALL_PARTS, WEB, Options, cores
-from arena.config.screen import progress_on
+from arena.config.supervisor.companion import fresh_home, run_beside
+from arena.config.supervisor.local import Local, LocalError, local_environment
+from arena.config.supervisor.parts import ALL_PARTS, WEB, Options, cores
+from arena.config.supervisor.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
 MAX_MINUTES, MAX_SEEDS, MAX_TOGETHER = 240.0, 20, 64

@@ -13,7 +13,7 @@ from django.db import connections
 from arena.config import learning_bench, learning_table
 from arena.config.env import REPOSITORY
 from arena.config.learning_table import Piece
-from arena.config.machine import described as machine
+from arena.config.supervisor.machine import described as machine
 
 T = TypeVar("T")
 

@@ -8,9 +8,9 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from arena.config.env import described
-from arena.config.local import Local, LocalError, local_environment
-from arena.config.parts import ALL_PARTS, Options
-from arena.config.screen import progress_on
+from arena.config.supervisor.local import Local, LocalError, local_environment
+from arena.config.supervisor.parts import ALL_PARTS, Options
+from arena.config.supervisor.screen import progress_on
 
 
 class Command(BaseCommand):

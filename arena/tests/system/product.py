@@ -20,10 +20,10 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
-from arena.config import leftovers, machine
 from arena.config.env import REPOSITORY, Environment
-from arena.config.local import Local, State
-from arena.config.parts import INFERENCE, Options
+from arena.config.supervisor import leftovers, machine
+from arena.config.supervisor.local import Local, State
+from arena.config.supervisor.parts import INFERENCE, Options
 
 POLL_SECONDS = 0.2
 COMMAND_SECONDS = 120.0

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from arena.config.parts import (
+from arena.config.supervisor.parts import (
     BEAT,
     BROKER,
     DATABASE,

@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from arena.config.env import REPOSITORY, Environment
-from arena.config.local import Local, launched, local_environment
+from arena.config.supervisor.local import Local, launched, local_environment
 
 CHILD_STOP_SECONDS = 10.0
 

@@ -12,7 +12,7 @@ SUPERVISOR = """
 import os, sys, threading
 from pathlib import Path
 from types import SimpleNamespace
-from arena.config import companion
+from arena.config.supervisor import companion
 companion.REPOSITORY = Path(sys.argv[1])
 local = SimpleNamespace(environ=dict(os.environ), wait=threading.Event().wait)
 companion.run_beside(local, [], until_it_ends=False)

@@ -11,10 +11,10 @@ from urllib.parse import quote
 
 from agents.adapters.lora import LORA_MODULES, MAX_LORA_RANK
 from agents.inference.processor import cpu_dtype
-from arena.config import embedded, probes
 from arena.config.env import REPOSITORY, Environment
-from arena.config.errors import LocalError
-from arena.config.machine import free_port, is_free
+from arena.config.supervisor import embedded, probes
+from arena.config.supervisor.errors import LocalError
+from arena.config.supervisor.machine import free_port, is_free
 
 # In the order they are shown. A person may leave some out; the rest is started around them.
 DATABASE, BROKER, INFERENCE = "database", "broker", "inference"

@@ -13,11 +13,11 @@ from typing import Any
 
 import pytest
 
-from arena.config import leftovers, local, machine, probes
 from arena.config.env import REPOSITORY, Environment
-from arena.config.errors import LocalError
-from arena.config.local import Local, State, Status
-from arena.config.parts import Endpoints, Options, Part
+from arena.config.supervisor import leftovers, local, machine, probes
+from arena.config.supervisor.errors import LocalError
+from arena.config.supervisor.local import Local, State, Status
+from arena.config.supervisor.parts import Endpoints, Options, Part
 from arena.config.tests.builders import until
 
 ENDPOINTS = Endpoints("postgresql:///x", "redis://:pw@h/0", ("http://v",), "key", "127.0.0.1", 1)
@@ -169,9 +169,9 @@ def test_a_part_that_ignores_the_signal_is_killed_in_bounded_time(make_local) ->
 SUPERVISOR = """
 import sys
 from pathlib import Path
-from arena.config import local, probes
+from arena.config.supervisor import local, probes
 from arena.config.env import Environment
-from arena.config.parts import Endpoints, Options, Part
+from arena.config.supervisor.parts import Endpoints, Options, Part
 from arena.config.tests.builders import until
 command = (sys.executable, "-c", "import time; time.sleep(60)")
 local.plan = lambda *_: [Part("web", probes.always, command, death_signal={signal})]

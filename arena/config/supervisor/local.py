@@ -23,10 +23,17 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from arena.config import leftovers, machine
 from arena.config.env import Environment
-from arena.config.errors import LocalError
-from arena.config.parts import INFERENCE, Endpoints, Options, Part, choose_endpoints, plan
+from arena.config.supervisor import leftovers, machine
+from arena.config.supervisor.errors import LocalError
+from arena.config.supervisor.parts import (
+    INFERENCE,
+    Endpoints,
+    Options,
+    Part,
+    choose_endpoints,
+    plan,
+)
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 TICK_SECONDS = 0.2

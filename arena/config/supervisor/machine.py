@@ -8,7 +8,7 @@ import socket
 from pathlib import Path
 
 from agents.inference import processor
-from arena.config.errors import LocalError
+from arena.config.supervisor.errors import LocalError
 
 NEEDED_MEMORY_BYTES = 5 * 1024**3  # vLLM with the small base model on a CPU, in float32 4.5
 NEEDED_DISK_BYTES = 1024**3

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from arena.config import leftovers
-from arena.config.leftovers import Recorded
+from arena.config.supervisor import leftovers
+from arena.config.supervisor.leftovers import Recorded
 
 # Starts a child of its own that would outlive it, says so, and sleeps.
 PARENT = """

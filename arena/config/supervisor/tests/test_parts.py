@@ -15,11 +15,11 @@ import psycopg
 import pytest
 import redis
 
-from arena.config import embedded, leftovers, machine, parts, probes
 from arena.config.env import REPOSITORY, Environment
-from arena.config.errors import LocalError
-from arena.config.local import Local, State
-from arena.config.parts import ALL_PARTS, Options, choose_endpoints, plan
+from arena.config.supervisor import embedded, leftovers, machine, parts, probes
+from arena.config.supervisor.errors import LocalError
+from arena.config.supervisor.local import Local, State
+from arena.config.supervisor.parts import ALL_PARTS, Options, choose_endpoints, plan
 from arena.config.tests.builders import until
 
 STORES = frozenset({parts.DATABASE, parts.BROKER})
