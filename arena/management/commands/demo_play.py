@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from arena.config import demo
+from arena.management.demo import people
 
 
 class Command(BaseCommand):
@@ -19,20 +19,20 @@ class Command(BaseCommand):
         parser.add_argument("--forever", action="store_true", help="then keep matches going")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        agents, password = demo.cast()
+        agents, password = people.cast()
         if options["forever"]:
             self.stdout.write(f"Log in as demo with the password {password}")
         started = time.monotonic()
         run, stalled = None, None
         try:
-            run = demo.play_until_learned(
+            run = people.play_until_learned(
                 agents, seconds=options["minutes"] * 60, say=self.stdout.write
             )
-        except demo.DemoStalled as error:
+        except people.DemoStalled as error:
             stalled = str(error)
-        content = demo.report(run, seconds=time.monotonic() - started)
+        content = people.report(run, seconds=time.monotonic() - started)
         if options["json"]:
-            demo.write_report(options["json"], content)
+            people.write_report(options["json"], content)
         if run:
             self.stdout.write(
                 f"The loop closed: {run.agent.name} learned from {run.pair_count} pairs; "
@@ -41,6 +41,6 @@ class Command(BaseCommand):
         if options["forever"]:
             if stalled:
                 self.stderr.write(stalled)
-            demo.keep_alive(agents, say=self.stdout.write)
+            people.keep_alive(agents, say=self.stdout.write)
         if stalled or not content["loop_closed"]:
             raise CommandError(stalled or "The ledger does not add up: run ledger_audit.")

@@ -12,13 +12,13 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from arena.config import learning_table
 from arena.config.env import Environment
 from arena.config.supervisor.companion import fresh_home, run_beside
 from arena.config.supervisor.local import Local, LocalError, local_environment
 from arena.config.supervisor.parts import ALL_PARTS, WEB, Options, cores
 from arena.config.supervisor.screen import progress_on
 from arena.management.commands.up import stop_on_signals
+from benchmarks.learning import table
 
 MAX_MINUTES, MAX_SEEDS, MAX_TOGETHER = 240.0, 20, 64
 # A gate that leaves most minutes to learning, and yet takes what is a tenth better.
@@ -55,8 +55,8 @@ class Command(BaseCommand):
                 return
             if options["json"] is None:
                 raise CommandError("Say with --json where the results are to be kept.")
-            learning_table.read(options["json"])  # refused now, not after an hour
-        except learning_table.BadFile as error:
+            table.read(options["json"])  # refused now, not after an hour
+        except table.BadFile as error:
             raise CommandError(str(error)) from None
         if not options["json"].resolve().parent.is_dir():
             raise CommandError(f"There is no folder {options['json'].resolve().parent}.")
@@ -76,10 +76,10 @@ class Command(BaseCommand):
             self._measure(environment, options)
 
     def _merge(self, files: list[Path], target: Path | None) -> None:
-        content = learning_table.merged([learning_table.read(path) for path in files])
+        content = table.merged([table.read(path) for path in files])
         if target:
-            learning_table.write(target, content)
-        self.stdout.write(learning_table.table(content))
+            table.write(target, content)
+        self.stdout.write(table.table(content))
 
     def _measure(self, environment: Environment, options: dict[str, Any]) -> None:
         console = Console()

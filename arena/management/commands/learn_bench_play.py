@@ -10,10 +10,10 @@ from typing import Any, TypeVar
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
-from arena.config import learning_bench, learning_table
 from arena.config.env import REPOSITORY
-from arena.config.learning_table import Piece
 from arena.config.supervisor.machine import described as machine
+from benchmarks.learning import bench, table
+from benchmarks.learning.table import Piece
 
 T = TypeVar("T")
 
@@ -30,14 +30,12 @@ class Command(BaseCommand):
         parser.add_argument("--arms", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
-        arms = [name for name in options["arms"].split(",") if name] or list(learning_bench.ARMS)
+        arms = [name for name in options["arms"].split(",") if name] or list(bench.ARMS)
         for name in arms:
-            if name not in learning_bench.ARMS:
-                raise CommandError(
-                    f"There is no arm {name!r}; choose of {', '.join(learning_bench.ARMS)}."
-                )
+            if name not in bench.ARMS:
+                raise CommandError(f"There is no arm {name!r}; choose of {', '.join(bench.ARMS)}.")
         minutes, together, path = options["minutes"], options["together"], options["json"]
-        known = learning_table.read(path)
+        known = table.read(path)
         # A whole table early, its intervals later.
         wanted = [(arm, seed) for seed in range(options["seeds"]) for arm in arms]
         groups = [
@@ -46,16 +44,12 @@ class Command(BaseCommand):
         ]
         # Those of a group begin together, measured before or not: without one of them the others
         # would have more of the machine than the table says.
-        missing = [
-            group
-            for group in groups
-            if not all(learning_table.has(known, piece) for piece in group)
-        ]
+        missing = [group for group in groups if not all(table.has(known, piece) for piece in group)]
         if missing:
-            base = learning_table.base_exam(known, commit=_commit(), machine=machine())
+            base = table.base_exam(known, commit=_commit(), machine=machine())
             if base is None:
                 self.stdout.write("the exam of the plain base")
-                base = learning_bench.base_exam()
+                base = bench.base_exam()
             writing = threading.Lock()
             for group in missing:
                 with ThreadPoolExecutor(together) as pool:
@@ -64,7 +58,7 @@ class Command(BaseCommand):
                     ]
                 for one in measured:
                     one.result()
-        self.stdout.write(learning_table.table(learning_table.read(path)))
+        self.stdout.write(table.table(table.read(path)))
 
     def _measure(
         self, piece: Piece, base: Mapping[str, Any], path: Path, writing: threading.Lock
@@ -72,19 +66,17 @@ class Command(BaseCommand):
         def say(line: str) -> None:
             self.stdout.write(f"{piece.arm}, seed {piece.seed}: {line}")
 
-        say(learning_bench.ARMS[piece.arm].explanation)
+        say(bench.ARMS[piece.arm].explanation)
         try:
-            result = learning_bench.learn(
-                piece.arm, seed=piece.seed, minutes=piece.minutes, say=say
-            )
+            result = bench.learn(piece.arm, seed=piece.seed, minutes=piece.minutes, say=say)
         finally:
             connections.close_all()  # of this thread
         result |= {"together": piece.together, "base": base}
         result |= {"machine": machine(), "commit": _commit()}
         with writing:
-            content = learning_table.merged([learning_table.read(path), {"results": [result]}])
-            learning_table.write(path, content)
-            self.stdout.write(learning_table.table({"results": [result]}))
+            content = table.merged([table.read(path), {"results": [result]}])
+            table.write(path, content)
+            self.stdout.write(table.table({"results": [result]}))
 
 
 def batched(whole: Sequence[T], size: int) -> list[Sequence[T]]:
@@ -97,5 +89,5 @@ def _commit() -> str:
     try:
         found = subprocess.run(command, capture_output=True, text=True, check=True, timeout=10)
     except (OSError, subprocess.SubprocessError):
-        return learning_table.UNKNOWN_COMMIT
+        return table.UNKNOWN_COMMIT
     return found.stdout.strip()

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arena.config.learning_exam import (
+from benchmarks.learning.exam import (
     ARITHMETIC,
     PARTS,
     UNSEEN_PROMPTS,

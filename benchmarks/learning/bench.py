@@ -21,7 +21,7 @@ from agents.inference.client import Sampling, plain_model, served_model
 from agents.models import Agent, AgentVersion, BaseModel, User
 from agents.roster import activate_version, create_agent, set_learning
 from arena import entering, ledger, wallet
-from arena.config import learning_exam
+from benchmarks.learning import exam
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
 from training.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
@@ -96,13 +96,13 @@ class _Timing:
 
 def base_exam() -> dict[str, Any]:
     """The exam of the plain base, with the learner's prompt and sampling."""
-    answers = async_to_sync(learning_exam.sit)(
+    answers = async_to_sync(exam.sit)(
         plain_model(settings.ENV.base_model),
         prompt=LEARNER_PROMPT,
         sampling=SAMPLING,
-        answers=learning_exam.BASE_ANSWERS,
+        answers=exam.BASE_ANSWERS,
     )
-    return learning_exam.as_json(answers)
+    return exam.as_json(answers)
 
 
 def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
@@ -118,7 +118,7 @@ def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
         agent=agent, id=agent.current_version_id or 0
     )
     say(f"exam of version {version.number}")
-    answers = async_to_sync(learning_exam.sit)(
+    answers = async_to_sync(exam.sit)(
         served_model(version), prompt=version.prompt, sampling=SAMPLING
     )
     runs = TrainingRun.objects.filter(agent=agent).order_by("id")
@@ -133,7 +133,7 @@ def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
         "version": version.number,
         "adapter": version.adapter.digest if version.adapter else "",
         "runs": [_run_line(run) for run in runs],
-        "exam": learning_exam.as_json(answers),
+        "exam": exam.as_json(answers),
     }
 
 

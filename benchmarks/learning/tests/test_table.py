@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from arena.config import learning_table
-from arena.config.learning_bench import ARMS
-from arena.config.learning_exam import (
+from benchmarks.learning import table
+from benchmarks.learning.bench import ARMS
+from benchmarks.learning.exam import (
     ARITHMETIC,
     PARTS,
     UNSEEN_KINDS,
@@ -19,7 +19,7 @@ from arena.config.learning_exam import (
     lead,
     pass_rate,
 )
-from arena.config.learning_table import Piece
+from benchmarks.learning.table import Piece
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from training.configs import config_from_json
@@ -99,7 +99,7 @@ def test_a_lead_is_the_difference_of_pass_rates_within_its_interval() -> None:
 
 
 def test_arms_stand_beside_the_controls_of_their_budget_over_the_seeds_of_both() -> None:
-    assert set(learning_table.CONTROLS) == {
+    assert set(table.CONTROLS) == {
         name for name, arm in ARMS.items() if arm.explanation.startswith("control")
     }
     content = {
@@ -110,11 +110,11 @@ def test_arms_stand_beside_the_controls_of_their_budget_over_the_seeds_of_both()
             make_result("random", together=3),  # another budget
         ]
     }
-    found = [line for line in learning_table.table(content).splitlines() if " less " in line]
+    found = [line for line in table.table(content).splitlines() if " less " in line]
     assert [line.split(" | ")[2:4] for line in found] == [["dpo less sft", "1"]]
     assert found[0].split(" | ")[4].startswith("0.250 [")
     alone = {"results": [make_result(), make_result("grpo")]}
-    assert " less " not in learning_table.table(alone)
+    assert " less " not in table.table(alone)
 
 
 def test_no_change_has_an_interval_around_one() -> None:
@@ -132,21 +132,21 @@ def test_a_kind_that_nobody_passes_any_more_is_named() -> None:
 
 def test_files_are_resumed_and_merged_piece_by_piece(tmp_path: Path) -> None:
     first, second = tmp_path / "1.json", tmp_path / "2.json"
-    content = learning_table.read(first)
+    content = table.read(first)
     content["results"].append(make_result())
-    learning_table.write(first, content)
-    again = learning_table.read(first)
-    assert learning_table.has(again, Piece(20.0, 1, "dpo", 0))
+    table.write(first, content)
+    again = table.read(first)
+    assert table.has(again, Piece(20.0, 1, "dpo", 0))
     for other in (
         Piece(20.0, 1, "dpo", 1),
         Piece(5.0, 1, "dpo", 0),
         Piece(20.0, 6, "dpo", 0),
         Piece(20.0, 1, "grpo", 0),
     ):
-        assert not learning_table.has(again, other)
+        assert not table.has(again, other)
     others = [make_result(seed=1), make_result(matches=9), make_result("grpo")]
-    learning_table.write(second, {"format": learning_table.FORMAT, "results": others})
-    whole = learning_table.merged([again, learning_table.read(second)])
+    table.write(second, {"format": table.FORMAT, "results": others})
+    whole = table.merged([again, table.read(second)])
     assert [(one["arm"], one["seed"]) for one in whole["results"]] == [
         ("dpo", 0),
         ("dpo", 1),
@@ -159,18 +159,18 @@ def test_the_base_sits_its_exam_once_for_one_commit() -> None:
     exam = make_exam([0, 1])
     content = {"results": [make_result(base=exam), make_result(base=exam, commit="abd-dirty")]}
     here = "a machine"
-    assert learning_table.base_exam(content, commit="abc", machine=here) == exam
-    assert learning_table.base_exam(content, commit="abc", machine="another") is None
-    for commit in ("abd-dirty", "other", learning_table.UNKNOWN_COMMIT):
-        assert learning_table.base_exam(content, commit=commit, machine=here) is None
+    assert table.base_exam(content, commit="abc", machine=here) == exam
+    assert table.base_exam(content, commit="abc", machine="another") is None
+    for commit in ("abd-dirty", "other", table.UNKNOWN_COMMIT):
+        assert table.base_exam(content, commit=commit, machine=here) is None
 
 
 @pytest.mark.parametrize("text", ["{", "[]", json.dumps({"format": 99}), ""])
 def test_a_file_of_another_kind_is_refused_by_name(tmp_path: Path, text: str) -> None:
     path = tmp_path / "results.json"
     path.write_text(text)
-    with pytest.raises(learning_table.BadFile, match=r"results\.json"):
-        learning_table.read(path)
+    with pytest.raises(table.BadFile, match=r"results\.json"):
+        table.read(path)
     assert path.read_text() == text
 
 
@@ -182,7 +182,7 @@ def test_a_row_names_the_machines_of_its_pieces() -> None:
             make_result("grpo", machine="b machine", commit="def"),
         ]
     }
-    text = learning_table.table(content)
+    text = table.table(content)
     assert "| 1, 2 | 20 | 1 | dpo | 2 |" in text
     assert "| 2 | 20 | 1 | grpo | 1 |" in text
     assert "Machine 2: b machine; commit def" in text
@@ -190,7 +190,7 @@ def test_a_row_names_the_machines_of_its_pieces() -> None:
 
 def test_the_table_shows_every_arm_and_part_and_examples() -> None:
     content = {"results": [make_result(), make_result("random", exam=make_exam([0, 0, 0, 1]))]}
-    text = learning_table.table(content)
+    text = table.table(content)
     for part in PARTS:
         assert text.count(f"| 1 | {part} |") == 2
     assert "Machine 1: a machine; commit abc" in text
