@@ -32,8 +32,8 @@ from agents.inference.client import (
 )
 from agents.models import AgentVersion, Engine
 from arena import play
-from arena.asking import build_messages
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import build_messages
 from arena.environments.base import Split, Task
 from arena.match import CompletionStatus, IllegalMove, MatchState, MatchStatus, RoundStatus
 from arena.models import Match, Round, Seat

@@ -22,7 +22,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.config.supervisor.local import Local, local_environment
 from arena.config.supervisor.parts import INFERENCE, Options
 from arena.environments import ENVIRONMENTS

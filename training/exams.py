@@ -21,7 +21,7 @@ from agents.inference.client import (
     plain_model,
 )
 from agents.inference.patience import patiently, together
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.environments.base import Environment, Split, Task
 from arena.judging import PanelJudge, judge_answers
 from judges.tools import Tools

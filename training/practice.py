@@ -25,8 +25,8 @@ from agents.inference.client import (
     served_model,
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
-from arena.asking import build_messages
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import build_messages
 from arena.environments.base import Environment, Task
 from arena.judge_rounds import panel_of
 from arena.judge_tools import build_tools

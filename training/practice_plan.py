@@ -18,7 +18,7 @@ from typing import Any, TypeAlias
 
 from django.db.models import QuerySet
 
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, CompletionStatus, Round
 from training.configs import GRPOConfig

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from training.curation import Reason
 from training.groups import Group, GroupAnswer, Member, make_group

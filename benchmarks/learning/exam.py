@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from agents.inference.client import Inference, Sampling, ServedModel
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
 

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import (
     Completion,

@@ -20,7 +20,7 @@ from agents.inference.client import (
     ServedModel,
 )
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
-from arena.asking import build_messages
+from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, Space
 from judges.models import Judge

@@ -12,7 +12,7 @@ from itertools import combinations_with_replacement
 from random import Random
 
 from arena.environments.base import Score, Split, Task
-from arena.environments.words import readable
+from arena.environments.text.words import readable
 from judges.transcript import Check
 
 HELDOUT_SHARE = 0.3  # of the pairs of numbers of each trained kind

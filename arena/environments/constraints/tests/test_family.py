@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.environments.base import Split, Task
-from arena.environments.constraints import COMBINED, FAIL_CEILING, PASS_FLOOR, Constraints
-from arena.environments.constraints_checks import sentence_count
-from arena.environments.constraints_rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
-from arena.environments.constraints_solver import STEPS
-from arena.environments.words import MAX_TEXT_CHARACTERS
-from arena.environments.words_topics import BY_NAME, TOPICS
+from arena.environments.constraints.checks import sentence_count
+from arena.environments.constraints.family import COMBINED, FAIL_CEILING, PASS_FLOOR, Constraints
+from arena.environments.constraints.rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
+from arena.environments.constraints.solver import STEPS
+from arena.environments.text.topics import BY_NAME, TOPICS
+from arena.environments.text.words import MAX_TEXT_CHARACTERS
 from training.pairs import MIN_MARGIN
 
 ENVIRONMENT = Constraints()

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
-from arena.environments import constraints_checks as checks
-from arena.environments.constraints_checks import Finding, Params
-from arena.environments.words import words
+from arena.environments.constraints import checks
+from arena.environments.constraints.checks import Finding, Params
+from arena.environments.text.words import words
 
 
 @dataclass(frozen=True)

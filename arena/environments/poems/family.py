@@ -15,7 +15,7 @@ from itertools import product
 from random import Random
 
 from arena.environments.base import Score, Split, Task
-from arena.environments.open_ended_forms import (
+from arena.environments.poems.forms import (
     Form,
     balance,
     initials,
@@ -23,9 +23,9 @@ from arena.environments.open_ended_forms import (
     rhymes,
     verse_lines,
 )
-from arena.environments.words import gates, readable
-from arena.environments.words_rhymes import BY_INITIAL, RHYMES
-from arena.environments.words_topics import TOPICS
+from arena.environments.text.rhymes import BY_INITIAL, RHYMES
+from arena.environments.text.topics import TOPICS
+from arena.environments.text.words import gates, readable
 from judges.transcript import Check
 
 LINES_WEIGHT, PATTERN_WEIGHT, BALANCE_WEIGHT = 0.35, 0.45, 0.2

@@ -7,10 +7,10 @@ from hypothesis import strategies as st
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
-from arena.environments.open_ended import FORMS, TRAIN_FORMS, UNSEEN_FORMS, OpenEnded
-from arena.environments.open_ended_forms import balance, rhymes, syllables
-from arena.environments.words_rhymes import RHYMES
-from arena.tests.test_environments_constraints import HOSTILE
+from arena.environments.constraints.tests.test_family import HOSTILE
+from arena.environments.poems.family import FORMS, TRAIN_FORMS, UNSEEN_FORMS, OpenEnded
+from arena.environments.poems.forms import balance, rhymes, syllables
+from arena.environments.text.rhymes import RHYMES
 
 ENVIRONMENT = OpenEnded()
 syllables("The dictionary is read on first use, before Hypothesis takes the time.")

@@ -16,17 +16,17 @@ from collections.abc import Mapping, Sequence
 from random import Random
 from typing import Any
 
-from arena.environments import constraints_solver
 from arena.environments.base import Score, Split, Task
-from arena.environments.constraints_checks import Params
-from arena.environments.constraints_rules import (
+from arena.environments.constraints import solver
+from arena.environments.constraints.checks import Params
+from arena.environments.constraints.rules import (
     RULES,
     TRAIN_PAIRS,
     TRAIN_RULES,
     UNSEEN_RULES,
 )
-from arena.environments.words import gates, mentions, readable, words
-from arena.environments.words_topics import BY_NAME, TOPICS
+from arena.environments.text.topics import BY_NAME, TOPICS
+from arena.environments.text.words import gates, mentions, readable, words
 from judges.transcript import Check
 
 PASS_FLOOR = 0.91
@@ -123,14 +123,12 @@ class Constraints:
     def solve(self, task: Task, rng: Random) -> str:
         topic = BY_NAME[task.data["topic"]]
         is_short = _ONE_SENTENCE.search(task.prompt) is not None
-        text = constraints_solver.draft(topic, rng, sentences=1 if is_short else rng.choice((1, 2)))
+        text = solver.draft(topic, rng, sentences=1 if is_short else rng.choice((1, 2)))
         first = task.data["rules"][0]["rule"]
-        if task.prompt.startswith(_TITLE_ONLY) or (
-            is_short and first in constraints_solver.WHOLE_SENTENCES
-        ):
+        if task.prompt.startswith(_TITLE_ONLY) or (is_short and first in solver.WHOLE_SENTENCES):
             text = ""  # what the rule adds is all that was asked for
         for rule in task.data["rules"]:
-            text = constraints_solver.STEPS[rule["rule"]](text, rule["params"], topic, rng)
+            text = solver.STEPS[rule["rule"]](text, rule["params"], topic, rng)
         return text
 
 
