@@ -4,8 +4,8 @@ from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from arena.entering import close_space, open_space
 from arena.models import Space
+from arena.spaces.entering import close_space, open_space
 
 
 @admin.register(Space)

@@ -10,8 +10,8 @@ from django.core.cache import cache
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
-from arena import play, seating
-from arena.match import IllegalMove, MatchStatus, RoundStatus
+from arena.matches import play, seating
+from arena.matches.match import IllegalMove, MatchStatus, RoundStatus
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
 
 SWEEP_LIMIT = 100  # rows of each sort in one sweep

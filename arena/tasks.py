@@ -5,7 +5,8 @@ import uuid
 
 from celery import shared_task
 
-from arena import judge_rounds, play, runner, sweeping
+from arena import sweeping
+from arena.matches import judging, play, runner
 
 
 @shared_task
@@ -23,7 +24,7 @@ def play_match(match_id: int) -> None:
 @shared_task
 def judge_round(round_id: int) -> None:
     """Ask the panel about a round; after the last one, settle the match."""
-    judge_rounds.judge_round(round_id)
+    judging.judge_round(round_id)
 
 
 @shared_task

@@ -18,7 +18,7 @@ from django.core.management import call_command
 from django.db import transaction
 
 from agents.models import User
-from arena import ledger
+from arena.credits import ledger
 from arena.models import Account, TransferCode
 from benchmarks.machine import machine
 

@@ -23,7 +23,7 @@ import redis.asyncio
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 
-from arena import stream
+from arena.live import stream
 from benchmarks.machine import machine
 
 TEXT = "a piece of an answer, as long as a tenth of a second of tokens is, or so."

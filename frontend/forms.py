@@ -9,8 +9,8 @@ from django import forms
 from agents.models import Agent, AgentVersion
 from agents.prompts import MAX_PROMPT_CHARS, problem_with_prompt
 from agents.roster import MAX_NAME_CHARS
+from arena.credits.wallet import TOP_UP_MAX_CREDITS
 from arena.queries import AgentCard, base_models
-from arena.wallet import TOP_UP_MAX_CREDITS
 from frontend.catalog import AgentTemplate
 from frontend.learning_fields import LearningFields, initial_choices, plain_number
 from training.configs import (

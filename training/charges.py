@@ -10,8 +10,8 @@ from math import ceil
 from django.conf import settings
 
 from agents.models import Agent
-from arena import ledger
-from arena.ledger import MAX_AMOUNT_CREDITS
+from arena.credits import ledger
+from arena.credits.ledger import MAX_AMOUNT_CREDITS
 from arena.models import Account, TransferCode
 from training.configs import DPOConfig, GRPOConfig, LearningConfig
 from training.models import TrainingRun

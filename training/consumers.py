@@ -5,8 +5,8 @@ from typing import Any
 from channels.db import database_sync_to_async
 from django.urls import path
 
-from arena import stream
-from arena.consumers import LiveConsumer
+from arena.live import stream
+from arena.live.consumers import LiveConsumer
 from training import queries
 
 

@@ -23,7 +23,7 @@ from agents.inference.client import (
 from agents.inference.patience import patiently, together
 from arena.environments.asking import build_messages
 from arena.environments.base import Environment, Split, Task
-from arena.judging import PanelJudge, judge_answers
+from arena.matches.panels import PanelJudge, judge_answers
 from judges.tools import Tools
 
 LOOKS = 2  # at a Space's own tasks: the second, at as many others, where the first leaves it open

@@ -18,7 +18,7 @@ from agents.adapters.store import adapter_folder, store_adapter
 from agents.inference.client import Sampling, served_model
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
-from arena.judge_tools import build_tools
+from arena.matches.judge_tools import build_tools
 from training.attempts import finished_attempt, new_attempt, run_folder
 from training.child import result_of
 from training.configs import Adoption, Method, config_from_json

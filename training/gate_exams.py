@@ -3,8 +3,8 @@
 from django.conf import settings
 
 from arena.environments import ENVIRONMENTS
-from arena.judge_rounds import panel_of
-from arena.judging import PanelJudge
+from arena.matches.judging import panel_of
+from arena.matches.panels import PanelJudge
 from arena.models import Space, SpaceStatus
 from training.exams import Exam
 

@@ -21,7 +21,7 @@ from django.utils import timezone
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, AgentVersion, Engine
 from agents.roster import activate_child
-from arena.ledger import InsufficientCredits
+from arena.credits.ledger import InsufficientCredits
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
 from training import charges
 from training.claiming import claimable

@@ -11,7 +11,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from agents.roster import begin_learning, end_learning
-from arena.stream import publish, run_channel
+from arena.live.stream import publish, run_channel
 from training import charges
 from training.job_state import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
 from training.models import TrainingRun

@@ -28,9 +28,9 @@ from agents.inference.patience import Heartbeat, beside, patiently, pulse, toget
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages
 from arena.environments.base import Environment, Task
-from arena.judge_rounds import panel_of
-from arena.judge_tools import build_tools
-from arena.judging import PanelJudge, judge_answers
+from arena.matches.judge_tools import build_tools
+from arena.matches.judging import panel_of
+from arena.matches.panels import PanelJudge, judge_answers
 from arena.models import Round
 from training.attempts import run_folder
 from training.configs import GRPOConfig, config_from_json

@@ -179,7 +179,7 @@ class Inference:
         """Natural logprob of each answer token after the prompt; one prefill, no sampling.
 
         On a CPU the server must keep lm_head out of its LoRA targets, else this request ends
-        the engine (see arena.judge_tools). Raises as `generate` does.
+        the engine (see arena.matches.judge_tools). Raises as `generate` does.
         """
         body = {
             "model": model.name,

@@ -11,7 +11,7 @@ from django.core.asgi import get_asgi_application
 
 pages = get_asgi_application()  # sets Django up: what follows imports models
 
-from arena.consumers import websocket_urlpatterns as match_sockets
+from arena.live.consumers import websocket_urlpatterns as match_sockets
 from training.consumers import websocket_urlpatterns as run_sockets
 
 application = ProtocolTypeRouter(

@@ -1,4 +1,4 @@
-from arena.match import CompletionStatus, MatchStatus, RoundStatus
+from arena.matches.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat

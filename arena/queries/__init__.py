@@ -1,5 +1,11 @@
 """Reads for pages and the API: plain frozen values, never model instances."""
 
+from arena.credits.statement import (
+    StatementLine,
+    StatementPage,
+    statement_page,
+    wallet_balance,
+)
 from arena.queries.agents import (
     AgentCard,
     AgentRecord,
@@ -40,12 +46,6 @@ from arena.queries.spaces import (
     space_card,
     space_cards,
     space_slugs,
-)
-from arena.queries.statement import (
-    StatementLine,
-    StatementPage,
-    statement_page,
-    wallet_balance,
 )
 
 __all__ = [

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from django.db.models import Count, Q
 
 from agents.errors import NotAvailable
+from arena.credits.prizes import prizes
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space
-from arena.prizes import prizes
 from arena.queries.lists import LIVE_STATUSES
 from judges.models import Judge
 

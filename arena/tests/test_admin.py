@@ -8,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 
 from agents.models import User
-from arena import ledger
+from arena.credits import ledger
 from arena.models import Entry, EntryStatus, SpaceStatus
 from arena.tests.builders import enter, make_agent, make_space, make_user
 

@@ -20,7 +20,8 @@ from agents.errors import Refused
 from agents.inference.client import Sampling, plain_model, served_model
 from agents.models import Agent, AgentVersion, BaseModel, User
 from agents.roster import activate_version, create_agent, set_learning
-from arena import entering, ledger, wallet
+from arena.spaces import entering
+from arena.credits import ledger, wallet
 from benchmarks.learning import exam
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind

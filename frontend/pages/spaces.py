@@ -8,7 +8,6 @@ from django.shortcuts import redirect, render
 
 from agents.errors import Refused
 from arena import access
-from arena.entering import enter_space, leave_queue
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.queries import (
@@ -22,6 +21,7 @@ from arena.queries import (
     space_cards,
     wallet_balance,
 )
+from arena.spaces.entering import enter_space, leave_queue
 from frontend.forms import EnterForm
 from frontend.pages.edge import (
     MAX_ID_DIGITS,

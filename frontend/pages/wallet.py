@@ -8,8 +8,8 @@ from django.shortcuts import redirect, render
 from django.utils.dateparse import parse_datetime
 
 from agents.errors import Refused
+from arena.credits.wallet import SANDBOX_BALANCE_MAX_CREDITS, TOP_UP_MAX_CREDITS, top_up_sandbox
 from arena.queries import statement_page, wallet_balance
-from arena.wallet import SANDBOX_BALANCE_MAX_CREDITS, TOP_UP_MAX_CREDITS, top_up_sandbox
 from frontend.forms import TopUpForm
 from frontend.pages.edge import SignedInRequest, owner_page
 

@@ -12,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
-from arena.ledger import Balance
+from arena.credits.ledger import Balance
 from arena.queries import MatchCard, MatchSnapshot, RatingPoint, SeatView, wallet_balance
 from frontend import charts
 

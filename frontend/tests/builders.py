@@ -6,7 +6,7 @@ from django.test import Client
 
 from agents.models import Adapter, Agent, User
 from agents.roster import activate_version, add_trained_version
-from arena import play
+from arena.matches import play
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
 from training.job_state import RunStatus
@@ -52,7 +52,7 @@ def running_match() -> Match:
     match = make_match()
     play.start_match(match.id)
     play_round(match, 1, scores={0: 0.9, 1: 0.4})
-    from arena.runner import task_of
+    from arena.matches.runner import task_of
 
     task = task_of(match.id, 2, match.space.environment)
     play.start_round(match.id, number=2, task=task)

@@ -8,10 +8,10 @@ from django.utils.html import escape
 
 from agents.models import Agent, AgentVersion
 from agents.prompts import MAX_PROMPT_CHARS
+from arena.credits.wallet import TOP_UP_MAX_CREDITS
 from arena.models import Entry, Transfer
 from arena.queries import wallet_balance
 from arena.tests.builders import make_agent, make_base_model, make_space, make_user
-from arena.wallet import TOP_UP_MAX_CREDITS
 from frontend.catalog import TEMPLATES
 from frontend.forms import LearningForm, NewAgentForm
 from frontend.tests.builders import make_adapter

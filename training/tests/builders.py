@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
+from arena.credits.wallet import top_up_sandbox
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import (
@@ -20,7 +21,6 @@ from arena.models import (
     Verdict,
     Vote,
 )
-from arena.wallet import top_up_sandbox
 from judges.models import Judge, JudgeKind
 from training.configs import LearningConfig
 from training.job_state import RunStatus

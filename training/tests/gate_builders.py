@@ -12,7 +12,7 @@ import pytest
 from agents.inference import patience
 from agents.inference.client import InferenceUnavailable, Sampling, ServedModel
 from arena.environments.base import Environment, Score, Split, Task
-from arena.judging import PanelJudge
+from arena.matches.panels import PanelJudge
 from judges.tools import Tools
 from training import gate
 from training.drift import TrainedSequence, TrainerView

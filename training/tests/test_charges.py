@@ -9,8 +9,8 @@ from django.db import transaction
 
 from agents.models import Agent
 from agents.roster import retire_agent
-from arena import ledger
-from arena.ledger import InsufficientCredits, audit
+from arena.credits import ledger
+from arena.credits.ledger import InsufficientCredits, audit
 from arena.models import Account, Space, Transfer, TransferCode, TransferKind
 from arena.tests.builders import at_once
 from training.charges import price_of

@@ -6,8 +6,8 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.routing import URLRouter
 
-from arena import stream
-from arena.consumers import CLOSE_NOT_FOUND
+from arena.live import stream
+from arena.live.consumers import CLOSE_NOT_FOUND
 from training.consumers import websocket_urlpatterns
 
 

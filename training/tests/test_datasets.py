@@ -11,7 +11,7 @@ from agents.inference.client import Sampling, served_model
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
-from arena.judge_tools import build_tools
+from arena.matches.judge_tools import build_tools
 from arena.models import Completion, Space
 from training.attempts import run_folder
 from training.configs import DPOConfig

@@ -9,9 +9,12 @@ from arena.config.env import REPOSITORY
 
 EDGES = [
     *sorted(REPOSITORY.glob("frontend/pages/*.py")),
-    *sorted(REPOSITORY.glob("*/consumers.py")),
-    *sorted(REPOSITORY.glob("*/tasks.py")),
-    *sorted(REPOSITORY.glob("*/api.py")),
+    *(
+        path
+        for room in ("agents", "arena", "judges", "training", "frontend")
+        for name in ("consumers", "tasks", "api")
+        for path in sorted(REPOSITORY.glob(f"{room}/**/{name}.py"))
+    ),
 ]
 WRITES = {
     "atomic",

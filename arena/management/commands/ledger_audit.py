@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError, connection, transaction
 
-from arena import ledger
+from arena.credits import ledger
 
 
 class Command(BaseCommand):

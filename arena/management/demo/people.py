@@ -20,8 +20,8 @@ from django.db.models.functions import Coalesce
 from agents.errors import Refused
 from agents.models import Agent, BaseModel, User
 from agents.roster import create_agent
-from arena import entering, ledger, wallet
 from arena.config.env import kept_secret
+from arena.credits import ledger, wallet
 from arena.models import (
     Completion,
     Entry,
@@ -36,6 +36,7 @@ from arena.models import (
     TransferKind,
     Vote,
 )
+from arena.spaces import entering
 from training.job_state import RunStatus
 from training.models import Pair, TrainingRun
 

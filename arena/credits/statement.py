@@ -5,7 +5,7 @@ from datetime import datetime
 
 from django.db.models import Q
 
-from arena.ledger import Balance, balance
+from arena.credits.ledger import Balance, balance
 from arena.models import Account, Entry, Seat, Transfer, TransferCode, TransferKind
 
 PAGE_ROWS = 30

@@ -3,7 +3,7 @@ from random import Random
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.matchmaking import HouseAgent, Waiting, lineups
+from arena.spaces.matchmaking import HouseAgent, Waiting, lineups
 
 HOUSE = [HouseAgent(90, 25, True), HouseAgent(91, 25, False), HouseAgent(92, 30, False)]
 

@@ -14,7 +14,8 @@ from django.db import DatabaseError
 from django.urls import path
 
 from agents.errors import NotAvailable
-from arena import access, stream
+from arena import access
+from arena.live import stream
 from arena.models import MatchEvent, Round, RoundStatus
 
 MAX_SPECTATORS = 5_000  # sockets of one web process

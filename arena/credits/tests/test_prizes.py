@@ -1,7 +1,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from arena.prizes import prizes, rake_of
+from arena.credits.prizes import prizes, rake_of
 
 
 def test_places_are_paid_by_percent_and_the_rest_goes_to_the_best() -> None:

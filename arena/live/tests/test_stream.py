@@ -12,9 +12,10 @@ from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from django.conf import settings
 
-from arena import consumers, play, stream
-from arena.consumers import websocket_urlpatterns
-from arena.runner import task_of
+from arena.live import consumers, stream
+from arena.live.consumers import websocket_urlpatterns
+from arena.matches import play
+from arena.matches.runner import task_of
 from arena.tests.builders import make_match
 
 APPLICATION = URLRouter(websocket_urlpatterns)

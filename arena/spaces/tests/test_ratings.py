@@ -1,4 +1,4 @@
-from arena.ratings import Skill, updated
+from arena.spaces.ratings import Skill, updated
 
 
 def test_the_winner_gains_what_shows_and_everybody_becomes_less_uncertain() -> None:

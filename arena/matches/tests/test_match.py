@@ -8,7 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from arena.match import (
+from arena.matches.match import (
     Cancel,
     Command,
     CompletionRecorded,

@@ -7,7 +7,7 @@ from django.utils import timezone
 
 from agents.errors import Refused
 from agents.models import Agent
-from arena import seating
+from arena.matches import seating
 from arena.models import Entry, EntryStatus, Seat, Space
 from arena.tests.builders import enter, make_agent, make_space, make_user
 

@@ -9,13 +9,13 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent, Engine
-from arena.entering import cancel_entries
-from arena.match import MatchSeated, Player
-from arena.match import Seat as SeatPlayers
-from arena.matchmaking import HouseAgent, Lineup, Waiting, lineups
+from arena.matches.match import MatchSeated, Player
+from arena.matches.match import Seat as SeatPlayers
+from arena.matches.play import append
 from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus
-from arena.play import append
-from arena.ratings import Skill
+from arena.spaces.entering import cancel_entries
+from arena.spaces.matchmaking import HouseAgent, Lineup, Waiting, lineups
+from arena.spaces.ratings import Skill
 
 QUEUE_LIMIT = 200  # entries looked at in one sweep of a Space
 

@@ -6,10 +6,10 @@ Ids of transfers are derived from the match or the entry, so that settling twice
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
-from arena import ledger
-from arena.match import MatchState, MatchStatus, Player
+from arena.credits import ledger
+from arena.matches.match import MatchState, MatchStatus, Player
 from arena.models import Account, Match, Rating, RatingChange, Transfer, TransferCode, TransferKind
-from arena.ratings import Skill, updated
+from arena.spaces.ratings import Skill, updated
 
 _NAMESPACE = uuid.UUID("5b0f6a0e-5a0e-4d0c-9a44-0d6f0f7f1d11")
 

@@ -8,7 +8,7 @@ from django.db import IntegrityError, transaction
 from agents.adapters.store import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent
-from arena import ledger
+from arena.credits import ledger
 from arena.models import Entry, EntryStatus, Space, SpaceStatus, Transfer, TransferCode
 
 _USED_FORM = "This form was already used for something else; reload the page and try again."

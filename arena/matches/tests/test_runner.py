@@ -20,8 +20,9 @@ from agents.inference.client import (
     ServedModel,
 )
 from agents.models import Engine
-from arena import judge_rounds, ledger, play, runner, seating
-from arena.match import CompletionStatus, MatchStatus, RoundStatus
+from arena.credits import ledger
+from arena.matches import judging, play, runner, seating
+from arena.matches.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models import Completion, Match, Round, Vote
 from arena.tests.builders import (
     enter,
@@ -51,7 +52,7 @@ def run(match: Match, monkeypatch: pytest.MonkeyPatch, script: Any) -> ScriptedM
 
 def judge_everything(match: Match) -> None:
     for round_id in match.rounds.values_list("id", flat=True):
-        judge_rounds.judge_round(round_id)
+        judging.judge_round(round_id)
     match.refresh_from_db()
 
 
@@ -92,8 +93,8 @@ def test_a_round_that_breaks_every_judging_is_void_in_the_end(
         raise RuntimeError("a judge that takes its worker along")
 
     with monkeypatch.context() as patch:
-        patch.setattr(judge_rounds, "judge_answers", burst)
-        for _ in range(judge_rounds.JUDGE_ATTEMPTS):
+        patch.setattr(judging, "judge_answers", burst)
+        for _ in range(judging.JUDGE_ATTEMPTS):
             with pytest.raises(RuntimeError):
                 judge_everything(match)
             Round.objects.update(judge_lease_expires_at="2020-01-01T00:00:00Z")

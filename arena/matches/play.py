@@ -14,10 +14,11 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from arena import settlement
+from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
-from arena.judging import PanelJudge
-from arena.match import (
+from arena.live.stream import announce_on_commit
+from arena.matches import settlement
+from arena.matches.match import (
     Cancel,
     Command,
     CompletionRecorded,
@@ -40,6 +41,7 @@ from arena.match import (
     evolve,
     fold,
 )
+from arena.matches.panels import PanelJudge
 from arena.models import (
     Completion,
     EntryStatus,
@@ -50,8 +52,6 @@ from arena.models import (
     Verdict,
     Vote,
 )
-from arena.prizes import prizes, rake_of
-from arena.stream import announce_on_commit
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 

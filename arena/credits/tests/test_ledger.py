@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
 
-from arena import ledger, wallet
+from arena.credits import ledger, wallet
 from arena.models import Account, Transfer, TransferCode
 from arena.tests.builders import at_once, make_user
 

@@ -16,8 +16,11 @@ from kombu.exceptions import OperationalError
 from agents.adapters.store import CONFIG_FILE, REFUSAL_HOLDS, WEIGHTS_FILE, note_refusal
 from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
-from arena import entering, ledger, play, seating, tasks
+from arena import tasks
+from arena.credits import ledger
+from arena.matches import play, seating
 from arena.models import Entry, EntryStatus, Match
+from arena.spaces import entering
 from arena.tests.builders import (
     at_once,
     enter,

@@ -9,7 +9,7 @@ import pytest
 from pytest_django import Settings
 
 from arena.config.env import Environment
-from arena.judge_tools import ToolFailed, build_tools
+from arena.matches.judge_tools import ToolFailed, build_tools
 from judges.tools import CannotJudge
 
 

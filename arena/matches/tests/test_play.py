@@ -9,8 +9,11 @@ from django.db import IntegrityError, transaction
 
 from agents.errors import NotAvailable, Refused
 from agents.models import Engine
-from arena import entering, ledger, play, seating, sweeping
-from arena.match import IllegalMove, MatchStatus, event_digest, fold
+from arena import sweeping
+from arena.credits import ledger
+from arena.matches import play, seating
+from arena.matches.match import IllegalMove, MatchStatus, event_digest, fold
+from arena.matches.runner import task_of
 from arena.models import (
     Account,
     Completion,
@@ -23,7 +26,7 @@ from arena.models import (
     Round,
     SpaceStatus,
 )
-from arena.runner import task_of
+from arena.spaces import entering
 from arena.tests.builders import (
     at_once,
     decide,
@@ -357,6 +360,6 @@ def test_votes_and_verdict_are_stored_as_decided() -> None:
 
 
 def task():
-    from arena.runner import task_of
+    from arena.matches.runner import task_of
 
     return task_of(1, 1, "constraints")

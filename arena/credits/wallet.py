@@ -5,7 +5,7 @@ import uuid
 from django.db import transaction
 
 from agents.errors import Refused
-from arena import ledger
+from arena.credits import ledger
 from arena.models import Transfer, TransferCode
 
 TOP_UP_MAX_CREDITS = 1_000

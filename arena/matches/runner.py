@@ -31,13 +31,13 @@ from agents.inference.client import (
     served_model,
 )
 from agents.models import AgentVersion, Engine
-from arena import play
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages
 from arena.environments.base import Split, Task
-from arena.match import CompletionStatus, IllegalMove, MatchState, MatchStatus, RoundStatus
+from arena.live.stream import FrameWriter
+from arena.matches import play
+from arena.matches.match import CompletionStatus, IllegalMove, MatchState, MatchStatus, RoundStatus
 from arena.models import Match, Round, Seat
-from arena.stream import FrameWriter
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)  # the last one repeats
 LEASE_RENEWAL_SECONDS = 15.0

@@ -9,12 +9,12 @@ from django.db import connections
 from django.db.models import F, Q
 from django.utils import timezone
 
-from arena import play
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
-from arena.judge_tools import build_tools
-from arena.judging import PanelJudge, judge_answers
-from arena.match import IllegalMove, MatchStatus, RoundStatus
+from arena.matches import play
+from arena.matches.judge_tools import build_tools
+from arena.matches.match import IllegalMove, MatchStatus, RoundStatus
+from arena.matches.panels import PanelJudge, judge_answers
 from arena.models import Completion, Round
 from judges.models import Judge
 from judges.panel import PanelVerdict
