@@ -26,10 +26,10 @@ from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import tail
 from arena.config.supervisor.parts import INFERENCE, Options, Part, choose_endpoints, plan
 from benchmarks.machine import machine
-from training.configs import Precision, Targets
-from training.trainers.adapter_files import save_adapter
-from training.trainers.base_model import choose_device, load_base
-from training.trainers.lora import plan_adapter
+from training.configs.configs import Precision, Targets
+from training.trainers.model.adapter_files import save_adapter
+from training.trainers.model.base_model import choose_device, load_base
+from training.trainers.model.lora import plan_adapter
 
 PEER = "vllm.entrypoints.openai.api_server"
 READY_SECONDS = 300.0

@@ -30,12 +30,12 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from arena.config.env import REPOSITORY
 from benchmarks.machine import machine
-from training.configs import DPOConfig, Precision
-from training.trainers.base_model import choose_device, compute_dtype, load_base
+from training.configs.configs import DPOConfig, Precision
+from training.trainers.model.base_model import choose_device, compute_dtype, load_base
 from training.trainers.examples import read_examples
 from training.trainers.job import JOB_FILE, PROGRESS_FILE, Job, read_result
 from training.trainers.methods import Step, row_share
-from training.trainers.packing import Row, pack
+from training.trainers.model.packing import Row, pack
 from training.trainers.policy import make_policy
 from training.trainers.watch import keep_freed_memory
 

@@ -13,7 +13,7 @@ from arena.credits.wallet import TOP_UP_MAX_CREDITS
 from arena.queries import AgentCard, base_models
 from frontend.catalog import AgentTemplate
 from frontend.learning_fields import LearningFields, initial_choices, plain_number
-from training.configs import (
+from training.configs.configs import (
     PRESETS,
     DPOConfig,
     InvalidConfig,

@@ -6,7 +6,7 @@ from typing import Any
 
 from django import forms
 
-from training.configs import (
+from training.configs.configs import (
     METHODS,
     PRESETS,
     Adoption,

@@ -8,13 +8,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from frontend import charts
-from training.configs import Method
-from training.curation import Reason
-from training.gate_decisions import KindCount
-from training.groups import Source
-from training.job_state import TRANSITIONS, RunEvent, RunStatus
-from training.pairs import PairSource
-from training.queries import RunView
+from training.configs.configs import Method
+from training.data.curation import Reason
+from training.data.groups import Source
+from training.data.pairs import PairSource
+from training.gate.decisions import KindCount
+from training.runs.queries import RunView
+from training.states import TRANSITIONS, RunEvent, RunStatus
 
 JSON = Mapping[str, Any]
 

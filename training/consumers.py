@@ -7,7 +7,7 @@ from django.urls import path
 
 from arena.live import stream
 from arena.live.consumers import LiveConsumer
-from training import queries
+from training.runs import queries
 
 
 class RunConsumer(LiveConsumer):

@@ -4,9 +4,9 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from training.configs import Method
-from training.job_state import RunStatus
-from training.pairs import PairSource
+from training.configs.configs import Method
+from training.data.pairs import PairSource
+from training.states import RunStatus
 
 
 class Harvest(models.Model):
@@ -72,7 +72,7 @@ class TrainingRun(models.Model):
     method = models.CharField(
         max_length=10, choices=[(m.value, m.value) for m in Method], default=Method.DPO
     )
-    config = models.JSONField()  # training.configs, the dataclass of the method as a dict
+    config = models.JSONField()  # training.configs.configs, the dataclass of the method as a dict
     # Asked for by its owner: before runs that start by themselves, among one owner's runs.
     is_by_hand = models.BooleanField(default=False, db_default=False)
     # Held when the run is queued, charged when it has trained, given back when it fails.
@@ -88,7 +88,7 @@ class TrainingRun(models.Model):
     # [{"step", "loss", "reward_margin", "accuracy", "grad_norm", "tokens_per_second"}, ...]
     curve = models.JSONField(default=list)
     # Held-out figures of parent and child, the trainer's drift from vLLM, probes on other Spaces,
-    # and the decision; see training.gate.
+    # and the decision; see training.gate.evaluate.
     gate = models.JSONField(default=dict)
     reason = models.TextField(blank=True)  # a sentence for the owner
     # Claims in a row that brought it no further.

@@ -4,12 +4,13 @@ and may be lost; `sweep` finds whatever waits."""
 from celery import shared_task
 from celery.worker import state as worker_state
 
-from training import batch, jobs
-from training.attempts import tidy_runs
+from training.runs import verbs
+from training.runs.attempts import tidy_runs
+from training.worker import batch
 
 
 # While the workers are away or busy nudges would pile up; the sweep gives another soon enough.
-@shared_task(expires=jobs.NUDGE_SECONDS)
+@shared_task(expires=verbs.NUDGE_SECONDS)
 def run_training(run_id: int) -> None:
     """Bring waiting runs to their ends: those whose turn it is, whichever gave the nudge."""
     # Celery puts the exit status there, 0 among them, when the worker is to stop.
@@ -20,7 +21,7 @@ def run_training(run_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Make pairs of settled matches, end, start and offer runs as it is due."""
-    jobs.harvest_matches()
-    jobs.cancel_runs_of_retired()
-    jobs.start_due_runs()
-    jobs.nudge_waiting_runs()
+    verbs.harvest_matches()
+    verbs.cancel_runs_of_retired()
+    verbs.start_due_runs()
+    verbs.nudge_waiting_runs()

@@ -25,9 +25,9 @@ from arena.credits import ledger, wallet
 from benchmarks.learning import exam
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
-from training.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
-from training.job_state import RunStatus
-from training.jobs import MIN_PAIRS, new_pairs, request_run
+from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
+from training.states import RunStatus
+from training.runs.verbs import MIN_PAIRS, new_pairs, request_run
 from training.models import Pair, Rollout, TrainingRun
 
 POLL_SECONDS = 0.5
@@ -54,7 +54,7 @@ class Arm:
     takes_every_version: bool = False
 
 
-# The base is small: held in 4 bits it would take no less memory and learn less (training.configs).
+# The base is small: held in 4 bits it would take no less memory and learn less (training.configs.configs).
 DPO = DPOConfig(precision=Precision.BF16)
 GRPO = GRPOConfig(precision=Precision.BF16)
 ARMS: Mapping[str, Arm] = MappingProxyType(

@@ -35,9 +35,8 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.datasets import export_groups, export_pairs, json_lines
-from training.jobs import request_run, requestable, unaffordable
-from training.queries import (
+from training.data.dataset import export_groups, export_pairs, json_lines
+from training.runs.queries import (
     gate_figures,
     has_practised,
     kept_shape,
@@ -46,6 +45,7 @@ from training.queries import (
     pair_count,
     runs_of_agent,
 )
+from training.runs.verbs import request_run, requestable, unaffordable
 
 LINES_AT_ONCE = 200  # of a download, read from the database between two pieces
 

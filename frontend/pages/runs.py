@@ -19,10 +19,10 @@ from frontend.pages.edge import (
     viewer_id,
 )
 from frontend.run_views import charts_of, columns_of, dataset_of, gate_of, stages_of, verbs_of
-from training import jobs
-from training.configs import METHODS, Method
-from training.job_state import RunStatus
-from training.queries import RunView, run_view
+from training.configs.configs import METHODS, Method
+from training.runs import verbs
+from training.runs.queries import RunView, run_view
+from training.states import RunStatus
 
 HEADINGS: Mapping[RunStatus, str] = {
     RunStatus.QUEUED: "Waiting for a trainer",
@@ -69,29 +69,29 @@ def manifest(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @owner_page("POST")
 def pause(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, jobs.pause_run)
+    return _act(request, run_id, verbs.pause_run)
 
 
 @owner_page("POST")
 def resume(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, jobs.resume_run)
+    return _act(request, run_id, verbs.resume_run)
 
 
 @owner_page("POST")
 def cancel(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, jobs.cancel_run)
+    return _act(request, run_id, verbs.cancel_run)
 
 
 @owner_page("POST")
 def adopt(request: SignedInRequest, run_id: int) -> HttpResponse:
     said = "Version {child} plays from the next match on."
-    return _act(request, run_id, jobs.adopt_offered, said=said)
+    return _act(request, run_id, verbs.adopt_offered, said=said)
 
 
 @owner_page("POST")
 def decline(request: SignedInRequest, run_id: int) -> HttpResponse:
     said = "Version {child} does not play. It stays in the history."
-    return _act(request, run_id, jobs.decline_offered, said=said)
+    return _act(request, run_id, verbs.decline_offered, said=said)
 
 
 def _act(

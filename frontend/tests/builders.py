@@ -9,9 +9,9 @@ from agents.roster import activate_version, add_trained_version
 from arena.matches import play
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
-from training.job_state import RunStatus
+from training.data.pairs import PairSource
 from training.models import Pair, TrainingRun
-from training.pairs import PairSource
+from training.states import RunStatus
 
 HOSTILE = "<script>alert(1)</script>{{ 7|add:7 }}</textarea><img src=x onerror=alert(2)>"
 GATE = {

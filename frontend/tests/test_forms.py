@@ -15,7 +15,7 @@ from arena.tests.builders import make_agent, make_base_model, make_space, make_u
 from frontend.catalog import TEMPLATES
 from frontend.forms import LearningForm, NewAgentForm
 from frontend.tests.builders import make_adapter
-from training.configs import METHODS, PRESETS, DPOConfig, GRPOConfig, Method, Precision
+from training.configs.configs import METHODS, PRESETS, DPOConfig, GRPOConfig, Method, Precision
 
 pytestmark = pytest.mark.django_db
 

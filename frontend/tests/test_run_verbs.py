@@ -8,7 +8,7 @@ from arena.models import Match
 from arena.tests.builders import make_user
 from frontend.run_views import verbs_of
 from frontend.tests.builders import make_offer, make_run, page_of, signed_in
-from training.job_state import LIVE_STATUSES, RunStatus
+from training.states import LIVE_STATUSES, RunStatus
 
 pytestmark = pytest.mark.django_db
 

@@ -23,11 +23,11 @@ from frontend.tests.builders import (
     page_of,
     signed_in,
 )
-from training import charges
-from training.configs import DPOConfig, GRPOConfig, Method
-from training.curation import Reason
-from training.job_state import RunStatus
-from training.queries import run_view
+from training.configs.configs import DPOConfig, GRPOConfig, Method
+from training.data.curation import Reason
+from training.runs import charges
+from training.runs.queries import run_view
+from training.states import RunStatus
 
 pytestmark = pytest.mark.django_db
 

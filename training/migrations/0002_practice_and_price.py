@@ -2,8 +2,8 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
-import training.configs
-import training.job_state
+import training.configs.configs
+import training.states
 
 
 class Migration(migrations.Migration):
@@ -94,7 +94,7 @@ class Migration(migrations.Migration):
             name="method",
             field=models.CharField(
                 choices=[("dpo", "dpo"), ("grpo", "grpo")],
-                default=training.configs.Method["DPO"],
+                default=training.configs.configs.Method["DPO"],
                 max_length=10,
             ),
         ),
@@ -113,7 +113,7 @@ class Migration(migrations.Migration):
                     ("failed", "failed"),
                     ("cancelled", "cancelled"),
                 ],
-                default=training.job_state.RunStatus["QUEUED"],
+                default=training.states.RunStatus["QUEUED"],
                 max_length=10,
             ),
         ),

@@ -22,10 +22,10 @@ from arena.models import (
     Vote,
 )
 from judges.models import Judge, JudgeKind
-from training.configs import LearningConfig
-from training.job_state import RunStatus
+from training.configs.configs import LearningConfig
+from training.data.pairs import SeatAnswer
 from training.models import Pair, TrainingRun
-from training.pairs import SeatAnswer
+from training.states import RunStatus
 
 CREDITS = 1000  # of a new agent's owner
 
@@ -184,7 +184,7 @@ def prompt_ids_of(messages: Sequence[Mapping[str, str]]) -> list[int]:
 
 def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
     """`count` harvested pairs of the agent: it loses each round to a coded rival."""
-    from training.jobs import harvest_matches
+    from training.runs.verbs import harvest_matches
 
     rival = make_agent(engine=Engine.CODE)
     make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)

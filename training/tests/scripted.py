@@ -12,12 +12,13 @@ from django.utils import timezone
 
 from agents.inference import patience
 from agents.inference.client import Continuation, Message, Sampling, ServedModel
-from training import batch, execute, rehearsal
-from training.attempts import run_folder
-from training.child import run_trainer
-from training.exams import Contestants
+from training.gate.sitting import Contestants
 from training.models import TrainingRun
+from training.practice import rehearsal
+from training.runs.attempts import run_folder
 from training.tests.builders import END_ID, ids_of, prompt_ids_of
+from training.worker import batch, steps
+from training.worker.child import run_trainer
 
 FIGURES: dict[str, Any] = {
     "tasks": 64,
@@ -89,7 +90,7 @@ def script_runs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     settings.RUN_STORE = tmp_path / "runs"
     settings.ADAPTER_STORE = tmp_path / "adapters"
     monkeypatch.setattr("training.tasks.run_training.delay", lambda run_id: None)
-    monkeypatch.setattr("training.child.POLL_SECONDS", 0.1)
+    monkeypatch.setattr("training.worker.child.POLL_SECONDS", 0.1)
     fake = partial(run_trainer, module="training.tests.fake_trainer")
     monkeypatch.setattr(batch, "run_trainer", fake)
     script_gate(monkeypatch, lambda contestants: FIGURES)
@@ -110,7 +111,7 @@ def script_gate(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:
     async def evaluate(contestants: Contestants, **_: Any) -> dict[str, Any]:
         return gate(contestants)
 
-    monkeypatch.setattr(execute, "evaluate", evaluate)
+    monkeypatch.setattr(steps, "evaluate", evaluate)
 
 
 def fail_with(error: Exception) -> Gate:

@@ -3,10 +3,10 @@ from io import StringIO
 import pytest
 from django.core.management import CommandError, call_command
 
-from training.job_state import RunStatus
 from training.management.commands.follow_run import in_a_line
 from training.models import TrainingRun
-from training.queries import run_view
+from training.runs.queries import run_view
+from training.states import RunStatus
 from training.tests.builders import make_agent, make_space
 
 pytestmark = pytest.mark.django_db

@@ -13,8 +13,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
-from training.trainers.adapter_files import sync
 from training.trainers.job import CHECKPOINT_FOLDER
+from training.trainers.model.adapter_files import sync
 
 STATE_FILE = "state.safetensors"
 

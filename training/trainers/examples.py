@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from training.configs import DPOConfig, GRPOConfig, LearningConfig
+from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig
 from training.trainers.job import GroupExample, PairExample, group_from_json, pair_from_json
 from training.trainers.loss import group_advantages
-from training.trainers.packing import Unit
+from training.trainers.model.packing import Unit
 from training.trainers.stopped import TrainingStopped
 
 SMALLEST_ADVANTAGE = 1e-6

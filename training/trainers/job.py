@@ -22,7 +22,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.configs import LearningConfig, config_from_json
+from training.configs.configs import LearningConfig, config_from_json
 
 JOB_FILE = "job.toml"
 STOP_FILE = "stop"

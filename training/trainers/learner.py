@@ -21,7 +21,6 @@ from typing import Any
 
 import torch
 
-from training.trainers.base_model import BaseModel, choose_device, load_base
 from training.trainers.job import (
     CANCEL,
     CHECKPOINT_FOLDER,
@@ -33,6 +32,7 @@ from training.trainers.job import (
     read_result,
     write_result,
 )
+from training.trainers.model.base_model import BaseModel, choose_device, load_base
 from training.trainers.run import Run
 from training.trainers.stopped import TrainingStopped
 from training.trainers.watch import keep_freed_memory, step_back

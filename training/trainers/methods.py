@@ -5,10 +5,10 @@ from dataclasses import dataclass
 
 import torch
 
-from training.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
+from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
 from training.trainers.examples import Example
 from training.trainers.loss import Share, dpo_share, grpo_share, ratio_mask
-from training.trainers.packing import Row, Unit
+from training.trainers.model.packing import Row, Unit
 
 ParentLogprobs = Sequence[Sequence[torch.Tensor]]  # by example, by unit: [answer tokens]
 

@@ -4,10 +4,10 @@ from pathlib import Path
 
 import torch
 
-from training.trainers.adapter_files import read_parent
-from training.trainers.base_model import BaseModel
 from training.trainers.job import Job
-from training.trainers.lora import Adapter, plan_adapter
+from training.trainers.model.adapter_files import read_parent
+from training.trainers.model.base_model import BaseModel
+from training.trainers.model.lora import Adapter, plan_adapter
 
 ADAM_BETAS = (0.9, 0.99)
 # Of a run's steps. Adam's first steps are as long as its rate whatever the gradient: at the full rate

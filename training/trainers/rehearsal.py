@@ -12,11 +12,11 @@ from pathlib import Path
 
 import torch
 
-from training.tokens import shared_beginning
-from training.trainers.base_model import BaseModel
+from training.data.tokens import shared_beginning
 from training.trainers.job import RehearsalExample
-from training.trainers.lora import Adapter
-from training.trainers.packing import Row, Unit, pack
+from training.trainers.model.base_model import BaseModel
+from training.trainers.model.lora import Adapter
+from training.trainers.model.packing import Row, Unit, pack
 from training.trainers.stopped import TrainingStopped
 
 # Of one step, beside the beginning that all prompts share (the agent's own): one or two answers, a

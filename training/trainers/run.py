@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
-from training.configs import GRPOConfig
-from training.trainers.adapter_files import save_adapter
-from training.trainers.base_model import BaseModel
+from training.configs.configs import GRPOConfig
 from training.trainers.checkpoint import Position, read_checkpoint, save_checkpoint
 from training.trainers.examples import Example, all_steps, read_examples
 from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
-from training.trainers.lora import Adapter
 from training.trainers.methods import Step, row_share, step_figures
-from training.trainers.packing import Row, Unit, pack
+from training.trainers.model.adapter_files import save_adapter
+from training.trainers.model.base_model import BaseModel
+from training.trainers.model.lora import Adapter
+from training.trainers.model.packing import Row, Unit, pack
 from training.trainers.policy import Policy, make_policy, rate_share
 from training.trainers.progress import (
     Progress,

@@ -37,8 +37,8 @@ from arena.models import (
     Vote,
 )
 from arena.spaces import entering
-from training.job_state import RunStatus
 from training.models import Pair, TrainingRun
+from training.states import RunStatus
 
 POLL_SECONDS = 1.0
 LEARNING_SPACE = "constraints"

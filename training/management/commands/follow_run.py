@@ -7,7 +7,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from agents.errors import NotAvailable
 from training.models import TrainingRun
-from training.queries import RunView, run_view
+from training.runs.queries import RunView, run_view
 
 POLL_SECONDS = 1.0
 

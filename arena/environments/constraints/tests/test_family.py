@@ -14,7 +14,7 @@ from arena.environments.constraints.rules import RULES, TRAIN_PAIRS, TRAIN_RULES
 from arena.environments.constraints.solver import STEPS
 from arena.environments.text.topics import BY_NAME, TOPICS
 from arena.environments.text.words import MAX_TEXT_CHARACTERS
-from training.pairs import MIN_MARGIN
+from training.data.pairs import MIN_MARGIN
 
 ENVIRONMENT = Constraints()
 seeds = st.integers(0, 2**32)

@@ -1,0 +1,63 @@
+"""A pair as people and other trainers read it: its texts in TRL's format, and where it is from.
+
+https://huggingface.co/docs/trl/dataset_formats: {"prompt": [messages], "chosen": [message],
+"rejected": [message]}. Texts pass through `neutralised`, as they do on their way to vLLM, so
+that no answer can speak as another role when the chat template is applied.
+"""
+
+from typing import Any
+
+from agents.prompts import neutralised
+from arena.models import Completion
+from training.data.pairs import PairSource
+from training.models import Pair
+
+JSON = dict[str, Any]
+
+
+def own_answer(pair: Pair) -> Completion:
+    """The answer that the pair's agent gave itself."""
+    return pair.chosen if pair.source == PairSource.OWN_CHOSEN else pair.rejected
+
+
+def example(pair: Pair) -> JSON:
+    """The pair's texts: the prompt is what the agent itself was asked."""
+    return {
+        "prompt": [message(one["role"], one["content"]) for one in own_answer(pair).messages],
+        "chosen": [message("assistant", pair.chosen.text)],
+        "rejected": [message("assistant", pair.rejected.text)],
+    }
+
+
+def message(role: str, content: str) -> JSON:
+    return {"role": role, "content": neutralised(content)}
+
+
+def provenance(pair: Pair) -> JSON:
+    """Where the pair comes from."""
+    seats = {"chosen": pair.chosen.seat, "rejected": pair.rejected.seat}
+    return {
+        "pair": pair.pk,
+        "space": pair.space.slug,
+        "match": pair.round.match_id,
+        "round": pair.round.number,
+        "task": pair.round.task_key,
+        "task_kind": pair.round.task_kind,
+        "source": pair.source,
+        "margin": float(pair.margin),
+        "agreement": float(pair.agreement),
+        "chosen_version": str(pair.chosen.version),
+        "rejected_version": str(pair.rejected.version),
+        "chosen_adapter": pair.chosen.adapter_digest,
+        "rejected_adapter": pair.rejected.adapter_digest,
+        "judge_votes": [
+            {
+                "judge": vote.judge.slug,
+                "weight": float(vote.weight),
+                "chosen": float(vote.scores[str(seats["chosen"].index)]),
+                "rejected": float(vote.scores[str(seats["rejected"].index)]),
+            }
+            for vote in pair.round.votes.all()
+            if {str(seat.index) for seat in seats.values()} <= vote.scores.keys()
+        ],
+    }

@@ -1,0 +1,57 @@
+"""What an owner downloads is what TRL's own trainer takes."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from training.data.dataset import export_pairs, json_lines
+from training.runs.verbs import harvest_matches
+from training.tests.builders import make_agent, make_match
+
+TIMEOUT_SECONDS = 240
+
+LOAD_AS_TRL_DOES = """
+import sys
+from datasets import load_dataset
+from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
+from trl import DPOConfig, DPOTrainer
+
+base, export, output = sys.argv[1:]
+tokenizer = AutoTokenizer.from_pretrained(base)
+model = LlamaForCausalLM(LlamaConfig(
+    vocab_size=len(tokenizer), hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+    num_attention_heads=2, num_key_value_heads=2,
+))
+model.name_or_path = base
+trainer = DPOTrainer(
+    model=model, ref_model=LlamaForCausalLM(model.config),
+    args=DPOConfig(output, use_cpu=True, bf16=False, report_to="none", save_strategy="no",
+                   max_steps=1, gradient_checkpointing=False),
+    train_dataset=load_dataset("json", data_files=export, split="train", cache_dir=output),
+    processing_class=tokenizer,
+)
+trainer.train()
+print("steps", trainer.state.global_step)
+"""
+
+
+@pytest.mark.django_db
+def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> None:
+    agent = make_agent()
+    make_match([agent, make_agent()], [{0: 0, 1: 1.0}, {0: 0.75, 1: 0.5}, {0: 0.1, 1: 1}])
+    harvest_matches()
+    (tmp_path / "pairs.jsonl").write_bytes(b"".join(json_lines(export_pairs(agent.pk))))
+    arguments = [str(base_model), str(tmp_path / "pairs.jsonl"), str(tmp_path / "output")]
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD_AS_TRL_DOES, *arguments],
+        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=TIMEOUT_SECONDS,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "steps 1" in done.stdout

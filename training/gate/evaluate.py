@@ -1,0 +1,236 @@
+"""Whether a trained version may play: parent and child on held-out tasks, and a bootstrap.
+
+The Space's own tasks show what was learned, probes of other skills what was lost for it. Both
+versions get the agent's own prompt and sampling; each Space's panel judges its own tasks.
+"""
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import asdict
+from random import Random
+from statistics import fmean
+from typing import Any
+
+from agents.errors import Refused
+from agents.inference.client import Inference
+from agents.inference.patience import beside, pulse, together
+from arena.environments.base import Task
+from judges.tools import Tools
+from training.gate.decisions import (
+    MIN_PROBE_TASKS,
+    PROBE_BOUND,
+    PROBE_CONFIDENCE,
+    GateDecision,
+    KindCount,
+    count_kinds,
+    decide,
+    decide_probe,
+)
+from training.gate.drift import Drift, TrainerView, measure
+from training.gate.sitting import (
+    BASE,
+    CHILD,
+    LOOKS,
+    PARENT,
+    Contestants,
+    Exam,
+    Examiner,
+    Trial,
+    draw_kind,
+    draw_tasks,
+)
+from training.gate.words import kind_refusals, own_refusals, probe_refusal
+
+MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
+# A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.
+RECHECK_TASKS = 8
+EXAMPLES = 6
+EXAMPLE_CHARS = 600
+
+
+class GateInconclusive(Refused):
+    """Too few tasks could be judged: an infrastructure fault, not the child's."""
+
+
+async def evaluate(
+    contestants: Contestants,
+    *,
+    own: Exam,
+    probes: Sequence[Exam],
+    trained: TrainerView,
+    tools: Tools,
+    seed: str,
+    heartbeat: Callable[[], Awaitable[None]],
+) -> dict[str, Any]:
+    """The gate's figures as JSON, kept in TrainingRun.gate:
+
+        tasks, parent and child {"mean", "passed"}, difference, lower_bound, confidence, margin;
+                    of both looks, where the first left it open
+        kinds       {kind: {"tasks", "parent_passed", "child_passed"}}
+        probes      [{"space", "name", "tasks", "parent", "child", "base", "difference",
+                    "upper_bound", "confidence", "bound", "regressed", "problem"}]; difference
+                    and bound from the parent, or from the plain base ("base": null where that is
+                    the parent) if the child is regressed from it alone; with a problem (a
+                    sentence) the probe says nothing and its figures are null
+        drift       training.gate.drift.Drift, or null where the trainer left nothing to compare
+        refusals    sentences; `adopted` if there are none
+        examples    [{"kind", "task", "parent", "child", "parent_score", "child_score"}]
+
+    `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
+    AdapterRefused, or GateInconclusive.
+    """
+    rng = Random(f"gate:{seed}")
+    tasks = draw_tasks(own.environment, rng=rng, count=LOOKS * own.task_count)
+    first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]
+    exams = [(own, first_look)]
+    exams += [(p, draw_tasks(p.environment, rng=rng, count=p.task_count)) for p in probes]
+
+    async def examine_all() -> tuple[
+        Drift | None, GateDecision, list[Trial], list[list[Trial]], list[Trial]
+    ]:
+        async with Inference() as inference:
+            await inference.ensure_adapter(contestants.parent)
+            await inference.ensure_adapter(contestants.child)
+            drift = await measure(
+                inference, child=contestants.child, base=contestants.base, trained=trained
+            )
+            examiner = Examiner(inference, contestants, tools)
+            own_trials, *probe_trials = await together(
+                examiner.examine(exam, drawn, beside_base=exam is not own) for exam, drawn in exams
+            )
+            _refuse_unjudged(own_trials, first_look)
+            decision = _decide(own_trials, rng)
+            if decision.is_open:
+                own_trials += await examiner.examine(own, second_look)
+                _refuse_unjudged(own_trials, tasks)
+                decision = _decide(own_trials, rng)
+            recheck = await examiner.examine(own, _recheck(own, tasks, own_trials, rng))
+            return drift, decision, own_trials, probe_trials, recheck
+
+    drift, decision, own_trials, probe_trials, recheck = await beside(
+        pulse(heartbeat), examine_all()
+    )
+    kinds = _kinds([*own_trials, *recheck])
+    probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
+    refusals = [
+        *own_refusals(decision),
+        *kind_refusals(kinds),
+        *(refusal for _, refusal in probed if refusal),
+        *([drift.why] if drift and drift.drifted else []),
+    ]
+    return _own_figures(own_trials, decision) | {
+        "kinds": {kind: asdict(count) for kind, count in kinds.items()},
+        "probes": [figures for figures, _ in probed],
+        "drift": asdict(drift) if drift else None,
+        "refusals": refusals,
+        "adopted": not refusals,
+        "examples": [_example(trial) for trial in _telling(own_trials)],
+    }
+
+
+def _refuse_unjudged(trials: Sequence[Trial], tasks: Sequence[Task]) -> None:
+    if not trials or len(trials) < MIN_JUDGED_SHARE * len(tasks):
+        raise GateInconclusive(
+            f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged."
+        )
+
+
+def _decide(trials: Sequence[Trial], rng: Random) -> GateDecision:
+    return decide(_scores(trials, PARENT), _scores(trials, CHILD), rng=rng)
+
+
+def _recheck(own: Exam, drawn: Sequence[Task], trials: Sequence[Trial], rng: Random) -> list[Task]:
+    """More tasks of the kinds that seem to have fallen to zero."""
+    known = {task.key for task in drawn}
+    return [
+        task
+        for kind, count in _kinds(trials).items()
+        if count.fell_to_zero
+        for task in draw_kind(own.environment, kind, rng=rng, count=RECHECK_TASKS, known=known)
+    ]
+
+
+def _scores(trials: Sequence[Trial], side: int) -> list[float]:
+    return [trial.scores[side] for trial in trials]
+
+
+def _kinds(trials: Sequence[Trial]) -> dict[str, KindCount]:
+    return count_kinds(
+        (trial.task.kind, trial.passed[PARENT], trial.passed[CHILD]) for trial in trials
+    )
+
+
+def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> dict[str, Any]:
+    def side(index: int) -> dict[str, Any]:
+        return {
+            "mean": round(fmean(_scores(trials, index)), 4),
+            "passed": sum(trial.passed[index] for trial in trials),
+        }
+
+    return {
+        "tasks": len(trials),
+        "parent": side(PARENT),
+        "child": side(CHILD),
+        "difference": round(decision.difference, 4),
+        "lower_bound": round(decision.lower_bound, 4),
+        "confidence": decision.confidence,
+        "margin": decision.margin,
+    }
+
+
+def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> tuple[dict[str, Any], str]:
+    """The figures of one probe, and a sentence if the child is refused for it."""
+    figures: dict[str, Any] = {
+        "space": exam.slug,
+        "name": exam.name,
+        "tasks": len(trials),
+        "parent": None,
+        "child": None,
+        "base": None,
+        "difference": None,
+        "upper_bound": None,
+        "confidence": PROBE_CONFIDENCE,
+        "bound": PROBE_BOUND,
+        "regressed": False,
+        "problem": "",
+    }
+    if len(trials) < MIN_PROBE_TASKS:
+        # Another Space's sick judge must not keep this one's agents from learning.
+        asked = exam.task_count
+        problem = f"Only {len(trials)} of {asked} tasks could be judged: too few to say anything."
+        return figures | {"problem": problem}, ""
+    child, earlier = _scores(trials, CHILD), {"parent": _scores(trials, PARENT)}
+    # What many runs lose a little at a time, none of them loses clearly: the base keeps count.
+    if len(trials[0].scores) > BASE:
+        earlier["plain base"] = _scores(trials, BASE)
+        figures["base"] = round(fmean(earlier["plain base"]), 4)
+    decisions = {name: decide_probe(scores, child, rng=rng) for name, scores in earlier.items()}
+    than = next((name for name in decisions if decisions[name].is_regressed), "parent")
+    decision = decisions[than]
+    figures |= {
+        "parent": round(fmean(earlier["parent"]), 4),
+        "child": round(fmean(child), 4),
+        "difference": round(decision.difference, 4),
+        "upper_bound": round(decision.upper_bound, 4),
+        "regressed": decision.is_regressed,
+    }
+    refusal = probe_refusal(exam.name, decision, than=than)
+    return figures, refusal if decision.is_regressed else ""
+
+
+def _telling(trials: Sequence[Trial]) -> list[Trial]:
+    """Trials from both ends: the child's clearest gains and losses."""
+    ordered = sorted(trials, key=lambda trial: trial.scores[PARENT] - trial.scores[CHILD])
+    if len(ordered) <= EXAMPLES:
+        return ordered
+    return ordered[: EXAMPLES // 2] + ordered[-(EXAMPLES // 2) :]
+
+
+def _example(trial: Trial) -> dict[str, Any]:
+    return {
+        "kind": trial.task.kind,
+        "task": trial.task.prompt[:EXAMPLE_CHARS],
+        "parent": trial.texts[PARENT][:EXAMPLE_CHARS],
+        "child": trial.texts[CHILD][:EXAMPLE_CHARS],
+        "parent_score": round(trial.scores[PARENT], 3),
+        "child_score": round(trial.scores[CHILD], 3),
+    }

@@ -1,0 +1,66 @@
+"""Which exams a trained version sits: its own Space's, and probes of what it might have lost."""
+
+from django.conf import settings
+
+from arena.environments import ENVIRONMENTS
+from arena.matches.judging import panel_of
+from arena.matches.panels import PanelJudge
+from arena.models import Space, SpaceStatus
+from training.gate.sitting import Exam
+
+MAX_PROBED_SPACES = 8  # what a gate may cost has an end
+# Answers to sums are short: for the time of one poem several can be asked, and a small model's
+# pass rate needs them.
+ARITHMETIC_TASK_FACTOR = 2
+ARITHMETIC_MAX_TOKENS = 32
+_BY_CODE = [PanelJudge(judge_id=0, slug="code", kind="code", config={}, weight=1.0)]
+
+
+def own_exam(space: Space) -> Exam:
+    """The Space's held-out tasks, ENV.gate_tasks of them."""
+    return _exam(space, settings.ENV.gate_tasks)
+
+
+def probe_exams(space: Space) -> list[Exam]:
+    """ENV.probe_tasks of each other environment that the base model plays, and arithmetic.
+
+    Of several Spaces with one environment the oldest stands for all.
+
+    Arithmetic is asked whether or not any Space plays it: it is the regression check that
+    stays the same however Spaces come and go. Empty where ENV.probe_tasks is 0.
+    """
+    task_count = settings.ENV.probe_tasks
+    if not task_count:
+        return []
+    others = (
+        Space.objects.filter(base_model_id=space.base_model_id, status=SpaceStatus.OPEN)
+        .exclude(environment=space.environment)
+        .order_by("environment", "id")
+        .distinct("environment")[:MAX_PROBED_SPACES]
+    )
+    exams = [_exam(other, task_count) for other in others]
+    arithmetic = ENVIRONMENTS["arithmetic"]
+    played = {space.environment, *(other.environment for other in others)}
+    if arithmetic.slug not in played:
+        exams.append(
+            Exam(
+                slug=arithmetic.slug,
+                name=arithmetic.name,
+                environment=arithmetic,
+                panel=_BY_CODE,
+                task_count=task_count * ARITHMETIC_TASK_FACTOR,
+                max_tokens=ARITHMETIC_MAX_TOKENS,
+            )
+        )
+    return exams
+
+
+def _exam(space: Space, task_count: int) -> Exam:
+    return Exam(
+        slug=space.slug,
+        name=space.name,
+        environment=ENVIRONMENTS[space.environment],
+        panel=panel_of(tuple((chair["judge"], chair["weight"]) for chair in space.panel)),
+        task_count=task_count,
+        max_tokens=space.max_tokens,
+    )

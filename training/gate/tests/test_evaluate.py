@@ -1,0 +1,235 @@
+import itertools
+from random import Random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from agents.inference.client import InferenceUnavailable, RequestRefused
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
+from training.gate.drift import trainer_view
+from training.gate.evaluate import RECHECK_TASKS, GateInconclusive
+from training.gate.sitting import draw_kind, draw_tasks
+from training.gate.tests.builders import (
+    CHILD,
+    PARENT,
+    Letters,
+    ScriptedModel,
+    always,
+    failing,
+    make_exam,
+    run_gate,
+)
+from training.gate.words import in_words
+
+# --- drawing -------------------------------------------------------------------------------
+
+
+@given(st.integers(0, 2**32), st.integers(1, 64), st.sampled_from(sorted(ENVIRONMENTS)))
+def test_tasks_are_heldout_different_and_balanced_over_kinds(
+    seed: int, count: int, slug: str
+) -> None:
+    tasks = draw_tasks(ENVIRONMENTS[slug], rng=Random(seed), count=count)
+    assert len({task.key for task in tasks}) == len(tasks) == count
+    assert {task.split for task in tasks} == {Split.HELDOUT}
+    of_kind = [sum(task.kind == kind for task in tasks) for kind in {task.kind for task in tasks}]
+    assert max(of_kind) - min(of_kind) <= 1
+
+
+def test_every_kind_of_constraints_is_in_the_gates_tasks() -> None:
+    tasks = draw_tasks(ENVIRONMENTS["constraints"], rng=Random(1), count=64)
+    assert len({task.kind for task in tasks}) == 18
+
+
+def test_the_same_seed_draws_the_same_tasks() -> None:
+    drawn = [draw_tasks(Letters(), rng=Random("gate:5"), count=8) for _ in range(2)]
+    assert drawn[0] == drawn[1]
+
+
+def test_an_environment_with_few_tasks_gives_each_once() -> None:
+    assert len(draw_tasks(Letters(tasks=3), rng=Random(1), count=64)) == 3
+
+
+def test_more_tasks_of_a_kind_are_new_ones() -> None:
+    letters = Letters(kinds=("a", "b"), tasks=10)
+    first = draw_tasks(letters, rng=Random(1), count=8)
+    known = {task.key for task in first}
+    more = draw_kind(letters, "a", rng=Random(2), count=8, known=known)
+    assert {task.kind for task in more} == {"a"}
+    assert not {task.key for task in more} & known
+    assert len(more) == 10 - sum(task.kind == "a" for task in first)
+
+
+# --- the Space's own tasks -----------------------------------------------------------------
+
+
+def test_parent_and_child_answer_the_same_heldout_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, environment = always("abab", "aaaa"), Letters()
+    figures = run_gate(monkeypatch, model, make_exam(environment))
+    assert environment.splits == {Split.HELDOUT}
+    assert model.prompts(PARENT) == model.prompts(CHILD)
+    assert len(set(model.prompts(CHILD))) == 16
+    assert figures["tasks"] == 16
+    assert figures["parent"] == {"mean": 0.5, "passed": 0}
+    assert figures["child"] == {"mean": 1.0, "passed": 16}
+    assert figures["difference"] == 0.5
+    assert figures["kinds"] == {"letter": {"tasks": 16, "parent_passed": 0, "child_passed": 16}}
+    assert (figures["adopted"], figures["refusals"]) == (True, [])
+    assert figures["examples"][0]["child"] == "aaaa"
+    assert in_words(figures).startswith("On 16 held-out tasks the mean scores are 1.000 (new)")
+
+
+def test_the_spaces_limit_on_answers_holds_as_in_a_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = always("a", "a")
+    run_gate(monkeypatch, model, probes=[make_exam(slug="long", max_tokens=256)])
+    assert {max_tokens for *_, max_tokens in model.asked} == {32, 64}
+
+
+def test_a_child_that_is_behind_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
+    figures = run_gate(monkeypatch, always("aab", "abb"))
+    assert figures["adopted"] is False
+    assert figures["tasks"] == 16, "that needs no second look"
+    assert figures["refusals"] == ["The new version is behind its parent on the held-out tasks."]
+    assert in_words(figures).startswith("The new version is behind its parent")
+
+
+def test_a_lead_that_may_be_luck_is_refused_with_a_sentence(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    order: dict[str, int] = {}
+
+    def say(name: str, prompt: str) -> str:
+        number = order.setdefault(prompt, len(order))
+        return "a" if (number % 15 < 7) == (name == PARENT) else "b"
+
+    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(task_count=15))
+    assert figures["difference"] >= 0
+    assert figures["tasks"] == 30, "it was looked at twice"
+    assert "may be luck" in figures["refusals"][0]
+
+
+def test_what_one_look_leaves_open_a_second_decides(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: dict[str, int] = {}
+
+    def say(name: str, prompt: str) -> str:
+        number = order.setdefault(prompt, len(order))
+        return "a" if (number < 7) == (name == PARENT) else "b"
+
+    model = ScriptedModel(say)
+    figures = run_gate(monkeypatch, model, make_exam(task_count=15))
+    assert (figures["tasks"], figures["adopted"]) == (30, True)
+    assert len(set(model.prompts(CHILD))) == len(model.prompts(CHILD)) == 30
+
+
+# --- kinds ---------------------------------------------------------------------------------
+
+KINDS = ("bullets", "quotes", "title", "number")
+
+
+def test_a_kind_that_fell_to_zero_refuses_an_otherwise_better_child(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def say(name: str, prompt: str) -> str:
+        return "a" if prompt.endswith("title") == (name == PARENT) else "b"
+
+    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
+    assert figures["difference"] > 0
+    tasks = 4 + RECHECK_TASKS
+    assert figures["kinds"]["title"] == {"tasks": tasks, "parent_passed": tasks, "child_passed": 0}
+    assert figures["kinds"]["number"] == {"tasks": 4, "parent_passed": 0, "child_passed": 4}
+    (refusal,) = figures["refusals"]
+    assert refusal == (
+        f"It has unlearned the kind “title”: it passes none of {tasks} tasks, of which its "
+        f"parent passes {tasks}."
+    )
+    assert figures["tasks"] == 16, "the second look changes no mean"
+
+
+def test_a_kind_that_fell_by_bad_luck_passes_at_the_second_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    titles = itertools.count()
+
+    def say(name: str, prompt: str) -> str:
+        if name == PARENT:
+            return "a" if prompt.endswith("title") else "b"
+        return "b" if prompt.endswith("title") and next(titles) < 4 else "a"
+
+    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
+    title = figures["kinds"]["title"]
+    assert (title["tasks"], title["child_passed"]) == (4 + RECHECK_TASKS, RECHECK_TASKS)
+    assert figures["adopted"] is True
+
+
+def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    rng = Random(5)
+    model = ScriptedModel(lambda name, _: "a" if rng.random() < 0.4 else "b")
+    refused = 0
+    for seed in range(60):
+        own = make_exam(Letters(kinds=tuple("abcdefghijklmnop")), task_count=64)
+        figures = run_gate(monkeypatch, model, own, seed=str(seed))
+        refused += any("unlearned" in sentence for sentence in figures["refusals"])
+    assert refused <= 2, "without the second look about a quarter are"
+
+
+# --- drift ---------------------------------------------------------------------------------
+
+
+def test_a_server_that_plays_the_trained_adapter_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drift = run_gate(monkeypatch, always("b", "a"))["drift"]
+    assert (drift["drifted"], drift["mean_child"], drift["mean_change"]) == (False, 0.0, 1.0)
+
+
+def test_a_better_child_whose_server_plays_something_else_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = always("b", "a")
+    model.logprobs[CHILD] = model.logprobs[PARENT]
+    figures = run_gate(monkeypatch, model)
+    assert figures["adopted"] is False
+    assert figures["refusals"] == [figures["drift"]["why"]]
+    assert "does not play the adapter that was trained" in in_words(figures)
+
+
+def test_a_trainer_that_left_nothing_to_compare_is_no_drift(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    figures = run_gate(monkeypatch, always("b", "a"), trained=trainer_view({}, precision="nf4"))
+    assert (figures["drift"], figures["adopted"]) == (None, True)
+
+
+# --- faults --------------------------------------------------------------------------------
+
+
+def test_a_passing_fault_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = always("a", "a")
+    model.faults = 2
+    assert run_gate(monkeypatch, model)["tasks"] == 16
+
+
+def test_servers_that_stay_away_are_never_a_rejection(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(InferenceUnavailable):
+        run_gate(monkeypatch, failing(CHILD, InferenceUnavailable("gone")))
+
+
+def test_tasks_that_no_model_can_take_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(GateInconclusive, match="Only 0 of 16"):
+        run_gate(monkeypatch, failing(PARENT, RequestRefused("too long")))
+
+
+def test_judges_that_fail_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(GateInconclusive):
+        run_gate(monkeypatch, always("a", "b"), make_exam(panel=[]))
+
+
+def test_a_lost_lease_ends_the_evaluation(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def lost() -> None:
+        raise InterruptedError
+
+    with pytest.raises(InterruptedError):
+        run_gate(monkeypatch, always("a", "a"), heartbeat=lost)

@@ -1,0 +1,265 @@
+"""What a GRPO run practises: its tasks, the members of their groups, and their scores.
+
+Kept in the run's folder, for the answers that others have given grow while a run works:
+
+    practice.json   the plan, written once
+    scores.json     {round: {"scores": [one a member], "agreement"}}, as the panel goes on
+
+A worker that finds no folder plans anew; practice answers are rows and serve any plan.
+"""
+
+import json
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any, TypeAlias
+
+from django.db.models import QuerySet
+
+from agents.lineage import within
+from arena.environments.asking import build_messages
+from arena.environments.base import Task
+from arena.models import Completion, CompletionStatus, Round
+from training.configs.configs import GRPOConfig
+from training.data.curation import HeldOutTasks, Reason
+from training.data.groups import Member, Source, choose_members
+from training.data.tokens import ChatTokens
+from training.models import Rollout, TrainingRun
+from training.trainers.job import write_atomically
+
+PLAN_FILE = "practice.json"
+SCORES_FILE = "scores.json"
+# Of a run's tasks so many rounds are looked at: older ones replace those that are left out.
+CANDIDATES_PER_TASK = 4
+MAX_SHARED_PRACTICE = 64  # of one task, the newest: from so many a group's share is drawn
+
+Answer: TypeAlias = Completion | Rollout
+
+
+@dataclass(frozen=True)
+class PlannedGroup:
+    """One task of a run and the answers that will be compared."""
+
+    round_id: int
+    members: tuple[Member, ...]
+
+
+@dataclass(frozen=True)
+class PracticePlan:
+    """The groups of a run, newest round first, and what was left out."""
+
+    groups: tuple[PlannedGroup, ...]
+    left_out: Mapping[str, int]  # Reason -> tasks
+    answers_left_out: Mapping[str, int]  # Reason -> answers of the remaining tasks
+
+    def write(self, folder: Path) -> None:
+        value = {
+            "groups": [
+                {
+                    "round": group.round_id,
+                    "members": [[one.source, one.id] for one in group.members],
+                }
+                for group in self.groups
+            ],
+            "left_out": dict(self.left_out),
+            "answers_left_out": dict(self.answers_left_out),
+        }
+        write_atomically(folder / PLAN_FILE, json.dumps(value))
+
+    @classmethod
+    def read(cls, folder: Path) -> "PracticePlan | None":
+        """The plan of the run, or None where it has none yet."""
+        try:
+            value = json.loads((folder / PLAN_FILE).read_text())
+        except FileNotFoundError:
+            return None
+        return cls(
+            groups=tuple(
+                PlannedGroup(
+                    one["round"], tuple(Member(Source(kind), id) for kind, id in one["members"])
+                )
+                for one in value["groups"]
+            ),
+            left_out=value["left_out"],
+            answers_left_out=value["answers_left_out"],
+        )
+
+
+@dataclass(frozen=True)
+class GroupScores:
+    """One panel's one judgement of a group."""
+
+    scores: Sequence[float]  # one a member, [0, 1]
+    agreement: float
+
+
+def read_scores(folder: Path) -> dict[int, GroupScores]:
+    """Scores by round; empty where nothing has been judged yet."""
+    try:
+        value = json.loads((folder / SCORES_FILE).read_text())
+    except FileNotFoundError:
+        return {}
+    return {int(round_id): GroupScores(**one) for round_id, one in value.items()}
+
+
+def write_scores(folder: Path, scores: Mapping[int, GroupScores]) -> None:
+    value = {
+        round_id: {"scores": list(one.scores), "agreement": one.agreement}
+        for round_id, one in scores.items()
+    }
+    write_atomically(folder / SCORES_FILE, json.dumps(value))
+
+
+def make_plan(
+    run: TrainingRun,
+    round_ids: Sequence[int],
+    *,
+    config: GRPOConfig,
+    tokens: ChatTokens,
+    held_out: HeldOutTasks,
+) -> PracticePlan:
+    """The newest `config.tasks` different tasks of these rounds, given newest first."""
+    rounds = Round.objects.in_bulk(round_ids[: CANDIDATES_PER_TASK * config.tasks])
+    chosen: dict[str, Round] = {}
+    left_out: Counter[str] = Counter()
+    for one in (rounds[round_id] for round_id in round_ids if round_id in rounds):
+        if len(chosen) == config.tasks:
+            break
+        if one.task_key in chosen:
+            left_out[Reason.DUPLICATE.value] += 1
+        elif held_out.contain(one.task["prompt"]):
+            left_out[Reason.HELD_OUT.value] += 1
+        else:
+            chosen[one.task_key] = one
+    answers = _Answers(run, list(chosen.values()), config=config, tokens=tokens)
+    groups = tuple(PlannedGroup(one.pk, answers.choose(one)) for one in chosen.values())
+    return PracticePlan(groups, dict(left_out), dict(answers.left_out))
+
+
+def stored_answers(
+    run: TrainingRun, groups: Sequence[PlannedGroup]
+) -> dict[int, list[tuple[Member, Answer]]]:
+    """The members of each group with their rows; groups that lack one are left out."""
+    members = [member for group in groups for member in group.members]
+    completion_ids = {one.id for one in members if one.source in {Source.PLAYED, Source.SHARED}}
+    rollout_ids = {one.id for one in members if one.source == Source.SHARED_PRACTICE}
+    completions = _with_origin(Completion.objects.all()).in_bulk(completion_ids)
+    shared = _with_origin(Rollout.objects.all()).in_bulk(rollout_ids)
+    drawn = {(one.round_id, one.index): one for one in _with_origin(run.rollouts.all())}
+
+    def row(group: PlannedGroup, member: Member) -> Answer | None:
+        match member.source:
+            case Source.PLAYED | Source.SHARED:
+                return completions.get(member.id)
+            case Source.SHARED_PRACTICE:
+                return shared.get(member.id)
+            case Source.PRACTISED:
+                return drawn.get((group.round_id, member.id))
+
+    found = {}
+    for group in groups:
+        rows = [(member, row(group, member)) for member in group.members]
+        whole = [(member, one) for member, one in rows if one is not None]
+        if len(whole) == len(rows):
+            found[group.round_id] = whole
+    return found
+
+
+def _with_origin(rows: QuerySet[Any]) -> QuerySet[Any]:
+    return rows.select_related("version__agent", "round")
+
+
+class _Answers:
+    """The stored answers to a run's tasks, and the choice among them."""
+
+    def __init__(
+        self, run: TrainingRun, rounds: Sequence[Round], *, config: GRPOConfig, tokens: ChatTokens
+    ) -> None:
+        self.left_out: Counter[str] = Counter()
+        self._run = run
+        self._config = config
+        self._fresh = within(run.parent_version, config.max_staleness)
+        self._tokens = tokens
+        self._played: dict[int, Completion] = {}
+        self._others: dict[int, list[Completion]] = defaultdict(list)
+        self._practised: dict[str, list[Rollout]] = defaultdict(list)
+        completions = Completion.objects.filter(round__in=rounds, status=CompletionStatus.OK)
+        for one in completions.select_related("version__agent").order_by("id"):
+            if one.version.agent_id == run.agent_id:
+                self._played[one.round_id] = one
+            else:
+                self._others[one.round_id].append(one)
+        rollouts = (
+            Rollout.objects.filter(round__task_key__in=[one.task_key for one in rounds])
+            .exclude(version__agent_id=run.agent_id)
+            .select_related("version__agent", "round")
+        )
+        for rollout in rollouts.order_by("-id"):
+            self._practised[rollout.round.task_key].append(rollout)
+
+    def choose(self, one: Round) -> tuple[Member, ...]:
+        """The members of this round's group."""
+        played = self._played.get(one.pk)
+        own = []
+        if played is not None:
+            if problem := self._problem_of_played(played, one):
+                self.left_out[problem.value] += 1
+            else:
+                own.append(Member(Source.PLAYED, played.pk))
+        return choose_members(
+            own,
+            self._external(one, prompt_length=len(played.prompt_token_ids) if played else 0),
+            rollouts=self._config.rollouts,
+            share=self._config.share,
+            rng=Random(f"share:{self._config.seed}:{self._run.pk}:{one.pk}"),
+        )
+
+    def _problem_of_played(self, played: Completion, one: Round) -> Reason | None:
+        parent = self._run.parent_version
+        if not (played.token_ids and played.prompt_token_ids):
+            return Reason.WITHOUT_TOKENS
+        if len(played.logprobs) != len(played.token_ids):
+            return Reason.WITHOUT_TOKENS
+        if played.version_id not in self._fresh:
+            return Reason.STALE
+        if played.messages != build_messages(parent.prompt, Task.from_json(one.task)):
+            return Reason.OTHER_PROMPT
+        return None
+
+    def _external(self, one: Round, *, prompt_length: int) -> list[Member]:
+        """Others' usable answers, each wording once."""
+        rows: list[tuple[Source, Answer]] = [
+            *((Source.SHARED, completion) for completion in self._others[one.pk]),
+            *(
+                (Source.SHARED_PRACTICE, rollout)
+                for rollout in self._practised[one.task_key][:MAX_SHARED_PRACTICE]
+            ),
+        ]
+        members: dict[tuple[int, ...], Member] = {}
+        for source, row in rows:
+            if problem := self._problem_of_external(row, prompt_length):
+                self.left_out[problem.value] += 1
+                continue
+            ids = canonical_ids(row, self._tokens)
+            members.setdefault(tuple(ids), Member(source, row.pk))
+        return list(members.values())
+
+    def _problem_of_external(self, row: Answer, prompt_length: int) -> Reason | None:
+        if not row.token_ids:
+            return Reason.WITHOUT_TOKENS
+        if row.version.agent.base_model_id != self._run.agent.base_model_id:
+            return Reason.OTHER_BASE
+        if not self._tokens.is_plain(row.token_ids):
+            return Reason.CONTROL_TOKENS
+        if prompt_length + len(row.token_ids) + 1 > self._config.max_length:
+            return Reason.TOO_LONG
+        return None
+
+
+def canonical_ids(row: Answer, tokens: ChatTokens) -> list[int]:
+    """The row's tokens as training sees them; none where none are stored."""
+    if not row.token_ids:
+        return []
+    return tokens.canonical(row.token_ids, is_finished=row.finish_reason != "length")

@@ -1,0 +1,160 @@
+"""Which waiting run a worker takes next, and which others it takes along. The rows are the queue.
+
+Owners take turns: who has had the least training in the last day comes first. Among the runs of
+one owner, those asked for by hand come before those that started by themselves.
+"""
+
+from datetime import timedelta
+
+from django.db import connection, transaction
+from django.db.models import F, FloatField, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
+from django.db.models.fields.json import KT
+from django.db.models.functions import Cast, Greatest
+from django.utils import timezone
+
+from agents.models import AgentVersion
+from training.configs.configs import config_from_json
+from training.models import TrainingRun
+from training.runs.lease import LEASE, Lease
+from training.runs.moves import apply_event, locked_run
+from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus
+
+MAX_ATTEMPTS = 3
+# A run that was free for so long found nobody to try: that was no outage, the site was off.
+UNATTENDED = timedelta(hours=1)
+FAIRNESS_WINDOW = timedelta(hours=24)
+MIN_SECONDS = 1.0  # what a run counts that has only just begun
+MAX_GIVEN_UP = 100  # runs out of attempts that one claim passes over
+
+_CLAIM_LOCK = 0x524C4643  # any number that no other advisory lock of this database uses
+
+
+def claimable() -> Q:
+    """Live runs that no worker holds."""
+    is_free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=timezone.now())
+    return Q(status__in=CLAIMABLE_STATUSES) & is_free
+
+
+def waiting_runs() -> QuerySet[TrainingRun]:
+    """Runs that a worker may take, the fairest first."""
+    return (
+        TrainingRun.objects.filter(claimable())
+        .annotate(
+            had_seconds=Greatest(Subquery(_seconds_of_owner()), 0.0),
+            owner_waits_since=Window(Min("id"), partition_by=F("agent__owner")),
+        )
+        .order_by("had_seconds", "owner_waits_since", "-is_by_hand", "id")
+    )
+
+
+def claim_next(among: Q | None = None) -> Lease | None:
+    """Take the fairest waiting run, or take it over from a dead worker; None if none waits.
+
+    A run that has used up its attempts is given up on the way.
+    """
+    for _ in range(MAX_GIVEN_UP):
+        with transaction.atomic(durable=True):
+            _wait_for_other_claims()
+            run_id = waiting_runs().filter(among or Q()).values_list("id", flat=True).first()
+            if run_id is None:
+                return None
+            run = locked_run(run_id)
+            if _is_free(run) and (lease := _take(run)):
+                return lease
+    return None
+
+
+def claim_together(limit: int) -> list[Lease]:
+    """Take the fairest waiting run and up to `limit` - 1 that can share its trainer process."""
+    first = claim_next()
+    leases = [first] if first else []
+    while first and len(leases) < limit and (other := claim_next(_companions_of(first))):
+        leases.append(other)
+    return leases
+
+
+def _companions_of(lease: Lease) -> Q:
+    run = TrainingRun.objects.select_related("agent").get(id=lease.run_id)
+    if run.status != RunStatus.TRAINING or run.attempts == MAX_ATTEMPTS:
+        return Q(pk__in=[])
+    return Q(
+        status__in=[RunStatus.QUEUED, RunStatus.TRAINING],
+        agent__base_model=run.agent.base_model_id,
+        config__precision=config_from_json(run.config).precision,
+        # The last attempt is made alone: whatever ended the others' process was perhaps its
+        # neighbour's doing, or its own.
+        attempts__lt=MAX_ATTEMPTS - 1,
+    )
+
+
+def _take(run: TrainingRun) -> Lease | None:
+    now = timezone.now()
+    if run.attempts >= MAX_ATTEMPTS:
+        why = f" The last fault: {run.reason}" if run.reason else ""
+        apply_event(
+            run,
+            RunEvent.FAIL,
+            reason=f"Training was given up after {MAX_ATTEMPTS} attempts that broke off; the "
+            f"parent version stays.{why}",
+        )
+        return None
+    parent = _parent_of(run)
+    if parent is None:
+        apply_event(
+            run,
+            RunEvent.CANCEL,
+            reason="The agent plays with another version now than the one this run was to train; its "
+            "pairs stay for the next run.",
+        )
+        return None
+    lease = Lease(run.pk)
+    was_unattended = run.lease_expires_at and now - run.lease_expires_at > UNATTENDED
+    apply_event(
+        run,
+        RunEvent.CLAIM,
+        parent_version=parent,
+        attempts=run.attempts + 1,
+        outage_since=None if was_unattended else run.outage_since,
+        started_at=run.started_at or now,
+        lease_owner=lease.owner,
+        lease_expires_at=now + LEASE,
+    )
+    return lease
+
+
+def _parent_of(run: TrainingRun) -> AgentVersion | None:
+    """The version that the run starts from; None if it would train what nobody plays with.
+
+    While it waited its agent may have got another prompt, which changes nothing for it.
+    """
+    parent, current = run.parent_version, run.agent.current_version
+    has_begun = run.status != RunStatus.QUEUED or run.manifest or run.rollouts.exists()
+    if has_begun or current is None or current == parent:
+        return parent
+    return current if current.adapter_id == parent.adapter_id else None
+
+
+def _is_free(run: TrainingRun) -> bool:
+    """The same as `claimable`, once the row is locked."""
+    is_unheld = run.lease_expires_at is None or run.lease_expires_at <= timezone.now()
+    return run.status in CLAIMABLE_STATUSES and is_unheld
+
+
+def _seconds_of_owner() -> QuerySet[TrainingRun, float]:
+    """Training that the owner of the outer query's run has had, live runs too."""
+    seconds = Greatest(Cast(KT("progress__seconds"), FloatField()), Value(MIN_SECONDS))
+    return (
+        TrainingRun.objects.filter(
+            agent__owner=OuterRef("agent__owner"),
+            started_at__gt=timezone.now() - FAIRNESS_WINDOW,
+        )
+        .values("agent__owner")
+        .annotate(total=Sum(seconds))
+        .values_list("total", flat=True)
+    )
+
+
+def _wait_for_other_claims() -> None:
+    """One claim at a time, until the transaction's end: the next one sees what this one took."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])

@@ -1,0 +1,111 @@
+"""A worker's hold on training runs: every write of a live run goes through it.
+
+A worker that dies stops renewing; another takes the run over when the lease has expired (see
+training.runs.claiming), and whatever the first one still tries to write is refused.
+"""
+
+import threading
+import uuid
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from training.models import TrainingRun
+from training.runs.moves import announce_run, apply_event, locked_run, publish_run
+from training.states import CLAIMABLE_STATUSES, RunEvent
+
+LEASE = timedelta(seconds=90)  # renewed every few seconds
+BACK_OFF = timedelta(seconds=30)  # times the attempt's number, after an infrastructure fault
+OUTAGE_LIMIT = timedelta(hours=24)  # so long an outage costs no attempt
+
+
+class LeaseLost(Exception):
+    """The run was cancelled or paused, or another worker has taken it over: stop at once."""
+
+
+@dataclass(frozen=True)
+class Lease:
+    """Proof that this worker holds the run."""
+
+    run_id: int
+    owner: uuid.UUID = field(default_factory=uuid.uuid4)
+
+
+class Leases:
+    """All that one worker holds: what it does for one run, however long, keeps the others.
+
+    Its threads may share it.
+    """
+
+    def __init__(self, leases: Iterable[Lease]) -> None:
+        self._held = set(leases)
+        self._lock = threading.Lock()
+
+    def keep(self, lease: Lease) -> None:
+        """Hold all for longer. Raises LeaseLost if `lease` is lost; the others may be."""
+        with self._lock:
+            for each in list(self._held):
+                try:
+                    renew(each)
+                except LeaseLost:
+                    self._held.remove(each)
+            if lease not in self._held:
+                raise LeaseLost
+
+
+def renew(lease: Lease) -> None:
+    """Hold the run for longer. Raises LeaseLost."""
+    _write(lease)
+
+
+def record(lease: Lease, **fields: Any) -> None:
+    """Store results of a step, and hold the run for longer. Raises LeaseLost."""
+    _write(lease, **fields)
+    publish_run(lease.run_id)
+
+
+@contextmanager
+def held_run(lease: Lease) -> Iterator[TrainingRun]:
+    """The run, locked for `apply_event`, in a transaction of its own. Raises LeaseLost."""
+    with transaction.atomic(durable=True):
+        run = locked_run(lease.run_id)
+        if run.lease_owner != lease.owner:
+            raise LeaseLost
+        yield run
+
+
+def move_run(lease: Lease, event: RunEvent, **fields: Any) -> None:
+    """Apply the event together with the fields; a final state ends the lease."""
+    with held_run(lease) as run:
+        apply_event(run, event, lease_expires_at=timezone.now() + LEASE, **fields)
+
+
+def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
+    """Give the run back to be tried again after a while: nobody's fault, nothing decided.
+
+    In an outage, of a server or of the disk, nothing was tried: it counts as an attempt only when
+    it lasts too long.
+    """
+    with held_run(lease) as run:
+        now = timezone.now()
+        run.reason = reason
+        run.lease_owner = None
+        run.lease_expires_at = now + BACK_OFF * run.attempts
+        if is_outage:
+            run.outage_since = run.outage_since or now
+            run.attempts -= now - run.outage_since < OUTAGE_LIMIT
+        run.save()
+        announce_run(lease.run_id)
+
+
+def _write(lease: Lease, **fields: Any) -> None:
+    held = TrainingRun.objects.filter(
+        id=lease.run_id, lease_owner=lease.owner, status__in=CLAIMABLE_STATUSES
+    )
+    if not held.update(lease_expires_at=timezone.now() + LEASE, **fields):
+        raise LeaseLost

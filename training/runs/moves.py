@@ -1,0 +1,76 @@
+"""The one place where a run's status changes: together with its price and its agent.
+
+Lock order: agent, run, accounts by id. Whoever queues a run locks its agent first, too.
+"""
+
+import json
+from typing import Any
+
+from django.db import connection, transaction
+from django.utils import timezone
+
+from agents.models import Agent
+from agents.roster import begin_learning, end_learning
+from arena.live.stream import publish, run_channel
+from training.models import TrainingRun
+from training.runs import charges
+from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
+
+
+def locked_run(run_id: int) -> TrainingRun:
+    """The run, its agent locked before it. Inside the caller's transaction."""
+    Agent.objects.select_for_update(of=("self",), no_key=True).get(runs=run_id)
+    return TrainingRun.objects.select_for_update(no_key=True).get(id=run_id)
+
+
+def queue_run(run: TrainingRun) -> None:
+    """Store a new run and hold its price. Raises InsufficientCredits.
+
+    Inside the caller's transaction, which has locked the agent.
+    """
+    run.save(force_insert=True)
+    if run.status == RunStatus.QUEUED:
+        charges.hold(run)
+        begin_learning(run.agent_id)
+
+
+def apply_event(run: TrainingRun, event: RunEvent, **fields: Any) -> None:
+    """Move the run and set the fields with it. Raises IllegalMove.
+
+    Inside the caller's transaction, on a run from `locked_run`.
+    """
+    assert connection.in_atomic_block, "a run moves in its caller's transaction"
+    before = RunStatus(run.status)
+    run.status = after = advance(before, event)
+    for name, value in fields.items():
+        setattr(run, name, value)
+    if after not in CLAIMABLE_STATUSES:
+        run.lease_owner = run.lease_expires_at = None
+    if after.is_final:
+        run.finished_at = run.finished_at or timezone.now()
+    run.save()
+    if before in CLAIMABLE_STATUSES and after not in CLAIMABLE_STATUSES:
+        end_learning(run.agent_id)
+    elif event == RunEvent.RESUME:
+        begin_learning(run.agent_id)
+    _move_credits(run, event, is_charged=before == RunStatus.EVALUATING)
+    announce_run(run.pk)
+
+
+def announce_run(run_id: int) -> None:
+    """Tell whoever watches the run that it changed, once that is committed."""
+    transaction.on_commit(lambda: publish_run(run_id))
+
+
+def publish_run(run_id: int) -> None:
+    """Tell whoever watches the run that it changed."""
+    publish(run_channel(run_id), json.dumps({"t": "run", "id": run_id}))
+
+
+def _move_credits(run: TrainingRun, event: RunEvent, *, is_charged: bool) -> None:
+    if event == RunEvent.TRAINED:
+        charges.charge(run)
+    elif event == RunEvent.FAIL and is_charged:
+        charges.refund(run)  # its owner has nothing of it, and no hand in it
+    elif event in {RunEvent.FAIL, RunEvent.CANCEL} and not is_charged:
+        charges.give_back(run)

@@ -1,0 +1,268 @@
+"""Reads for pages and the API: runs, pairs, and how far the next run is."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Count, Max, Q
+
+from agents.errors import NotAvailable
+from agents.models import Adapter
+from training.configs.configs import ATTENTION_MODULES, Targets
+from training.models import Pair, Rollout, TrainingRun
+from training.states import RunStatus
+
+MAX_ROWS = 100
+
+
+class PriceState(StrEnum):
+    """What has become of a run's price."""
+
+    HELD = "held"
+    CHARGED = "charged"
+    GIVEN_BACK = "given back"
+
+
+@dataclass(frozen=True)
+class RunLine:
+    """A run in a list."""
+
+    run_id: int
+    agent_id: int
+    space_name: str
+    status: str
+    method: str
+    pair_count: int
+    parent_number: int
+    child_number: int | None
+    price_credits: int
+    is_by_hand: bool
+    progress: Mapping[str, Any]
+    gate: Mapping[str, Any]
+    reason: str
+    created_at: datetime
+    finished_at: datetime | None
+
+    @property
+    def is_final(self) -> bool:
+        return RunStatus(self.status).is_final
+
+    @property
+    def price_state(self) -> PriceState:
+        """Where the price is, as training.runs.moves moves it."""
+        has_failed = self.status == RunStatus.FAILED
+        if self.child_number is not None:
+            return PriceState.GIVEN_BACK if has_failed else PriceState.CHARGED
+        if has_failed or self.status == RunStatus.CANCELLED:
+            return PriceState.GIVEN_BACK
+        return PriceState.HELD
+
+
+@dataclass(frozen=True)
+class RunView(RunLine):
+    """All of a run."""
+
+    agent_name: str
+    owner_id: int
+    owner: str
+    space_slug: str
+    config: Mapping[str, Any]
+    curve: Sequence[Mapping[str, Any]]
+    manifest: Mapping[str, Any]
+    manifest_digest: str
+    attempts: int
+    started_at: datetime | None
+
+
+@dataclass(frozen=True)
+class GateFigures:
+    """Mean scores on the held-out tasks, [0, 1]."""
+
+    parent: float
+    child: float
+    difference: float
+
+
+@dataclass(frozen=True)
+class LearningProgress:
+    """New pairs of one agent in one Space, towards the run that starts by itself."""
+
+    agent_id: int
+    space_id: int
+    space_name: str
+    new_pairs: int
+    all_pairs: int
+    needed_pairs: int
+    live_run_id: int | None
+    live_run_status: str
+
+    @property
+    def is_moving(self) -> bool:
+        """Whether a run goes on right now; how far is on its own page."""
+        return self.live_run_id is not None and self.live_run_status != RunStatus.PAUSED
+
+    @property
+    def share(self) -> float:
+        return min(self.new_pairs / self.needed_pairs, 1.0)
+
+
+def runs_of_agent(agent_id: int, *, limit: int = 20) -> tuple[RunLine, ...]:
+    """Newest first."""
+    rows = (
+        TrainingRun.objects.filter(agent_id=agent_id)
+        .select_related("space", "parent_version", "child_version")
+        .defer("curve", "manifest")
+        .order_by("-id")[: min(limit, MAX_ROWS)]
+    )
+    return tuple(RunLine(**_line(row)) for row in rows)
+
+
+def offered_runs(agent_ids: Iterable[int]) -> dict[int, tuple[RunLine, ...]]:
+    """Per agent, the runs whose version waits for the owner's word, oldest first."""
+    rows = (
+        TrainingRun.objects.filter(agent_id__in=list(agent_ids), status=RunStatus.OFFERED)
+        .select_related("space", "parent_version", "child_version")
+        .defer("curve", "manifest")
+        .order_by("id")[:MAX_ROWS]
+    )
+    offered: dict[int, tuple[RunLine, ...]] = {}
+    for row in rows:
+        offered[row.agent_id] = (*offered.get(row.agent_id, ()), RunLine(**_line(row)))
+    return offered
+
+
+def gate_figures(agent_id: int) -> dict[int, GateFigures]:
+    """By trained version of the agent, how it did against its parent."""
+    rows = (
+        TrainingRun.objects.filter(agent_id=agent_id, gate__has_key="difference")
+        .exclude(child_version=None)
+        .order_by("-id")
+        .values_list(
+            "child_version_id", "gate__parent__mean", "gate__child__mean", "gate__difference"
+        )[:MAX_ROWS]
+    )
+    return {version_id: GateFigures(*figures) for version_id, *figures in rows if version_id}
+
+
+def run_view(run_id: int) -> RunView:
+    """One run; anybody may look at it. Raises NotAvailable."""
+    row = (
+        TrainingRun.objects.select_related(
+            "agent__owner", "space", "parent_version", "child_version"
+        )
+        .filter(id=run_id)
+        .first()
+    )
+    if row is None:
+        raise NotAvailable("There is no such training run.")
+    return RunView(
+        **_line(row),
+        agent_name=row.agent.name,
+        owner_id=row.agent.owner_id,
+        owner=row.agent.owner.username,
+        space_slug=row.space.slug,
+        config=row.config,
+        curve=row.curve,
+        manifest=row.manifest,
+        manifest_digest=row.manifest_digest,
+        attempts=row.attempts,
+        started_at=row.started_at,
+    )
+
+
+def run_for_viewer(run_id: int) -> None:
+    """Anybody may watch a run. Raises NotAvailable where there is none."""
+    if not TrainingRun.objects.filter(id=run_id).exists():
+        raise NotAvailable("There is no such training run.")
+
+
+def kept_shape(adapter: Adapter) -> dict[str, Any]:
+    """Settings that a run takes from the adapter it goes on with, whatever the owner chose."""
+    is_attention = set(adapter.target_modules) <= set(ATTENTION_MODULES)
+    return {
+        "rank": adapter.rank,
+        "alpha": adapter.alpha,
+        "target_modules": (Targets.ATTENTION if is_attention else Targets.ALL_LINEAR).value,
+    }
+
+
+def pair_count(agent_id: int) -> int:
+    """All pairs that the agent has collected."""
+    return Pair.objects.filter(agent_id=agent_id).count()
+
+
+def has_practised(agent_id: int) -> bool:
+    """Whether the agent has answers of practice."""
+    return Rollout.objects.filter(run__agent_id=agent_id).exists()
+
+
+def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgress, ...]]:
+    """Per agent, one line for each Space in which it has pairs or a run in hand."""
+    ids = list(agent_ids)
+    spent = {
+        (row["agent_id"], row["space_id"]): row["last"]
+        for row in TrainingRun.objects.filter(agent_id__in=ids)
+        .values("agent_id", "space_id")
+        .annotate(last=Max("last_pair_id"))
+    }
+    live = {
+        (run.agent_id, run.space_id): run
+        for run in TrainingRun.objects.filter(agent_id__in=ids)
+        .exclude(status__in=[status for status in RunStatus if status.is_final])
+        .only("id", "agent_id", "space_id", "status")
+    }
+    is_new = Q(pk__in=[])
+    rows = list(
+        Pair.objects.filter(agent_id__in=ids)
+        .values("agent_id", "space_id", "space__name")
+        .annotate(total=Count("id"))
+        .order_by("space__name")
+    )
+    for row in rows:
+        key = (row["agent_id"], row["space_id"])
+        is_new |= Q(agent_id=key[0], space_id=key[1], id__gt=spent.get(key, 0))
+    new = {
+        (row["agent_id"], row["space_id"]): row["number"]
+        for row in Pair.objects.filter(is_new)
+        .values("agent_id", "space_id")
+        .annotate(number=Count("id"))
+    }
+    progress: dict[int, tuple[LearningProgress, ...]] = {}
+    for row in rows:
+        key = (row["agent_id"], row["space_id"])
+        run = live.get(key)
+        line = LearningProgress(
+            agent_id=key[0],
+            space_id=key[1],
+            space_name=row["space__name"],
+            new_pairs=new.get(key, 0),
+            all_pairs=row["total"],
+            needed_pairs=settings.ENV.training_pairs,
+            live_run_id=run.id if run else None,
+            live_run_status=run.status if run else "",
+        )
+        progress[key[0]] = (*progress.get(key[0], ()), line)
+    return progress
+
+
+def _line(row: TrainingRun) -> dict[str, Any]:
+    return {
+        "run_id": row.id,
+        "agent_id": row.agent_id,
+        "space_name": row.space.name,
+        "status": str(row.status),
+        "method": row.method,
+        "pair_count": row.pair_count,
+        "parent_number": row.parent_version.number,
+        "child_number": row.child_version.number if row.child_version else None,
+        "price_credits": row.price_credits,
+        "is_by_hand": row.is_by_hand,
+        "progress": row.progress,
+        "gate": row.gate,
+        "reason": row.reason,
+        "created_at": row.created_at,
+        "finished_at": row.finished_at,
+    }

@@ -1,0 +1,152 @@
+from datetime import timedelta
+
+import pytest
+from django.utils import timezone
+
+from arena.tests.builders import at_once
+from training.models import TrainingRun
+from training.runs.claiming import MAX_ATTEMPTS, claim_next
+from training.runs.lease import (
+    OUTAGE_LIMIT,
+    LeaseLost,
+    move_run,
+    postpone_run,
+    record,
+    renew,
+)
+from training.runs.verbs import cancel_run, nudge_waiting_runs, request_run
+from training.states import RunEvent, RunStatus
+from training.tests.builders import make_agent, make_pairs_for, make_space
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def nudges(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    offered: list[int] = []
+    monkeypatch.setattr("training.tasks.run_training.delay", offered.append)
+    return offered
+
+
+@pytest.fixture
+def run(nudges: list[int]) -> TrainingRun:
+    space, agent = make_space(), make_agent()
+    make_pairs_for(agent, count=8, space=space)
+    return request_run(agent.id, space.id)
+
+
+def expire(run: TrainingRun) -> None:
+    past = timezone.now() - timedelta(seconds=1)
+    TrainingRun.objects.filter(id=run.pk).update(lease_expires_at=past)
+
+
+def test_a_claimed_run_is_not_claimed_again_until_its_lease_expires(run: TrainingRun) -> None:
+    first = claim_next()
+    assert first is not None
+    assert claim_next() is None
+    expire(run)
+    second = claim_next()
+    assert second is not None
+    with pytest.raises(LeaseLost):
+        renew(first)
+    renew(second)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_workers_at_once_get_one_lease(run: TrainingRun) -> None:
+    outcomes = at_once(*[claim_next] * 4)
+    assert sum(outcome is not None for outcome in outcomes) == 1
+    run.refresh_from_db()
+    assert (run.status, run.attempts) == (RunStatus.TRAINING, 1)
+
+
+def test_a_run_whose_workers_keep_dying_is_given_up_with_a_sentence(run: TrainingRun) -> None:
+    for _ in range(MAX_ATTEMPTS):
+        assert claim_next() is not None
+        expire(run)
+    assert claim_next() is None
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert run.reason.startswith("Training was given up after 3 attempts")
+    assert run.finished_at is not None
+
+
+def test_a_postponed_run_waits_and_says_why(run: TrainingRun) -> None:
+    lease = claim_next()
+    assert lease is not None
+    move_run(lease, RunEvent.TRAINED)
+    postpone_run(lease, reason="The inference server is away.")
+    assert claim_next() is None
+    expire(run)
+    assert claim_next() is not None
+    run.refresh_from_db()
+    assert (run.status, run.attempts) == (RunStatus.EVALUATING, 2)
+    assert run.reason == "The inference server is away."
+
+
+def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) -> None:
+    for _ in range(MAX_ATTEMPTS + 1):
+        lease = claim_next()
+        assert lease is not None
+        postpone_run(lease, reason="The inference server is away.", is_outage=True)
+        expire(run)
+    TrainingRun.objects.update(outage_since=timezone.now() - OUTAGE_LIMIT)
+    for _ in range(MAX_ATTEMPTS):
+        lease = claim_next()
+        assert lease is not None
+        postpone_run(lease, reason="The inference server is away.", is_outage=True)
+        expire(run)
+    assert claim_next() is None
+    run.refresh_from_db()
+    assert run.status == RunStatus.FAILED
+    assert "The inference server is away." in run.reason
+
+
+def test_the_time_in_which_nobody_tried_is_no_outage(run: TrainingRun) -> None:
+    """A site that was off over the weekend, and whose inference server starts last."""
+    lease = claim_next()
+    assert lease is not None
+    postpone_run(lease, reason="The inference server is away.", is_outage=True)
+    long_ago = timezone.now() - OUTAGE_LIMIT
+    TrainingRun.objects.update(outage_since=long_ago, lease_expires_at=long_ago)
+    for _ in range(MAX_ATTEMPTS + 1):
+        lease = claim_next()
+        assert lease is not None
+        postpone_run(lease, reason="The inference server is away.", is_outage=True)
+        expire(run)
+    run.refresh_from_db()
+    assert run.attempts == 0
+
+
+def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
+    lease = claim_next()
+    assert lease is not None
+    cancel_run(run.pk)
+    with pytest.raises(LeaseLost):
+        record(lease, progress={"step": 1}, curve=[])
+    with pytest.raises(LeaseLost):
+        move_run(lease, RunEvent.TRAINED)
+    run.refresh_from_db()
+    assert (run.status, run.progress) == (RunStatus.CANCELLED, {})
+
+
+def test_a_final_state_ends_the_lease(run: TrainingRun) -> None:
+    lease = claim_next()
+    assert lease is not None
+    move_run(lease, RunEvent.FAIL, reason="It broke.")
+    run.refresh_from_db()
+    assert (run.lease_owner, run.lease_expires_at, run.reason) == (None, None, "It broke.")
+    assert claim_next() is None
+
+
+def test_waiting_and_abandoned_runs_are_offered_and_held_ones_are_not(
+    run: TrainingRun, nudges: list[int]
+) -> None:
+    nudge_waiting_runs()
+    assert nudges == [run.pk]
+    nudge_waiting_runs()
+    assert nudges == [run.pk], "one nudge a minute is enough"
+    claim_next()
+    nudges.clear()
+    nudge_waiting_runs()
+    assert nudges == []

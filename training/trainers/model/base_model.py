@@ -1,0 +1,231 @@
+"""The frozen base: loaded once, read by many adapters."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+from transformers import AutoModelForCausalLM, PreTrainedModel
+from transformers.utils.logging import disable_progress_bar
+
+from agents.inference.processor import cpu_dtype
+from training.configs.configs import Precision
+from training.trainers.model.attention import ATTENTION_NAME, attending, chunk_row
+from training.trainers.model.lora import Adapter, AdapterPlan, attach, dense_weight, using
+from training.trainers.model.packing import Row
+from training.trainers.stopped import TrainingStopped
+
+# A base held in nf4 is unpacked once where that fits into this share of the free memory: the same
+# weights, so the same adapter bit for bit, without unpacking each layer twice for each row.
+UNPACKED_SHARE_OF_FREE_MEMORY = 0.25
+HEAD_CHUNK = 512  # logits of so many tokens at once
+
+
+@dataclass(frozen=True)
+class BaseModel:
+    """A causal language model whose linear layers adapters can join."""
+
+    model: PreTrainedModel
+    shapes: dict[str, tuple[int, int]]  # {linear layer: (outputs, inputs)}, never the LM head
+    vocabulary: int
+    group: int  # attention heads that share their keys
+    device: torch.device
+    dtype: torch.dtype
+
+    def room_for(self, plan: AdapterPlan) -> Adapter:
+        """An adapter whose weights are zero."""
+        return Adapter(plan, self.shapes, dtype=self.dtype, device=self.device)
+
+    def hidden_states(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+        """[H, width] that the row's heads predict from; None: of the plain base."""
+        chunks = chunk_row(row, group=self.group, dtype=self.dtype, device=self.device)
+        row = row.to(self.device)
+        with using(adapter), attending(chunks):
+            hidden: torch.Tensor = self.model.base_model(
+                input_ids=row.ids[None],
+                position_ids=row.positions[None],
+                use_cache=False,
+            ).last_hidden_state[0]  # [T, width]
+        return hidden[row.heads]
+
+    def token_logprobs(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+        """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
+        hidden = self.hidden_states(row, adapter)
+        row = row.to(self.device)
+        logprobs: torch.Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
+            hidden, self._head, row.head_of, row.targets
+        )
+        return logprobs
+
+    def divergences(self, row: Row, adapter: Adapter, reference: torch.Tensor) -> torch.Tensor:
+        """[H] float32 KL(reference || adapted) of the token after each of the row's heads.
+
+        `reference`: [H, width], such as `hidden_states` gave for the same row.
+        """
+        divergences: torch.Tensor = _Divergences.apply(  # type: ignore[no-untyped-call]
+            self.hidden_states(row, adapter), self._head, reference
+        )
+        return divergences
+
+    @property
+    def _head(self) -> torch.Tensor:
+        head: torch.Tensor = self.model.get_output_embeddings().weight  # [vocabulary, width]
+        return head
+
+
+def choose_device(wanted: str) -> torch.device:
+    """Raises TrainingStopped where the wanted device cannot be used."""
+    if wanted == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    if wanted == "cuda" and not torch.cuda.is_available():
+        raise TrainingStopped("TRAIN_DEVICE is cuda, but no GPU can be used here.")
+    return torch.device(wanted)
+
+
+def compute_dtype(device: torch.device) -> torch.dtype:
+    """What the base is held and computed in, as by the server that plays it."""
+    return torch.bfloat16 if device.type == "cuda" else getattr(torch, cpu_dtype())
+
+
+def load_base(path: Path, *, precision: Precision, device: torch.device) -> BaseModel:
+    """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
+    disable_progress_bar()
+    dtype = compute_dtype(device)
+    arguments: dict[str, Any] = {}
+    if precision is Precision.NF4:
+        from transformers import BitsAndBytesConfig
+
+        # Dettmers et al. 2023, arXiv:2305.14314.
+        arguments["quantization_config"] = BitsAndBytesConfig(
+            load_in_4bit=True,
+            bnb_4bit_quant_type="nf4",
+            bnb_4bit_compute_dtype=dtype,
+        )
+    try:
+        model = AutoModelForCausalLM.from_pretrained(
+            path,
+            dtype=dtype,
+            device_map={"": device},
+            local_files_only=True,
+            **arguments,
+        )
+    except (OSError, ValueError) as error:
+        raise TrainingStopped(f"The base model cannot be read: {error}") from error
+    return wrap_base(model)
+
+
+def wrap_base(model: PreTrainedModel) -> BaseModel:
+    """Freeze the model and give its linear layers room for adapters."""
+    model.set_attn_implementation(ATTENTION_NAME)
+    model.requires_grad_(False)
+    # bitsandbytes repacks nf4 weights for CPUs in evaluation mode, into a layout whose product has
+    # no gradient. Nothing else differs: there is no dropout.
+    model.train()
+    head = model.get_output_embeddings()
+    linears = {
+        name: module
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear) and module is not head
+    }
+    device = next(model.parameters()).device
+    _unpack(linears, itemsize=head.weight.dtype.itemsize, free_bytes=_free_bytes(device))
+    shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
+    attach(model, names=shapes)
+    config = model.config
+    return BaseModel(
+        model=model,
+        shapes=shapes,
+        vocabulary=len(head.weight),
+        group=config.num_attention_heads // config.num_key_value_heads,
+        device=device,
+        dtype=head.weight.dtype,
+    )
+
+
+def _unpack(linears: dict[str, nn.Linear], *, itemsize: int, free_bytes: int) -> None:
+    packed = [
+        linear
+        for linear in linears.values()
+        if getattr(linear.weight, "quant_state", None) is not None
+    ]
+    needed = sum(itemsize * linear.out_features * linear.in_features for linear in packed)
+    if needed > free_bytes * UNPACKED_SHARE_OF_FREE_MEMORY:
+        return
+    for linear in packed:
+        linear.weight = nn.Parameter(dense_weight(linear), requires_grad=False)
+
+
+def _free_bytes(device: torch.device) -> int:
+    if device.type == "cuda":
+        return torch.cuda.mem_get_info(device)[0]
+    for line in Path("/proc/meminfo").read_text().splitlines():
+        if line.startswith("MemAvailable:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+class _TokenLogprobs(torch.autograd.Function):
+    """log softmax(hidden W^T) at the targets, in float32, of which neither logits nor softmax stay.
+
+    hidden [H, width], weight [V, width] frozen, head_of and targets [N] -> [N]. The gradient of a
+    head is that of its targets' embeddings less the mean embedding under its softmax, and these
+    means are all that the backward pass needs.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: torch.Tensor,
+        weight: torch.Tensor,
+        head_of: torch.Tensor,
+        targets: torch.Tensor,
+    ) -> torch.Tensor:
+        chosen = torch.empty(len(targets), device=hidden.device)
+        means = torch.empty_like(hidden) if ctx.needs_input_grad[0] else None
+        for start in range(0, len(hidden), HEAD_CHUNK):
+            part = slice(start, start + HEAD_CHUNK)
+            logprobs = (hidden[part] @ weight.T).log_softmax(-1, dtype=torch.float32)
+            here = ((head_of >= start) & (head_of < start + HEAD_CHUNK)).nonzero()[:, 0]
+            chosen[here] = logprobs[head_of[here] - start, targets[here]]
+            if means is not None:
+                means[part] = logprobs.exp_().to(weight.dtype) @ weight
+        ctx.save_for_backward(means, weight, head_of, targets)
+        return chosen
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        means, weight, head_of, targets = ctx.saved_tensors
+        pulls = grads[0][:, None] * (weight[targets].float() - means[head_of].float())
+        grad = torch.zeros(means.shape, device=means.device)
+        grad.index_put_((head_of,), pulls, accumulate=True)
+        return grad.to(means.dtype), None, None, None
+
+
+class _Divergences(torch.autograd.Function):
+    """KL(softmax(reference W^T) || softmax(hidden W^T)) in float32; no logits stay.
+
+    hidden, reference [H, width], weight [V, width] frozen -> [H]. The gradient of a hidden state is
+    the mean embedding under its own softmax less that under the reference's.
+    """
+
+    @staticmethod
+    def forward(
+        ctx: Any, hidden: torch.Tensor, weight: torch.Tensor, reference: torch.Tensor
+    ) -> torch.Tensor:
+        found = torch.empty(len(hidden), device=hidden.device)
+        pulls = torch.empty_like(hidden)
+        for start in range(0, len(hidden), HEAD_CHUNK):
+            part = slice(start, start + HEAD_CHUNK)
+            own = (hidden[part] @ weight.T).log_softmax(-1, dtype=torch.float32)
+            wanted = (reference[part] @ weight.T).log_softmax(-1, dtype=torch.float32)
+            shares = wanted.exp()
+            found[part] = (shares * wanted.sub_(own)).sum(-1)
+            pulls[part] = own.exp_().sub_(shares).to(weight.dtype) @ weight
+        ctx.save_for_backward(pulls)
+        return found
+
+    @staticmethod
+    def backward(ctx: Any, *grads: torch.Tensor) -> tuple[Any, ...]:
+        (pulls,) = ctx.saved_tensors
+        return (grads[0][:, None] * pulls.float()).to(pulls.dtype), None, None

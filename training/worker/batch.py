@@ -1,0 +1,139 @@
+"""Brings waiting runs to their end: several of one base and precision in one trainer process.
+
+What becomes of one run is recorded with it and is no concern of the others.
+"""
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from agents.errors import Refused
+from agents.inference.client import InferenceUnavailable
+from training.gate.evaluate import GateInconclusive
+from training.runs.attempts import is_finished
+from training.runs.claiming import claim_together
+from training.runs.lease import Lease, LeaseLost, Leases, move_run, postpone_run
+from training.states import RunEvent
+from training.worker.child import FollowedJob, TrainerDied, TrainerPostponed, run_trainer
+from training.worker.steps import Follower, finish, judge, prepare
+
+T = TypeVar("T")
+
+# Runs that ask the inference servers at the same time, with 16 requests each at the most: fewer
+# leave a server half idle, more leave live matches too little of it.
+ASKING_AT_ONCE = 2
+
+log = structlog.get_logger(__name__)
+
+
+def train_due() -> int:
+    """Take the fairest waiting run and those that can share its process; how many were taken."""
+    claimed = claim_together(settings.ENV.training_together)
+    with ThreadPoolExecutor(ASKING_AT_ONCE) as pool:
+        _Batch(claimed, pool).work()
+    return len(claimed)
+
+
+class _Batch:
+    """The runs that a worker has taken together.
+
+    They are prepared and trained together; each is evaluated as soon as it has trained, while
+    the others go on.
+    """
+
+    def __init__(self, claimed: Sequence[Lease], pool: ThreadPoolExecutor) -> None:
+        self._leases = Leases(claimed)
+        self._pool = pool if len(claimed) > 1 else None
+        self._folders: dict[Lease, Path] = {}
+        self._waiting = list(claimed)  # for their ends
+
+    def work(self) -> None:
+        prepared = self._each(lambda lease: prepare(lease, self._leases))
+        self._folders = {lease: folder for lease, folder in prepared.items() if folder}
+        try:
+            returncode = self._train()
+        except OSError as error:
+            for lease in self._folders.keys() & set(self._waiting):
+                _record_fault(lease, error)
+        else:
+            self._each(partial(self._end, returncode=returncode))
+
+    def _train(self) -> int:
+        jobs = [
+            FollowedJob(folder, Follower(lease, self._leases), partial(self._end_early, lease))
+            for lease, folder in self._folders.items()
+            if not is_finished(folder)
+        ]
+        return run_trainer(jobs) if jobs else 0
+
+    def _end_early(self, lease: Lease) -> None:
+        if self._pool:
+            self._waiting.remove(lease)
+            self._pool.submit(_attempt_in_thread, lease, self._end)
+
+    def _end(self, lease: Lease, *, returncode: int = 0) -> None:
+        if folder := self._folders.get(lease):
+            finish(lease, folder, returncode=returncode)
+        judge(lease, self._leases)
+
+    def _each(self, step: Callable[[Lease], T]) -> dict[Lease, T | None]:
+        """What the step gives for each that waits; some at once, for it asks servers."""
+        if not self._pool:
+            return {lease: _attempt(lease, step) for lease in self._waiting}
+        futures = {
+            lease: self._pool.submit(_attempt_in_thread, lease, step) for lease in self._waiting
+        }
+        return {lease: future.result() for lease, future in futures.items()}
+
+
+def _attempt_in_thread(lease: Lease, step: Callable[[Lease], T]) -> T | None:
+    try:
+        return _attempt(lease, step)
+    finally:
+        connections.close_all()  # of this thread
+
+
+def _attempt(lease: Lease, step: Callable[[Lease], T]) -> T | None:
+    """What the step gives, or None if it broke off; the run then says why."""
+    try:
+        return step(lease)
+    except Exception as error:  # noqa: BLE001 told apart, logged and kept with the run
+        _record_fault(lease, error)
+        return None
+
+
+def _record_fault(lease: Lease, error: Exception) -> None:
+    """Fail the run for what its owner can change; put it off for anything else."""
+    try:
+        match error:
+            case LeaseLost():
+                raise error
+            case InferenceUnavailable():
+                reason = f"The run waits for the inference server: {error}"
+                postpone_run(lease, reason=reason, is_outage=True)
+            case GateInconclusive():
+                reason = f"The new version waits for its evaluation: {error}"
+                postpone_run(lease, reason=reason)
+            case TrainerPostponed():
+                postpone_run(lease, reason=str(error), is_outage=True)
+            case TrainerDied():
+                postpone_run(lease, reason=str(error))
+            case OSError():
+                log.error("run_postponed", run_id=lease.run_id, exc_info=error)
+                why = error.strerror or type(error).__name__
+                reason = f"The training machine could not use its files ({why})."
+                postpone_run(lease, reason=reason, is_outage=True)
+            case Refused():
+                move_run(lease, RunEvent.FAIL, reason=str(error))
+            case _:
+                log.error("run_broke", run_id=lease.run_id, exc_info=error)
+                reason = "The training machine met an error that its log shows."
+                postpone_run(lease, reason=reason)
+    except LeaseLost:
+        log.info("run_lease_lost", run_id=lease.run_id)

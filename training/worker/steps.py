@@ -1,0 +1,284 @@
+"""The steps of one training run: prepare, follow its trainer, store the adapter, judge.
+
+Every step may be repeated: a worker that takes a run over finds what the last one left (practice
+answers, a dataset, a checkpoint, a finished trainer's result, a child version, the gate's
+figures) and goes on from there. `training.worker.batch` puts the steps together.
+"""
+
+import os
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from asgiref.sync import async_to_sync, sync_to_async
+from django.conf import settings
+
+from agents.adapters.store import adapter_folder, store_adapter
+from agents.inference.client import Sampling, served_model
+from agents.models import Adapter, AgentVersion, VersionOrigin
+from agents.roster import activate_child, add_trained_version
+from arena.matches.judge_tools import build_tools
+from training.configs.configs import Adoption, Method, config_from_json
+from training.data.dataset import (
+    DATASET_FILE,
+    available_threads,
+    manifest_digest,
+    write_dataset,
+)
+from training.gate.drift import trainer_view
+from training.gate.evaluate import evaluate
+from training.gate.exams import own_exam, probe_exams
+from training.gate.sitting import Contestants
+from training.gate.words import in_words
+from training.models import TrainingRun
+from training.practice.practice import practise
+from training.practice.rehearsal import prepare_rehearsal, rehearsal_file
+from training.runs.attempts import finished_attempt, new_attempt, run_folder
+from training.runs.lease import (
+    Lease,
+    LeaseLost,
+    Leases,
+    held_run,
+    move_run,
+    record,
+)
+from training.runs.moves import apply_event
+from training.states import RunEvent, RunStatus
+from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job, read_result
+from training.worker.child import result_of
+
+MAX_CURVE_POINTS = 300
+SHOWN = (
+    "stage",
+    "step",
+    "steps",
+    "seconds",
+    "remaining_seconds",
+    "tokens_per_second",
+    "memory_bytes",
+)
+
+JSON = dict[str, Any]
+
+
+def prepare(lease: Lease, leases: Leases) -> Path | None:
+    """The folder in which a trainer finds all that it needs, or one that has finished.
+
+    None for a run that has been trained. Raises Refused where there is nothing to learn from,
+    InferenceUnavailable, LeaseLost.
+    """
+    run = run_of(lease)
+    if run.status != RunStatus.TRAINING:
+        return None
+    if finished := finished_attempt(run.pk):
+        return finished
+    config = config_from_json(run.config)
+    parent = run.parent_version.adapter
+    parent_folder = adapter_folder(parent.digest, verify=True) if parent else ""
+    dataset, manifest = run_folder(run.pk) / DATASET_FILE, run.manifest
+    # Written once: a checkpoint counts its position in this very dataset.
+    if not (manifest and dataset.exists()):
+        if config.rehearsal:
+            _with_heartbeat(lease, leases, partial(prepare_rehearsal, run))
+        if run.method == Method.GRPO:
+            _with_heartbeat(lease, leases, partial(practise, run))
+        manifest = write_dataset(run)
+        record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))
+    rehearsed = manifest.get("rehearsal", {}).get("texts", 0)
+    folder = new_attempt(run.pk)
+    job = Job(
+        base_path=run.agent.base_model.path,
+        dataset_path=str(dataset),
+        parent_adapter_path=str(parent_folder),
+        threads=available_threads(),
+        device=settings.ENV.train_device,
+        worker_pid=os.getpid(),
+        config=config,
+        rehearsal_path=str(rehearsal_file(run)) if rehearsed else "",
+    )
+    job.write(folder)
+    leases.keep(lease)
+    return folder
+
+
+class Follower:
+    """Keeps a trainer's progress with its run, and stops the trainer once the run is lost."""
+
+    def __init__(self, lease: Lease, leases: Leases) -> None:
+        self._lease = lease
+        self._leases = leases
+        known = TrainingRun.objects.only("progress").get(id=lease.run_id)
+        self._furthest_step = known.progress.get("furthest_step", 0)
+        self._progress: JSON = {}
+        self._curve: list[JSON] = []
+
+    def __call__(self, lines: list[JSON]) -> str:
+        """The word to tell the trainer: "" to go on."""
+        for line in lines:
+            self._progress |= line
+            if "step" in line:
+                self._curve = [*before(self._curve, line["step"]), line]
+        self._curve = thinned(self._curve)
+        try:
+            if lines:
+                self._record()
+            else:
+                self._leases.keep(self._lease)
+        except LeaseLost:
+            run = TrainingRun.objects.only("status").get(id=self._lease.run_id)
+            # One that goes on later, here or elsewhere, wants to be found where it is now.
+            return CANCEL if RunStatus(run.status).is_final else PAUSE
+        return ""
+
+    def _record(self) -> None:
+        fields: JSON = {"curve": self._curve}
+        step = self._progress.get("step", 0)
+        if step > self._furthest_step:
+            # What broke earlier attempts off was not in the run's way.
+            self._furthest_step = step
+            fields["attempts"] = 1
+        progress = shown(self._progress) | {"furthest_step": self._furthest_step}
+        record(self._lease, progress=progress, **fields)
+
+
+def finish(lease: Lease, folder: Path, *, returncode: int) -> None:
+    """Make the agent's next version of what the trainer left.
+
+    Raises what result_of raises, BadAdapter, OSError, LeaseLost.
+    """
+    run = run_of(lease)
+    result = result_of(folder, returncode=returncode)
+    figures = {name: value for name, value in result.items() if name != "drift"}
+    record(lease, progress=run.progress | {"result": figures})
+    adapter = store_adapter(
+        folder / ADAPTER_FOLDER,
+        base_model=run.agent.base_model,
+        parent=run.parent_version.adapter,
+    )
+    version = _child_version(run, adapter)
+    # The evaluation has its attempts anew.
+    move_run(lease, RunEvent.TRAINED, child_version_id=version.pk, attempts=1, outage_since=None)
+
+
+def judge(lease: Lease, leases: Leases) -> None:
+    """Evaluate the new version, and adopt, offer or reject it.
+
+    Raises InferenceUnavailable, AdapterRefused, GateInconclusive, LeaseLost.
+    """
+    run = run_of(lease)
+    child, gate = run.child_version, run.gate
+    assert child is not None, "a run is evaluated once its version exists"
+    if "adopted" not in gate:
+        gate = _gate_figures(lease, leases, run)
+        record(lease, gate=gate)
+    is_by_hand = config_from_json(run.config).adoption == Adoption.BY_HAND
+    with held_run(lease) as locked:
+        if not gate["adopted"]:
+            apply_event(locked, RunEvent.REJECT, reason=f"Not adopted. {in_words(gate)}")
+        elif is_by_hand:
+            apply_event(
+                locked,
+                RunEvent.OFFER,
+                reason=f"Version {child.number} waits for your word. {in_words(gate)}",
+            )
+        elif activate_child(run.agent_id, version_id=child.pk):
+            apply_event(locked, RunEvent.ADOPT, reason=f"Adopted. {in_words(gate)}")
+        else:
+            apply_event(
+                locked,
+                RunEvent.REJECT,
+                reason=(
+                    "The agent's version changed while it trained; activate version "
+                    f"{child.number} by hand if you want it. {in_words(gate)}"
+                ),
+            )
+
+
+def run_of(lease: Lease) -> TrainingRun:
+    """The run as it is now. Raises LeaseLost."""
+    run = (
+        TrainingRun.objects.select_related(
+            "agent__base_model",
+            "space",
+            "parent_version__adapter",
+            "parent_version__agent__base_model",
+            "child_version__adapter",
+            "child_version__agent__base_model",
+        )
+        .filter(id=lease.run_id, lease_owner=lease.owner)
+        .first()
+    )
+    if run is None:
+        raise LeaseLost
+    return run
+
+
+def before(curve: list[JSON], step: int) -> list[JSON]:
+    """The points before the step: a trainer that goes on from a checkpoint repeats later ones."""
+    return [point for point in curve if point["step"] < step]
+
+
+def thinned(curve: list[JSON]) -> list[JSON]:
+    """At most MAX_CURVE_POINTS points; the first and the last always stay."""
+    while len(curve) > MAX_CURVE_POINTS:
+        curve = [*curve[:-1:2], curve[-1]]
+    return curve
+
+
+def shown(latest: JSON) -> JSON:
+    """What a run's page shows of the latest progress."""
+    return {name: latest[name] for name in SHOWN if name in latest}
+
+
+def _with_heartbeat(lease: Lease, leases: Leases, work: Callable[..., Awaitable[None]]) -> None:
+    """Run `work(heartbeat=...)`, whose sentences the run shows while its lease is kept."""
+
+    async def heartbeat(sentence: str) -> None:
+        await sync_to_async(leases.keep)(lease)
+        if sentence:
+            await sync_to_async(record)(lease, progress={"stage": sentence})
+
+    async_to_sync(work)(heartbeat=heartbeat)
+
+
+def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:
+    parent, child = run.parent_version, run.child_version
+    assert child is not None, "see judge"
+    contestants = Contestants(
+        parent=served_model(parent),
+        child=served_model(child),
+        prompt=parent.prompt,
+        sampling=Sampling.from_json(parent.sampling),
+    )
+
+    folder = finished_attempt(run.pk)
+    result = read_result(folder) if folder else None
+
+    async def heartbeat() -> None:
+        await sync_to_async(leases.keep)(lease)
+
+    figures: JSON = async_to_sync(evaluate)(
+        contestants,
+        own=own_exam(run.space),
+        probes=probe_exams(run.space),
+        trained=trainer_view(result or {}, precision=config_from_json(run.config).precision),
+        tools=build_tools(),
+        seed=str(run.pk),
+        heartbeat=heartbeat,
+    )
+    return figures
+
+
+def _child_version(run: TrainingRun, adapter: Adapter) -> AgentVersion:
+    # A worker that died between the version's birth and the run's record left one behind.
+    orphan = AgentVersion.objects.filter(
+        agent_id=run.agent_id,
+        parent_id=run.parent_version_id,
+        adapter=adapter,
+        origin=VersionOrigin.TRAINED,
+        made_by_run=None,
+    ).first()
+    return orphan or add_trained_version(
+        run.agent_id, parent_version_id=run.parent_version_id, adapter_id=adapter.pk
+    )
