@@ -7,6 +7,7 @@ from celery import shared_task
 
 from arena import sweeping
 from arena.matches import judging, play, runner
+from arena.nudges import JUDGE_ROUND, PLAY_MATCH, nudge
 
 
 @shared_task
@@ -32,7 +33,7 @@ def sweep() -> None:
     """Seat queues, and take up what a dead worker or a lost message has left."""
     sweeping.seat_queues()
     for match_id in sweeping.matches_to_play():
-        play_match.delay(match_id)
+        nudge(PLAY_MATCH, match_id)
     for round_id in sweeping.rounds_to_judge():
-        judge_round.delay(round_id)
+        nudge(JUDGE_ROUND, round_id)
     sweeping.settle_finished()

@@ -4,13 +4,15 @@ and may be lost; `sweep` finds whatever waits."""
 from celery import shared_task
 from celery.worker import state as worker_state
 
-from training.runs import verbs
+from training.data.harvest import harvest_matches
 from training.runs.attempts import tidy_runs
+from training.runs.nudges import nudge_waiting_runs
+from training.runs.starting import start_due_runs
+from training.runs.steering import cancel_runs_of_retired
 from training.worker import batch
 
 
-# While the workers are away or busy nudges would pile up; the sweep gives another soon enough.
-@shared_task(expires=verbs.NUDGE_SECONDS)
+@shared_task
 def run_training(run_id: int) -> None:
     """Bring waiting runs to their ends: those whose turn it is, whichever gave the nudge."""
     # Celery puts the exit status there, 0 among them, when the worker is to stop.
@@ -21,7 +23,7 @@ def run_training(run_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Make pairs of settled matches, end, start and offer runs as it is due."""
-    verbs.harvest_matches()
-    verbs.cancel_runs_of_retired()
-    verbs.start_due_runs()
-    verbs.nudge_waiting_runs()
+    harvest_matches()
+    cancel_runs_of_retired()
+    start_due_runs()
+    nudge_waiting_runs()

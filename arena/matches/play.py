@@ -8,7 +8,6 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
-from functools import partial
 from typing import Any
 
 from django.db import transaction
@@ -52,6 +51,7 @@ from arena.models import (
     Verdict,
     Vote,
 )
+from arena.nudges import JUDGE_ROUND, nudge_on_commit
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
@@ -112,8 +112,6 @@ def start_round(match_id: int, *, number: int, task: Task) -> None:
 
 def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnswer) -> None:
     """Store what a seat answered; the last seat's answer opens the judging."""
-    from arena.tasks import judge_round
-
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         player = state.seating.players[seat]
@@ -147,8 +145,7 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
         if state.rounds[number - 1].status == RoundStatus.JUDGING:
             round_row.status = RoundStatus.JUDGING
             round_row.save(update_fields=["status"])
-            # The answer stands even if the broker is away: a sweep will find the round.
-            transaction.on_commit(partial(judge_round.delay, round_row.id), robust=True)
+            nudge_on_commit(JUDGE_ROUND, round_row.id)
 
 
 def decide_round(

@@ -1,7 +1,6 @@
 """Matches out of queues: the one place where a match begins."""
 
 from collections.abc import Mapping, Sequence
-from functools import partial
 from random import Random
 
 from django.db import transaction
@@ -13,6 +12,7 @@ from arena.matches.match import MatchSeated, Player
 from arena.matches.match import Seat as SeatPlayers
 from arena.matches.play import append
 from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus
+from arena.nudges import PLAY_MATCH, nudge_on_commit
 from arena.spaces.entering import cancel_entries
 from arena.spaces.matchmaking import HouseAgent, Lineup, Waiting, lineups
 from arena.spaces.ratings import Skill
@@ -88,8 +88,6 @@ def _mus(space: Space, agent_ids: Sequence[int]) -> dict[int, float]:
 
 
 def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
-    from arena.tasks import play_match
-
     house = Agent.objects.select_related("current_version").in_bulk(
         [each.agent_id for each in lineup.house]
     )
@@ -129,5 +127,5 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
         rounds_at_once=space.rounds_at_once,
     )
     append(match, None, SeatPlayers(seating))
-    transaction.on_commit(partial(play_match.delay, match.id), robust=True)
+    nudge_on_commit(PLAY_MATCH, match.id)
     return match.id

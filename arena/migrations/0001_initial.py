@@ -139,7 +139,7 @@ class Migration(migrations.Migration):
                         null=True,
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="entries",
-                        to="arena.matches.match",
+                        to="arena.match",
                     ),
                 ),
             ],
@@ -167,7 +167,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="events",
-                        to="arena.matches.match",
+                        to="arena.match",
                     ),
                 ),
             ],
@@ -209,7 +209,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="rounds",
-                        to="arena.matches.match",
+                        to="arena.match",
                     ),
                 ),
             ],
@@ -253,7 +253,7 @@ class Migration(migrations.Migration):
                     models.ForeignKey(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="seats",
-                        to="arena.matches.match",
+                        to="arena.match",
                     ),
                 ),
                 (

@@ -10,6 +10,7 @@ from agents.errors import NotAvailable, Refused
 from agents.models import Agent
 from arena.credits import ledger
 from arena.models import Entry, EntryStatus, Space, SpaceStatus, Transfer, TransferCode
+from arena.nudges import SWEEP_MATCHES, nudge_on_commit
 
 _USED_FORM = "This form was already used for something else; reload the page and try again."
 
@@ -27,8 +28,6 @@ def enter_space(
     `agreed_credits` is the fee that the user was shown; None takes whatever it is. Raises Refused
     with a sentence (closed, already in, too few credits, another fee, ...).
     """
-    from arena.tasks import sweep
-
     ledger.check_given_id(entry_id)
     _check_adapter(user_id, agent_id)
     try:
@@ -72,12 +71,9 @@ def enter_space(
                     code=TransferCode.ENTRY_FEE,
                     reference=f"entry:{entry.id}",
                 )
-            # The entry stands even if the broker is away: the next sweep will find it.
-            transaction.on_commit(sweep.delay, robust=True)
+            nudge_on_commit(SWEEP_MATCHES)
             # And once more when the house may fill the empty seats.
-            transaction.on_commit(
-                lambda: sweep.apply_async(countdown=space.house_fill_seconds + 0.1), robust=True
-            )
+            nudge_on_commit(SWEEP_MATCHES, countdown=space.house_fill_seconds + 0.1)
             return entry
     except ledger.InsufficientCredits as error:
         raise ledger.InsufficientCredits(f"Not enough credits to enter. {error}") from None

@@ -27,7 +27,8 @@ from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
 from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
 from training.states import RunStatus
-from training.runs.verbs import MIN_PAIRS, new_pairs, request_run
+from training.runs.starting import MIN_PAIRS, request_run
+from training.runs.unlearned import new_pairs
 from training.models import Pair, Rollout, TrainingRun
 
 POLL_SECONDS = 0.5

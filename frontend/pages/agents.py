@@ -45,7 +45,7 @@ from training.runs.queries import (
     pair_count,
     runs_of_agent,
 )
-from training.runs.verbs import request_run, requestable, unaffordable
+from training.runs.starting import request_run, requestable, unaffordable
 
 LINES_AT_ONCE = 200  # of a download, read from the database between two pieces
 

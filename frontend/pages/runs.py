@@ -20,7 +20,7 @@ from frontend.pages.edge import (
 )
 from frontend.run_views import charts_of, columns_of, dataset_of, gate_of, stages_of, verbs_of
 from training.configs.configs import METHODS, Method
-from training.runs import verbs
+from training.runs import steering
 from training.runs.queries import RunView, run_view
 from training.states import RunStatus
 
@@ -69,29 +69,29 @@ def manifest(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @owner_page("POST")
 def pause(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, verbs.pause_run)
+    return _act(request, run_id, steering.pause_run)
 
 
 @owner_page("POST")
 def resume(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, verbs.resume_run)
+    return _act(request, run_id, steering.resume_run)
 
 
 @owner_page("POST")
 def cancel(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, verbs.cancel_run)
+    return _act(request, run_id, steering.cancel_run)
 
 
 @owner_page("POST")
 def adopt(request: SignedInRequest, run_id: int) -> HttpResponse:
     said = "Version {child} plays from the next match on."
-    return _act(request, run_id, verbs.adopt_offered, said=said)
+    return _act(request, run_id, steering.adopt_offered, said=said)
 
 
 @owner_page("POST")
 def decline(request: SignedInRequest, run_id: int) -> HttpResponse:
     said = "Version {child} does not play. It stays in the history."
-    return _act(request, run_id, verbs.decline_offered, said=said)
+    return _act(request, run_id, steering.decline_offered, said=said)
 
 
 def _act(

@@ -32,7 +32,7 @@ from training.models import Pair, TrainingRun
 from training.practice.practised import practised_groups, practised_texts
 from training.practice.rehearsal import rehearsal_facts
 from training.runs.attempts import run_folder
-from training.runs.verbs import unlearned_pairs
+from training.runs.unlearned import unlearned_pairs
 from training.trainers.job import AnswerExample, GroupExample, PairExample, write_atomically
 
 DATASET_FILE = "dataset.jsonl"

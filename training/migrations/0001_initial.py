@@ -30,7 +30,7 @@ class Migration(migrations.Migration):
                     models.OneToOneField(
                         on_delete=django.db.models.deletion.PROTECT,
                         related_name="harvest",
-                        to="arena.matches.match",
+                        to="arena.match",
                     ),
                 ),
             ],

@@ -184,7 +184,7 @@ def prompt_ids_of(messages: Sequence[Mapping[str, str]]) -> list[int]:
 
 def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
     """`count` harvested pairs of the agent: it loses each round to a coded rival."""
-    from training.runs.verbs import harvest_matches
+    from training.data.harvest import harvest_matches
 
     rival = make_agent(engine=Engine.CODE)
     make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)

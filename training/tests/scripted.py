@@ -89,7 +89,7 @@ def script_runs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     """Keep runs away from the machine's files, brokers, models and inference servers."""
     settings.RUN_STORE = tmp_path / "runs"
     settings.ADAPTER_STORE = tmp_path / "adapters"
-    monkeypatch.setattr("training.tasks.run_training.delay", lambda run_id: None)
+    monkeypatch.setattr("training.runs.nudges.nudge", lambda *nudge, **options: None)
     monkeypatch.setattr("training.worker.child.POLL_SECONDS", 0.1)
     fake = partial(run_trainer, module="training.tests.fake_trainer")
     monkeypatch.setattr(batch, "run_trainer", fake)

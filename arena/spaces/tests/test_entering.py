@@ -16,7 +16,6 @@ from kombu.exceptions import OperationalError
 from agents.adapters.store import CONFIG_FILE, REFUSAL_HOLDS, WEIGHTS_FILE, note_refusal
 from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
-from arena import tasks
 from arena.credits import ledger
 from arena.matches import play, seating
 from arena.models import Entry, EntryStatus, Match
@@ -178,7 +177,6 @@ def test_an_entry_stands_though_the_broker_is_away(monkeypatch: pytest.MonkeyPat
     def refuse(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused")
 
-    monkeypatch.setattr(tasks.sweep, "delay", refuse)
-    monkeypatch.setattr(tasks.sweep, "apply_async", refuse)
+    monkeypatch.setattr("arena.nudges.current_app.send_task", refuse)
     entry_id = enter(make_agent(make_user(credits=100)), make_space())
     assert Entry.objects.get(id=entry_id).status == EntryStatus.QUEUED

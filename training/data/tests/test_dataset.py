@@ -23,13 +23,13 @@ from training.data.dataset import (
     manifest_digest,
     write_dataset,
 )
+from training.data.harvest import harvest_matches
 from training.gate.drift import TrainerView
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam
 from training.gate.sitting import Contestants, draw_tasks
 from training.models import Pair, TrainingRun
 from training.runs.attempts import run_folder
-from training.runs.verbs import harvest_matches
 from training.tests.builders import (
     END_ID,
     FIRST_ID,

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from training.data.dataset import export_pairs, json_lines
-from training.runs.verbs import harvest_matches
+from training.data.harvest import harvest_matches
 from training.tests.builders import make_agent, make_match
 
 TIMEOUT_SECONDS = 240

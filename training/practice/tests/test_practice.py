@@ -32,11 +32,11 @@ from training.data.dataset import (
     held_out_tasks,
     write_dataset,
 )
+from training.data.harvest import harvest_matches
 from training.models import Rollout, TrainingRun
 from training.practice import practice
 from training.practice.practice import CONCURRENT_ANSWERS, practise
 from training.runs.attempts import run_folder
-from training.runs.verbs import harvest_matches
 from training.tests.builders import (
     END_ID,
     ids_of,

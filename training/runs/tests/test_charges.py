@@ -18,14 +18,8 @@ from training.models import TrainingRun
 from training.runs.charges import price_of
 from training.runs.claiming import MAX_ATTEMPTS, claim_next
 from training.runs.lease import Lease, LeaseLost, move_run
-from training.runs.verbs import (
-    cancel_run,
-    cancel_runs_of_retired,
-    pause_run,
-    request_run,
-    start_due_runs,
-    unaffordable,
-)
+from training.runs.starting import request_run, start_due_runs, unaffordable
+from training.runs.steering import cancel_run, cancel_runs_of_retired, pause_run
 from training.states import RunEvent, RunStatus
 from training.tests.builders import CREDITS, make_agent, make_pairs_for, make_space
 from training.tests.scripted import expire
@@ -36,7 +30,7 @@ PRICE = 50  # credits for each 100 answers shown
 
 @pytest.fixture(autouse=True)
 def _dear(settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.tasks.run_training.delay", lambda run_id: None)
+    monkeypatch.setattr("training.runs.nudges.nudge", lambda *nudge, **options: None)
     monkeypatch.setattr(settings.ENV, "training_price", PRICE)
     monkeypatch.setattr(settings.ENV, "training_pairs", 8)
 

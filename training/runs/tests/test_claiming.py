@@ -16,7 +16,7 @@ from training.runs.claiming import (
     waiting_runs,
 )
 from training.runs.lease import Lease
-from training.runs.verbs import request_run
+from training.runs.starting import request_run
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_pairs_for, make_space
 from training.tests.scripted import expire
@@ -26,7 +26,7 @@ pytestmark = pytest.mark.django_db
 
 @pytest.fixture(autouse=True)
 def _no_broker(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("training.tasks.run_training.delay", lambda run_id: None)
+    monkeypatch.setattr("training.runs.nudges.nudge", lambda *nudge, **options: None)
 
 
 @pytest.fixture

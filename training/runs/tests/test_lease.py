@@ -14,7 +14,9 @@ from training.runs.lease import (
     record,
     renew,
 )
-from training.runs.verbs import cancel_run, nudge_waiting_runs, request_run
+from training.runs.nudges import nudge_waiting_runs
+from training.runs.starting import request_run
+from training.runs.steering import cancel_run
 from training.states import RunEvent, RunStatus
 from training.tests.builders import make_agent, make_pairs_for, make_space
 
@@ -24,7 +26,9 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def nudges(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     offered: list[int] = []
-    monkeypatch.setattr("training.tasks.run_training.delay", offered.append)
+    monkeypatch.setattr(
+        "training.runs.nudges.nudge", lambda task, run_id, **options: offered.append(run_id)
+    )
     return offered
 
 

@@ -8,18 +8,12 @@ from agents.models import Agent, Engine
 from agents.roster import activate_version, add_trained_version
 from arena.models import MatchStatus, Space, Verdict
 from arena.tests.builders import at_once, make_adapter
+from training.data.harvest import harvest_matches
 from training.models import Harvest, Pair, TrainingRun
 from training.runs.claiming import claim_next
-from training.runs.verbs import (
-    MIN_PAIRS,
-    Requestable,
-    cancel_run,
-    harvest_matches,
-    request_run,
-    requestable,
-    start_due_runs,
-    unlearned_pairs,
-)
+from training.runs.starting import MIN_PAIRS, Requestable, request_run, requestable, start_due_runs
+from training.runs.steering import cancel_run
+from training.runs.unlearned import unlearned_pairs
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_match, make_pairs_for, make_space
 
@@ -30,7 +24,9 @@ pytestmark = pytest.mark.django_db
 def nudges(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Runs offered to the workers, instead of a broker's queue."""
     offered: list[int] = []
-    monkeypatch.setattr("training.tasks.run_training.delay", offered.append)
+    monkeypatch.setattr(
+        "training.runs.nudges.nudge", lambda task, run_id, **options: offered.append(run_id)
+    )
     return offered
 
 

@@ -12,15 +12,8 @@ from arena.tests.builders import at_once, make_adapter
 from training.models import TrainingRun
 from training.runs.claiming import claim_next
 from training.runs.lease import Lease, LeaseLost, Leases, move_run, record, renew
-from training.runs.verbs import (
-    adopt_offered,
-    cancel_run,
-    decline_offered,
-    pause_run,
-    request_run,
-    resume_run,
-    start_due_runs,
-)
+from training.runs.starting import request_run, start_due_runs
+from training.runs.steering import adopt_offered, cancel_run, decline_offered, pause_run, resume_run
 from training.states import RunEvent, RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import FIGURES, script_gate, script_runs
@@ -100,7 +93,9 @@ def test_the_worker_of_a_paused_run_may_write_no_more() -> None:
 @pytest.mark.django_db(transaction=True)
 def test_a_resumed_run_is_offered_to_the_workers_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     offered: list[int] = []
-    monkeypatch.setattr("training.tasks.run_training.delay", offered.append)
+    monkeypatch.setattr(
+        "training.runs.nudges.nudge", lambda task, run_id, **options: offered.append(run_id)
+    )
     run = make_run(status=RunStatus.PAUSED)
     resume_run(run.pk)
     assert offered == [run.pk, run.pk], "when it was queued, and again"

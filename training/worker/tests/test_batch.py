@@ -20,7 +20,8 @@ from arena.config.env import REPOSITORY
 from arena.models import Space
 from training.models import TrainingRun
 from training.runs.attempts import TIDY_AFTER, tidy_runs
-from training.runs.verbs import cancel_run, pause_run, request_run, resume_run
+from training.runs.starting import request_run
+from training.runs.steering import cancel_run, pause_run, resume_run
 from training.states import RunStatus
 from training.tasks import run_training
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space

@@ -11,7 +11,8 @@ from django.utils import timezone
 from agents.inference.client import InferenceUnavailable
 from training.models import TrainingRun
 from training.runs.attempts import run_folder
-from training.runs.verbs import pause_run, request_run
+from training.runs.starting import request_run
+from training.runs.steering import pause_run
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import behave, expire, script_runs

@@ -20,7 +20,7 @@ from training.gate.sitting import Contestants
 from training.models import TrainingRun
 from training.practice.rehearsal import DRAWN_BY_RUN, rehearsal_file
 from training.runs.claiming import MAX_ATTEMPTS
-from training.runs.verbs import request_run
+from training.runs.starting import request_run
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import (

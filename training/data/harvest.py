@@ -1,0 +1,82 @@
+"""Pairs of settled matches: each match is harvested once, however often it is tried."""
+
+from collections.abc import Mapping
+
+import structlog
+from django.db import transaction
+
+from agents.models import Engine
+from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus
+from training.data.pairs import PanelVote, SeatAnswer, make_pairs
+from training.models import Harvest, Pair
+
+HARVEST_LIMIT = 50  # matches a sweep
+
+log = structlog.get_logger(__name__)
+
+
+def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
+    """Make the pairs of settled matches, each once; return how many matches were harvested."""
+    waiting = Match.objects.filter(status=MatchStatus.SETTLED, harvest=None).order_by("id")
+    harvested = 0
+    for match_id in waiting.values_list("id", flat=True)[:limit]:
+        try:
+            harvested += _harvest(match_id)
+        except Exception:
+            # One match that cannot be read holds up neither the others nor the runs.
+            log.exception("harvest_failed", match_id=match_id)
+    return harvested
+
+
+def _harvest(match_id: int) -> bool:
+    """Harvest the match; False when another worker has or does."""
+    with transaction.atomic(durable=True):
+        match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
+        if match is None or Harvest.objects.filter(match=match).exists():
+            return False
+        rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
+        pairs = [
+            pair
+            for one in rounds.prefetch_related("completions__seat__agent", "votes")
+            for pair in _pairs_of(one, space_id=match.space_id)
+        ]
+        Pair.objects.bulk_create(pairs, ignore_conflicts=True)
+        Harvest.objects.create(match=match, pair_count=len(pairs))
+    return True
+
+
+def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
+    answers = [
+        SeatAnswer(
+            seat=completion.seat.index,
+            agent_id=completion.seat.agent_id,
+            completion_id=completion.pk,
+            learns=completion.seat.agent.engine == Engine.MODEL,
+            is_answered=completion.status == CompletionStatus.OK,
+            is_complete=completion.finish_reason != "length",
+            text=completion.text,
+        )
+        for completion in one.completions.all()
+    ]
+    votes = [
+        PanelVote(vote.weight, _by_seat(vote.scores))
+        for vote in one.votes.all()
+        if vote.weight > 0 and vote.scores  # the others abstained, or counted for nothing
+    ]
+    return [
+        Pair(
+            agent_id=spec.agent_id,
+            space_id=space_id,
+            round=one,
+            chosen_id=spec.chosen_id,
+            rejected_id=spec.rejected_id,
+            source=spec.source,
+            margin=spec.margin,
+            agreement=spec.agreement,
+        )
+        for spec in make_pairs(answers, _by_seat(one.verdict.scores), votes)
+    ]
+
+
+def _by_seat(scores: Mapping[str, float]) -> dict[int, float]:
+    return {int(seat): score for seat, score in scores.items()}

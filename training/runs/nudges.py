@@ -1,0 +1,28 @@
+"""Runs that wait are offered to the workers; the rows are the queue, and this only a nudge."""
+
+from django.core.cache import cache
+
+from arena.nudges import RUN_TRAINING, nudge
+from training.models import TrainingRun
+from training.runs.claiming import claimable
+
+NUDGE_LIMIT = 20
+NUDGE_SECONDS = 60  # a waiting run is offered to the workers once in this time
+
+
+def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
+    """Offer runs that no worker holds: new ones, postponed ones, and those of dead workers."""
+    waiting = TrainingRun.objects.filter(claimable()).order_by("id").values_list("id", flat=True)
+    for run_id in waiting[:limit]:
+        if cache.add(_nudge_key(run_id), 1, timeout=NUDGE_SECONDS):
+            # While the workers are away or busy nudges would pile up; a sweep gives another soon.
+            nudge(RUN_TRAINING, run_id, expires=NUDGE_SECONDS)
+
+
+def nudge_again(run_id: int) -> None:
+    """Let the run be offered at once, even if it was a moment ago."""
+    cache.delete(_nudge_key(run_id))
+
+
+def _nudge_key(run_id: int) -> str:
+    return f"training-nudge:{run_id}"

@@ -1,0 +1,221 @@
+"""Verbs that queue a run: by itself once there are enough new pairs, or because its owner asks."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from django.conf import settings
+from django.db import IntegrityError, transaction
+from django.db.models import Count, Exists, Max, OuterRef, QuerySet
+from django.utils import timezone
+
+from agents.errors import NotAvailable, Refused
+from agents.models import Agent, Engine
+from arena.credits.ledger import InsufficientCredits
+from arena.models import Space
+from training.configs.configs import DPOConfig, GRPOConfig, InvalidConfig, Method, config_from_json
+from training.models import Pair, TrainingRun
+from training.runs import charges
+from training.runs.moves import queue_run
+from training.runs.nudges import nudge_waiting_runs
+from training.runs.queries import kept_shape
+from training.runs.unlearned import new_pairs, unlearned_pairs
+from training.states import LIVE_STATUSES, RunStatus
+
+START_LIMIT = 20  # runs a sweep
+LOOK_LIMIT = 200  # agents with enough pairs that a sweep looks at
+MIN_PAIRS = 8  # fewer teach nothing but their own words
+
+
+def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
+    """Queue a run for each agent with enough new pairs of one Space; return the runs' ids."""
+    started: list[int] = []
+    # In any order: whose turn it is, is decided when a worker is free (see training.runs.claiming), and
+    # nobody without credits may stand before the others for ever.
+    for due in _due().order_by("?")[:LOOK_LIMIT]:
+        if len(started) == limit:
+            break
+        try:
+            run = _queue_run(due["agent_id"], due["space_id"], is_by_hand=False)
+        except Refused:
+            continue  # not enough credits (see `unaffordable`), or another sweep was faster
+        started.append(run.pk)
+    return started
+
+
+def unaffordable(agent_id: int) -> str:
+    """Why a run that is due does not start by itself, in a sentence; empty if one can."""
+    agent = _with_parent(Agent.objects.select_related("owner")).get(id=agent_id)
+    for due in _due().filter(agent_id=agent_id):
+        plan = _plan(agent, due["space_id"])
+        if plan.price_credits > (available := charges.available_credits(agent)):
+            return (
+                f"{agent.name} has enough pairs to train, which takes {plan.price_credits:,} "
+                f"credits; {available:,} are available."
+            )
+    return ""
+
+
+def request_run(agent_id: int, space_id: int) -> TrainingRun:
+    """Train now, with fewer pairs than a run by itself waits for.
+
+    Raises Refused, InsufficientCredits among them.
+    """
+    _check_request(_requesting(agent_id), space_id)
+    return _queue_run(agent_id, space_id, is_by_hand=True)
+
+
+@dataclass(frozen=True)
+class Requestable:
+    """What a run that is asked for now would learn from, and its price."""
+
+    pair_count: int
+    price_credits: int
+
+
+def requestable(agent_id: int, space_id: int) -> Requestable | None:
+    """None where `request_run` would refuse, want of credits aside."""
+    agent = _requesting(agent_id)
+    if TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
+        return None
+    try:
+        _check_request(agent, space_id)
+    except Refused:
+        return None
+    plan = _plan(agent, space_id)
+    return None if plan.problem else Requestable(plan.pair_count, plan.price_credits)
+
+
+def _requesting(agent_id: int) -> Agent:
+    return _with_parent(Agent.objects.select_related("base_model", "owner")).get(id=agent_id)
+
+
+def _check_request(agent: Agent, space_id: int) -> None:
+    space = Space.objects.filter(id=space_id).first()
+    if space is None:
+        raise NotAvailable("There is no such Space.")
+    if agent.engine != Engine.MODEL:
+        raise Refused("This agent answers by code; there is nothing to train.")
+    if agent.retired_at:
+        raise Refused("This agent is retired.")
+    if not agent.base_model.path:
+        raise Refused(f"The weights of {agent.base_model} are not on this site's machines.")
+    assert agent.current_version is not None, "an agent has a version from its creation on"
+    if TrainingRun.objects.filter(
+        agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
+    ).exists():
+        raise Refused("A trained version waits for your word: adopt or decline it first.")
+    count = unlearned_pairs(agent.current_version, space_id).count()
+    if count < MIN_PAIRS:
+        raise Refused(
+            f"{agent.name} has {count} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
+            "are needed. Play more matches there."
+        )
+
+
+def _due() -> QuerySet[Pair, Any]:
+    runs = TrainingRun.objects.filter(agent=OuterRef("agent"))
+    live = runs.filter(status__in=LIVE_STATUSES)
+    # Its owner has yet to say which version goes on.
+    on_offer = runs.filter(
+        status=RunStatus.OFFERED, parent_version=OuterRef("agent__current_version")
+    )
+    return (
+        new_pairs()
+        .filter(
+            agent__is_training_enabled=True,
+            agent__engine=Engine.MODEL,
+            agent__retired_at=None,
+        )
+        .exclude(agent__base_model__path="")
+        .exclude(Exists(live))
+        .exclude(Exists(on_offer))
+        .values("agent_id", "space_id")
+        .annotate(count=Count("id"), last=Max("id"))
+        .filter(count__gte=settings.ENV.training_pairs)
+    )
+
+
+def _queue_run(agent_id: int, space_id: int, *, is_by_hand: bool) -> TrainingRun:
+    try:
+        with transaction.atomic(durable=True):
+            # Locked without the key: whoever seats the agent meanwhile only refers to it.
+            agents = Agent.objects.select_for_update(of=("self",), no_key=True)
+            agent = _with_parent(agents).get(id=agent_id)
+            run = _new_run(agent, space_id, is_by_hand=is_by_hand)
+            queue_run(run)
+            transaction.on_commit(nudge_waiting_runs, robust=True)
+    except InsufficientCredits as error:
+        raise InsufficientCredits(f"Not enough credits to train. {error}") from None
+    except IntegrityError:
+        raise Refused(
+            "This agent is in training already; wait for that run or cancel it."
+        ) from None
+    return run
+
+
+def _with_parent(agents: QuerySet[Agent]) -> QuerySet[Agent]:
+    return agents.select_related("current_version__adapter")
+
+
+def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:
+    plan = _plan(agent, space_id)
+    return TrainingRun(
+        agent=agent,
+        space_id=space_id,
+        parent_version=agent.current_version,
+        status=RunStatus.FAILED if plan.problem else RunStatus.QUEUED,
+        method=plan.method,
+        config=plan.config,
+        is_by_hand=is_by_hand,
+        price_credits=plan.price_credits,
+        last_pair_id=plan.last_pair_id,
+        pair_count=plan.pair_count,
+        reason=plan.problem,
+        finished_at=timezone.now() if plan.problem else None,
+    )
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """The next run of an agent in a Space, as its owner's choices and its pairs make it."""
+
+    method: Method
+    config: Mapping[str, Any]
+    last_pair_id: int
+    pair_count: int
+    price_credits: int = 0
+    problem: str = ""
+
+
+def _plan(agent: Agent, space_id: int) -> _Plan:
+    parent = agent.current_version
+    assert parent is not None, "an agent has a version from its creation on"
+    pairs = unlearned_pairs(parent, space_id).aggregate(
+        count=Count("id"), last=Max("id"), tasks=Count("round__task_key", distinct=True)
+    )
+    try:
+        # The adapter that is learned on keeps its shape.
+        shape = kept_shape(parent.adapter) if parent.adapter else {}
+        config = config_from_json({**agent.learning, **shape})
+    except InvalidConfig as error:
+        return _Plan(
+            method=Method.DPO,
+            config=agent.learning,
+            last_pair_id=pairs["last"],
+            pair_count=pairs["count"],
+            problem=f"The training settings are not valid. {error}",
+        )
+    pair_count, tasks = pairs["count"], 0
+    match config:
+        case DPOConfig():
+            pair_count = min(pair_count, config.max_pairs)
+        case GRPOConfig():
+            tasks = min(pairs["tasks"], config.tasks)
+    return _Plan(
+        method=Method(config.method),
+        config=config.as_json(),
+        last_pair_id=pairs["last"],
+        pair_count=pair_count,
+        price_credits=charges.price_of(config, pairs=pair_count, tasks=tasks),
+    )
