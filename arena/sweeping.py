@@ -11,8 +11,9 @@ from django.db.models import Count, F, Q
 from django.utils import timezone
 
 from arena.matches import play, seating
-from arena.matches.match import IllegalMove, MatchStatus, RoundStatus
+from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
+from arena.states import MatchStatus, RoundStatus
 
 SWEEP_LIMIT = 100  # rows of each sort in one sweep
 # A nudged task that no worker has taken by then is nudged again.

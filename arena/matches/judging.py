@@ -13,9 +13,10 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
 from arena.matches import play
 from arena.matches.judge_tools import build_tools
-from arena.matches.match import IllegalMove, MatchStatus, RoundStatus
+from arena.matches.match import IllegalMove
 from arena.matches.panels import PanelJudge, judge_answers
 from arena.models import Completion, Round
+from arena.states import MatchStatus, RoundStatus
 from judges.models import Judge
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot

@@ -5,154 +5,28 @@
 happen in a match.
 """
 
-import hashlib
-import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
-from enum import StrEnum
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
+from arena.matches.events import (
+    CompletionRecorded,
+    Event,
+    MatchCancelled,
+    MatchSeated,
+    MatchSettled,
+    MatchStarted,
+    RoundDecided,
+    RoundStarted,
+    RoundVoided,
+    VoteRecorded,
+)
+from arena.states import MatchStatus, RoundStatus
 from judges.panel import rank
-
-
-class MatchStatus(StrEnum):
-    """seated -> running -> settled, or seated/running -> cancelled."""
-
-    SEATED = "seated"
-    RUNNING = "running"
-    SETTLED = "settled"
-    CANCELLED = "cancelled"
-
-
-class RoundStatus(StrEnum):
-    """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
-
-    PLAYING = "playing"
-    JUDGING = "judging"
-    DECIDED = "decided"
-    VOID = "void"
-
-
-class CompletionStatus(StrEnum):
-    """Whether the seat answered."""
-
-    OK = "ok"
-    FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
 
 
 class IllegalMove(Exception):
     """The command does not fit the match's state: somebody else was first, or a replay."""
-
-
-# Events: what happened. Fields are JSON values; `_decode` turns lists back into tuples.
-
-
-@dataclass(frozen=True)
-class Player:
-    """Who sits where; entry_id is None for a house seat."""
-
-    seat: int
-    agent_id: int
-    version_id: int
-    user_id: int
-    entry_id: str | None
-    fee_credits: int
-
-
-@dataclass(frozen=True)
-class MatchSeated:
-    space: str
-    environment: str
-    players: tuple[Player, ...]
-    round_count: int
-    rake_percent: int
-    prize_percents: tuple[int, ...]
-    panel: tuple[tuple[str, float], ...]  # (judge slug, weight)
-    rounds_at_once: int = 1  # matches seated before this setting existed have one
-
-
-@dataclass(frozen=True)
-class MatchStarted:
-    pass
-
-
-@dataclass(frozen=True)
-class RoundStarted:
-    round: int
-    task_key: str
-    task: dict[str, Any]
-
-
-@dataclass(frozen=True)
-class CompletionRecorded:
-    round: int
-    seat: int
-    status: CompletionStatus
-    version_id: int
-    token_count: int
-    # SHA-256 of text, token ids and logprobs: the event vouches for the bulky row.
-    content_digest: str
-
-
-@dataclass(frozen=True)
-class VoteRecorded:
-    round: int
-    judge: str
-    scores: dict[str, float]  # seat -> [0, 1]; empty: abstained
-    error: str
-
-
-@dataclass(frozen=True)
-class RoundDecided:
-    round: int
-    scores: dict[str, float]  # seat -> [0, 1]
-    ranking: tuple[tuple[int, ...], ...]
-    agreement: float
-
-
-@dataclass(frozen=True)
-class RoundVoided:
-    round: int
-    reason: str
-
-
-@dataclass(frozen=True)
-class MatchSettled:
-    ranking: tuple[tuple[int, ...], ...]
-    totals: dict[str, float]
-    prizes: dict[str, int]
-    rake_credits: int
-
-
-@dataclass(frozen=True)
-class MatchCancelled:
-    reason: str
-
-
-Event = (
-    MatchSeated
-    | MatchStarted
-    | RoundStarted
-    | CompletionRecorded
-    | VoteRecorded
-    | RoundDecided
-    | RoundVoided
-    | MatchSettled
-    | MatchCancelled
-)
-
-_KINDS: dict[str, type[Event]] = {
-    "match_seated": MatchSeated,
-    "match_started": MatchStarted,
-    "round_started": RoundStarted,
-    "completion_recorded": CompletionRecorded,
-    "vote_recorded": VoteRecorded,
-    "round_decided": RoundDecided,
-    "round_voided": RoundVoided,
-    "match_settled": MatchSettled,
-    "match_cancelled": MatchCancelled,
-}
-_NAMES = {event: kind for kind, event in _KINDS.items()}
 
 
 # Commands: what somebody wants.
@@ -351,39 +225,6 @@ def fold(events: Iterable[Event]) -> MatchState | None:
 def ranking_of(totals: Mapping[int, float], *, rounds: int) -> tuple[tuple[int, ...], ...]:
     """Seats best first; those whose mean over so many rounds is what a round calls a tie are tied."""
     return rank({seat: total / rounds for seat, total in totals.items()})
-
-
-def encode(event: Event) -> tuple[str, dict[str, Any]]:
-    """(kind, JSON payload) of an event."""
-    return _NAMES[type(event)], json.loads(json.dumps(asdict(event)))
-
-
-def decode(kind: str, payload: Mapping[str, Any]) -> Event:
-    """The event that `encode` made the payload from."""
-    values = dict(payload)
-    if kind == "match_seated":
-        values["players"] = tuple(Player(**player) for player in values["players"])
-        values["prize_percents"] = tuple(values["prize_percents"])
-        values["panel"] = tuple((slug, weight) for slug, weight in values["panel"])
-    if kind == "completion_recorded":
-        values["status"] = CompletionStatus(values["status"])
-    if "ranking" in values:
-        values["ranking"] = tuple(tuple(group) for group in values["ranking"])
-    return _KINDS[kind](**values)
-
-
-def event_digest(
-    previous_digest: str, *, match_id: int, seq: int, kind: str, payload: Mapping[str, Any]
-) -> str:
-    """SHA-256 over the digest before and this event's canonical JSON."""
-    text = json.dumps([previous_digest, match_id, seq, kind, payload], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
-
-
-def content_digest(text: str, token_ids: Sequence[int], logprobs: Sequence[float]) -> str:
-    """SHA-256 over what a seat answered; logprobs to 6 decimals, as stored."""
-    rounded = [f"{value:.6f}" for value in logprobs]
-    return hashlib.sha256(json.dumps([text, list(token_ids), rounded]).encode()).hexdigest()
 
 
 def _checked_seating(seating: MatchSeated) -> MatchSeated:

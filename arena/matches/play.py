@@ -17,26 +17,25 @@ from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
 from arena.live.stream import announce_on_commit
 from arena.matches import settlement
-from arena.matches.match import (
-    Cancel,
-    Command,
+from arena.matches.events import (
     CompletionRecorded,
-    CompletionStatus,
-    DecideRound,
     Event,
-    MatchState,
-    MatchStatus,
-    RecordCompletion,
-    RoundStatus,
-    Settle,
-    Start,
-    StartRound,
     VoteRecorded,
     content_digest,
-    decide,
     decode,
     encode,
     event_digest,
+)
+from arena.matches.match import (
+    Cancel,
+    Command,
+    DecideRound,
+    MatchState,
+    RecordCompletion,
+    Settle,
+    Start,
+    StartRound,
+    decide,
     evolve,
     fold,
 )
@@ -52,6 +51,7 @@ from arena.models import (
     Vote,
 )
 from arena.nudges import JUDGE_ROUND, nudge_on_commit
+from arena.states import CompletionStatus, MatchStatus, RoundStatus
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 

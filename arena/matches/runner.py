@@ -36,8 +36,9 @@ from arena.environments.asking import build_messages
 from arena.environments.base import Split, Task
 from arena.live.stream import FrameWriter
 from arena.matches import play
-from arena.matches.match import CompletionStatus, IllegalMove, MatchState, MatchStatus, RoundStatus
+from arena.matches.match import IllegalMove, MatchState
 from arena.models import Match, Round, Seat
+from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)  # the last one repeats
 LEASE_RENEWAL_SECONDS = 15.0

@@ -8,7 +8,7 @@ from django.db.models import Q
 from django.utils import timezone
 
 from agents.models import Agent, Engine
-from arena.matches.match import MatchSeated, Player
+from arena.matches.events import MatchSeated, Player
 from arena.matches.match import Seat as SeatPlayers
 from arena.matches.play import append
 from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus

@@ -7,9 +7,11 @@ import uuid
 from collections.abc import Iterable, Mapping, Sequence
 
 from arena.credits import ledger
-from arena.matches.match import MatchState, MatchStatus, Player
+from arena.matches.events import Player
+from arena.matches.match import MatchState
 from arena.models import Account, Match, Rating, RatingChange, Transfer, TransferCode, TransferKind
 from arena.spaces.ratings import Skill, updated
+from arena.states import MatchStatus
 
 _NAMESPACE = uuid.UUID("5b0f6a0e-5a0e-4d0c-9a44-0d6f0f7f1d11")
 

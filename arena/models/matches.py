@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from arena.matches.match import CompletionStatus, MatchStatus, RoundStatus
+from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 
 class Match(models.Model):

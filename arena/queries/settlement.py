@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from arena.matches.match import MatchSeated, MatchSettled, decode
+from arena.matches.events import MatchSeated, MatchSettled, decode
 from arena.models import MatchEvent, Seat
 from arena.queries.lists import Competitor
 

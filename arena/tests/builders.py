@@ -12,12 +12,12 @@ from django.db import connection
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from arena.credits import wallet
 from arena.matches import play, seating
-from arena.matches.match import CompletionStatus
 from arena.matches.panels import PanelJudge
 from arena.matches.play import SeatAnswer
 from arena.matches.runner import task_of
 from arena.models import Match, Space
 from arena.spaces import entering
+from arena.states import CompletionStatus
 from judges.models import Judge, JudgeKind
 from judges.panel import PanelVerdict, combine
 from judges.transcript import Ballot

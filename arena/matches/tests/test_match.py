@@ -8,35 +8,35 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from arena.matches.events import (
+    CompletionRecorded,
+    Event,
+    MatchSeated,
+    MatchSettled,
+    Player,
+    RoundVoided,
+    VoteRecorded,
+    decode,
+    encode,
+    event_digest,
+)
 from arena.matches.match import (
     Cancel,
     Command,
-    CompletionRecorded,
-    CompletionStatus,
     DecideRound,
-    Event,
     IllegalMove,
-    MatchSeated,
-    MatchSettled,
     MatchState,
-    MatchStatus,
-    Player,
     RecordCompletion,
-    RoundStatus,
-    RoundVoided,
     Seat,
     Settle,
     Start,
     StartRound,
-    VoteRecorded,
     decide,
-    decode,
-    encode,
-    event_digest,
     evolve,
     fold,
     ranking_of,
 )
+from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 SEATS = 3
 ROUNDS = 2

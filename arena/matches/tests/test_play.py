@@ -12,7 +12,8 @@ from agents.models import Engine
 from arena import sweeping
 from arena.credits import ledger
 from arena.matches import play, seating
-from arena.matches.match import IllegalMove, MatchStatus, event_digest, fold
+from arena.matches.events import event_digest
+from arena.matches.match import IllegalMove, fold
 from arena.matches.runner import task_of
 from arena.models import (
     Account,
@@ -27,6 +28,7 @@ from arena.models import (
     SpaceStatus,
 )
 from arena.spaces import entering
+from arena.states import MatchStatus
 from arena.tests.builders import (
     at_once,
     decide,

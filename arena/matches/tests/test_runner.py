@@ -22,8 +22,8 @@ from agents.inference.client import (
 from agents.models import Engine
 from arena.credits import ledger
 from arena.matches import judging, play, runner, seating
-from arena.matches.match import CompletionStatus, MatchStatus, RoundStatus
 from arena.models import Completion, Match, Round, Vote
+from arena.states import CompletionStatus, MatchStatus, RoundStatus
 from arena.tests.builders import (
     enter,
     make_adapter,

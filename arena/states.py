@@ -1,0 +1,28 @@
+"""The states that the arena's rows store and its pure code decides on. PURE."""
+
+from enum import StrEnum
+
+
+class MatchStatus(StrEnum):
+    """seated -> running -> settled, or seated/running -> cancelled."""
+
+    SEATED = "seated"
+    RUNNING = "running"
+    SETTLED = "settled"
+    CANCELLED = "cancelled"
+
+
+class RoundStatus(StrEnum):
+    """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
+
+    PLAYING = "playing"
+    JUDGING = "judging"
+    DECIDED = "decided"
+    VOID = "void"
+
+
+class CompletionStatus(StrEnum):
+    """Whether the seat answered."""
+
+    OK = "ok"
+    FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
