@@ -18,9 +18,9 @@ from django.core.management import call_command
 from django.db import transaction
 
 from agents.models import User
+from arena.config.supervisor.machine import this_machine
 from arena.credits import ledger
 from arena.models import Account, TransferCode
-from benchmarks.machine import machine
 
 INSERT = """
 INSERT INTO arena_transfer
@@ -70,7 +70,7 @@ def main() -> None:
     ours(source, target, count // 10)
     bare(source, target, count // 10)
     with_ledger, with_sql = ours(source, target, count), bare(source, target, count)
-    print(machine())
+    print(this_machine())
     print(f"{count} transfers between two accounts, one connection")
     print(f"our ledger {with_ledger:8.0f} a second")
     print(f"bare SQL   {with_sql:8.0f} a second")

@@ -23,8 +23,8 @@ import redis.asyncio
 from channels_redis.pubsub import RedisPubSubChannelLayer
 from django.conf import settings
 
+from arena.config.supervisor.machine import this_machine
 from arena.live import stream
-from benchmarks.machine import machine
 
 TEXT = "a piece of an answer, as long as a tenth of a second of tokens is, or so."
 CHANNEL = "bench"
@@ -117,7 +117,7 @@ def main() -> None:
     parser.add_argument("--per-second", type=float, default=30.0)
     options = parser.parse_args()
     spectators, frames = options.spectators, options.frames
-    print(machine())
+    print(this_machine())
     print(f"{spectators} spectators, {frames} frames at {options.per_second:g} a second")
     ways = {
         "our hub": (watch_hub, send_to_hub),

@@ -23,9 +23,8 @@ django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
 from arena.config.supervisor.local import local_environment
-from arena.config.supervisor.machine import tail
+from arena.config.supervisor.machine import tail, this_machine
 from arena.config.supervisor.parts import INFERENCE, Options, Part, choose_endpoints, plan
-from benchmarks.machine import machine
 from training.configs.configs import Precision, Targets
 from training.trainers.model.adapter_files import save_adapter
 from training.trainers.model.base_model import choose_device, load_base
@@ -130,7 +129,7 @@ def main() -> None:
             with running(part):
                 url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
                 found.append(asyncio.run(speeds(url, key, models, answers)))
-    print(machine())
+    print(this_machine())
     print(f"{served}, tokens a second; vLLM's own server, ours, ratio")
     for load, theirs, own in zip(LOADS, *found, strict=True):
         print(f"{load:32s} {theirs:7.1f} {own:7.1f} {own / theirs:6.2f}")

@@ -29,7 +29,7 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from arena.config.env import REPOSITORY
-from benchmarks.machine import machine
+from arena.config.supervisor.machine import this_machine
 from training.configs.configs import DPOConfig, Precision
 from training.trainers.model.base_model import choose_device, compute_dtype, load_base
 from training.trainers.examples import read_examples
@@ -260,7 +260,7 @@ def main() -> None:
     threads = os.cpu_count() or 1
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
-    print(f"{machine()}, {name}, {threads} threads, torch {torch.__version__}")
+    print(f"{this_machine()}, {name}, {threads} threads, torch {torch.__version__}")
     # The trainers yield to everything else: figures are worth something on an idle machine only.
     print(f"load average before the start: {os.getloadavg()[0]:.1f}")
     if not options.base.exists():

@@ -24,10 +24,10 @@ django.setup()
 from agents.inference.client import Inference, Sampling, ServedModel
 from arena.environments.asking import build_messages
 from arena.config.supervisor.local import Local, local_environment
+from arena.config.supervisor.machine import this_machine
 from arena.config.supervisor.parts import INFERENCE, Options
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
-from benchmarks.machine import machine
 from training.configs.configs import DPOConfig
 from training.trainers.job import PROGRESS_FILE, Job
 
@@ -123,7 +123,7 @@ def main() -> None:
         finally:
             run.kill()
             run.wait()
-    print(machine())
+    print(this_machine())
     print(f"{SEATS} seats of {served} at once, {seconds:.0f} s each")
     print(f"match alone          {alone:7.1f} tokens a second")
     print(f"match beside a run   {beside:7.1f} tokens a second, ratio {beside / alone:.2f}")

@@ -19,6 +19,6 @@ class RunConsumer(LiveConsumer):
         return stream.run_channel(self.row_id)
 
 
-websocket_urlpatterns: list[Any] = [
+run_sockets: list[Any] = [
     path("ws/runs/<int:pk>/", RunConsumer.as_asgi()),
 ]

@@ -40,7 +40,7 @@ class RunEvent(StrEnum):
     RESUME = "resume"
 
 
-class IllegalMove(Exception):
+class IllegalRunEvent(Exception):
     """The event cannot happen in this state."""
 
 
@@ -77,8 +77,8 @@ TRANSITIONS: Mapping[tuple[RunStatus, RunEvent], RunStatus] = MappingProxyType(
 
 
 def advance(status: RunStatus, event: RunEvent) -> RunStatus:
-    """The state after the event. Raises IllegalMove."""
+    """The state after the event. Raises IllegalRunEvent."""
     try:
         return TRANSITIONS[status, event]
     except KeyError:
-        raise IllegalMove(f"A run that is {status} cannot {event}.") from None
+        raise IllegalRunEvent(f"A run that is {status} cannot {event}.") from None

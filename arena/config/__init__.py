@@ -3,6 +3,6 @@
 The Celery application is made here, so that a task called from a web process finds its broker.
 """
 
-from arena.config.celery import app as celery_app
+from arena.config.celery import celery_app
 
 __all__ = ["celery_app"]

@@ -11,8 +11,8 @@ from django.core.asgi import get_asgi_application
 
 pages = get_asgi_application()  # sets Django up: what follows imports models
 
-from arena.live.consumers import websocket_urlpatterns as match_sockets
-from training.consumers import websocket_urlpatterns as run_sockets
+from arena.live.consumers import match_sockets
+from training.consumers import run_sockets
 
 application = ProtocolTypeRouter(
     {

@@ -10,13 +10,13 @@ from django_structlog.celery.steps import DjangoStructLogInitStep
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 
-app = Celery("rlfc")
-app.config_from_object("django.conf:settings", namespace="CELERY")
-app.autodiscover_tasks()
-app.steps["worker"].add(DjangoStructLogInitStep)
+celery_app = Celery("rlfc")
+celery_app.config_from_object("django.conf:settings", namespace="CELERY")
+celery_app.autodiscover_tasks()
+celery_app.steps["worker"].add(DjangoStructLogInitStep)
 # A sweep that nobody took in time is forgotten: workers that were away find no pile of them.
 SWEEP = {"schedule": 5.0, "options": {"expires": 10.0}}
-app.conf.beat_schedule = {
+celery_app.conf.beat_schedule = {
     "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
     "make pairs and start runs": SWEEP | {"task": "training.tasks.sweep"},
 }

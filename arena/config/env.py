@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 REPOSITORY = Path(__file__).resolve().parents[2]
 
 
-class Environment(BaseSettings):
+class Variables(BaseSettings):
     """Names are the variables' names in lower case; every one has a working local default."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
@@ -178,11 +178,11 @@ def _check_url(value: str | None, schemes: set[str], example: str) -> str | None
 
 
 @cache
-def environment() -> Environment:
+def environment() -> Variables:
     """Read the environment once; on a bad variable print a sentence for each and exit 2."""
     try:
-        first = Environment()
-        return Environment(_env_file=first.local_env_file)
+        first = Variables()
+        return Variables(_env_file=first.local_env_file)
     except ValidationError as error:
         for problem in error.errors():
             name = str(problem["loc"][0]).upper()
@@ -208,7 +208,7 @@ def kept_secret(path: Path, *, size_bytes: int) -> str:
 def described() -> list[tuple[str, str]]:
     """(NAME, description) of every variable, for the documentation and `manage.py up --help`."""
     return [
-        (name.upper(), field.description or "") for name, field in Environment.model_fields.items()
+        (name.upper(), field.description or "") for name, field in Variables.model_fields.items()
     ]
 
 

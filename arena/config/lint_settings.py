@@ -1,9 +1,9 @@
 """The settings of `make lint`: the product's, with the migration linter as one more app."""
 
+from arena.config import settings
 from arena.config.settings import *
-from arena.config.settings import INSTALLED_APPS as PRODUCT_APPS
 
-INSTALLED_APPS = [*PRODUCT_APPS, "django_migration_linter"]
+INSTALLED_APPS = [*settings.INSTALLED_APPS, "django_migration_linter"]
 MIGRATION_LINTER_OPTIONS = {
     "include_apps": ["agents", "arena", "judges", "training"],
     "no_cache": True,

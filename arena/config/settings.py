@@ -1,4 +1,4 @@
-"""Django settings, all derived from `arena.config.env.Environment`."""
+"""Django settings, all derived from `arena.config.env.Variables`."""
 
 import logging
 from pathlib import Path

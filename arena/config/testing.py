@@ -14,7 +14,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.config.supervisor.local import Local
 from arena.config.supervisor.parts import BROKER, DATABASE, Options
 
@@ -34,7 +34,7 @@ def _start() -> None:
     else:
         return  # a child process of a test: it uses what is there
     # What a developer may have set points at data that tests must not touch.
-    environment = Environment(rlfc_home=home, database_url=None, valkey_url=None, vllm_url=[])
+    environment = Variables(rlfc_home=home, database_url=None, valkey_url=None, vllm_url=[])
     local = Local(environment, Options(parts=parts, free_ports=True))
     atexit.register(local.stop)
     local.start()

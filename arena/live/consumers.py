@@ -122,6 +122,6 @@ def _missed(match_id: int, seq: int) -> tuple[list[str], list[int], int]:
     return lines, list(playing.values_list("number", flat=True)), last
 
 
-websocket_urlpatterns: list[Any] = [
+match_sockets: list[Any] = [
     path("ws/matches/<int:pk>/", MatchConsumer.as_asgi()),
 ]

@@ -33,7 +33,7 @@ class IllegalMove(Exception):
 
 
 @dataclass(frozen=True)
-class Seat:
+class SeatPlayers:
     seating: MatchSeated
 
 
@@ -76,7 +76,7 @@ class Cancel:
     reason: str
 
 
-Command = Seat | Start | StartRound | RecordCompletion | DecideRound | Settle | Cancel
+Command = SeatPlayers | Start | StartRound | RecordCompletion | DecideRound | Settle | Cancel
 
 
 @dataclass(frozen=True)
@@ -137,13 +137,13 @@ class MatchState:
 def decide(state: MatchState | None, command: Command) -> list[Event]:
     """The events that the command causes. Raises IllegalMove."""
     if state is None:
-        if isinstance(command, Seat):
+        if isinstance(command, SeatPlayers):
             return [_checked_seating(command.seating)]
         raise IllegalMove("the match has not been seated")
     if state.is_over:
         raise IllegalMove(f"the match is {state.status}")
     match command:
-        case Seat():
+        case SeatPlayers():
             raise IllegalMove("the match is seated already")
         case Start():
             _require(state.status == MatchStatus.SEATED, "the match has started already")

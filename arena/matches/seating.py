@@ -9,7 +9,7 @@ from django.utils import timezone
 
 from agents.models import Agent, Engine
 from arena.matches.events import MatchSeated, Player
-from arena.matches.match import Seat as SeatPlayers
+from arena.matches.match import SeatPlayers
 from arena.matches.play import append
 from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus
 from arena.nudges import PLAY_MATCH, nudge_on_commit

@@ -12,7 +12,7 @@ from judges.models import Judge
 
 
 @dataclass(frozen=True)
-class PanelJudge:
+class JudgeLine:
     """A judge's chair on a Space's panel."""
 
     name: str
@@ -43,7 +43,7 @@ class SpaceCard:
     prize_percents: tuple[int, ...]
     house_fill_seconds: int
     waits_for_training: bool
-    panel: tuple[PanelJudge, ...]
+    panel: tuple[JudgeLine, ...]
     agent_count: int
     settled_count: int
     live_count: int
@@ -186,7 +186,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         house_fill_seconds=row.house_fill_seconds,
         waits_for_training=row.waits_for_training,
         panel=tuple(
-            PanelJudge(
+            JudgeLine(
                 name=judges[chair["judge"]].name,
                 description=judges[chair["judge"]].description,
                 weight=float(chair.get("weight", 1.0)),

@@ -53,7 +53,7 @@ class RelevanceScorer:
         self._start_seconds = start_seconds
         self._request_seconds = request_seconds
         self._lock = threading.Lock()
-        self._child: _Child | None = None
+        self._child: _ScorerProcess | None = None
         atexit.register(self.close)
 
     async def relevance(self, prompt: str, texts: Sequence[str]) -> list[float]:
@@ -107,10 +107,10 @@ class RelevanceScorer:
                 raise ScorerUnavailable("the relevance scorer wrote no JSON") from error
         raise AssertionError("the last attempt returns or raises")
 
-    def _started(self) -> "_Child":
+    def _started(self) -> "_ScorerProcess":
         if self._child is None or not self._child.is_usable():
             self._end()
-            self._child = _Child(self._command)
+            self._child = _ScorerProcess(self._command)
             self._child.read(seconds=self._start_seconds)  # {"ready": true}
         return self._child
 
@@ -120,7 +120,7 @@ class RelevanceScorer:
             self._child = None
 
 
-class _Child:
+class _ScorerProcess:
     """A process that is spoken to in lines, never waiting longer than asked."""
 
     def __init__(self, command: Sequence[str]) -> None:

@@ -7,7 +7,7 @@ from django.db import transaction
 
 from agents.models import Engine
 from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus
-from training.data.pairs import PanelVote, SeatAnswer, make_pairs
+from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.models import Harvest, Pair
 
 HARVEST_LIMIT = 50  # matches a sweep
@@ -47,7 +47,7 @@ def _harvest(match_id: int) -> bool:
 
 def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
     answers = [
-        SeatAnswer(
+        JudgedAnswer(
             seat=completion.seat.index,
             agent_id=completion.seat.agent_id,
             completion_id=completion.pk,

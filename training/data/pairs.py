@@ -26,7 +26,7 @@ class PairSource(StrEnum):
 
 
 @dataclass(frozen=True)
-class SeatAnswer:
+class JudgedAnswer:
     """One seat's completion, as far as pairs need it."""
 
     seat: int
@@ -59,7 +59,7 @@ class PanelVote:
 
 
 def make_pairs(
-    answers: Sequence[SeatAnswer], scores: Mapping[int, float], votes: Sequence[PanelVote]
+    answers: Sequence[JudgedAnswer], scores: Mapping[int, float], votes: Sequence[PanelVote]
 ) -> list[PairSpec]:
     """Pairs of every learning seat: its own answer against the others'.
 
@@ -72,20 +72,20 @@ def make_pairs(
 
 
 def _pairs_of(
-    own: SeatAnswer,
-    answers: Sequence[SeatAnswer],
+    own: JudgedAnswer,
+    answers: Sequence[JudgedAnswer],
     scores: Mapping[int, float],
     votes: Sequence[PanelVote],
 ) -> list[PairSpec]:
     others = [one for one in answers if one.seat != own.seat]
 
-    def gap(other: SeatAnswer) -> float:
+    def gap(other: JudgedAnswer) -> float:
         return scores[other.seat] - scores[own.seat]
 
-    def unlikeness(other: SeatAnswer) -> int:
+    def unlikeness(other: JudgedAnswer) -> int:
         return abs(len(other.text) - len(own.text))
 
-    def beats(winner: SeatAnswer, loser: SeatAnswer) -> bool:
+    def beats(winner: JudgedAnswer, loser: JudgedAnswer) -> bool:
         return (
             scores[winner.seat] - scores[loser.seat] >= MIN_MARGIN
             and scores[winner.seat] > MIN_CHOSEN_SCORE
@@ -117,7 +117,7 @@ def _pairs_of(
     ]
 
 
-def _agreement(votes: Sequence[PanelVote], chosen: SeatAnswer, rejected: SeatAnswer) -> float:
+def _agreement(votes: Sequence[PanelVote], chosen: JudgedAnswer, rejected: JudgedAnswer) -> float:
     """Share of the panel's weight that prefers `chosen`; a judge's tie is half for each."""
     total = fsum(vote.weight for vote in votes)
     preferred = fsum(
@@ -127,7 +127,7 @@ def _agreement(votes: Sequence[PanelVote], chosen: SeatAnswer, rejected: SeatAns
     return preferred / total
 
 
-def _teaches(chosen: SeatAnswer, rejected: SeatAnswer) -> bool:
+def _teaches(chosen: JudgedAnswer, rejected: JudgedAnswer) -> bool:
     if not (chosen.is_answered and rejected.is_answered and chosen.is_complete):
         return False
     better, worse = " ".join(chosen.text.split()), " ".join(rejected.text.split())

@@ -35,7 +35,7 @@ SCORES_FILE = "scores.json"
 CANDIDATES_PER_TASK = 4
 MAX_SHARED_PRACTICE = 64  # of one task, the newest: from so many a group's share is drawn
 
-Answer: TypeAlias = Completion | Rollout
+StoredAnswer: TypeAlias = Completion | Rollout
 
 
 @dataclass(frozen=True)
@@ -140,7 +140,7 @@ def make_plan(
 
 def stored_answers(
     run: TrainingRun, groups: Sequence[PlannedGroup]
-) -> dict[int, list[tuple[Member, Answer]]]:
+) -> dict[int, list[tuple[Member, StoredAnswer]]]:
     """The members of each group with their rows; groups that lack one are left out."""
     members = [member for group in groups for member in group.members]
     completion_ids = {one.id for one in members if one.source in {Source.PLAYED, Source.SHARED}}
@@ -149,7 +149,7 @@ def stored_answers(
     shared = _with_origin(Rollout.objects.all()).in_bulk(rollout_ids)
     drawn = {(one.round_id, one.index): one for one in _with_origin(run.rollouts.all())}
 
-    def row(group: PlannedGroup, member: Member) -> Answer | None:
+    def row(group: PlannedGroup, member: Member) -> StoredAnswer | None:
         match member.source:
             case Source.PLAYED | Source.SHARED:
                 return completions.get(member.id)
@@ -230,7 +230,7 @@ class _Answers:
 
     def _external(self, one: Round, *, prompt_length: int) -> list[Member]:
         """Others' usable answers, each wording once."""
-        rows: list[tuple[Source, Answer]] = [
+        rows: list[tuple[Source, StoredAnswer]] = [
             *((Source.SHARED, completion) for completion in self._others[one.pk]),
             *(
                 (Source.SHARED_PRACTICE, rollout)
@@ -246,7 +246,7 @@ class _Answers:
             members.setdefault(tuple(ids), Member(source, row.pk))
         return list(members.values())
 
-    def _problem_of_external(self, row: Answer, prompt_length: int) -> Reason | None:
+    def _problem_of_external(self, row: StoredAnswer, prompt_length: int) -> Reason | None:
         if not row.token_ids:
             return Reason.WITHOUT_TOKENS
         if row.version.agent.base_model_id != self._run.agent.base_model_id:
@@ -258,7 +258,7 @@ class _Answers:
         return None
 
 
-def canonical_ids(row: Answer, tokens: ChatTokens) -> list[int]:
+def canonical_ids(row: StoredAnswer, tokens: ChatTokens) -> list[int]:
     """The row's tokens as training sees them; none where none are stored."""
     if not row.token_ids:
         return []

@@ -14,15 +14,15 @@ from training.data.provenance import message
 from training.data.tokens import ChatTokens
 from training.models import Rollout, TrainingRun
 from training.practice.plan import (
-    Answer,
     PracticePlan,
+    StoredAnswer,
     canonical_ids,
     read_scores,
     stored_answers,
 )
 
 JSON = dict[str, Any]
-Judged = tuple[Member, Answer, float]  # with its reward
+Judged = tuple[Member, StoredAnswer, float]  # with its reward
 
 
 @dataclass(frozen=True)
@@ -95,7 +95,9 @@ def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
         }
 
 
-def _with_rewards(rows: Sequence[tuple[Member, Answer]], scores: Sequence[float]) -> list[Judged]:
+def _with_rewards(
+    rows: Sequence[tuple[Member, StoredAnswer]], scores: Sequence[float]
+) -> list[Judged]:
     return [(member, row, score) for (member, row), score in zip(rows, scores, strict=True)]
 
 
@@ -140,6 +142,6 @@ def _origin(run: TrainingRun, judged: Sequence[Judged], *, agreement: float) -> 
     }
 
 
-def _own_row(judged: Sequence[Judged]) -> Answer:
+def _own_row(judged: Sequence[Judged]) -> StoredAnswer:
     """An answer of the agent itself, which every group has: its round is the group's."""
     return next(row for member, row, _ in judged if member.source.is_own)

@@ -35,7 +35,7 @@ def queue_run(run: TrainingRun) -> None:
 
 
 def apply_event(run: TrainingRun, event: RunEvent, **fields: Any) -> None:
-    """Move the run and set the fields with it. Raises IllegalMove.
+    """Move the run and set the fields with it. Raises IllegalRunEvent.
 
     Inside the caller's transaction, on a run from `locked_run`.
     """

@@ -23,7 +23,7 @@ from arena.models import (
 )
 from judges.models import Judge, JudgeKind
 from training.configs.configs import LearningConfig
-from training.data.pairs import SeatAnswer
+from training.data.pairs import JudgedAnswer
 from training.models import Pair, TrainingRun
 from training.states import RunStatus
 
@@ -42,7 +42,7 @@ def ids_of(text: str) -> list[int]:
     return [FIRST_ID + byte for byte in text.encode()]
 
 
-def make_answer(seat: int, text: str | None = None, **changes: Any) -> SeatAnswer:
+def make_answer(seat: int, text: str | None = None, **changes: Any) -> JudgedAnswer:
     values: dict[str, Any] = {
         "seat": seat,
         "agent_id": 100 + seat,
@@ -52,7 +52,7 @@ def make_answer(seat: int, text: str | None = None, **changes: Any) -> SeatAnswe
         "is_complete": True,
         "text": f"answer of seat {seat}" if text is None else text,
     }
-    return SeatAnswer(**(values | changes))
+    return JudgedAnswer(**(values | changes))
 
 
 def make_base(path: str = "/nowhere") -> BaseModel:

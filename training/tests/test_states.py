@@ -2,7 +2,7 @@ import itertools
 
 import pytest
 
-from training.states import TRANSITIONS, IllegalMove, RunEvent, RunStatus, advance
+from training.states import TRANSITIONS, IllegalRunEvent, RunEvent, RunStatus, advance
 
 
 def test_the_whole_life_of_a_run_that_is_adopted() -> None:
@@ -28,5 +28,5 @@ def test_what_is_not_in_the_table_is_refused(status: RunStatus, event: RunEvent)
     if (status, event) in TRANSITIONS:
         assert not status.is_final or status is RunStatus.OFFERED
     else:
-        with pytest.raises(IllegalMove, match=str(status)):
+        with pytest.raises(IllegalRunEvent, match=str(status)):
             advance(status, event)

@@ -17,7 +17,7 @@ SMALLEST_ADVANTAGE = 1e-6
 
 
 @dataclass(frozen=True)
-class Answer:
+class ScoredAnswer:
     """One answer of a group and what it earned beside the others."""
 
     ids: tuple[int, ...]
@@ -33,7 +33,7 @@ class Example:
     prompt_ids: tuple[int, ...]
     units: tuple[Unit, ...]  # a pair's one unit, or one for each answer of a group
     noise: float = 0.0  # of a pair
-    answers: tuple[Answer, ...] = ()  # of a group, one a unit
+    answers: tuple[ScoredAnswer, ...] = ()  # of a group, one a unit
 
     def tokens(self) -> Iterator[int]:
         yield from self.prompt_ids
@@ -109,7 +109,7 @@ def _read_group(line: Mapping[str, Any], max_length: int) -> Example | None:
     prompt = tuple(group.prompt_ids)
     advantages = group_advantages([answer.reward for answer in kept])
     answers = tuple(
-        Answer(
+        ScoredAnswer(
             ids=tuple(answer.ids),
             advantage=advantage,
             reward=answer.reward,

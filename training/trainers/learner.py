@@ -32,7 +32,7 @@ from training.trainers.job import (
     read_result,
     write_result,
 )
-from training.trainers.model.base_model import BaseModel, choose_device, load_base
+from training.trainers.model.base_model import FrozenBase, choose_device, load_base
 from training.trainers.run import Run
 from training.trainers.stopped import TrainingStopped
 from training.trainers.watch import keep_freed_memory, step_back
@@ -118,7 +118,7 @@ class _Learner:
     def terminate(self, number: int, frame: FrameType | None) -> None:
         self._terminated.set()
 
-    def run(self, jobs: Mapping[Path, Job], base: BaseModel) -> int:
+    def run(self, jobs: Mapping[Path, Job], base: FrozenBase) -> int:
         self._is_shared = len(jobs) > 1
         for folder, job in jobs.items():
             run = Run(folder, job, base)

@@ -6,8 +6,8 @@ import torch
 
 from training.trainers.job import Job
 from training.trainers.model.adapter_files import read_parent
-from training.trainers.model.base_model import BaseModel
-from training.trainers.model.lora import Adapter, plan_adapter
+from training.trainers.model.base_model import FrozenBase
+from training.trainers.model.lora import AdapterWeights, plan_adapter
 
 ADAM_BETAS = (0.9, 0.99)
 # Of a run's steps. Adam's first steps are as long as its rate whatever the gradient: at the full rate
@@ -20,7 +20,7 @@ _MOMENTS = ("exp_avg", "exp_avg_sq")
 class Policy:
     """One flat vector of weights, moved by AdamW without weight decay."""
 
-    def __init__(self, adapter: Adapter, *, learning_rate: float) -> None:
+    def __init__(self, adapter: AdapterWeights, *, learning_rate: float) -> None:
         self.adapter = adapter
         self._learning_rate = learning_rate
         self._optimizer = torch.optim.AdamW(
@@ -59,7 +59,7 @@ def rate_share(number: int, steps: int) -> float:
     return min((number + 1) / max(1.0, WARM_UP * steps), 1 - number / steps)
 
 
-def make_policy(job: Job, base: BaseModel) -> Policy:
+def make_policy(job: Job, base: FrozenBase) -> Policy:
     """The parent, or where there is none a first adapter that changes nothing yet.
 
     Raises TrainingStopped where the parent does not fit the base.

@@ -14,8 +14,8 @@ import torch
 
 from training.data.tokens import shared_beginning
 from training.trainers.job import RehearsalExample
-from training.trainers.model.base_model import BaseModel
-from training.trainers.model.lora import Adapter
+from training.trainers.model.base_model import FrozenBase
+from training.trainers.model.lora import AdapterWeights
 from training.trainers.model.packing import Row, Unit, pack
 from training.trainers.stopped import TrainingStopped
 
@@ -33,7 +33,7 @@ class _Rehearsed:
 class Rehearsal:
     """The answers in rows, of which each step takes the next one."""
 
-    def __init__(self, rows: Sequence[_Rehearsed], base: BaseModel) -> None:
+    def __init__(self, rows: Sequence[_Rehearsed], base: FrozenBase) -> None:
         self._rows = rows
         self._base = base
 
@@ -41,7 +41,7 @@ class Rehearsal:
         """Tokens that step `number` (from 0) computes beside its examples."""
         return len(self._at(number).row.ids)
 
-    def divergence(self, number: int, adapter: Adapter) -> torch.Tensor:
+    def divergence(self, number: int, adapter: AdapterWeights) -> torch.Tensor:
         """Scalar: KL(base || adapted) of the next token, mean over those of the step's row."""
         taken = self._at(number)
         return self._base.divergences(taken.row, adapter, taken.base).mean()
@@ -65,7 +65,7 @@ def read_rehearsal(path: Path, *, vocabulary: int) -> list[Unit]:
     return units
 
 
-def rehearse(units: Sequence[Unit], base: BaseModel) -> Iterator[_Rehearsed]:
+def rehearse(units: Sequence[Unit], base: FrozenBase) -> Iterator[_Rehearsed]:
     """Row by row, what the plain base makes of these; there are some."""
     prompts = [tuple(unit.prompt_ids) for unit in units]
     # What the first and the last in order share, all between them do, too.

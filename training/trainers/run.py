@@ -17,8 +17,8 @@ from training.trainers.examples import Example, all_steps, read_examples
 from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
 from training.trainers.methods import Step, row_share, step_figures
 from training.trainers.model.adapter_files import save_adapter
-from training.trainers.model.base_model import BaseModel
-from training.trainers.model.lora import Adapter
+from training.trainers.model.base_model import FrozenBase
+from training.trainers.model.lora import AdapterWeights
 from training.trainers.model.packing import Row, Unit, pack
 from training.trainers.policy import Policy, make_policy, rate_share
 from training.trainers.progress import (
@@ -40,7 +40,7 @@ JSON = dict[str, Any]
 class Run:
     """A job at work. `work` does it piece by piece, so that several runs can take turns."""
 
-    def __init__(self, folder: Path, job: Job, base: BaseModel) -> None:
+    def __init__(self, folder: Path, job: Job, base: FrozenBase) -> None:
         self.folder = folder
         self.result: JSON | None = None
         self._job, self._config, self._base = job, job.config, base
@@ -199,12 +199,14 @@ class Run:
             "seconds": round(self._seconds, 1),
         }
 
-    def _logprobs(self, units: Sequence[Unit], adapter: Adapter | None) -> list[torch.Tensor]:
+    def _logprobs(
+        self, units: Sequence[Unit], adapter: AdapterWeights | None
+    ) -> list[torch.Tensor]:
         """Of each unit's answer tokens, without a gradient."""
         rows = pack(units, max_tokens=MAX_ROW_TOKENS)
         return [unit for row in rows for unit in self._row_logprobs(row, adapter)]
 
-    def _row_logprobs(self, row: Row, adapter: Adapter | None) -> list[torch.Tensor]:
+    def _row_logprobs(self, row: Row, adapter: AdapterWeights | None) -> list[torch.Tensor]:
         with torch.no_grad():
             logprobs = self._base.token_logprobs(row, adapter).cpu()
         return list(torch.split(logprobs, list(row.unit_lengths)))

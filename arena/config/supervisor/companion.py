@@ -11,16 +11,14 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-from arena.config.env import REPOSITORY, Environment
+from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor.local import Local, launched, local_environment
 
 CHILD_STOP_SECONDS = 10.0
 
 
 @contextmanager
-def fresh_home(
-    environment: Environment, *, complain: Callable[[str], object]
-) -> Iterator[Environment]:
+def fresh_home(environment: Variables, *, complain: Callable[[str], object]) -> Iterator[Variables]:
     """A folder that is gone when all went well, and whose logs are named when it did not.
 
     The converted base model of the usual home is used where there is one.

@@ -23,7 +23,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.config.supervisor import leftovers, machine
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.parts import (
@@ -87,7 +87,7 @@ class _Child:
 class Local:
     """The running product. Start it, wait until it is ready, stop it; also a context manager."""
 
-    def __init__(self, environment: Environment, options: Options | None = None) -> None:
+    def __init__(self, environment: Variables, options: Options | None = None) -> None:
         self.environment = environment
         self.options = options or Options()
         self.home = environment.rlfc_home.resolve()
@@ -395,9 +395,9 @@ def launched(command: Sequence[str], *, death_signal: int, user: str = "") -> li
     return [*launcher, str(int(death_signal)), user, *command]
 
 
-def local_environment() -> Environment:
+def local_environment() -> Variables:
     """What the person set, without the addresses that an earlier run may have left behind."""
-    return Environment(_env_file=None)
+    return Variables(_env_file=None)
 
 
 def _tail_sentence(log: Path) -> str:

@@ -17,7 +17,7 @@ MAX_LOG_BYTES, KEPT_LOGS = 10_000_000, 2
 TAIL_LINES, TAIL_BYTES = 15, 20_000
 
 
-def described() -> str:
+def this_machine() -> str:
     """The machine in one line, to stand beside a measurement; what it computes in decides most."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (

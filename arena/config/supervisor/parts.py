@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from agents.adapters.lora import LORA_MODULES, MAX_LORA_RANK
 from agents.inference.processor import cpu_dtype
-from arena.config.env import REPOSITORY, Environment
+from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import embedded, probes
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.machine import free_port, is_free
@@ -23,7 +23,7 @@ ALL_PARTS = frozenset({DATABASE, BROKER, INFERENCE, WEB, MATCH_WORKER, TRAIN_WOR
 # Jobs that prepare; they run to their end and are not chosen.
 BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-files"
 
-DEFAULT_BASE_MODEL: str = Environment.model_fields["base_model"].default
+DEFAULT_BASE_MODEL: str = Variables.model_fields["base_model"].default
 FIRST_BROKER_PORT, FIRST_INFERENCE_PORT = 63799, 8001
 EXTERNAL_SECONDS = 30.0
 
@@ -90,7 +90,7 @@ class Part:
         return not self.command
 
 
-def choose_endpoints(environment: Environment, options: Options) -> Endpoints:
+def choose_endpoints(environment: Variables, options: Options) -> Endpoints:
     """Take the URLs that are set; find a place for everything else."""
 
     taken: set[int] = set()
@@ -123,7 +123,7 @@ def choose_endpoints(environment: Environment, options: Options) -> Endpoints:
     return Endpoints(database_url, valkey_url, vllm_urls, key, environment.web_host, web_port)
 
 
-def _web_port(environment: Environment, options: Options) -> int:
+def _web_port(environment: Variables, options: Options) -> int:
     host, port = environment.web_host, environment.web_port
     if os.environ.get("WEB_PORT"):
         if not is_free(host, port):
@@ -134,7 +134,7 @@ def _web_port(environment: Environment, options: Options) -> int:
     return free_port(host, 0 if options.free_ports else port)
 
 
-def plan(environment: Environment, options: Options, endpoints: Endpoints) -> list[Part]:
+def plan(environment: Variables, options: Options, endpoints: Endpoints) -> list[Part]:
     """The parts to run, in the order to show them; `needs` only names parts of the plan."""
     parts: list[Part] = []
     if DATABASE in options.parts:
@@ -160,7 +160,7 @@ def _with_known_needs(part: Part, names: set[str]) -> Part:
     return replace(part, needs=tuple(need for need in part.needs if need in names))
 
 
-def _database(environment: Environment, endpoints: Endpoints) -> Part:
+def _database(environment: Variables, endpoints: Endpoints) -> Part:
     url = endpoints.database_url
     if environment.database_url:
         probe = probes.database(url, create=False)
@@ -178,7 +178,7 @@ def _database(environment: Environment, endpoints: Endpoints) -> Part:
     )
 
 
-def _broker(environment: Environment, endpoints: Endpoints) -> Part:
+def _broker(environment: Variables, endpoints: Endpoints) -> Part:
     probe = probes.broker(endpoints.valkey_url)
     if environment.valkey_url:
         return Part(BROKER, probe, source="VALKEY_URL", ready_seconds=EXTERNAL_SECONDS)
@@ -186,7 +186,7 @@ def _broker(environment: Environment, endpoints: Endpoints) -> Part:
     return Part(BROKER, probe, command=command)
 
 
-def _base_model(environment: Environment, options: Options) -> list[Part]:
+def _base_model(environment: Variables, options: Options) -> list[Part]:
     path = environment.base_model_path
     if path is not None:
         if not (path / "config.json").is_file():
@@ -204,7 +204,7 @@ def _base_model(environment: Environment, options: Options) -> list[Part]:
     return [Part(BASE_MODEL, probes.always, command=command, job=True, ready_seconds=300.0)]
 
 
-def _inference(environment: Environment, endpoints: Endpoints) -> list[Part]:
+def _inference(environment: Variables, endpoints: Endpoints) -> list[Part]:
     urls = endpoints.vllm_urls
     names = [INFERENCE, *(f"{INFERENCE}-{number}" for number in range(2, len(urls) + 1))]
     if environment.vllm_url:
@@ -235,7 +235,7 @@ def _shares_of_cores(count: int) -> list[list[int]]:
 
 
 def _local_inference(
-    environment: Environment, endpoints: Endpoints, name: str, url: str, share: Sequence[int]
+    environment: Variables, endpoints: Endpoints, name: str, url: str, share: Sequence[int]
 ) -> Part:
     home = environment.rlfc_home
     model = environment.base_model_path or home / "models" / environment.base_model
@@ -279,7 +279,7 @@ def _manage(name: str, *arguments: str, needs: tuple[str, ...]) -> Part:
     return Part(name, probes.always, command=command, needs=needs, job=True, ready_seconds=300.0)
 
 
-def _web(environment: Environment, endpoints: Endpoints) -> Part:
+def _web(environment: Variables, endpoints: Endpoints) -> Part:
     served = next(iter(environment.allowed_hosts), "*").removeprefix(".")
     command = [sys.executable, "-m", "uvicorn", "arena.config.asgi:application"]
     command += ["--host", endpoints.web_host, "--port", str(endpoints.web_port)]
@@ -295,7 +295,7 @@ def _web(environment: Environment, endpoints: Endpoints) -> Part:
     )
 
 
-def _workers(environment: Environment, options: Options, endpoints: Endpoints) -> list[Part]:
+def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> list[Part]:
     celery = (sys.executable, "-m", "celery", "-A", "arena.config.celery")
     workers = {
         MATCH_WORKER: (environment.match_threads, "match,judge", (SEED, BROKER, INFERENCE), 1),
@@ -322,7 +322,7 @@ def _workers(environment: Environment, options: Options, endpoints: Endpoints) -
     return parts
 
 
-def _beat(celery: tuple[str, ...], environment: Environment) -> Part:
+def _beat(celery: tuple[str, ...], environment: Variables) -> Part:
     folder = environment.rlfc_home / "run"
     # What a killed beat left may be damaged, and the entries run every few seconds anyhow.
     for stale in folder.glob("beat*"):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from arena.config.env import REPOSITORY, Environment, described, kept_secret
+from arena.config.env import REPOSITORY, Variables, described, kept_secret
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -65,7 +65,7 @@ def test_a_mail_server_needs_an_address_that_mail_comes_from() -> None:
 
 def test_a_key_from_a_file_may_end_with_a_line_break(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("JUDGE_API_KEY", "sk-1\n")
-    key = Environment().judge_api_key
+    key = Variables().judge_api_key
     assert key is not None
     assert key.get_secret_value() == "sk-1"
 

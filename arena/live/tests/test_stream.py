@@ -13,12 +13,12 @@ from channels.routing import URLRouter
 from django.conf import settings
 
 from arena.live import consumers, stream
-from arena.live.consumers import websocket_urlpatterns
+from arena.live.consumers import match_sockets
 from arena.matches import play
 from arena.matches.runner import task_of
 from arena.tests.builders import make_match
 
-APPLICATION = URLRouter(websocket_urlpatterns)
+APPLICATION = URLRouter(match_sockets)
 
 
 class Socket:

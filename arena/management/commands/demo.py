@@ -7,7 +7,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.config.supervisor.companion import fresh_home, run_beside
 from arena.config.supervisor.local import Local, LocalError, local_environment
 from arena.config.supervisor.parts import Options
@@ -43,7 +43,7 @@ class Command(BaseCommand):
         with fresh_home(environment, complain=self.stderr.write) as fresh:
             self._show(fresh, options)
 
-    def _show(self, environment: Environment, options: dict[str, Any]) -> None:
+    def _show(self, environment: Variables, options: dict[str, Any]) -> None:
         console = Console()
         local = Local(environment, Options(free_ports=options["headless"]))
         stop_on_signals(local)

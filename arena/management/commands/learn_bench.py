@@ -12,7 +12,7 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.config.supervisor.companion import fresh_home, run_beside
 from arena.config.supervisor.local import Local, LocalError, local_environment
 from arena.config.supervisor.parts import ALL_PARTS, WEB, Options, cores
@@ -81,7 +81,7 @@ class Command(BaseCommand):
             table.write(target, content)
         self.stdout.write(table.table(content))
 
-    def _measure(self, environment: Environment, options: dict[str, Any]) -> None:
+    def _measure(self, environment: Variables, options: dict[str, Any]) -> None:
         console = Console()
         local = Local(environment, Options(parts=ALL_PARTS - {WEB}, free_ports=True))
         stop_on_signals(local)

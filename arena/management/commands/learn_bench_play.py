@@ -11,7 +11,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connections
 
 from arena.config.env import REPOSITORY
-from arena.config.supervisor.machine import described as machine
+from arena.config.supervisor.machine import this_machine
 from benchmarks.learning import bench, table
 from benchmarks.learning.table import Piece
 
@@ -46,7 +46,7 @@ class Command(BaseCommand):
         # would have more of the machine than the table says.
         missing = [group for group in groups if not all(table.has(known, piece) for piece in group)]
         if missing:
-            base = table.base_exam(known, commit=_commit(), machine=machine())
+            base = table.base_exam(known, commit=_commit(), machine=this_machine())
             if base is None:
                 self.stdout.write("the exam of the plain base")
                 base = bench.base_exam()
@@ -72,7 +72,7 @@ class Command(BaseCommand):
         finally:
             connections.close_all()  # of this thread
         result |= {"together": piece.together, "base": base}
-        result |= {"machine": machine(), "commit": _commit()}
+        result |= {"machine": this_machine(), "commit": _commit()}
         with writing:
             content = table.merged([table.read(path), {"results": [result]}])
             table.write(path, content)

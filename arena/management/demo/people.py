@@ -103,7 +103,7 @@ def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say)
     Raises DemoStalled when time is up.
     """
     deadline = time.monotonic() + seconds
-    progress = _Progress(say)
+    progress = _Narrator(say)
     while time.monotonic() < deadline:
         run = _gated_run(agents)
         live = _live_run(agents)
@@ -125,7 +125,7 @@ def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say)
 
 def keep_alive(agents: Mapping[str, Agent], *, say: Say) -> None:
     """Keep a match going now and then, for somebody to watch; never returns."""
-    progress = _Progress(say)
+    progress = _Narrator(say)
     while True:
         try:
             live = _live_run(agents)
@@ -169,7 +169,7 @@ def report(run: TrainingRun | None, *, seconds: float) -> dict[str, Any]:
     }
 
 
-class _Progress:
+class _Narrator:
     """Says what changed, and only then."""
 
     def __init__(self, say: Say) -> None:

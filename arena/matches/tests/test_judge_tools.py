@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.matches.judge_tools import ToolFailed, build_tools
 from judges.tools import CannotJudge
 
@@ -61,7 +61,7 @@ def server(settings: Settings) -> Iterator[FakeServer]:
     server = FakeServer()
     settings.VLLM_URLS = [server.url]
     settings.VLLM_API_KEY = "vllm-key"
-    settings.ENV = Environment(
+    settings.ENV = Variables(
         judge_url=f"{server.url}/v1", judge_model="reader", judge_api_key="judge-key"
     )
     yield server
@@ -148,6 +148,6 @@ def test_judge_endpoint_is_asked_with_its_model_and_key(server: FakeServer) -> N
 
 
 def test_without_an_endpoint_the_judge_cannot_judge(settings: Settings) -> None:
-    settings.ENV = Environment(judge_url=None, judge_model=None)
+    settings.ENV = Variables(judge_url=None, judge_model=None)
     with pytest.raises(CannotJudge, match="no judge endpoint is configured"):
         complete()

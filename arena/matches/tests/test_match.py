@@ -27,7 +27,7 @@ from arena.matches.match import (
     IllegalMove,
     MatchState,
     RecordCompletion,
-    Seat,
+    SeatPlayers,
     Settle,
     Start,
     StartRound,
@@ -88,7 +88,7 @@ def after(*commands: Command) -> MatchState:
 
 
 PLAYED_ONE: tuple[Command, ...] = (
-    Seat(seating()),
+    SeatPlayers(seating()),
     Start(),
     StartRound(1, "key", {}),
     *(answer(1, seat) for seat in range(SEATS)),
@@ -99,10 +99,10 @@ PLAYED_ONE: tuple[Command, ...] = (
     ("before", "command", "reason"),
     [
         ((), Start(), "not been seated"),
-        ((Seat(seating()),), StartRound(1, "k", {}), "not started"),
-        ((Seat(seating()), Start()), Start(), "started already"),
-        ((Seat(seating()), Start()), StartRound(2, "k", {}), "round 1 is next"),
-        ((Seat(seating()), Start()), answer(1, 0), "round 1 has not started"),
+        ((SeatPlayers(seating()),), StartRound(1, "k", {}), "not started"),
+        ((SeatPlayers(seating()), Start()), Start(), "started already"),
+        ((SeatPlayers(seating()), Start()), StartRound(2, "k", {}), "round 1 is next"),
+        ((SeatPlayers(seating()), Start()), answer(1, 0), "round 1 has not started"),
         (PLAYED_ONE[:4], answer(1, 0), "answered already"),
         (PLAYED_ONE[:4], StartRound(2, "k", {}), "still being played"),
         (PLAYED_ONE[:4], verdict(1, {0: 1, 1: 0, 2: 0}), "not waiting for a verdict"),
@@ -122,7 +122,7 @@ def test_a_move_out_of_turn_is_refused_with_its_reason(
 
 
 def test_as_many_rounds_are_open_at_once_as_the_space_wants() -> None:
-    two = Seat(seating(round_count=3, rounds_at_once=2))
+    two = SeatPlayers(seating(round_count=3, rounds_at_once=2))
     state = after(two, Start(), StartRound(1, "k", {}), StartRound(2, "k", {}))
     assert [each.status for each in state.rounds] == [RoundStatus.PLAYING] * 2
     with pytest.raises(IllegalMove, match="still being played"):
@@ -139,7 +139,7 @@ def test_one_owner_cannot_hold_two_seats_of_a_match() -> None:
     first, second, third = seating().players
     crowded = seating(players=(first, second, replace(third, user_id=second.user_id)))
     with pytest.raises(IllegalMove, match="one seat"):
-        decide(None, Seat(crowded))
+        decide(None, SeatPlayers(crowded))
 
 
 def test_settling_must_pay_out_exactly_the_pool() -> None:
@@ -192,8 +192,8 @@ class MatchMachine(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.events: list[Event] = decide(None, Seat(seating()))
-        self.state = after(Seat(seating()))
+        self.events: list[Event] = decide(None, SeatPlayers(seating()))
+        self.state = after(SeatPlayers(seating()))
 
     def give(self, command: Command) -> None:
         try:

@@ -20,7 +20,7 @@ from typing import Any, TypeVar
 import psycopg
 import pytest
 
-from arena.config.env import REPOSITORY, Environment
+from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import leftovers, machine
 from arena.config.supervisor.local import Local, State
 from arena.config.supervisor.parts import INFERENCE, Options
@@ -135,7 +135,7 @@ def product(pytestconfig: pytest.Config) -> Iterator[Product]:
     home.chmod(0o755)  # as root, PostgreSQL runs as another user and must reach its folder
     pytestconfig.stash[_HOME] = home
     # Not the database and Valkey of the other tests, which the environment names by now.
-    environment = Environment(
+    environment = Variables(
         _env_file=None,
         rlfc_home=home,
         database_url=None,
@@ -154,7 +154,7 @@ def product(pytestconfig: pytest.Config) -> Iterator[Product]:
 
 def _base_model() -> Path | None:
     """The folder that `make install` has prepared; None: the supervisor converts it anew."""
-    chosen = Environment(_env_file=None)
+    chosen = Variables(_env_file=None)
     prepared = REPOSITORY / "var" / "models" / chosen.base_model
     if chosen.base_model_path is None and (prepared / "config.json").is_file():
         return prepared

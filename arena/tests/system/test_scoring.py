@@ -11,7 +11,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from agents.inference.client import Generation, Inference, Sampling, ServedModel, plain_model
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.tests.system.product import Product
 
 pytestmark = pytest.mark.vllm
@@ -22,7 +22,7 @@ ADAPTERS = 9  # more than the server holds at once
 
 @pytest.fixture
 def base() -> ServedModel:
-    return plain_model(Environment(_env_file=None).base_model)
+    return plain_model(Variables(_env_file=None).base_model)
 
 
 def inference_of(product: Product) -> Inference:

@@ -9,16 +9,16 @@ from training.data.pairs import (
     MIN_AGREEMENT,
     MIN_CHOSEN_SCORE,
     MIN_MARGIN,
+    JudgedAnswer,
     PairSource,
     PairSpec,
     PanelVote,
-    SeatAnswer,
     make_pairs,
 )
 from training.tests.builders import make_answer
 
 
-def agreed_pairs(answers: Sequence[SeatAnswer], scores: Mapping[int, float]) -> list[PairSpec]:
+def agreed_pairs(answers: Sequence[JudgedAnswer], scores: Mapping[int, float]) -> list[PairSpec]:
     """Of a panel of one judge."""
     return make_pairs(answers, scores, [PanelVote(1.0, scores)])
 
@@ -100,7 +100,7 @@ def test_a_judges_tie_is_half_for_each_and_a_panel_in_halves_knows_nothing(
     ],
     ids=["empty", "blank", "failed", "cut off", "same words", "far longer", "huge"],
 )
-def test_an_answer_that_cannot_teach_is_never_chosen(winner: SeatAnswer) -> None:
+def test_an_answer_that_cannot_teach_is_never_chosen(winner: JudgedAnswer) -> None:
     pairs = agreed_pairs([make_answer(0), winner], {0: 0.0, 1: 1.0})
     assert pairs == []
 

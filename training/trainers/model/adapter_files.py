@@ -11,7 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
-from training.trainers.model.lora import TENSOR_PREFIX, Adapter, AdapterPlan, Shapes
+from training.trainers.model.lora import TENSOR_PREFIX, AdapterPlan, AdapterWeights, Shapes
 from training.trainers.stopped import TrainingStopped
 
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -64,7 +64,7 @@ def _check_fits(plan: AdapterPlan, tensors: Mapping[str, torch.Tensor], shapes: 
             )
 
 
-def save_adapter(adapter: Adapter, target: Path) -> None:
+def save_adapter(adapter: AdapterWeights, target: Path) -> None:
     """Write the folder `target` whole or not at all, on the disk when this returns. Raises OSError."""
     partial = target.with_name(f".{target.name}")
     shutil.rmtree(partial, ignore_errors=True)

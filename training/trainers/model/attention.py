@@ -52,11 +52,11 @@ def chunk_row(row: Row, *, group: int, dtype: torch.dtype, device: torch.device)
     )
 
 
-class _Seen(threading.local):
+class _Attended(threading.local):
     chunks: Chunks | None = None
 
 
-_seen = _Seen()
+_seen = _Attended()
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from transformers.utils.logging import disable_progress_bar
 from agents.inference.processor import cpu_dtype
 from training.configs.configs import Precision
 from training.trainers.model.attention import ATTENTION_NAME, attending, chunk_row
-from training.trainers.model.lora import Adapter, AdapterPlan, attach, dense_weight, using
+from training.trainers.model.lora import AdapterPlan, AdapterWeights, attach, dense_weight, using
 from training.trainers.model.packing import Row
 from training.trainers.stopped import TrainingStopped
 
@@ -23,7 +23,7 @@ HEAD_CHUNK = 512  # logits of so many tokens at once
 
 
 @dataclass(frozen=True)
-class BaseModel:
+class FrozenBase:
     """A causal language model whose linear layers adapters can join."""
 
     model: PreTrainedModel
@@ -33,11 +33,11 @@ class BaseModel:
     device: torch.device
     dtype: torch.dtype
 
-    def room_for(self, plan: AdapterPlan) -> Adapter:
+    def room_for(self, plan: AdapterPlan) -> AdapterWeights:
         """An adapter whose weights are zero."""
-        return Adapter(plan, self.shapes, dtype=self.dtype, device=self.device)
+        return AdapterWeights(plan, self.shapes, dtype=self.dtype, device=self.device)
 
-    def hidden_states(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+    def hidden_states(self, row: Row, adapter: AdapterWeights | None) -> torch.Tensor:
         """[H, width] that the row's heads predict from; None: of the plain base."""
         chunks = chunk_row(row, group=self.group, dtype=self.dtype, device=self.device)
         row = row.to(self.device)
@@ -49,7 +49,7 @@ class BaseModel:
             ).last_hidden_state[0]  # [T, width]
         return hidden[row.heads]
 
-    def token_logprobs(self, row: Row, adapter: Adapter | None) -> torch.Tensor:
+    def token_logprobs(self, row: Row, adapter: AdapterWeights | None) -> torch.Tensor:
         """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
         hidden = self.hidden_states(row, adapter)
         row = row.to(self.device)
@@ -58,7 +58,9 @@ class BaseModel:
         )
         return logprobs
 
-    def divergences(self, row: Row, adapter: Adapter, reference: torch.Tensor) -> torch.Tensor:
+    def divergences(
+        self, row: Row, adapter: AdapterWeights, reference: torch.Tensor
+    ) -> torch.Tensor:
         """[H] float32 KL(reference || adapted) of the token after each of the row's heads.
 
         `reference`: [H, width], such as `hidden_states` gave for the same row.
@@ -88,7 +90,7 @@ def compute_dtype(device: torch.device) -> torch.dtype:
     return torch.bfloat16 if device.type == "cuda" else getattr(torch, cpu_dtype())
 
 
-def load_base(path: Path, *, precision: Precision, device: torch.device) -> BaseModel:
+def load_base(path: Path, *, precision: Precision, device: torch.device) -> FrozenBase:
     """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
     disable_progress_bar()
     dtype = compute_dtype(device)
@@ -115,7 +117,7 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Base
     return wrap_base(model)
 
 
-def wrap_base(model: PreTrainedModel) -> BaseModel:
+def wrap_base(model: PreTrainedModel) -> FrozenBase:
     """Freeze the model and give its linear layers room for adapters."""
     model.set_attn_implementation(ATTENTION_NAME)
     model.requires_grad_(False)
@@ -133,7 +135,7 @@ def wrap_base(model: PreTrainedModel) -> BaseModel:
     shapes = {name: (linear.out_features, linear.in_features) for name, linear in linears.items()}
     attach(model, names=shapes)
     config = model.config
-    return BaseModel(
+    return FrozenBase(
         model=model,
         shapes=shapes,
         vocabulary=len(head.weight),

@@ -48,7 +48,7 @@ class _Pair:
     fast_b: torch.Tensor
 
 
-class Adapter:
+class AdapterWeights:
     """The weights of one adapter, their gradient, and the products' copy of them."""
 
     def __init__(
@@ -143,14 +143,14 @@ class LoraLinear(nn.Module):
 
 
 class _InUse(threading.local):
-    adapter: Adapter | None = None
+    adapter: AdapterWeights | None = None
 
 
 _in_use = _InUse()
 
 
 @contextmanager
-def using(adapter: Adapter | None) -> Iterator[None]:
+def using(adapter: AdapterWeights | None) -> Iterator[None]:
     """In this thread, forward passes go through `adapter`; None: the plain base."""
     before, _in_use.adapter = _in_use.adapter, adapter
     try:

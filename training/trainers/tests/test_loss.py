@@ -22,8 +22,8 @@ from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig, Targ
 from training.trainers.examples import Example, read_examples
 from training.trainers.loss import grpo_share, ratio_mask
 from training.trainers.methods import Step, row_share
-from training.trainers.model.base_model import BaseModel, wrap_base
-from training.trainers.model.lora import Adapter, plan_adapter
+from training.trainers.model.base_model import FrozenBase, wrap_base
+from training.trainers.model.lora import AdapterWeights, plan_adapter
 from training.trainers.model.packing import pack
 from training.trainers.tests.builders import (
     SMALL_DPO,
@@ -39,11 +39,11 @@ PREFIX = "base_model.model."
 
 
 @pytest.fixture(scope="module")
-def base() -> BaseModel:
+def base() -> FrozenBase:
     return wrap_base(tiny_model())
 
 
-def some_adapter(base: BaseModel, *, seed: int = 0, spread: float = 0.05) -> Adapter:
+def some_adapter(base: FrozenBase, *, seed: int = 0, spread: float = 0.05) -> AdapterWeights:
     adapter = base.room_for(plan_adapter(Targets.ALL_LINEAR, rank=4, alpha=8, shapes=base.shapes))
     adapter.initialize(seed=seed)
     generator = torch.Generator().manual_seed(seed)
@@ -60,7 +60,7 @@ def read(folder: Path, config: LearningConfig, lines: Sequence[dict[str, Any]]) 
 
 
 def logprobs_of(
-    base: BaseModel, examples: Sequence[Example], adapter: Adapter | None
+    base: FrozenBase, examples: Sequence[Example], adapter: AdapterWeights | None
 ) -> list[list[torch.Tensor]]:
     found = []
     for example in examples:
@@ -72,8 +72,8 @@ def logprobs_of(
 
 
 def loss_and_gradient(
-    base: BaseModel,
-    adapter: Adapter,
+    base: FrozenBase,
+    adapter: AdapterWeights,
     config: LearningConfig,
     examples: Sequence[Example],
     parent: Sequence[Sequence[torch.Tensor]],
@@ -101,7 +101,7 @@ def loss_and_gradient(
     ids=["dpo", "grpo"],
 )
 def test_one_row_of_eight_equals_eight_rows_of_one(
-    base: BaseModel, tmp_path: Path, config: LearningConfig, lines: list[dict[str, Any]]
+    base: FrozenBase, tmp_path: Path, config: LearningConfig, lines: list[dict[str, Any]]
 ) -> None:
     examples = read(tmp_path, config, lines)
     parent = logprobs_of(base, examples, some_adapter(base, seed=1))
@@ -144,7 +144,7 @@ def trl_trainer(folder: Path, config: DPOConfig) -> DPOTrainer:
 
 @pytest.mark.parametrize("sft_weight", [0.0, 1.0])
 def test_dpos_loss_and_gradients_are_trls(
-    base: BaseModel, tmp_path: Path, sft_weight: float
+    base: FrozenBase, tmp_path: Path, sft_weight: float
 ) -> None:
     config = DPOConfig.from_json(SMALL_DPO | {"sft_weight": sft_weight})
     pairs = [pair | {"noise": 0.0} for pair in some_pairs(8)]
@@ -180,7 +180,7 @@ def test_dpos_loss_and_gradients_are_trls(
             torch.testing.assert_close(matrix.grad, expected, rtol=1e-3, atol=1e-5)
 
 
-def test_label_noise_weighs_both_orders_of_a_pair(base: BaseModel, tmp_path: Path) -> None:
+def test_label_noise_weighs_both_orders_of_a_pair(base: FrozenBase, tmp_path: Path) -> None:
     config = DPOConfig.from_json(SMALL_DPO | {"sft_weight": 0.0})
     (pair,) = some_pairs(1)
     turned = pair | {"chosen_ids": pair["rejected_ids"], "rejected_ids": pair["chosen_ids"]}

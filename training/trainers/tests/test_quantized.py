@@ -11,8 +11,7 @@ from transformers import AutoTokenizer
 from agents.adapters.store import WEIGHTS_FILE, check_adapter
 from training.configs.configs import Precision
 from training.trainers.job import ADAPTER_FOLDER
-from training.trainers.model import base_model as trainers_base
-from training.trainers.model.base_model import BaseModel, load_base
+from training.trainers.model.base_model import FrozenBase, load_base
 from training.trainers.model.lora import AdapterPlan
 from training.trainers.model.packing import Unit, pack
 from training.trainers.tests.builders import steps_of, train, weights_of, write_job
@@ -87,7 +86,7 @@ def test_gradients_through_the_quantized_base_are_those_of_the_plain_one(folder:
     assert quantized == pytest.approx(plain, rel=0.3)
 
 
-def gradient(base: BaseModel, unit: Unit) -> torch.Tensor:
+def gradient(base: FrozenBase, unit: Unit) -> torch.Tensor:
     adapter = base.room_for(AdapterPlan(rank=4, alpha=8, modules=tuple(base.shapes)))
     adapter.initialize(seed=0)
     (row,) = pack([unit], max_tokens=1000)
@@ -102,7 +101,7 @@ def test_weights_unpacked_once_or_each_time_give_the_same_gradient(
     unit = Unit(tuple(range(100, 120)), (tuple(range(200, 210)), tuple(range(300, 312))))
     cpu = torch.device("cpu")
     once = load_base(base_model, precision=Precision.NF4, device=cpu)
-    monkeypatch.setattr(trainers_base, "UNPACKED_SHARE_OF_FREE_MEMORY", 0.0)
+    monkeypatch.setattr(f"{load_base.__module__}.UNPACKED_SHARE_OF_FREE_MEMORY", 0.0)
     each_time = load_base(base_model, precision=Precision.NF4, device=cpu)
     packed = [p for p in each_time.model.parameters() if p.dtype == torch.uint8]
     assert len(packed) == len(once.shapes)

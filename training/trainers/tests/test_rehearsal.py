@@ -10,8 +10,8 @@ from torch.nn.functional import kl_div
 from training.configs.configs import Precision, Targets
 from training.trainers.job import ADAPTER_FOLDER
 from training.trainers.model.adapter_files import read_parent
-from training.trainers.model.base_model import BaseModel, load_base, wrap_base
-from training.trainers.model.lora import Adapter, plan_adapter
+from training.trainers.model.base_model import FrozenBase, load_base, wrap_base
+from training.trainers.model.lora import AdapterWeights, plan_adapter
 from training.trainers.model.packing import Row, pack
 from training.trainers.rehearsal import ROW_TOKENS, Rehearsal, read_rehearsal, rehearse
 from training.trainers.tests.builders import (
@@ -27,7 +27,7 @@ from training.trainers.tests.builders import (
 UNSEEN = some_rehearsal(30, seed=1)
 
 
-def rows_of(folder: Path, base: BaseModel, lines: list[dict[str, Any]]) -> list[Row]:
+def rows_of(folder: Path, base: FrozenBase, lines: list[dict[str, Any]]) -> list[Row]:
     path = write_lines(folder / "rehearsal.jsonl", lines)
     units = read_rehearsal(path, vocabulary=base.vocabulary)
     return list(pack(units, max_tokens=ROW_TOKENS))
@@ -98,9 +98,9 @@ def test_a_run_that_rehearses_stays_nearer_to_the_base_on_what_it_never_saw(
     assert 0 < last["base_kl"] < 0.7 * without
 
 
-def divergence_of(folder: Path, base: BaseModel, rows: list[Row]) -> float:
+def divergence_of(folder: Path, base: FrozenBase, rows: list[Row]) -> float:
     plan, tensors = read_parent(folder / ADAPTER_FOLDER, shapes=base.shapes)
-    adapter: Adapter = base.room_for(plan)
+    adapter: AdapterWeights = base.room_for(plan)
     adapter.load(tensors)
     with torch.no_grad():
         found = [base.divergences(row, adapter, base.hidden_states(row, None)) for row in rows]

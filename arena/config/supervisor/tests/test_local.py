@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 
-from arena.config.env import REPOSITORY, Environment
+from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import leftovers, local, machine, probes
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.local import Local, State, Status
@@ -35,7 +35,7 @@ def make_local(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[...,
     def make(*parts: Part) -> Local:
         monkeypatch.setattr(local, "plan", lambda *_: list(parts))
         monkeypatch.setattr(local, "choose_endpoints", lambda *_: ENDPOINTS)
-        return Local(Environment(rlfc_home=tmp_path), Options(parts=frozenset()))
+        return Local(Variables(rlfc_home=tmp_path), Options(parts=frozenset()))
 
     return make
 
@@ -142,7 +142,7 @@ def test_addresses_are_left_for_other_commands_privately_and_only_while_it_runs(
     with make_local(make_part("web")) as running:
         path = running.environment.local_env_file
         assert stat.S_IMODE(path.stat().st_mode) == 0o600
-        read = Environment(_env_file=path)
+        read = Variables(_env_file=path)
         assert read.database_url == ENDPOINTS.database_url
         assert read.vllm_url == list(ENDPOINTS.vllm_urls)
     assert not path.exists()
@@ -170,13 +170,13 @@ SUPERVISOR = """
 import sys
 from pathlib import Path
 from arena.config.supervisor import local, probes
-from arena.config.env import Environment
+from arena.config.env import Variables
 from arena.config.supervisor.parts import Endpoints, Options, Part
 from arena.config.tests.builders import until
 command = (sys.executable, "-c", "import time; time.sleep(60)")
 local.plan = lambda *_: [Part("web", probes.always, command, death_signal={signal})]
 local.choose_endpoints = lambda *_: Endpoints("d", "v", ("u",), "k", "127.0.0.1", 1)
-with local.Local(Environment(rlfc_home=Path({home!r})), Options(parts=frozenset())) as running:
+with local.Local(Variables(rlfc_home=Path({home!r})), Options(parts=frozenset())) as running:
     running.wait_ready()
     print("ready", flush=True)
     running.wait()
@@ -227,7 +227,7 @@ def test_too_little_memory_for_vllm_is_refused_with_the_figures(
 ) -> None:
     monkeypatch.setattr(machine, "available_memory_bytes", lambda: 3 * 1024**3)
     running = Local(
-        Environment(rlfc_home=tmp_path, vllm_url=[]), Options(parts=frozenset({"inference"}))
+        Variables(rlfc_home=tmp_path, vllm_url=[]), Options(parts=frozenset({"inference"}))
     )
     with pytest.raises(LocalError, match=r"Only 3.0 GiB of memory are free.*VLLM_URL"):
         running.__enter__()

@@ -15,7 +15,7 @@ import psycopg
 import pytest
 import redis
 
-from arena.config.env import REPOSITORY, Environment
+from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import embedded, leftovers, machine, parts, probes
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.local import Local, State
@@ -39,7 +39,7 @@ def taken_port() -> Iterator[int]:
 
 
 def test_a_taken_usual_port_gives_way_to_the_next_free_one(tmp_path: Path, taken_port: int) -> None:
-    environment = Environment(rlfc_home=tmp_path, web_port=taken_port)
+    environment = Variables(rlfc_home=tmp_path, web_port=taken_port)
     chosen = choose_endpoints(environment, Options(parts=frozenset({parts.WEB})))
     assert taken_port < chosen.web_port <= taken_port + machine.PORTS_TRIED
 
@@ -49,17 +49,17 @@ def test_a_taken_port_that_was_asked_for_is_refused(
 ) -> None:
     monkeypatch.setenv("WEB_PORT", str(taken_port))
     with pytest.raises(LocalError, match=f"Port {taken_port} of 127.0.0.1 is taken"):
-        choose_endpoints(Environment(rlfc_home=tmp_path), Options())
+        choose_endpoints(Variables(rlfc_home=tmp_path), Options())
 
 
 def test_free_ports_differ_from_the_usual_ones(tmp_path: Path) -> None:
-    chosen = choose_endpoints(Environment(rlfc_home=tmp_path), Options(free_ports=True))
+    chosen = choose_endpoints(Variables(rlfc_home=tmp_path), Options(free_ports=True))
     assert len({chosen.web_port, *chosen.vllm_urls, chosen.valkey_url}) == 3
     assert chosen.web_port != 8000
 
 
 def test_addresses_that_are_set_are_used_and_nothing_is_started_for_them(tmp_path: Path) -> None:
-    environment = Environment(
+    environment = Variables(
         rlfc_home=tmp_path,
         database_url="postgresql://u:p@db/x",
         valkey_url="redis://cache/0",
@@ -76,7 +76,7 @@ def test_several_vllm_servers_share_the_cores(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1, 2, 5, 6})
-    environment = Environment(rlfc_home=tmp_path, vllm_servers=2)
+    environment = Variables(rlfc_home=tmp_path, vllm_servers=2)
     options = Options(parts=frozenset({parts.INFERENCE}))
     chosen = choose_endpoints(environment, options)
     assert len(set(chosen.vllm_urls)) == 2
@@ -93,14 +93,14 @@ def test_more_vllm_servers_than_cores_are_refused(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("os.sched_getaffinity", lambda process: {0, 1})
-    environment = Environment(rlfc_home=tmp_path, vllm_servers=3)
+    environment = Variables(rlfc_home=tmp_path, vllm_servers=3)
     options = Options(parts=frozenset({parts.INFERENCE}))
     with pytest.raises(LocalError, match="VLLM_SERVERS is 3, but this machine has 2 cores"):
         plan(environment, options, choose_endpoints(environment, options))
 
 
 def test_secrets_reach_no_argument_list(tmp_path: Path) -> None:
-    environment = Environment(rlfc_home=tmp_path)
+    environment = Variables(rlfc_home=tmp_path)
     (tmp_path / "run").mkdir()
     chosen = choose_endpoints(environment, Options())
     arguments = " ".join(" ".join(part.command) for part in plan(environment, Options(), chosen))
@@ -111,7 +111,7 @@ def test_secrets_reach_no_argument_list(tmp_path: Path) -> None:
 
 
 def test_vllm_listens_on_this_machine_only(tmp_path: Path) -> None:
-    environment = Environment(rlfc_home=tmp_path, web_host="0.0.0.0")
+    environment = Variables(rlfc_home=tmp_path, web_host="0.0.0.0")
     options = Options(parts=frozenset({parts.INFERENCE}))
     commands = [
         part.command for part in plan(environment, options, choose_endpoints(environment, options))
@@ -121,7 +121,7 @@ def test_vllm_listens_on_this_machine_only(tmp_path: Path) -> None:
 
 
 def test_parts_need_only_parts_of_the_plan(tmp_path: Path) -> None:
-    environment = Environment(rlfc_home=tmp_path)
+    environment = Variables(rlfc_home=tmp_path)
     (tmp_path / "run").mkdir()
     for left_out in ALL_PARTS:
         options = Options(parts=ALL_PARTS - {left_out}, free_ports=True)
@@ -132,14 +132,14 @@ def test_parts_need_only_parts_of_the_plan(tmp_path: Path) -> None:
 
 
 def test_an_unknown_base_model_needs_a_folder_or_a_server(tmp_path: Path) -> None:
-    environment = Environment(rlfc_home=tmp_path, base_model="qwen")
+    environment = Variables(rlfc_home=tmp_path, base_model="qwen")
     options = Options(parts=frozenset({parts.INFERENCE}))
     with pytest.raises(LocalError, match="BASE_MODEL_PATH"):
         plan(environment, options, choose_endpoints(environment, options))
 
 
 def test_a_base_model_folder_without_a_model_is_refused(tmp_path: Path) -> None:
-    environment = Environment(rlfc_home=tmp_path, base_model_path=tmp_path)
+    environment = Variables(rlfc_home=tmp_path, base_model_path=tmp_path)
     options = Options(parts=frozenset({parts.INFERENCE}))
     with pytest.raises(LocalError, match=r"no config\.json"):
         plan(environment, options, choose_endpoints(environment, options))
@@ -153,7 +153,7 @@ def test_a_long_home_gets_a_short_socket_path(tmp_path: Path) -> None:
 
 
 def test_data_survives_a_restart_and_a_killed_database_comes_back(tmp_path: Path) -> None:
-    environment = Environment(rlfc_home=tmp_path)
+    environment = Variables(rlfc_home=tmp_path)
     with Local(environment, Options(parts=STORES, free_ports=True)) as local:
         local.wait_ready()
         with psycopg.connect(local.endpoints.database_url, autocommit=True) as connection:
@@ -170,7 +170,7 @@ def test_data_survives_a_restart_and_a_killed_database_comes_back(tmp_path: Path
 
 def test_the_broker_wants_its_password(tmp_path: Path) -> None:
     options = Options(parts=frozenset({parts.BROKER}), free_ports=True)
-    with Local(Environment(rlfc_home=tmp_path), options) as local:
+    with Local(Variables(rlfc_home=tmp_path), options) as local:
         local.wait_ready()
         without = "redis://" + local.endpoints.valkey_url.partition("@")[2]
         with pytest.raises(redis.AuthenticationError), redis.Redis.from_url(without) as client:
@@ -241,7 +241,7 @@ def test_the_web_server_is_asked_under_a_name_that_it_serves(tmp_path: Path) -> 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         for hosts in (["arena.example", "localhost"], [".example.org"], ["*"]):
-            environment = Environment(
+            environment = Variables(
                 rlfc_home=tmp_path, allowed_hosts=hosts, web_port=server.server_port
             )
             options = Options(parts=frozenset({parts.WEB}))

@@ -7,8 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.configs.configs import Targets
-from training.trainers.model.base_model import BaseModel, wrap_base
-from training.trainers.model.lora import Adapter, plan_adapter
+from training.trainers.model.base_model import FrozenBase, wrap_base
+from training.trainers.model.lora import AdapterWeights, plan_adapter
 from training.trainers.model.packing import Row, Unit, pack
 from training.trainers.tests.builders import some_ids, tiny_model
 
@@ -21,11 +21,11 @@ some_units = st.lists(
 
 
 @pytest.fixture(scope="module")
-def base() -> BaseModel:
+def base() -> FrozenBase:
     return wrap_base(tiny_model())
 
 
-def adapter_of(base: BaseModel) -> Adapter:
+def adapter_of(base: FrozenBase) -> AdapterWeights:
     """Not at its beginning, where it adds nothing."""
     adapter = base.room_for(plan_adapter(Targets.ALL_LINEAR, rank=4, alpha=8, shapes=base.shapes))
     adapter.initialize(seed=0)
@@ -101,7 +101,7 @@ def some_tasks(count: int) -> list[Unit]:
 @pytest.mark.parametrize("has_adapter", [False, True])
 @pytest.mark.parametrize("max_tokens", [100, 2000])
 def test_packed_logprobs_are_those_of_each_sequence_alone(
-    base: BaseModel, has_adapter: bool, max_tokens: int
+    base: FrozenBase, has_adapter: bool, max_tokens: int
 ) -> None:
     units = some_tasks(5)
     adapter = adapter_of(base) if has_adapter else None
@@ -122,7 +122,7 @@ def test_packed_logprobs_are_those_of_each_sequence_alone(
     torch.testing.assert_close(torch.cat(packed), torch.cat(alone), rtol=1e-4, atol=1e-4)
 
 
-def merge(model: torch.nn.Module, adapter: Adapter) -> None:
+def merge(model: torch.nn.Module, adapter: AdapterWeights) -> None:
     """Add the adapter's product to the weights themselves."""
     with torch.no_grad():
         for name, pair in adapter.pairs.items():
@@ -131,7 +131,7 @@ def merge(model: torch.nn.Module, adapter: Adapter) -> None:
             weight.add_(adapter.plan.scale * pair.b @ pair.a)
 
 
-def test_gradients_of_packed_rows_are_those_of_each_sequence_alone(base: BaseModel) -> None:
+def test_gradients_of_packed_rows_are_those_of_each_sequence_alone(base: FrozenBase) -> None:
     units, adapter = some_tasks(5), adapter_of(base)
     weights = torch.randn(sum(unit.answer_tokens for unit in units))
     gradients = []
