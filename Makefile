@@ -111,6 +111,7 @@ lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
 	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .
 	@echo "mypy" && $(VENV)/bin/mypy --no-error-summary .
 	@echo "import-linter" && $(VENV)/bin/lint-imports --no-logo --no-cache
+	@echo "rooms" && $(PY) .ci/rooms.py
 	@echo "TypeScript" && $(NPM) run --silent check
 	@echo "templates" && git ls-files -z '*.html' | xargs -0r $(VENV)/bin/djade --check --target-version 5.2
 	@echo "migrations" && LOG_LEVEL=WARNING $(PY) -m arena.config.testing check --fail-level WARNING

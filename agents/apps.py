@@ -1,3 +1,5 @@
+"""Django's registration of agents."""
+
 from django.apps import AppConfig
 
 

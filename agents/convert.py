@@ -58,12 +58,15 @@ def _source() -> Path:
 
 
 def _unpack(source: Path, folder: Path) -> None:
-    # Imported here: seconds that a second call, with nothing to do, should not spend.
     os.environ.setdefault("HF_HUB_OFFLINE", "1")
     os.environ.setdefault("TQDM_DISABLE", "1")
-    import torch
-    from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
-    from transformers.utils.logging import disable_progress_bar
+    import torch  # noqa: PLC0415 takes seconds, and a second call has nothing to do
+    from transformers import (  # noqa: PLC0415 the same
+        AutoModelForCausalLM,
+        AutoTokenizer,
+        GgufConfig,
+    )
+    from transformers.utils.logging import disable_progress_bar  # noqa: PLC0415 the same
 
     disable_progress_bar()
 

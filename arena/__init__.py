@@ -1,0 +1,1 @@
+"""Matches and what surrounds them: Spaces, credits, environments, judging and the live stream."""

@@ -1,3 +1,5 @@
+"""Django's registration of the arena."""
+
 from django.apps import AppConfig
 
 

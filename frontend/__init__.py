@@ -1,0 +1,1 @@
+"""What a browser sees: pages, forms, templates, scripts and styles."""

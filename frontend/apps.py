@@ -1,3 +1,5 @@
+"""Django's registration of the pages."""
+
 from django.apps import AppConfig
 
 

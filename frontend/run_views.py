@@ -5,7 +5,7 @@ Runs of earlier releases lack figures that later ones have; what is missing is l
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from frontend import charts
 from training.configs.configs import Method
@@ -13,8 +13,10 @@ from training.data.curation import Reason
 from training.data.groups import Source
 from training.data.pairs import PairSource
 from training.gate.decisions import KindCount
-from training.runs.queries import RunView
 from training.states import TRANSITIONS, RunEvent, RunStatus
+
+if TYPE_CHECKING:
+    from training.runs.queries import RunView
 
 JSON = Mapping[str, Any]
 
@@ -193,7 +195,7 @@ def verbs_of(status: str) -> tuple[str, ...]:
     return tuple(str(event) for event in VERBS if (RunStatus(status), event) in TRANSITIONS)
 
 
-def stages_of(run: RunView) -> tuple[Stage, ...]:
+def stages_of(run: "RunView") -> tuple[Stage, ...]:
     """Where the run stands."""
     status = RunStatus(run.status)
     names = ("Queued", "Training", "Gate")
@@ -216,12 +218,12 @@ def stages_of(run: RunView) -> tuple[Stage, ...]:
     return (*stages, Stage(label if is_over else "Decision", is_done=False, is_current=is_over))
 
 
-def charts_of(run: RunView) -> tuple[Chart, ...]:
+def charts_of(run: "RunView") -> tuple[Chart, ...]:
     """Every chart of the run's method; those without a point stay hidden."""
     return tuple(_chart(words, run.curve) for words in CHARTS[Method(run.method)])
 
 
-def columns_of(run: RunView) -> dict[str, list[Any]]:
+def columns_of(run: "RunView") -> dict[str, list[Any]]:
     """The curve by column, as the charts' script takes it."""
     names = ("step", *(words.name for words in CHARTS[Method(run.method)]))
     return {name: [point.get(name) for point in run.curve] for name in names}

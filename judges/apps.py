@@ -1,3 +1,5 @@
+"""Django's registration of judges."""
+
 from django.apps import AppConfig
 
 

@@ -1,4 +1,4 @@
-"""What a judge is shown: one task and the seats' answers, as plain values."""
+"""What a judge is shown: one task and the seats' answers, as plain values. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

@@ -1,0 +1,1 @@
+"""How agents learn: pairs and practice, training runs, trainers, and the gate."""

@@ -1,3 +1,5 @@
+"""Django's registration of training."""
+
 from django.apps import AppConfig
 
 

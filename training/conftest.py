@@ -1,3 +1,5 @@
+"""Fixtures that the rooms of training share: base models, fake and real."""
+
 import fcntl
 import json
 import os
@@ -48,6 +50,6 @@ def base_model() -> Path:
 @pytest.fixture(scope="session")
 def tiny_base(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A random base of two layers, for the real trainer."""
-    from training.trainers.tests.builders import save_tiny_base
+    from training.trainers.tests.builders import save_tiny_base  # noqa: PLC0415 it imports torch
 
     return save_tiny_base(tmp_path_factory.mktemp("tiny") / "base")

@@ -1,0 +1,1 @@
+"""Rules of agents, their prompts and the conversion of the base model."""

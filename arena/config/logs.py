@@ -88,7 +88,7 @@ def logging_settings(level: str) -> dict[str, Any]:
 
 def configure_sentry(dsn: str) -> None:
     """Send errors to Sentry, without request bodies, cookies or local variables."""
-    import sentry_sdk
+    import sentry_sdk  # noqa: PLC0415 only where it is configured
 
     sentry_sdk.init(
         dsn=dsn,

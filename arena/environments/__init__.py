@@ -1,4 +1,4 @@
-"""Environments by the key that a Space stores."""
+"""Environments by the key that a Space stores: they make tasks and score answers by code. Pure."""
 
 from arena.environments.arithmetic.family import Arithmetic
 from arena.environments.base import Environment

@@ -1,10 +1,9 @@
 """How a task is put to an agent; matches, the gate and training all ask in this one way."""
 
-from agents.inference.client import Message
 from arena.environments.base import Task
 
 
-def build_messages(prompt: str, task: Task) -> list[Message]:
+def build_messages(prompt: str, task: Task) -> list[dict[str, str]]:
     """The agent's prompt as the system turn, the task as the user's."""
     return [
         {"role": "system", "content": prompt},

@@ -1,0 +1,1 @@
+"""What spectators get while a match is played: the stream through Valkey and the sockets."""

@@ -1,0 +1,1 @@
+"""Does competition make agents better? The benchmark, its exam and its table."""

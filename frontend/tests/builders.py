@@ -7,6 +7,7 @@ from django.test import Client
 from agents.models import Adapter, Agent, User
 from agents.roster import activate_version, add_trained_version
 from arena.matches import play
+from arena.matches.runner import task_of
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
 from training.data.pairs import PairSource
@@ -52,8 +53,6 @@ def running_match() -> Match:
     match = make_match()
     play.start_match(match.id)
     play_round(match, 1, scores={0: 0.9, 1: 0.4})
-    from arena.matches.runner import task_of
-
     task = task_of(match.id, 2, match.space.environment)
     play.start_round(match.id, number=2, task=task)
     match.refresh_from_db()

@@ -1,0 +1,1 @@
+"""Rules of judges, panels and scorers."""

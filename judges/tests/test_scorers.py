@@ -161,7 +161,7 @@ class Echo:
     ],
 )
 def test_bad_request_gets_an_error_and_the_process_goes_on(line: bytes) -> None:
-    from judges.scorers.relevance import serve
+    from judges.scorers.relevance import serve  # noqa: PLC0415 it imports torch
 
     out = io.BytesIO()
     serve(Echo(), io.BytesIO(line + b'{"prompt": "p", "texts": ["a"]}\n'), out)  # type: ignore[arg-type]
@@ -172,7 +172,7 @@ def test_bad_request_gets_an_error_and_the_process_goes_on(line: bytes) -> None:
 
 
 def test_endless_line_ends_the_process() -> None:
-    from judges.scorers.relevance import serve
+    from judges.scorers.relevance import serve  # noqa: PLC0415 it imports torch
 
     out = io.BytesIO()
     serve(Echo(), io.BytesIO(b"x" * (MAX_LINE_BYTES + 10)), out)  # type: ignore[arg-type]

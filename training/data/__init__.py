@@ -1,0 +1,1 @@
+"""What a run learns from: pairs, groups, curation, the dataset and where each example comes from."""

@@ -23,6 +23,7 @@ from arena.models import (
 )
 from judges.models import Judge, JudgeKind
 from training.configs.configs import LearningConfig
+from training.data.harvest import harvest_matches
 from training.data.pairs import JudgedAnswer
 from training.models import Pair, TrainingRun
 from training.states import RunStatus
@@ -184,8 +185,6 @@ def prompt_ids_of(messages: Sequence[Mapping[str, str]]) -> list[int]:
 
 def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
     """`count` harvested pairs of the agent: it loses each round to a coded rival."""
-    from training.data.harvest import harvest_matches
-
     rival = make_agent(engine=Engine.CODE)
     make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)
     harvest_matches()

@@ -16,7 +16,7 @@ def main() -> int:
     if worker_pid := Job.read(folders[0] / JOB_FILE).worker_pid:
         die_with(worker_pid)
     # It imports torch for seconds, in which the worker may already be killed.
-    from training.trainers.learner import learn
+    from training.trainers.learner import learn  # noqa: PLC0415 see above
 
     return learn(folders)
 

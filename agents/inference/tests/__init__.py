@@ -1,0 +1,1 @@
+"""Rules of the vLLM client and of the server that we start."""

@@ -11,26 +11,23 @@ started it ends (PR_SET_PDEATHSIG), so no other thread may start one.
 import contextlib
 import fcntl
 import os
-import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from enum import StrEnum
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
 from arena.config.env import Variables
 from arena.config.supervisor import leftovers, machine
+from arena.config.supervisor.child import Child, State, Status, exit_words, tail_sentence
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.parts import (
     INFERENCE,
     Endpoints,
     Options,
-    Part,
     choose_endpoints,
     plan,
 )
@@ -44,46 +41,6 @@ FIRST_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 30.0
 LEFTOVER_GRACE_SECONDS = 10.0
 
 
-class State(StrEnum):
-    WAITING = "waiting"  # for what it needs
-    STARTING = "starting"
-    READY = "ready"
-    RESTARTING = "restarting"
-    STOPPED = "stopped"
-
-
-@dataclass(frozen=True)
-class Status:
-    """One part, as it is shown."""
-
-    name: str
-    state: State
-    detail: str
-    seconds: float  # from its latest start until it was ready, or until now
-
-
-class _Child:
-    """The changing side of a part. Only the supervising thread writes it."""
-
-    def __init__(self, part: Part, log: Path) -> None:
-        self.part = part
-        self.log = log
-        self.state = State.WAITING
-        self.detail = ""
-        self.process: subprocess.Popen[bytes] | None = None
-        self.recorded: leftovers.Recorded | None = None
-        self.started_at = 0.0
-        self.ready_at = 0.0
-        self.next_probe_at = 0.0
-        self.restart_at = 0.0
-        self.crashes = 0
-
-    def status(self) -> Status:
-        end = self.ready_at if self.state is State.READY else time.monotonic()
-        seconds = max(0.0, end - self.started_at) if self.started_at else 0.0
-        return Status(self.part.name, self.state, self.detail, seconds)
-
-
 class Local:
     """The running product. Start it, wait until it is ready, stop it; also a context manager."""
 
@@ -94,7 +51,7 @@ class Local:
         self.endpoints: Endpoints
         self.notes: list[str] = []  # sentences about what was found or decided at the start
         self._run = self.home / "run"
-        self._children: dict[str, _Child] = {}
+        self._children: dict[str, Child] = {}
         self._lock: IO[str] | None = None
         self._failure: str | None = None
         self.asked_to_stop = False
@@ -134,7 +91,7 @@ class Local:
             machine.check_memory(self.environment.vllm_servers)
         self.endpoints = choose_endpoints(self.environment, self.options)
         for part in plan(self.environment, self.options, self.endpoints):
-            self._children[part.name] = _Child(part, self.home / "logs" / f"{part.name}.log")
+            self._children[part.name] = Child(part, self.home / "logs" / f"{part.name}.log")
         self._write_endpoints()
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
         self._thread.start()
@@ -252,7 +209,7 @@ class Local:
         with self._changed:
             self._changed.notify_all()
 
-    def _advance(self, child: _Child, *, now: float) -> None:
+    def _advance(self, child: Child, *, now: float) -> None:
         """One step of one part. Raises LocalError when there is no use in going on."""
         match child.state:
             case State.WAITING:
@@ -275,7 +232,7 @@ class Local:
             case State.STOPPED:
                 pass
 
-    def _start(self, child: _Child, *, now: float) -> None:
+    def _start(self, child: Child, *, now: float) -> None:
         child.state, child.detail = State.STARTING, ""
         child.started_at = child.next_probe_at = now
         part = child.part
@@ -308,10 +265,10 @@ class Local:
         children = self._children.values()
         leftovers.save(self._record_file, [c.recorded for c in children if c.recorded])
 
-    def _exited(self, child: _Child) -> bool:
+    def _exited(self, child: Child) -> bool:
         return child.process is not None and child.process.poll() is not None
 
-    def _probe(self, child: _Child, *, now: float) -> None:
+    def _probe(self, child: Child, *, now: float) -> None:
         problem = child.part.ready()
         child.next_probe_at = time.monotonic() + PROBE_EVERY_SECONDS
         if problem is None:
@@ -326,10 +283,10 @@ class Local:
         else:
             raise LocalError(
                 f"The {child.part.name} was not ready after {child.part.ready_seconds:.0f} "
-                f"seconds: {problem}.{_tail_sentence(child.log)}"
+                f"seconds: {problem}.{tail_sentence(child.log)}"
             )
 
-    def _after_exit(self, child: _Child, *, now: float) -> None:
+    def _after_exit(self, child: Child, *, now: float) -> None:
         assert child.process is not None
         code = child.process.returncode
         if child.recorded:
@@ -337,8 +294,8 @@ class Local:
         if child.part.job:
             if code != 0:
                 raise LocalError(
-                    f"The {child.part.name} step failed ({_exit_words(code)})."
-                    f"{_tail_sentence(child.log)}"
+                    f"The {child.part.name} step failed ({exit_words(code)})."
+                    f"{tail_sentence(child.log)}"
                 )
             child.state, child.ready_at, child.recorded = State.READY, now, None
             return
@@ -348,11 +305,11 @@ class Local:
         if child.crashes >= MAX_QUICK_CRASHES:
             raise LocalError(
                 f"The {child.part.name} died {child.crashes} times in a row, the last time with "
-                f"{_exit_words(code)}.{_tail_sentence(child.log)}"
+                f"{exit_words(code)}.{tail_sentence(child.log)}"
             )
         delay = min(FIRST_BACK_OFF_SECONDS * 2**child.crashes, MAX_BACK_OFF_SECONDS)
         child.state, child.restart_at = State.RESTARTING, now + delay
-        child.detail = f"died ({_exit_words(code)}); again in {delay:.0f} s"
+        child.detail = f"died ({exit_words(code)}); again in {delay:.0f} s"
 
     def _stop_children(self) -> None:
         """A part is stopped when nothing that needs it still runs."""
@@ -371,7 +328,7 @@ class Local:
             child.state, child.detail = State.STOPPED, ""
         self._notify()
 
-    def _stop_stage(self, stage: list[_Child]) -> None:
+    def _stop_stage(self, stage: list[Child]) -> None:
         for child in stage:
             child.detail = "stopping"
             assert child.process is not None
@@ -398,23 +355,3 @@ def launched(command: Sequence[str], *, death_signal: int, user: str = "") -> li
 def local_environment() -> Variables:
     """What the person set, without the addresses that an earlier run may have left behind."""
     return Variables(_env_file=None)
-
-
-def _tail_sentence(log: Path) -> str:
-    lines = machine.tail(log)
-    return f" The end of {log}:\n{lines}" if lines else f" Its log {log} is empty."
-
-
-def _exit_words(code: int) -> str:
-    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"
-
-
-def summary(statuses: Iterable[Status]) -> str:
-    """One line: how many parts are ready, and what the others do."""
-    statuses = list(statuses)
-    ready = [status for status in statuses if status.state is State.READY]
-    others = [f"{s.name} {s.state}" for s in statuses if s.state is not State.READY]
-    return f"{len(ready)} of {len(statuses)} ready" + (f": {', '.join(others)}" if others else "")
-
-
-__all__ = ["Local", "LocalError", "Options", "State", "Status", "local_environment", "summary"]

@@ -8,7 +8,7 @@ from rich.live import Live
 from rich.markup import escape
 from rich.table import Table
 
-from arena.config.supervisor.local import State, Status
+from arena.config.supervisor.child import State, Status
 
 Progress = Callable[[Sequence[Status]], None]
 COLOURS = {

@@ -1,0 +1,1 @@
+"""Rules of settings, health, mail, and of the walls between rooms."""

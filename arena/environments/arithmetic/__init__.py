@@ -1,0 +1,1 @@
+"""Sums and word problems with one right number."""

@@ -1,0 +1,1 @@
+"""Tasks with rules that code can check: kinds, rules, checks and a solver."""

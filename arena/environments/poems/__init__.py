@@ -1,0 +1,1 @@
+"""Short poems in a given form on a given topic."""

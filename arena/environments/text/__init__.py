@@ -1,0 +1,1 @@
+"""Words, rhymes and topics that several families share."""

@@ -9,7 +9,8 @@ from rich.console import Console
 
 from arena.config.env import Variables
 from arena.config.supervisor.companion import fresh_home, run_beside
-from arena.config.supervisor.local import Local, LocalError, local_environment
+from arena.config.supervisor.errors import LocalError
+from arena.config.supervisor.local import Local, local_environment
 from arena.config.supervisor.parts import Options
 from arena.config.supervisor.screen import progress_on
 from arena.management.commands.up import stop_on_signals

@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from arena.config.env import described
-from arena.config.supervisor.local import Local, LocalError, local_environment
+from arena.config.supervisor.errors import LocalError
+from arena.config.supervisor.local import Local, local_environment
 from arena.config.supervisor.parts import ALL_PARTS, Options
 from arena.config.supervisor.screen import progress_on
 

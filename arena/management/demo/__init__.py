@@ -1,0 +1,1 @@
+"""The people of `manage.py demo`, and the report on what they did."""

@@ -1,0 +1,1 @@
+"""Rules of matches, from seating to settlement."""

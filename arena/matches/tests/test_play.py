@@ -362,6 +362,4 @@ def test_votes_and_verdict_are_stored_as_decided() -> None:
 
 
 def task():
-    from arena.matches.runner import task_of
-
     return task_of(1, 1, "constraints")

@@ -22,7 +22,8 @@ import pytest
 
 from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import leftovers, machine
-from arena.config.supervisor.local import Local, State
+from arena.config.supervisor.child import State
+from arena.config.supervisor.local import Local
 from arena.config.supervisor.parts import INFERENCE, Options
 
 POLL_SECONDS = 0.2

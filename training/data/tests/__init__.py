@@ -1,0 +1,1 @@
+"""Rules of pairs, groups, curation and datasets."""

@@ -1,0 +1,1 @@
+"""Rules of training runs: states, turns, leases and prices."""

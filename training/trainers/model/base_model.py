@@ -96,7 +96,7 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Froz
     dtype = compute_dtype(device)
     arguments: dict[str, Any] = {}
     if precision is Precision.NF4:
-        from transformers import BitsAndBytesConfig
+        from transformers import BitsAndBytesConfig  # noqa: PLC0415 bf16 needs no bitsandbytes
 
         # Dettmers et al. 2023, arXiv:2305.14314.
         arguments["quantization_config"] = BitsAndBytesConfig(

@@ -173,7 +173,7 @@ def dense_weight(linear: nn.Linear) -> torch.Tensor:
     state = getattr(linear.weight, "quant_state", None)
     if state is None:
         return linear.weight
-    from bitsandbytes.functional import dequantize_4bit
+    from bitsandbytes.functional import dequantize_4bit  # noqa: PLC0415 bf16 needs no bitsandbytes
 
     # Its packing for inference on CPUs (of models in evaluation mode) cannot be unpacked.
     assert not getattr(state, "packing_format_for_cpu", False), "packed for inference"

@@ -1,0 +1,1 @@
+"""Rules of the worker and of following a trainer."""

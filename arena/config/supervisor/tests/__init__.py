@@ -1,0 +1,1 @@
+"""Rules of the supervisor and its parts, on real processes."""

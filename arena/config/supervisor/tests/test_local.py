@@ -15,8 +15,9 @@ import pytest
 
 from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import leftovers, local, machine, probes
+from arena.config.supervisor.child import State, Status
 from arena.config.supervisor.errors import LocalError
-from arena.config.supervisor.local import Local, State, Status
+from arena.config.supervisor.local import Local
 from arena.config.supervisor.parts import Endpoints, Options, Part
 from arena.config.tests.builders import until
 

@@ -17,8 +17,9 @@ import redis
 
 from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import embedded, leftovers, machine, parts, probes
+from arena.config.supervisor.child import State
 from arena.config.supervisor.errors import LocalError
-from arena.config.supervisor.local import Local, State
+from arena.config.supervisor.local import Local
 from arena.config.supervisor.parts import ALL_PARTS, Options, choose_endpoints, plan
 from arena.config.tests.builders import until
 

@@ -1,0 +1,1 @@
+"""Rules of packing and of the model that learns."""

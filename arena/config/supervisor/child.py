@@ -1,0 +1,69 @@
+"""One part as the supervisor sees it: where it stands, and how that is told."""
+
+import signal
+import subprocess
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from arena.config.supervisor import leftovers, machine
+from arena.config.supervisor.parts import Part
+
+
+class State(StrEnum):
+    WAITING = "waiting"  # for what it needs
+    STARTING = "starting"
+    READY = "ready"
+    RESTARTING = "restarting"
+    STOPPED = "stopped"
+
+
+@dataclass(frozen=True)
+class Status:
+    """One part, as it is shown."""
+
+    name: str
+    state: State
+    detail: str
+    seconds: float  # from its latest start until it was ready, or until now
+
+
+class Child:
+    """The changing side of a part. Only the supervising thread writes it."""
+
+    def __init__(self, part: Part, log: Path) -> None:
+        self.part = part
+        self.log = log
+        self.state = State.WAITING
+        self.detail = ""
+        self.process: subprocess.Popen[bytes] | None = None
+        self.recorded: leftovers.Recorded | None = None
+        self.started_at = 0.0
+        self.ready_at = 0.0
+        self.next_probe_at = 0.0
+        self.restart_at = 0.0
+        self.crashes = 0
+
+    def status(self) -> Status:
+        end = self.ready_at if self.state is State.READY else time.monotonic()
+        seconds = max(0.0, end - self.started_at) if self.started_at else 0.0
+        return Status(self.part.name, self.state, self.detail, seconds)
+
+
+def summary(statuses: Iterable[Status]) -> str:
+    """One line: how many parts are ready, and what the others do."""
+    statuses = list(statuses)
+    ready = [status for status in statuses if status.state is State.READY]
+    others = [f"{s.name} {s.state}" for s in statuses if s.state is not State.READY]
+    return f"{len(ready)} of {len(statuses)} ready" + (f": {', '.join(others)}" if others else "")
+
+
+def tail_sentence(log: Path) -> str:
+    lines = machine.tail(log)
+    return f" The end of {log}:\n{lines}" if lines else f" Its log {log} is empty."
+
+
+def exit_words(code: int) -> str:
+    return f"signal {signal.Signals(-code).name}" if code < 0 else f"exit status {code}"

@@ -1,0 +1,124 @@
+"""Forms that move credits: entering a Space, leaving its queue, topping up."""
+
+import uuid
+
+import pytest
+from django.test import Client
+
+from arena.credits.wallet import TOP_UP_MAX_CREDITS
+from arena.models import Entry, Transfer
+from arena.queries import wallet_balance
+from arena.tests.builders import make_agent, make_space, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+def test_a_double_click_on_enter_pays_once(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    space = make_space()
+    client.force_login(agent.owner)
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    for _ in range(3):
+        response = client.post(f"/spaces/{space.slug}/enter/", data)
+        assert response.headers["Location"] == f"/entries/{data['entry_id']}/"
+    assert Entry.objects.count() == 1
+    assert wallet_balance(agent.owner_id).held == 10
+
+
+@pytest.mark.parametrize(
+    "data",
+    [{}, {"agent": "1"}, {"agent": "x", "entry_id": "y"}, {"agent": "9" * 40, "entry_id": "0"},
+     {"entry_id": "' or 1=1"}],
+)  # fmt: skip
+def test_a_broken_entry_form_is_explained(client: Client, data: dict[str, str]) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    response = client.post(f"/spaces/{make_space().slug}/enter/", data)
+    assert response.status_code == 422
+    assert not Entry.objects.exists()
+
+
+def test_nobody_enters_another_users_agent(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(make_user(credits=100))
+    make_agent()
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    assert client.post(f"/spaces/{make_space().slug}/enter/", data).status_code == 422
+    assert not Entry.objects.exists()
+
+
+def test_too_few_credits_and_closed_spaces_are_explained_before_and_after_the_click(
+    client: Client,
+) -> None:
+    agent = make_agent(make_user())
+    client.force_login(agent.owner)
+    space = make_space()
+    assert "You need 10 credits" in client.get(f"/spaces/{space.slug}/").content.decode()
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
+    assert "Not enough credits to enter" in page
+    closed = make_space(status="closed")
+    assert "takes no entries" in client.get(f"/spaces/{closed.slug}/").content.decode()
+    page = client.post(f"/spaces/{closed.slug}/enter/", data).content.decode()
+    assert "is closed and takes no entries" in page
+
+
+def test_a_fee_that_rose_meanwhile_is_not_taken_unseen(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    space = make_space(entry_fee_credits=50)
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
+    assert "costs 50 credits now, not 10" in page
+    assert 'name="fee" value="50"' in page
+    assert wallet_balance(agent.owner_id).held == 0
+
+
+@pytest.mark.parametrize("forged", [uuid.uuid5(uuid.NAMESPACE_URL, "x"), uuid.UUID(int=7)])
+def test_ids_that_no_form_gives_out_are_refused(client: Client, forged: uuid.UUID) -> None:
+    """The arena derives its own transfers' ids: taken beforehand, they would hold up a match."""
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    data = {"agent": agent.id, "entry_id": str(forged), "fee": 10}
+    page = client.post(f"/spaces/{make_space().slug}/enter/", data)
+    assert "not made by the arena" in page.content.decode()
+    page = client.post("/wallet/", {"amount": "5", "transfer_id": str(forged)}, follow=True)
+    assert "not made by the arena" in page.content.decode()
+    assert not Entry.objects.exists()
+    assert not Transfer.objects.filter(id=forged).exists()
+
+
+def test_leaving_the_queue_returns_the_fee(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    space = make_space()
+    entry_id = uuid.uuid4()
+    data = {"agent": agent.id, "entry_id": str(entry_id), "fee": 10}
+    client.post(f"/spaces/{space.slug}/enter/", data)
+    assert (
+        client.post(f"/entries/{entry_id}/leave/").headers["Location"] == f"/spaces/{space.slug}/"
+    )
+    assert wallet_balance(agent.owner_id).available == 100
+    page = client.get("/wallet/").content.decode()
+    assert "Entry fee returned" in page
+
+
+def test_a_top_up_is_paid_once_and_stated(client: Client) -> None:
+    user = make_user()
+    client.force_login(user)
+    data = {"amount": "300", "transfer_id": str(uuid.uuid4())}
+    for _ in range(2):
+        assert client.post("/wallet/", data).status_code == 302
+    assert wallet_balance(user.pk).available == 300
+    assert client.get("/wallet/").content.decode().count("Sandbox top-up") == 1
+
+
+@pytest.mark.parametrize(
+    "amount", ["0", "-5", str(TOP_UP_MAX_CREDITS + 1), "nan", "1.5", "9" * 400, "", "ten\x00"]
+)
+def test_bad_amounts_are_refused_beside_the_field(client: Client, amount: str) -> None:
+    client.force_login(make_user())
+    response = client.post("/wallet/", {"amount": amount, "transfer_id": str(uuid.uuid4())})
+    assert response.status_code == 422
+    assert 'id="id_amount_error"' in response.content.decode()
+    assert not Transfer.objects.exists()
