@@ -25,7 +25,7 @@ TEMPLATES: tuple[AgentTemplate, ...] = (
     AgentTemplate(
         slug="rule-follower",
         title="Rule follower",
-        summary="Reads the instruction twice and keeps to the letter of it.",
+        summary="Reads the instruction twice and follows it to the letter.",
         suits="Constraints",
         suggested_name="Rule follower",
         prompt=(

@@ -1,4 +1,4 @@
-"""Forms: they parse and explain. The verbs have the last word on what is allowed."""
+"""Forms parse and explain. The verbs decide what is allowed."""
 
 import uuid
 from collections.abc import Iterable, Mapping
@@ -42,14 +42,14 @@ class _SamplingFields(forms.Form):
         min_value=0,
         max_value=2,
         initial=0.8,
-        help_text="How freely words are drawn. 0 always takes the likeliest; above 1.2 gets wild.",
+        help_text="How freely words are sampled. 0 always picks the likeliest; above 1.2 gets wild.",
         widget=forms.NumberInput(attrs={"step": "0.05", "inputmode": "decimal"}),
     )
     top_p = forms.FloatField(
         label="Top-p",
         max_value=1,
         initial=0.95,
-        help_text="Draw only from the likeliest words that together have this probability.",
+        help_text="Samples only from the likeliest words that together reach this probability.",
         widget=forms.NumberInput(attrs={"step": "0.01", "min": "0.01", "inputmode": "decimal"}),
     )
     max_tokens = forms.IntegerField(
@@ -75,7 +75,7 @@ class _PromptField(forms.Form):
     prompt = forms.CharField(
         label="Prompt",
         strip=False,
-        required=False,  # the sentence of agents.prompts is better than Django's
+        required=False,  # agents.prompts has a better sentence than Django
         help_text="What your agent is told before every task. Only you can read it.",
         widget=forms.Textarea(
             attrs={"rows": 7, "data-count-to": MAX_PROMPT_CHARS, "spellcheck": "true"}
@@ -141,9 +141,9 @@ class LearningForm(PlainForm, LearningFields):
     """Whether and how an agent learns."""
 
     is_training_enabled = forms.BooleanField(
-        label="Train by itself",
+        label="Train automatically",
         required=False,
-        help_text="Starts a run whenever enough new answers of one Space have come together.",
+        help_text="Starts a run whenever there are enough new answers from one Space.",
     )
 
     @classmethod
@@ -166,7 +166,7 @@ class RenameForm(PlainForm):
 
 
 class EnterForm(PlainForm):
-    """Which agent plays; the hidden id makes a double click enter once, at the fee it was shown."""
+    """Which agent plays. Thanks to the hidden id, a double click enters once, at the fee shown."""
 
     agent = forms.TypedChoiceField(label="Agent", coerce=int)
     entry_id = forms.UUIDField(widget=forms.HiddenInput)
@@ -186,7 +186,7 @@ class EnterForm(PlainForm):
 
 
 class TopUpForm(PlainForm):
-    """Sandbox credits; the hidden id makes a double click pay once."""
+    """Sandbox credits. Thanks to the hidden id, a double click pays once."""
 
     amount = forms.IntegerField(
         label="Credits",
@@ -203,7 +203,7 @@ class TopUpForm(PlainForm):
 
 
 def _stored_choices(agent: Agent) -> LearningConfig:
-    """What an earlier release allowed and this one does not gives way to the defaults."""
+    """The stored settings, or the defaults where this release no longer allows them."""
     try:
         return config_from_json(agent.learning)
     except InvalidConfig:

@@ -1,4 +1,4 @@
-"""The choices of how an agent learns: a method, a preset or every setting, and who adopts."""
+"""Form fields for how an agent learns: method, preset or every setting, and who adopts."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -25,7 +25,7 @@ CUSTOM = "custom"
 
 @dataclass(frozen=True)
 class MethodWords:
-    """A method as a player meets it."""
+    """A method in the words that users read."""
 
     title: str
     headline: str
@@ -52,7 +52,7 @@ PRESET_WORDS: Mapping[str, tuple[str, str]] = {
     "gentle": ("Gentle", "Small adapter, small steps, close to the parent. Hard to break."),
     "steady": ("Steady", "The default, for most agents."),
     "bold": ("Bold", "Large steps, far from the parent. Learns fast and may overshoot."),
-    CUSTOM: ("Custom", "Every setting below as you wrote it."),
+    CUSTOM: ("Custom", "Every setting below, exactly as you set it."),
 }
 CHOICE_WORDS: Mapping[str, str] = {
     Precision.NF4: "nf4, the base in 4 bits",
@@ -85,7 +85,7 @@ class PresetChoice:
 
 
 class LearningFields(forms.Form):
-    """Settings that all methods explain alike have one field; each method has its own besides."""
+    """Settings that all methods describe alike share a field; the others have one per method."""
 
     method = forms.ChoiceField(
         label="Method",
@@ -95,15 +95,17 @@ class LearningFields(forms.Form):
         error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose DPO or GRPO."),
     )
     preset = forms.ChoiceField(
-        label="How boldly it learns",
+        label="Preset",
         choices=[(slug, title) for slug, (title, _) in PRESET_WORDS.items()],
         initial="steady",
         widget=forms.RadioSelect,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose one of the four."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"), "Choose one of the four presets."
+        ),
     )
 
     def __init__(self, *args: Any, kept: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """`kept`: settings that the agent's adapter has decided; they show and cannot change."""
+        """`kept`: settings fixed by the agent's adapter; they are shown and cannot be changed."""
         super().__init__(*args, **kwargs)
         for method in Method:
             for setting in METHODS[method].described():
@@ -111,7 +113,7 @@ class LearningFields(forms.Form):
         for name, value in (kept or {}).items():
             field = self.fields[PREFIX + name]
             field.disabled = True
-            field.help_text = "As the adapter has it that the agent plays with."
+            field.help_text = "Fixed by the adapter that the agent plays with."
             self.initial[PREFIX + name] = value
 
     @property
@@ -154,7 +156,7 @@ class LearningFields(forms.Form):
 
     @property
     def has_setting_errors(self) -> bool:
-        """Whether a field under "Every setting" has something to say."""
+        """Whether a field under "Every setting" has an error."""
         return any(name.startswith(PREFIX) for name in self.errors)
 
     def clean_learning(self) -> None:
@@ -164,7 +166,7 @@ class LearningFields(forms.Form):
         method, preset = Method(self.cleaned_data["method"]), self.cleaned_data["preset"]
         names = _field_names(method)
         counting = set(names.values()) if preset == CUSTOM else {names["adoption"]}
-        # What was typed under "Custom", or for the other method, must not stand in the way.
+        # What was typed under "Custom", or for the other method, must not block the form.
         for name in [key for key in self.errors if key.startswith(PREFIX)]:
             if name not in counting:
                 del self.errors[name]
@@ -186,7 +188,7 @@ class LearningFields(forms.Form):
 
 
 def initial_choices(config: LearningConfig) -> dict[str, Any]:
-    """What the form shows for stored settings, the fields of the other method among it."""
+    """What the form shows for stored settings, including the fields of the other method."""
     method = Method(config.method)
     preset = next(
         (

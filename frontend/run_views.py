@@ -34,15 +34,17 @@ class ChartWords:
     is_share: bool = False
 
 
-_LOSS = ChartWords("loss", "Loss", "of its examples: smaller is better")
-_KL = ChartWords("kl", "Distance to the parent", "KL divergence a token")
-_BASE_KL = ChartWords("base_kl", "Distance to the base", "KL where it rehearses")
+_LOSS = ChartWords("loss", "Loss", "on its training examples; lower is better")
+_KL = ChartWords("kl", "Distance to the parent", "KL divergence per token")
+_BASE_KL = ChartWords("base_kl", "Distance to the base", "KL divergence on rehearsed answers")
 _GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
 CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
     Method.DPO: (
         _LOSS,
-        ChartWords("reward_margin", "Reward margin", "how far it puts the better ahead"),
-        ChartWords("accuracy", "Accuracy", "pairs in which it prefers the better", is_share=True),
+        ChartWords("reward_margin", "Reward margin", "how far ahead it puts the better answer"),
+        ChartWords(
+            "accuracy", "Accuracy", "pairs where it prefers the better answer", is_share=True
+        ),
         _KL,
         _BASE_KL,
         _GRADIENT,
@@ -50,9 +52,7 @@ CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
     Method.GRPO: (
         ChartWords("reward", "Reward", "mean score of its answers"),
         _LOSS,
-        ChartWords(
-            "clipped", "Clipped", "tokens too far from their policy to count", is_share=True
-        ),
+        ChartWords("clipped", "Clipped", "tokens too far off-policy to count", is_share=True),
         _KL,
         _BASE_KL,
         _GRADIENT,
@@ -70,16 +70,16 @@ SOURCE_WORDS: Mapping[str, str] = {
 }
 LEFT_OUT_WORDS: Mapping[str, str] = {
     Reason.WITHOUT_TOKENS: "stored before token ids were kept",
-    Reason.OTHER_BASE: "answered on another base model",
-    Reason.CONTROL_TOKENS: "an answer that speaks as another role",
-    Reason.HELD_OUT: "a task of the gate, or nearly",
-    Reason.STALE: "answered by too old a version",
+    Reason.OTHER_BASE: "answered by another base model",
+    Reason.CONTROL_TOKENS: "an answer with chat control tokens",
+    Reason.HELD_OUT: "a held-out task, or close to one",
+    Reason.STALE: "answered by a version that is too old",
     Reason.TOO_LONG: "longer than the longest sequence",
     Reason.LENGTH_RATIO: "one answer far longer than the other",
-    Reason.DUPLICATE: "said before, word for word",
-    Reason.NEAR_DUPLICATE: "said before, or nearly",
-    Reason.TASK_CAP: "more of one task than a run takes",
-    Reason.OPPONENT_CAP: "more against one opponent than a run takes",
+    Reason.DUPLICATE: "exact duplicate",
+    Reason.NEAR_DUPLICATE: "near-duplicate",
+    Reason.TASK_CAP: "over the limit per task",
+    Reason.OPPONENT_CAP: "over the limit per opponent",
     Reason.NOT_ANSWERED: "not answered in practice",
     Reason.NOT_JUDGED: "not judged",
     Reason.OTHER_PROMPT: "asked under an earlier prompt",
@@ -90,7 +90,7 @@ LEFT_OUT_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Counted:
-    """A line of the dataset's account; `share` is of the whole account."""
+    """A line of the dataset's breakdown; `share` is of its total."""
 
     words: str
     count: int
@@ -119,7 +119,7 @@ class Chart(ChartWords):
 
 @dataclass(frozen=True)
 class Stage:
-    """A station of a run; the last one bears the run's result."""
+    """A stage of a run; the last one shows the run's result."""
 
     label: str
     is_done: bool

@@ -81,11 +81,11 @@ def _prizes(
         percents = seating.prize_percents[place : place + len(group)]
         for seat in group:
             share = sum(percents)
-            detail = f"{share} % of the pot for rank {place + 1}"
+            detail = f"{share}% of the pot for rank {place + 1}"
             if len(group) > 1:
                 detail = (
                     f"shares rank {place + 1} with {len(group) - 1} other"
-                    f"{'s' if len(group) > 2 else ''}: {share} % of the pot in {len(group)} parts"
+                    f"{'s' if len(group) > 2 else ''}: {share}% of the pot in {len(group)} parts"
                 )
             amount = settled.prizes.get(str(seat), 0)
             lines.append(CreditLine(seat, f"Prize, {names[seat].name}", detail, amount))

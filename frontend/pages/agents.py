@@ -47,7 +47,7 @@ from training.runs.queries import (
 )
 from training.runs.starting import request_run, requestable, unaffordable
 
-LINES_AT_ONCE = 200  # of a download, read from the database between two pieces
+LINES_AT_ONCE = 200  # of a download, read from the database for each piece
 
 
 @owner_page()
@@ -120,7 +120,7 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
 
 @owner_page()
 def state(request: SignedInRequest, agent_id: int) -> HttpResponse:
-    """The fragment with pairs, progress and the run in hand, refreshed while it is open."""
+    """The fragment with pairs, progress and the current run, refreshed while the page is open."""
     agent = access.agent_for_owner(request.user.pk, agent_id)
     context = {"agent": agent, "is_owner": True, "runs": runs_of_agent(agent_id, limit=10)}
     context |= _workshop(request, agent)
@@ -220,7 +220,7 @@ def train_now(request: SignedInRequest, agent_id: int) -> HttpResponse:
 
 @owner_page("GET", "HEAD", "POST")
 def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
-    """Asks first, on a page of its own: there is no way back."""
+    """Asks first, on a page of its own, because it cannot be undone."""
     agent = _in_play(request, agent_id)
     if request.method != "POST":
         return render(request, "agents/retire.html", {"agent": agent})
@@ -242,13 +242,13 @@ def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
 
 @owner_page()
 def groups(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
-    """The groups that the agent has practised, each answer with its reward."""
+    """The groups that the agent practised on, each answer with its reward."""
     agent = access.agent_for_owner(request.user.pk, agent_id)
     return _download(export_groups(agent.id), filename=f"agent-{agent.id}-groups.jsonl")
 
 
 def _download(rows: Iterable[Mapping[str, Any]], *, filename: str) -> StreamingHttpResponse:
-    """JSON Lines, sent while they are made."""
+    """JSON Lines, streamed as they are made."""
     return StreamingHttpResponse(
         _in_pieces(json_lines(rows)),
         content_type="application/x-ndjson",

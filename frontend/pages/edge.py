@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from agents.errors import NotAvailable, Refused
 from agents.models import User
 
-MAX_ID_DIGITS = 19  # a longer number is no row's, and int() refuses thousands of digits
+MAX_ID_DIGITS = 19  # no row has a longer id, and int() refuses thousands of digits
 
 P = ParamSpec("P")
 View = Callable[Concatenate[HttpRequest, P], HttpResponseBase]
@@ -30,7 +30,7 @@ SignedInView = Callable[Concatenate[SignedInRequest, P], HttpResponseBase]
 
 
 def public_page(*methods: str) -> Callable[[View[P]], View[P]]:
-    """Anybody may look; a row that is not available is a 404."""
+    """Open to anybody; a row that is not available is a 404."""
 
     def wrap(view: View[P]) -> View[P]:
         return require_http_methods(list(methods or ("GET", "HEAD")))(_hiding(view))
@@ -58,7 +58,7 @@ def viewer_id(request: HttpRequest) -> int | None:
 
 
 def page_before(request: HttpRequest) -> str:
-    """The path of the page whose form this is, "/" where that is not known."""
+    """The path of the page that the form is on, "/" if unknown."""
     try:
         path = urlsplit(request.headers.get("Referer", "")).path
     except ValueError:
@@ -67,7 +67,7 @@ def page_before(request: HttpRequest) -> str:
 
 
 def _signed_in(view: View[P]) -> View[P]:
-    """Others sign in first. A form cannot be sent from there, so they come back to its page."""
+    """Others sign in first, then return to the page; a refused POST returns to its form's page."""
 
     @wraps(view)
     def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:

@@ -30,8 +30,8 @@ HEADINGS: Mapping[RunStatus, str] = {
     RunStatus.EVALUATING: "At the gate",
     RunStatus.PAUSED: "Paused",
     RunStatus.ADOPTED: "The new version plays",
-    RunStatus.OFFERED: "The gate is passed",
-    RunStatus.REJECTED: "The parent stays",
+    RunStatus.OFFERED: "Passed the gate",
+    RunStatus.REJECTED: "The parent keeps playing",
     RunStatus.FAILED: "The run failed",
     RunStatus.CANCELLED: "Cancelled",
 }
@@ -44,7 +44,7 @@ def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
 
 @public_page()
 def state(request: HttpRequest, run_id: int) -> HttpResponse:
-    """The fragment that follows the run."""
+    """The fragment that shows the run's progress."""
     context = _context(request, run_view(run_id))
     return not_cached(render(request, "runs/detail.html#state", context))
 

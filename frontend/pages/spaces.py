@@ -49,12 +49,12 @@ def space_detail(request: HttpRequest, slug: str) -> HttpResponse:
 @owner_page("GET", "HEAD", "POST")
 def enter(request: SignedInRequest, slug: str) -> HttpResponse:
     space = space_card(slug)
-    if request.method != "POST":  # back from signing in, where the page before was a refusal
+    if request.method != "POST":  # back from signing in after a refusal was shown
         return redirect("space", slug=slug)
     offered = [a for a in agent_cards(request.user.pk) if a.base_model_id == space.base_model_id]
     form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in offered])
     if not form.is_valid():
-        refusal = "This form was incomplete; it is whole again now. Try once more."
+        refusal = "The form was incomplete and has been restored. Please try again."
         if "agent" in form.errors:
             refusal = "Choose one of your agents to enter."
         return _space_page(request, space, refusal=refusal)
@@ -73,7 +73,7 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
 
 @owner_page()
 def entry(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
-    """The waiting room; once seated it leads to the match, with or without script."""
+    """The waiting room; once seated, it leads to the match, with or without script."""
     state = queue_state(access.entry_for_owner(request.user.pk, entry_id))
     if state.match_id is not None:
         if request.htmx:  # type: ignore[attr-defined]

@@ -64,7 +64,7 @@ def wallet(context: template.Context) -> Balance | None:
 
 @register.simple_tag
 def sends_mail() -> bool:
-    """Whether messages leave this installation; without a server they go to the log."""
+    """Whether mail is sent; without a mail server, messages go to the log."""
     return bool(settings.ENV.email_url)
 
 
@@ -108,7 +108,7 @@ def fixed(value: float | None, places: int = 1) -> str:
 
 @register.filter
 def figure(value: float | None) -> str:
-    """Three digits of a figure whose size is not known: 0.0123, 4.5, 1,234."""
+    """Three digits of a figure of unknown size: 0.0123, 4.5, 1,234."""
     if value is None:
         return "–"
     text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
@@ -123,7 +123,7 @@ def status_words(status: str) -> str:
 
 @register.filter
 def percent(value: float | None, places: int = 0) -> str:
-    return "–" if value is None else f"{value * 100:.{places}f} %"
+    return "–" if value is None else f"{value * 100:.{places}f}%"
 
 
 @register.filter
@@ -134,7 +134,7 @@ def points(value: float | None) -> str:
 
 @register.filter
 def spread(sigma: float) -> float:
-    """Half of the 95 % interval of a rating."""
+    """Half the width of a rating's 95% interval."""
     return 1.96 * sigma
 
 
@@ -232,7 +232,7 @@ def at_index(values: Any, index: int) -> Any:
 def rating_curve(
     history: tuple[RatingPoint, ...], width: int = 240, height: int = 64
 ) -> charts.Curve | None:
-    """The rating with its 95 % band."""
+    """The rating with its 95% band."""
     return charts.curve(
         [point.mu for point in history],
         spreads=[1.96 * point.sigma for point in history],
@@ -243,7 +243,7 @@ def rating_curve(
 
 @register.simple_tag
 def round_bars(scores: tuple[float | None, ...]) -> tuple[charts.Bar, ...]:
-    """A seat's score bar: one segment a round, a full track is a perfect match."""
+    """A seat's score bar: one segment per round; a full track is a perfect match."""
     return charts.stacked(scores, whole=float(len(scores)))
 
 
@@ -272,7 +272,7 @@ def field(bound: BoundField, label: str = "", help: str = "") -> dict[str, Any]:
     `label` and `help` replace the words of a form that is not ours.
     """
     bound.help_text = help or bound.help_text
-    bound.field.widget.attrs.pop("placeholder", None)  # the label has said it
+    bound.field.widget.attrs.pop("placeholder", None)  # the label already says it
     widget = bound.field.widget
     css = next((css for kind, css in _CONTROL_CLASSES if isinstance(widget, kind)), "")
     return {

@@ -86,7 +86,7 @@ def test_a_settled_match_explains_every_credit(client: Client) -> None:
     match = settled_match()
     page = client.get(f"/matches/{match.id}/").content.decode()
     assert "pool 20 = arena 2 + prizes 18" in page
-    assert "70 % of the pot for rank 1" in page
+    assert "70% of the pot for rank 1" in page
     assert page.count("Entry fee, ") == 2
 
 

@@ -107,9 +107,9 @@ def test_an_offer_asks_its_owner_wherever_they_look(
     run = make_offer(agent, match.space)
     owner = signed_in(agent.owner_id)
     page = owner.get(f"/agents/{agent.pk}/").content.decode()
-    assert "Shall v3 play?" in page
+    assert "Should v3 play?" in page
     assert f"/runs/{run.pk}/adopt/" in page
-    assert "waits for your word" in owner.get("/agents/").content.decode()
+    assert "awaits your decision" in owner.get("/agents/").content.decode()
     others = client.get(f"/agents/{agent.pk}/").content.decode()
-    assert "waits for its owner" in others
+    assert "awaits its owner" in others
     assert "/adopt/" not in others

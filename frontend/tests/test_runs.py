@@ -193,7 +193,7 @@ def test_drift_is_shown_with_its_bound_and_its_sentence(
         "16 answers",
         "0.79",
         "of 0.91",
-        "67 % differs",
+        "67% differs",
         "What plays is what was trained",
     ):
         assert words in page, words
@@ -246,11 +246,11 @@ def test_the_dataset_says_where_it_comes_from_and_what_it_left_out(
     for words in (
         "2 groups",
         "Its own answers in practice",
-        "50 %",
+        "50%",
         "Every answer scored the same",
         "A reason of tomorrow",
         "Longer than the longest sequence",
-        'The base’s answers to prompts of its own</span><span class="num">72<',
+        'The base’s answers to its own prompts</span><span class="num">72<',
     ):
         assert words in page, words
 
@@ -259,7 +259,7 @@ def test_a_run_that_rehearses_nothing_does_not_speak_of_it(
     client: Client, agent: Agent, match: Match
 ) -> None:
     manifest = {"pairs": [{"id": 1}], "rehearsal": {"texts": 0}}
-    assert "To rehearse" not in page_of(client, make_run(agent, match.space, manifest=manifest))
+    assert "Rehearsal" not in page_of(client, make_run(agent, match.space, manifest=manifest))
 
 
 def test_every_reason_for_leaving_out_has_words() -> None:
@@ -292,7 +292,7 @@ def test_versions_bear_the_figures_of_their_gate(
 ) -> None:
     make_offer(agent, match.space)
     page = client.get(f"/agents/{agent.pk}/").content.decode()
-    assert "At the gate 40.0 % against 30.0 % of v2" in page
+    assert "At the gate: 40.0% against v2&rsquo;s 30.0%" in page
     assert "+10.0 points" in page
 
 

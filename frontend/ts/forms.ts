@@ -39,7 +39,7 @@ function followPresets(): void {
   custom.addEventListener("change", () => {
     details.open = true;
   });
-  // Touching one setting means: use what stands here.
+  // Changing any setting selects "Custom".
   details.addEventListener("input", () => {
     custom.checked = true;
   });

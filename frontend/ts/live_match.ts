@@ -1,4 +1,4 @@
-// The live match: streams answers, and redraws from the server what an event changed.
+// The live match: streams answers, and redraws from the server whatever an event changed.
 import { Answers } from "./lib/answers";
 import { LiveSocket, type SocketState } from "./lib/live_socket";
 import { offerReplay } from "./lib/replay";
@@ -59,7 +59,7 @@ class LiveMatch {
   #take(message: Message): void {
     switch (message.t) {
       case "hello":
-        // The connection starts with the whole text in progress.
+        // A connection starts with the full text in progress.
         this.#answers.clear();
         break;
       case "event":
@@ -98,7 +98,7 @@ class LiveMatch {
     this.#refresh({ summary: event.kind !== "completion_recorded", round: isShown });
   }
 
-  // Where rounds are played side by side, whoever follows stays with one until the next batch.
+  // Where rounds are played side by side, a follower stays on one until the next batch.
   #movesOnTo(round: number): boolean {
     const atOnce = Number(this.#page.dataset.roundsAtOnce);
     return this.#isFollowing && (this.#view === 0 || round >= this.#view + atOnce);

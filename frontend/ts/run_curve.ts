@@ -46,7 +46,7 @@ class Chart {
     this.#show();
   }
 
-  /** Anew in the colours of the theme. */
+  /** Draw again in the colours of the theme. */
   redraw(): void {
     if (this.#figure.hidden) return;
     this.#chart?.destroy();
@@ -62,7 +62,7 @@ class Chart {
   }
 
   #words(value: number): string {
-    if (this.#isShare) return `${Number((value * 100).toFixed(1))} %`;
+    if (this.#isShare) return `${Number((value * 100).toFixed(1))}%`;
     const digits: Intl.NumberFormatOptions =
       Math.abs(value) >= 1000 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 };
     return value.toLocaleString("en", digits).replace("-", "−");
@@ -158,7 +158,7 @@ class RunPage {
         if (fresh instanceof HTMLElement && !wasFinal) {
           this.#state?.replaceWith(fresh);
           offerVerbs(fresh.dataset.verbs?.split(" ") ?? []);
-          // The end brings examples and other parts of the page with it.
+          // When a run ends, its page gains examples and other parts.
           if (fresh.dataset.final === "yes") location.reload();
         }
       }
@@ -182,7 +182,7 @@ class RunPage {
   }
 }
 
-/** The buttons stay in the page, so that focus does; a run's state says which of them act. */
+/** The buttons stay in the page to keep the focus; the run's state says which of them show. */
 function offerVerbs(verbs: string[]): void {
   for (const form of document.querySelectorAll<HTMLFormElement>("#run-actions [data-verb]")) {
     form.hidden = !verbs.includes(form.dataset.verb ?? "");

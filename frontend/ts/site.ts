@@ -30,14 +30,14 @@ document.addEventListener("submit", (event) => {
     chooseTheme(button.value);
     closeMenus();
   } else if (form.matches("[data-once]")) {
-    // The server ignores a second send by its id; this only spares the person the wait.
+    // The server ignores a second submission by its id; this only gives feedback at once.
     if (form.dataset.sent) event.preventDefault();
     form.dataset.sent = "yes";
     button?.setAttribute("aria-busy", "true");
   }
 });
 
-// Where typing goes on: the first field that was refused, or the only form's first one.
+// Focus the first field that was refused, or else the first field of an entrance form.
 const refused = document.querySelector<HTMLElement>("[aria-invalid=true]");
 const first = document.querySelector<HTMLElement>("[data-first-field] input:not([type=hidden])");
 (refused ?? first)?.focus();

@@ -267,7 +267,7 @@ def follow_the_run(page: Page, product: Product) -> list[str]:
     expect(final).to_contain_text(status)
     expect(page.get_by_role("heading", name="Gate")).to_be_visible()
     for side in ("parent", "child"):
-        expect(final).to_contain_text(f"{gate[side]['mean']:.1%}".replace("%", " %"))
+        expect(final).to_contain_text(f"{gate[side]['mean']:.1%}")
         expect(final).to_contain_text(f"{gate[side]['passed']} passed in full")
     expect(page.locator("#run-curve canvas").first).to_be_visible()
     return problems_in_every_guise(page)

@@ -19,7 +19,7 @@ export class Answers {
     if (element) this.#show(element, "");
   }
 
-  /** Take a piece in; false if something before it is missing. */
+  /** Add a piece; false if an earlier piece is missing. */
   append(round: number, seat: number, offset: number, piece: string): boolean {
     const key = `${round}:${seat}`;
     const answer = this.#answers.get(key) ?? { text: "", length: 0 };
@@ -33,7 +33,7 @@ export class Answers {
     return true;
   }
 
-  /** Put what is known into a round that was just drawn by the server. */
+  /** Fill a round that the server has just drawn with the text known so far. */
   redraw(round: number): void {
     for (const [key, answer] of this.#answers) {
       const [number, seat] = key.split(":").map(Number);

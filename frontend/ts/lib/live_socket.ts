@@ -1,4 +1,4 @@
-// A WebSocket that comes back by itself, with growing pauses.
+// A WebSocket that reconnects by itself, with growing pauses.
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
@@ -12,7 +12,7 @@ export class LiveSocket {
   #timer: number | undefined;
   #isDone = false;
 
-  /** `path` is asked for at each connection, so that it can name where to resume. */
+  /** `path` is called for each connection, so that it can say where to resume. */
   constructor(
     private readonly path: () => string,
     private readonly onLine: (message: unknown) => void,
@@ -27,7 +27,7 @@ export class LiveSocket {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
-  /** Drop the connection and take a fresh one, which starts with all that is in progress. */
+  /** Reconnect; the new connection starts with all the text in progress. */
   restart(): void {
     this.#socket?.close();
   }
@@ -58,7 +58,7 @@ export class LiveSocket {
         return;
       }
       this.onState("waiting");
-      // Spread out, so that a restarted server is not met by everybody at once.
+      // Spread out, so that not every client returns to a restarted server at once.
       this.#soon(this.#pause * (0.5 + Math.random()));
       this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
     });
