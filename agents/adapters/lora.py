@@ -1,9 +1,7 @@
 """What adapters may be: the trainers make them so, the store checks it, vLLM is started for it."""
 
-# vLLM pads every adapter to its --max-lora-rank and multiplies the padding, too: small ones pay for
-# the largest that is allowed.
+# Small adapters pay for the largest that is allowed. Why: docs/decisions/lora-shape.md
 MAX_LORA_RANK = 16
 
-# Never lm_head: with it, vLLM's CPU engine dies of a request for prompt logprobs, which the poem
-# judge makes (0.32: einsum over the whole prompt in add_lora_logits).
+# Never lm_head: vLLM's CPU engine would die of a request that the poem judge makes (same page).
 LORA_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj")

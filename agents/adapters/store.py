@@ -1,7 +1,8 @@
 """The adapter store: LoRA weights addressed by the SHA-256 of their safetensors file.
 
 vLLM answers HTTP 200 to adapters with NaN weights, wrong shapes and unknown layers and then
-plays nonsense, so `check_adapter` is the guard: nothing else enters the store. The layout is
+plays nonsense, so `check_adapter` is the guard: nothing else enters the store. What else servers do
+with adapters: docs/decisions/adapter-names.md. The layout is
 ADAPTER_STORE/<first two hex digits>/<digest>/adapter_{config.json,model.safetensors}.
 """
 

@@ -10,8 +10,7 @@ from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
 # Processors that multiply bfloat16 themselves (x86: Cooper Lake, Zen 4 and later; Arm: v8.6).
-# Elsewhere products fall back to code that is seven times slower than float32's (Zen 3, 2 cores:
-# 14 against 95 GFLOP/s).
+# Measured: docs/decisions/float32-on-cpus.md
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 

@@ -1,18 +1,14 @@
 """vLLM's OpenAI-compatible server, mended for CPUs: python -m agents.inference.serve ..., vLLM's own arguments.
 
-What vLLM 0.32 does on a CPU, and what is done instead:
+What vLLM 0.32 does on a CPU, and what is done instead (measured: docs/decisions/vllm-on-cpus.md):
 
-- Its LoRA products copy an adapter's weights for every token (vllm/lora/ops/torch_ops/lora_ops.py),
-  which costs more than the model itself. Here each adapter's tokens are multiplied together, by
-  float32 weights: for the few rows of a match twice as fast as by bfloat16 and more.
-- A token without an adapter carries the index -1 and gets the last slot's weights: once as many
-  adapters as `--max-loras` have been used, the plain base answers with one of them (its
-  log-probabilities move by 0.14 to 1.4 nats a token; vllm-project/vllm#48421). Here such tokens
-  are in nobody's group.
-- To keep the likeliest tokens (top-p) it sorts the whole vocabulary for each answer: of 50,000 tokens
-  3.7 ms, which is more than the model needs for it in a batch. Here only the likeliest are looked at.
-- Its scheduler spins while the worker computes, on a machine of two cores on one of them. Here it
-  sleeps until there is a message.
+- Its LoRA products copy an adapter's weights for every token (vllm/lora/ops/torch_ops/lora_ops.py).
+  Here each adapter's tokens are multiplied together, by float32 weights.
+- A token without an adapter carries the index -1 and gets the last slot's weights
+  (vllm-project/vllm#48421). Here such tokens are in nobody's group.
+- To keep the likeliest tokens (top-p) it sorts the whole vocabulary for each answer. Here only the
+  likeliest are looked at.
+- Its scheduler spins while the worker computes. Here it sleeps until there is a message.
 
 Servers on GPUs have none of this and need no mending.
 """

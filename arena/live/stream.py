@@ -4,6 +4,8 @@ Messages are JSON objects, one a line. `event` says that a durable event exists:
 what it shows from the database. `text` is a frame: a piece of an answer being written, with its
 offset, so that overlap and gaps show. Frames are coalesced, encoded once per process, and
 ephemeral: what is lost here is only pace, never content.
+
+Measured beside channel layers: docs/decisions/live-hub.md
 """
 
 import asyncio

@@ -2,6 +2,7 @@
 
 Even strong judges prefer a position: where the two orders disagree, or a reply has no verdict,
 the pair is a tie. A seat's score is its share of the points of its pairs (win 1, tie 1/2).
+Why: docs/decisions/judge-order.md
 """
 
 import asyncio

@@ -117,9 +117,7 @@ class LearningConfig(Settings):
         1.0, "Gradient clip", "Largest length of a gradient; tames outliers.", low=0.1, high=10.0
     )
     rehearsal: float = setting(
-        # Measured on the same three runs of DPO, one seed: without it a version was 0.15 nats a token
-        # away from the base on what the base makes up, after two of them; at 1.0 0.04, at 5.0 0.01.
-        # All three passed as many unseen prompts in the end (0.56 to 0.57 of 128).
+        # Measured: docs/decisions/rehearsal-weight.md
         2.0,
         "Rehearsal weight",
         "Weight of staying near the plain base where the agent is asked for other things: in answers "
@@ -129,7 +127,7 @@ class LearningConfig(Settings):
         high=10.0,
     )
     max_staleness: int = setting(
-        4,
+        4,  # docs/decisions/staleness.md
         "Oldest answers",
         "An answer given by a version of the agent that is more than so many edits and trainings "
         "away from the one that learns is left out.",
@@ -168,8 +166,7 @@ class DPOConfig(LearningConfig):
         4, "Pairs a step", "Pairs averaged for one step of the optimizer.", low=1, high=32
     )
     sft_weight: float = setting(
-        # Measured with 48 pairs of the Constraints Space, 96 held-out tasks: one epoch at 0.2 left
-        # the base's 22 passes at 23, three epochs at 1.0 made them 34. One seed each.
+        # Measured: docs/decisions/imitation-weight.md
         1.0,
         "Imitation weight",
         "Weight of plainly imitating the better answer beside preferring it. It keeps the "
@@ -259,11 +256,7 @@ class GRPOConfig(LearningConfig):
         high=0.99,
     )
     clip_high: float = setting(
-        # An arena gives few, large runs, where usual clips (0.28) are made for hundreds of small
-        # ones: from 32 tasks they left the base where it was (0.265 of 162 unseen prompts), 4.0
-        # led to 0.333 and after a second run to 0.432. With both clips wide (0.8 and 4.0) what is
-        # made unlikely has no end, and the second run diverged. One seed each, in bf16, at a
-        # constant rate.
+        # An arena gives few, large runs. Measured: docs/decisions/grpo-clips.md
         4.0,
         "Upper clip",
         "How far a token's probability may rise in one run before it stops counting: at 4, to "

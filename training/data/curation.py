@@ -10,16 +10,13 @@ from math import ceil
 # Of the wording that two texts share, in word 5-grams (Jaccard); from here on they say the same.
 NEAR = 0.8
 GRAM_WORDS = 5
-# In tokens; the harvest has left out the extremes (pairs.MAX_LENGTH_RATIO, of characters). Of the
-# plain base's answers beside the Solver's in the Constraints Space, 7 % are beyond it.
+# In tokens; the harvest has left out the extremes (pairs.MAX_LENGTH_RATIO, of characters).
+# Measured: docs/decisions/pair-curation.md
 MAX_LENGTH_RATIO = 6.0
 SHORT_TOKENS = 8  # answers shorter than this count as this long in the ratio
 MAX_PAIRS_PER_TASK = 4  # of one task in one run, however many rounds asked it
-# One opponent's places in a run: whoever beats an agent most must not become its only teacher,
-# nor feed it at will. A cap among one or two opponents would only throw pairs away. The house's
-# agents are nobody's accomplices, and where an agent never wins by itself the house's Solver
-# supplies most winners, the only ones there are: what it has above the cap may fill places that
-# the others leave empty.
+# One opponent's places in a run, where there are at least MIN_OPPONENTS; what the house's agents have
+# above it may fill places that others leave empty. Why: docs/decisions/pair-curation.md
 MAX_OPPONENT_SHARE = 0.6
 MIN_OPPONENTS = 3
 MAX_NOISE = 0.45  # at 0.5 a pair would say nothing
@@ -106,11 +103,9 @@ class HeldOutTasks:
     def contain(self, prompt: str) -> bool:
         """The prompt is one of these, or nearly: `NEAR` of its wording, or one inside the other.
 
-        Tells apart tasks that one template made: of 8,390 tasks of the Constraints, open-ended
-        and arithmetic environments, each beside 64 held-out ones, none is found, while 0.7
-        would find 0.03 % of the constraints and 12 % of the poems. Finds every change of case,
-        space and punctuation, and additions before or after five words or more; a word changed
-        in the middle is found from 50 words on, for in a shorter prompt it makes another task.
+        Tells apart tasks that one template made. Finds every change of case, space and punctuation,
+        and additions before or after five words or more; a word changed in the middle is found from
+        50 words on. Measured: docs/decisions/held-out-likeness.md
         """
         if prompt not in self._known:
             asked = _Wording(prompt)

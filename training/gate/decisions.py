@@ -8,8 +8,7 @@ from statistics import fmean
 RESAMPLES = 2000
 
 MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
-# One-sided, of each look. Two looks at 94 % take at most 10 % of those that are worse by the
-# margin for good ones (two looks at the same data as it grows: Pocock 1977).
+# One-sided, of each of two looks: docs/decisions/gate-looks.md
 CONFIDENCE = 0.94
 
 # A probe only looks for damage: it refuses what is clearly worse, and lets noise through.

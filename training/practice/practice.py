@@ -48,9 +48,7 @@ from training.practice.plan import (
 )
 from training.runs.attempts import run_folder
 
-# Requests in flight for each inference server. Twice as many gave a fifth more tokens a second on
-# two cores without an adapter and nothing with one, while a match beside them had half of its pace
-# left.
+# Requests in flight for each inference server. Measured: docs/decisions/practice-concurrency.md
 CONCURRENT_ANSWERS = 16
 CONCURRENT_GROUPS = 4  # before the panel
 

@@ -10,6 +10,7 @@ import torch
 from torch.nn.functional import logsigmoid
 
 # prime-rl's masks: a token, or a whole answer, that the policy has left behind teaches nothing.
+# Chosen in docs/decisions/grpo-clips.md
 TOKEN_RATIO = (0.125, 8.0)
 ANSWER_RATIO = (0.1, 10.0)  # of the geometric mean of an answer's token ratios
 # INTELLECT-2 (arXiv:2505.07291), section 3.4: bounds the ratio where the advantage is negative.

@@ -72,11 +72,8 @@ def _grpo(
         for answer, own in zip(here, torch.split(parent.cpu(), list(row.lengths)), strict=True)
     ]
     stored_logprobs = torch.cat(stored).to(logprobs.device)
-    # The policy that answered served the base in bf16. A ratio to its log-probabilities would
-    # hold, beside what was learned, the error of nf4 (0.4 a token on a small base), and most
-    # tokens would be clipped before the first step. The parent in the trainer's own precision
-    # takes its place: errors cancel, ratios start at one. The stored ones still tell which
-    # answers the parent would hardly give any more.
+    # Stored ones hold the error of nf4; the parent's own do not. The stored ones still tell which
+    # answers the parent would hardly give any more. Measured: docs/decisions/nf4-behaviour.md
     if config.precision is Precision.NF4:
         behaviour = parent
         usable = ratio_mask(parent - stored_logprobs, lengths=row.lengths)

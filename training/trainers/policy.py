@@ -10,9 +10,8 @@ from training.trainers.model.base_model import FrozenBase
 from training.trainers.model.lora import AdapterWeights, plan_adapter
 
 ADAM_BETAS = (0.9, 0.99)
-# Of a run's steps. Adam's first steps are as long as its rate whatever the gradient: at the full rate
-# a parent that had learned much already was up to 23 nats a token away after two of them, and three
-# runs of 19 diverged.
+# Of a run's steps: Adam's first ones are as long as its rate, whatever the gradient.
+# Measured: docs/decisions/learning-rate.md
 WARM_UP = 0.2
 _MOMENTS = ("exp_avg", "exp_avg_sq")
 

@@ -25,8 +25,7 @@ from training.worker.steps import Follower, finish, judge, prepare
 
 T = TypeVar("T")
 
-# Runs that ask the inference servers at the same time, with 16 requests each at the most: fewer
-# leave a server half idle, more leave live matches too little of it.
+# Runs that ask the inference servers at the same time. Why: docs/decisions/practice-concurrency.md
 ASKING_AT_ONCE = 2
 
 log = structlog.get_logger(__name__)

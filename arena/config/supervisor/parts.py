@@ -246,8 +246,7 @@ def _local_inference(
     command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "16"]
     command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", cpu_dtype()]
     command += ["--lora-target-modules", *LORA_MODULES]
-    # Blocks of 32 tokens, where the default of 128 is longer than most prompts: what several answers
-    # to one task share is read once.
+    # What several answers to one task share is read once: docs/decisions/kv-blocks.md
     command += ["--max-model-len", "2048", "--max-num-seqs", "64", "--block-size", "32"]
     command += ["--uvicorn-log-level", "warning"]
     variables = {
@@ -257,8 +256,8 @@ def _local_inference(
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
-        # Its worker binds itself to all cores but one, and takes one thread unless told. On all of
-        # them it answers up to a third faster, but beside a training run at seven tenths of that.
+        # Its worker binds itself to all cores but one, and takes one thread unless told.
+        # Measured: docs/decisions/vllm-on-cpus.md
         "OMP_NUM_THREADS": str(len(share) or cores()),
     }
     if share:

@@ -36,8 +36,7 @@ COMBINED_SHARE = 0.1  # of the tasks of trained kinds ask for two rules
 COMBINED = "combined"
 _NEW_WORDS_WANTED = 10
 _VARIETY_WANTED = 0.7  # of the words different: what prose reaches, and lists of keywords exceed
-# The Solver's answers have 0.11 at least, those of the plain base with 98 of 100.
-_FUNCTION_SHARE = 0.1
+_FUNCTION_SHARE = 0.1  # measured: docs/decisions/answer-gates.md
 _LISTS = frozenset(["bullets", "numbered", "json_keys"])
 
 # A small model keeps most rules more often in a short answer.

@@ -1,7 +1,8 @@
 """Honest answers by code: facts about the topic, put under the rules one after the other.
 
 Each step takes the text so far and returns a text that satisfies its rule; a step that changes
-the shape comes before one that decorates (see `TRAIN_PAIRS`).
+the shape comes before one that decorates (see `TRAIN_PAIRS`). What agents learn from it:
+docs/decisions/coded-teacher.md
 """
 
 import json

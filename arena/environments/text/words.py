@@ -15,12 +15,9 @@ from judges.transcript import Check
 # An answer of a match has at most a few hundred tokens; whatever follows is not looked at.
 MAX_TEXT_CHARACTERS = 4_000
 
-# From this share of shared 4-grams on, an answer is a copy. Rules oblige honest answers to
-# share some: the words of an ending that they were asked for.
-COPY_SHARE = 0.4
-# So are words of the prompt in its order, whatever stands between them: an echo with a filler after
-# every third word has 0.75. Of the plain base's answers one in 700 has 0.6.
-ECHO_SHARE = 0.7
+# Measured: docs/decisions/answer-gates.md
+COPY_SHARE = 0.4  # of 4-grams shared with the prompt: honest answers share some, too
+ECHO_SHARE = 0.7  # of words in the prompt's order, whatever stands between them
 MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
 MIN_DISTINCT_SHARE = 0.35
 MIN_WORDS_TO_MEASURE = 8  # shares of shorter answers mean nothing

@@ -1,0 +1,90 @@
+"""What the documentation names is there: paths, names in files, links, and the pages of decisions."""
+
+import re
+import subprocess
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+from arena.config.env import REPOSITORY
+
+DECISIONS = REPOSITORY / "docs" / "decisions"
+DOCUMENTS = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/**/*.md"))]
+_CODE_BLOCK = re.compile(r"^(?: {4}|```).*$", re.MULTILINE)
+_TICKED = re.compile(r"`([^`\n]+)`")
+_PATH = re.compile(r"(?P<path>[\w.-]+(?:/[\w.-]+)*/?)(?::(?P<name>[A-Za-z_][\w.]*))?")
+_LINK = re.compile(r"\]\((?!https?:|#)([^)#]+)[^)]*\)")
+
+
+@cache
+def known_files() -> frozenset[str]:
+    """Files of the repository; untracked ones count as well, ignored ones do not."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(command, cwd=REPOSITORY, check=True, capture_output=True, text=True)
+    return frozenset(path for path in listed.stdout.splitlines() if (REPOSITORY / path).exists())
+
+
+@cache
+def known_folders() -> frozenset[str]:
+    return frozenset(str(folder) for path in known_files() for folder in Path(path).parents)
+
+
+def looks_like_a_path(text: str) -> bool:
+    """Whether it starts in a folder of the repository's root, or is a file there."""
+    first = text.partition("/")[0]
+    return first in known_folders() if "/" in text else text.endswith((".py", ".md", ".toml"))
+
+
+def missing_in(document: str) -> list[str]:
+    """What a document names in backticks as a path, or as `path:name`, and is not there."""
+    found = []
+    for ticked in _TICKED.findall(_CODE_BLOCK.sub("", document)):
+        match = _PATH.fullmatch(ticked)
+        if match is None or not looks_like_a_path(match["path"]):
+            continue
+        if not is_there(match["path"].rstrip("/"), match["name"]):
+            found.append(ticked)
+    return found
+
+
+def is_there(path: str, name: str | None) -> bool:
+    """Whether the repository has the path, and the file every part of the dotted name."""
+    if name is None:
+        return path in known_files() | known_folders()
+    source = (REPOSITORY / path).read_text() if path in known_files() else ""
+    return all(re.search(rf"\b{re.escape(part)}\b", source) for part in name.split("."))
+
+
+def named(document: Path) -> str:
+    return str(document.relative_to(REPOSITORY))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_path_and_name_in_a_document_exists(document: Path) -> None:
+    assert missing_in(document.read_text()) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=named)
+def test_every_link_in_a_document_leads_to_a_file(document: Path) -> None:
+    targets = _LINK.findall(document.read_text())
+    assert [target for target in targets if not (document.parent / target).exists()] == []
+
+
+def test_the_check_sees_a_path_and_a_name_that_are_not_there() -> None:
+    document = "`arena/nowhere.py` `arena/access.py:no_such_verb` `arena/access.py` `n/a` `a b/c`"
+    assert missing_in(document) == ["arena/nowhere.py", "arena/access.py:no_such_verb"]
+
+
+def test_every_decision_is_listed() -> None:
+    listed = set(_LINK.findall((DECISIONS / "README.md").read_text()))
+    pages = {path.name for path in DECISIONS.glob("*.md")} - {"README.md"}
+    assert {name for name in listed if "/" not in name} == pages
+
+
+def test_the_code_leads_to_every_decision_and_to_no_other() -> None:
+    sources = [path for path in known_files() if path.endswith(".py")]
+    found: set[str] = set()
+    for path in sources:
+        found |= set(re.findall(r"docs/decisions/([\w-]+\.md)", (REPOSITORY / path).read_text()))
+    assert found == {path.name for path in DECISIONS.glob("*.md")} - {"README.md"}
