@@ -28,10 +28,10 @@ FRONTEND := $(shell find frontend \( -path frontend/static/build -o -path fronte
 UNPACKED_MODEL := $(RLFC_HOME)/models/smollm2-135m-instruct/config.json
 export RLFC_HOME
 
-.PHONY: help install demo up build test lint bench lock clean
+.PHONY: help install demo up build test test-fast lint bench lock clean
 
 help: ## list the commands
-	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
 
 install: $(DONE)/run $(DONE)/build $(UNPACKED_MODEL) ## prepare everything that `up` needs
 
@@ -102,10 +102,20 @@ $(DONE)/chromium: | $(DONE)/venv
 		fi; fi
 	@touch $@
 
+TO_TEST := install $(DONE)/dev $(DONE)/chromium
+
 # What uses the real vLLM runs after the rest and one by one: it takes both cores of a small machine.
-test: install $(DONE)/dev $(DONE)/chromium ## run every test
-	@$(PY) -m pytest -n 2 -m "not vllm" $(ARGS)
-	@$(PY) -m pytest -m vllm $(ARGS)
+# Tests of one group share what they start, so they go to one worker.
+test: $(TO_TEST) ## run every test, or some one by one: make test [ARGS=PATH]
+ifeq ($(strip $(ARGS)),)
+	@$(PY) -m pytest -n 2 --dist loadgroup -m "not vllm"
+	@$(PY) -m pytest -m vllm
+else
+	@$(PY) -m pytest $(ARGS)
+endif
+
+test-fast: $(TO_TEST) ## run the tests that take no more than a moment: make test-fast [ARGS=PATH]
+	@$(PY) -m pytest -n 2 -m "not vllm and not slow" --ignore=training/trainers $(ARGS)
 
 lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
 	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .

@@ -14,6 +14,8 @@ import sys
 import tempfile
 from pathlib import Path
 
+import psycopg
+
 from arena.config.env import Variables
 from arena.config.supervisor.local import Local
 from arena.config.supervisor.parts import BROKER, DATABASE, Options
@@ -44,6 +46,15 @@ def _start() -> None:
     os.environ["VALKEY_URL"] = local.endpoints.valkey_url
     if DATABASE in parts:
         os.environ["DATABASE_URL"] = local.endpoints.database_url
+        _forgo_durability(local.endpoints.database_url)
+
+
+def _forgo_durability(database_url: str) -> None:
+    """Nothing of a test database outlives its server, so no commit needs to wait for the disk."""
+    with psycopg.connect(database_url, autocommit=True) as connection:
+        for setting in ("fsync", "full_page_writes", "synchronous_commit"):
+            connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())
+        connection.execute("SELECT pg_reload_conf()")
 
 
 _start()

@@ -1,9 +1,14 @@
-"""What is mended in vLLM for CPUs, in a process of its own as the server has it."""
+"""What is mended in vLLM for CPUs, in processes of its own as the server has it."""
 
-import subprocess
-import sys
+from pathlib import Path
 
 import pytest
+
+from agents.tests.forks import ForkServer
+
+pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mended")]
+
+TIMEOUT_SECONDS = 240
 
 PRODUCTS = """
 import torch
@@ -76,6 +81,11 @@ assert time.process_time() - worked < 0.5 * (time.monotonic() - started), "it sp
 """
 
 
+@pytest.fixture(scope="module")
+def mended() -> ForkServer:
+    return ForkServer("agents.inference.serve")
+
+
 @pytest.mark.parametrize(
     "program",
     [
@@ -85,7 +95,6 @@ assert time.process_time() - worked < 0.5 * (time.monotonic() - started), "it sp
         pytest.param(SLEEP, id="whoever waits sleeps, and looks by itself now and then"),
     ],
 )
-def test_the_mended_server(program: str) -> None:
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+def test_the_mended_server(mended: ForkServer, tmp_path: Path, program: str) -> None:
+    process = mended.start(("-c", program), log=tmp_path / "log")
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, process.output

@@ -38,6 +38,7 @@ print("steps", trainer.state.global_step)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.django_db
 def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> None:
     agent = make_agent()

@@ -58,6 +58,7 @@ def test_no_tasks_are_no_decision() -> None:
         decide_probe([], [], rng=Random(1))
 
 
+@pytest.mark.slow
 def test_the_bound_holds_with_about_the_stated_confidence() -> None:
     """Of children that are truly worse by the margin, at most about 1 - confidence get past."""
     rng = Random(7)
@@ -69,6 +70,7 @@ def test_the_bound_holds_with_about_the_stated_confidence() -> None:
     assert adopted <= 200 * 0.12
 
 
+@pytest.mark.slow
 def test_two_looks_together_err_in_about_one_case_of_ten() -> None:
     rng = Random(8)
     adopted = 0
@@ -113,6 +115,7 @@ def test_noise_on_a_probe_is_no_regression() -> None:
     assert refused <= 300 * 0.05
 
 
+@pytest.mark.slow
 def test_a_loss_just_at_the_bound_is_refused_no_oftener_than_the_confidence_allows() -> None:
     rng = Random(12)
     refused = sum(

@@ -162,6 +162,7 @@ def test_a_kind_that_fell_by_bad_luck_passes_at_the_second_look(
     assert figures["adopted"] is True
 
 
+@pytest.mark.slow
 def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

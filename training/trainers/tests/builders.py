@@ -1,10 +1,9 @@
 """Small jobs for the real trainer: a random base of two layers, pairs and groups of random ids."""
 
+import functools
 import json
-import os
 import random
-import subprocess
-import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,7 +13,7 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
 from agents.adapters.store import WEIGHTS_FILE
-from arena.config.env import REPOSITORY
+from agents.tests.forks import Fork, ForkServer, Program
 from training.configs.configs import DPOConfig, GRPOConfig
 from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job, read_result
 
@@ -25,11 +24,13 @@ SMALL_DPO = {**SMALL, "method": "dpo", "pairs_per_step": 3, "learning_rate": 4e-
 SMALL_GRPO = {**SMALL, "method": "grpo", "groups_per_step": 2, "learning_rate": 4e-3}
 
 
-def tiny_model(*, seed: int = 0, hidden: int = 32) -> LlamaForCausalLM:
+def tiny_model(
+    *, seed: int = 0, hidden: int = 32, vocabulary: int = VOCABULARY
+) -> LlamaForCausalLM:
     """In float32. Its outputs differ enough between tokens to learn from."""
     torch.manual_seed(seed)
     config = LlamaConfig(
-        vocab_size=VOCABULARY,
+        vocab_size=vocabulary,
         hidden_size=hidden,
         intermediate_size=48,
         num_hidden_layers=2,
@@ -41,8 +42,8 @@ def tiny_model(*, seed: int = 0, hidden: int = 32) -> LlamaForCausalLM:
     return LlamaForCausalLM(config)
 
 
-def save_tiny_base(folder: Path, *, hidden: int = 32) -> Path:
-    tiny_model(hidden=hidden).bfloat16().save_pretrained(folder)
+def save_tiny_base(folder: Path, *, hidden: int = 32, vocabulary: int = VOCABULARY) -> Path:
+    tiny_model(hidden=hidden, vocabulary=vocabulary).bfloat16().save_pretrained(folder)
     return folder
 
 
@@ -127,30 +128,31 @@ def write_job(
         parent_adapter_path=str(parent or ""),
         threads=threads,
         device="cpu",
-        worker_pid=os.getpid(),
+        worker_pid=trainers().pid,
         config=kind.from_json(chosen),
         rehearsal_path=str(write_lines(folder / "rehearsal.jsonl", rehearsed)) if rehearsed else "",
     ).write(folder)
     return folder
 
 
-def start(*folders: Path, program: Sequence[str] = ("-m", "training.trainers")) -> Any:
-    return subprocess.Popen(
-        [sys.executable, *program, *map(str, folders)],
-        cwd=REPOSITORY,
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"},
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        text=True,
-    )
+@functools.cache
+def trainers() -> ForkServer:
+    """What trainers start from: it has imported all that they import."""
+    offline = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1"}
+    return ForkServer("training.trainers.learner", env=offline)
+
+
+def start(*folders: Path, program: Program = ("-m", "training.trainers")) -> Fork:
+    log = Path(tempfile.mkdtemp(dir=folders[0].parent)) / "trainer.log"
+    return trainers().start([*program, *map(str, folders)], log=log)
 
 
 def train(*folders: Path) -> int:
     """The exit status of a trainer that worked on these folders to its end."""
     process = start(*folders)
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 0, output[-3000:]
-    return int(process.returncode)
+    status = process.wait(timeout_seconds=TIMEOUT_SECONDS)
+    assert status == 0, process.output[-3000:]
+    return status
 
 
 def lines_of(folder: Path) -> list[str]:
@@ -166,10 +168,10 @@ def steps_of(folder: Path) -> list[dict[str, Any]]:
     return [line for line in map(json.loads, lines_of(folder)) if "step" in line]
 
 
-def wait_for_step(folder: Path, process: Any, *, step: int) -> None:
+def wait_for_step(folder: Path, process: Fork, *, step: int) -> None:
     deadline = time.monotonic() + TIMEOUT_SECONDS
     while len(steps_of(folder)) < step:
-        assert process.poll() is None, process.communicate()[0][-3000:]
+        assert process.poll() is None, process.output[-3000:]
         assert time.monotonic() < deadline
         time.sleep(0.02)
 

@@ -14,14 +14,18 @@ from training.trainers.job import ADAPTER_FOLDER
 from training.trainers.model.base_model import FrozenBase, load_base
 from training.trainers.model.lora import AdapterPlan
 from training.trainers.model.packing import Unit, pack
-from training.trainers.tests.builders import steps_of, train, weights_of, write_job
+from training.trainers.tests.builders import some_rehearsal, steps_of, train, weights_of, write_job
 
-TOPICS = ("cats", "rain", "tea", "ships", "bread", "snow")
+pytestmark = pytest.mark.xdist_group("trainers")
+
+TOPICS = ("cats", "rain", "tea", "ships")
 SIZES: dict[str, Any] = {
     "rank": 8,
     "alpha": 16,
     "max_length": 128,
     "epochs": 1,
+    "pairs_per_step": 2,
+    "rehearsed": some_rehearsal(4),
     "learning_rate": 5e-4,
 }
 

@@ -24,6 +24,8 @@ from training.trainers.tests.builders import (
     write_lines,
 )
 
+pytestmark = pytest.mark.xdist_group("trainers")
+
 UNSEEN = some_rehearsal(30, seed=1)
 
 

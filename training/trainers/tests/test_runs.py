@@ -26,6 +26,8 @@ from training.trainers.tests.builders import (
     write_job,
 )
 
+pytestmark = pytest.mark.xdist_group("trainers")
+
 JOBS: dict[str, dict[str, Any]] = {
     "dpo": {},
     "grpo": {"method": "grpo"},

@@ -1,7 +1,6 @@
 """Trainers that are killed, ended, paused or out of space, and what is left of their runs."""
 
 import json
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -24,10 +23,13 @@ from training.trainers.tests.builders import (
     start,
     steps_of,
     train,
+    trainers,
     wait_for_step,
     weights_of,
     write_job,
 )
+
+pytestmark = pytest.mark.xdist_group("trainers")
 
 # A checkpoint after each step instead of every twenty seconds.
 EAGER = """
@@ -59,8 +61,8 @@ learner.Run = Greedy
 sys.exit(learner.learn([Path(folder) for folder in sys.argv[1:]]))
 """
 PAIRS = some_pairs(40)
-STEPS = 200
-LONG: dict[str, Any] = {"lines": PAIRS, "epochs": 5, "pairs_per_step": 1}
+STEPS = 120
+LONG: dict[str, Any] = {"lines": PAIRS, "epochs": 3, "pairs_per_step": 1}
 
 
 @pytest.fixture(scope="module")
@@ -78,7 +80,6 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_adapter(
     process = start(killed, program=("-c", EAGER))
     wait_for_step(killed, process, step=20)
     process.kill()
-    process.communicate()
     assert 20 <= len(steps_of(killed)) < STEPS, "it was killed in the middle"
     assert read_result(killed) is None
     train(killed)
@@ -95,8 +96,7 @@ def test_sigterm_keeps_what_was_learned(tiny_base: Path, tmp_path: Path, whole: 
     process = start(folder)
     wait_for_step(folder, process, step=5)
     process.send_signal(signal.SIGTERM)
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 143, output[-3000:]
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 143, process.output[-3000:]
     assert read_result(folder) is None
     train(folder)
     stages = [json.loads(line).get("stage") for line in lines_of(folder)]
@@ -114,8 +114,7 @@ def test_a_paused_run_waits_while_others_go_on_and_resumes_bit_for_bit(
     wait_for_step(paused, process, step=5)
     (paused / STOP_FILE).write_text("pause")
     (cancelled / STOP_FILE).write_text("cancel")
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 0, output[-3000:]
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, process.output[-3000:]
     assert result_of(paused) == {"paused": True}
     assert result_of(cancelled) == {"cancelled": True}
     assert not (cancelled / CHECKPOINT_FOLDER).exists()
@@ -135,7 +134,6 @@ def test_a_checkpoint_of_other_examples_or_another_rehearsal_is_not_taken(
     process = start(first, program=("-c", EAGER))
     wait_for_step(first, process, step=3)
     process.kill()
-    process.communicate()
     second, plain = (write_job(tmp_path / name, tiny_base, **other) for name in ("second", "plain"))
     (first / CHECKPOINT_FOLDER).rename(second / CHECKPOINT_FOLDER)
     train(second, plain)
@@ -147,8 +145,7 @@ def test_a_full_disk_while_saving_postpones_the_run_and_leaves_no_half_adapter(
 ) -> None:
     folder = write_job(tmp_path / "job", tiny_base, rank=16)
     process = start(folder, program=("-c", FULL_DISK % (40_000, 40_000)))
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 1, output[-3000:]
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 1, process.output[-3000:]
     sentence = "The trainer could not write its files (File too large)."
     assert result_of(folder) == {"postponed": sentence}
     assert not [path for path in folder.iterdir() if "adapter" in path.name]
@@ -163,17 +160,15 @@ def test_a_checkpoint_that_finds_no_room_does_not_end_the_run(
     train(plain)
     limit = (plain / "adapter" / "adapter_model.safetensors").stat().st_size + 10_000
     process = start(full, program=("-c", FULL_DISK % (limit, limit)))
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 0, output[-3000:]
-    assert "no checkpoint at step 1" in output
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, process.output[-3000:]
+    assert "no checkpoint at step 1" in process.output
     assert weights_of(full) == weights_of(plain)
 
 
 def test_a_run_for_which_memory_is_too_small_is_told_so(tiny_base: Path, tmp_path: Path) -> None:
     greedy = write_job(tmp_path / "greedy", tiny_base, seed=7)
     process = start(greedy, program=("-c", NO_MEMORY))
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 0, output[-3000:]
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, process.output[-3000:]
     assert result_of(greedy)["error"].startswith("Training ran out of memory")
 
 
@@ -184,8 +179,7 @@ def test_want_of_memory_beside_others_is_tried_again_and_spares_them(
     good = write_job(tmp_path / "good", tiny_base)
     greedy = write_job(tmp_path / "greedy", tiny_base, seed=7)
     process = start(good, greedy, program=("-c", NO_MEMORY))
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 1, output[-3000:]
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 1, process.output[-3000:]
     assert result_of(good)["steps"] == 6
     assert not (greedy / RESULT_FILE).exists()
 
@@ -197,9 +191,8 @@ def test_a_fault_of_the_program_leaves_no_result_and_spares_other_runs(
     bad = write_job(tmp_path / "bad", tiny_base)
     (bad / STOP_FILE).write_text("dance")
     process = start(good, bad)
-    output = process.communicate(timeout=TIMEOUT_SECONDS)[0]
-    assert process.returncode == 1
-    assert "the stop file" in output
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 1
+    assert "the stop file" in process.output
     assert result_of(good)["steps"] == 6
     assert not (bad / RESULT_FILE).exists()
 
@@ -207,8 +200,9 @@ def test_a_fault_of_the_program_leaves_no_result_and_spares_other_runs(
 def test_a_trainer_leaves_with_its_worker(tiny_base: Path, tmp_path: Path) -> None:
     folder = write_job(tmp_path / "job", tiny_base, **LONG)
     job = (folder / "job.toml").read_text()
-    (folder / "job.toml").write_text(job.replace(f"worker_pid = {os.getpid()}", "worker_pid = 1"))
+    (folder / "job.toml").write_text(
+        job.replace(f"worker_pid = {trainers().pid}", "worker_pid = 1")
+    )
     process = start(folder)
-    process.communicate(timeout=TIMEOUT_SECONDS)
-    assert process.returncode == 4
+    assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 4
     assert not (folder / PROGRESS_FILE).exists()

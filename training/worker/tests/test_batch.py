@@ -24,7 +24,7 @@ from training.runs.starting import request_run
 from training.runs.steering import cancel_run, pause_run, resume_run
 from training.states import RunStatus
 from training.tasks import run_training
-from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
+from training.tests.builders import FIRST_ID, make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import attempt_folder, behave, expire, script_runs
 from training.trainers.job import read_result
 from training.worker import batch
@@ -261,6 +261,7 @@ def test_a_trainer_killed_from_outside_puts_its_unfinished_runs_off(
     assert (hanging.status, steps_of(hanging)) == (RunStatus.ADOPTED, [1, 2])
 
 
+@pytest.mark.slow
 def test_runs_of_a_killed_worker_go_on_from_their_checkpoints(
     space: Space, fake_base: Path, settings: Any
 ) -> None:
@@ -355,11 +356,15 @@ def test_what_only_a_live_run_needs_is_removed_when_it_has_ended_a_while_ago(spa
 # --- with the real trainer -----------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_trainer_takes_what_a_worker_hands_it(
-    base_model: Path, monkeypatch: pytest.MonkeyPatch
+    fake_base: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    from training.trainers.tests.builders import save_tiny_base  # noqa: PLC0415 torch takes seconds
+
     monkeypatch.setattr(batch, "run_trainer", run_trainer)
-    make_base(str(base_model))
+    save_tiny_base(fake_base, vocabulary=FIRST_ID + 256)
+    make_base(str(fake_base))
     space = make_space()
     runs = [make_run(space, seed=seed, precision="bf16", epochs=1) for seed in (1, 2)]
     assert train_due() == 2
