@@ -71,7 +71,7 @@ class Fork:
 
 
 class ForkServer:
-    """Started with this process and gone with it."""
+    """Started by this process and gone with it, if not before."""
 
     def __init__(self, *modules: str, env: Mapping[str, str] | None = None) -> None:
         self._lock = threading.Lock()
@@ -87,6 +87,12 @@ class ForkServer:
 
     def start(self, program: Program, *, log: Path) -> Fork:
         return Fork(self, self.ask("start", [*program], str(log)), log)
+
+    def close(self) -> None:
+        """End it; its forks go on."""
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
 
     def ask(self, *request: Any) -> int:
         assert self._process.stdin

@@ -1,5 +1,6 @@
 """What is mended in vLLM for CPUs, in processes of its own as the server has it."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -82,8 +83,10 @@ assert time.process_time() - worked < 0.5 * (time.monotonic() - started), "it sp
 
 
 @pytest.fixture(scope="module")
-def mended() -> ForkServer:
-    return ForkServer("agents.inference.serve")
+def mended() -> Iterator[ForkServer]:
+    server = ForkServer("agents.inference.serve")
+    yield server
+    server.close()
 
 
 @pytest.mark.parametrize(
