@@ -4,7 +4,7 @@ Pure, but for `sit`, which asks the inference servers.
 """
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from random import Random
 from statistics import fmean
@@ -16,6 +16,7 @@ from agents.inference.client import Inference, Sampling, ServedModel
 from arena.environments.asking import build_messages
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
+from training.gate.bootstrap import bootstrap, quantile
 
 UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches ask
 UNSEEN_KINDS = "unseen kinds"  # that no match ever asks
@@ -31,7 +32,6 @@ MAX_DRAWS = 20_000
 # With one answer each the same model passes now 34, now 49 of the 162 unseen prompts.
 ANSWERS, BASE_ANSWERS = 2, 4  # to each task; the base's exam serves all learners
 CONCURRENT = 64  # requests for each inference server: nothing has to stay watchable
-RESAMPLES = 2000
 CONFIDENCE = 0.95
 EXAMPLES = 8
 
@@ -123,51 +123,45 @@ def as_json(answers: Answers) -> dict[str, Any]:
 
 def pass_rate(exams: Sequence[Mapping[str, Any]], part: str) -> Interval:
     """Over all exams' tasks; a bootstrap of exams (seeds) and tasks."""
-    return _bootstrap(exams, exams, part, lambda after, before: after)
+    return _interval(exams, exams, part, lambda after, before: after)
 
 
 def gain(
     exams: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], part: str
 ) -> Interval:
     """The exams' pass rate as a multiple of the base's on the same tasks (paired)."""
-    return _bootstrap(exams, base, part, lambda after, before: after / max(before, 1e-9))
+    return _interval(exams, base, part, lambda after, before: after / max(before, 1e-9))
 
 
 def lead(
     exams: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], part: str
 ) -> Interval:
     """The exams' pass rate less that of as many others, on the same tasks (paired)."""
-    return _bootstrap(exams, others, part, lambda after, other: after - other)
+    return _interval(exams, others, part, lambda after, other: after - other)
 
 
-def _bootstrap(
+def _interval(
     exams: Sequence[Mapping[str, Any]],
     base: Sequence[Mapping[str, Any]],
     part: str,
-    figure: Any,
+    figure: Callable[[float, float], float],
 ) -> Interval:
-    """Two-stage bootstrap: exams with replacement, then tasks (Davison & Hinkley 1997, 3.8)."""
-    rng = Random(f"{EXAM_SEED}: {part}: bootstrap")
+    """The figure of two mean pass rates, and its interval over exams and tasks."""
     pairs = [
         list(zip(after[part]["passed"], before[part]["passed"], strict=True))
         for after, before in zip(exams, base, strict=True)
     ]
 
-    def of(outcomes: Iterable[tuple[float, float]]) -> float:
+    def of(outcomes: Sequence[tuple[float, float]]) -> float:
         after, before = zip(*outcomes, strict=True)
-        return float(figure(fmean(after), fmean(before)))
+        return figure(fmean(after), fmean(before))
 
-    drawn = []
-    for _ in range(RESAMPLES):
-        chosen = rng.choices(pairs, k=len(pairs))
-        tasks = rng.choices(range(len(pairs[0])), k=len(pairs[0]))
-        drawn.append(of(one[task] for one in chosen for task in tasks))
-    drawn.sort()
+    drawn = bootstrap(pairs, of, rng=Random(f"{EXAM_SEED}: {part}: bootstrap"))
     tail = (1 - CONFIDENCE) / 2
     return Interval(
-        value=of(outcome for one in pairs for outcome in one),
-        low=drawn[int(tail * RESAMPLES)],
-        high=drawn[int((1 - tail) * RESAMPLES) - 1],
+        value=of([outcome for one in pairs for outcome in one]),
+        low=quantile(drawn, tail),
+        high=quantile(drawn, 1 - tail),
     )
 
 

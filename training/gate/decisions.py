@@ -1,11 +1,11 @@
-"""Whether a trained version may play, decided from its scores and its parent's. Pure."""
+"""Whether a trained version may play, decided from its scores and its parent's. PURE."""
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from random import Random
 from statistics import fmean
 
-RESAMPLES = 2000
+from training.gate.bootstrap import bootstrap, quantile
 
 MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
 # One-sided, of each of two looks: docs/decisions/gate-looks.md
@@ -78,7 +78,7 @@ def decide(
     margin: float = MARGIN,
     confidence: float = CONFIDENCE,
 ) -> GateDecision:
-    """Paired bootstrap over tasks (Efron & Tibshirani 1993, chapter 16).
+    """A paired bootstrap over tasks.
 
     The child is good if it is not behind on these tasks and, with the stated one-sided
     confidence, not behind by more than the margin on others like them. Both halves are needed:
@@ -86,11 +86,10 @@ def decide(
     would adopt on the luck of a few tasks. Scores are in [0, 1], one a task, in task order.
     """
     differences = _differences(parent_scores, child_scores)
-    lower_bound = _resampled_means(differences, rng)[int((1 - confidence) * RESAMPLES)]
-    difference = fmean(differences)
+    means = bootstrap([differences], fmean, rng=rng)
     return GateDecision(
-        difference=difference,
-        lower_bound=lower_bound,
+        difference=fmean(differences),
+        lower_bound=quantile(means, 1 - confidence),
         confidence=confidence,
         margin=margin,
     )
@@ -110,7 +109,7 @@ def decide_probe(
     than the bound on tasks like these.
     """
     differences = _differences(earlier_scores, child_scores)
-    upper_bound = _resampled_means(differences, rng)[int(confidence * RESAMPLES)]
+    upper_bound = quantile(bootstrap([differences], fmean, rng=rng), confidence)
     return ProbeDecision(
         difference=fmean(differences),
         upper_bound=upper_bound,
@@ -138,7 +137,3 @@ def _differences(parent: Sequence[float], child: Sequence[float]) -> list[float]
     if not differences:
         raise ValueError("no tasks to decide on")
     return differences
-
-
-def _resampled_means(differences: Sequence[float], rng: Random) -> list[float]:
-    return sorted(fmean(rng.choices(differences, k=len(differences))) for _ in range(RESAMPLES))

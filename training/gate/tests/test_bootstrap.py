@@ -1,0 +1,34 @@
+from collections.abc import Sequence
+from random import Random
+from statistics import fmean
+
+from training.gate.bootstrap import RESAMPLES, bootstrap, quantile
+
+
+def test_of_one_group_tasks_are_drawn_with_replacement() -> None:
+    differences = [0.5, -0.25, 0.0, 1.0, -1.0]
+    rng = Random(4)
+    means = sorted(fmean(rng.choices(differences, k=5)) for _ in range(RESAMPLES))
+    assert bootstrap([differences], fmean, rng=Random(4)) == means
+
+
+def test_of_several_groups_the_same_tasks_are_drawn_from_each_group_drawn() -> None:
+    seen = []
+
+    def figure(outcomes: Sequence[tuple[str, int]]) -> float:
+        seen.append(outcomes)
+        return 0.0
+
+    groups = [[(name, task) for task in range(4)] for name in "abc"]
+    bootstrap(groups, figure, rng=Random(1))
+    assert all(len(outcomes) == 12 for outcomes in seen)
+    for outcomes in seen:
+        tasks = {tuple(task for _, task in outcomes[at : at + 4]) for at in (0, 4, 8)}
+        assert len(tasks) == 1
+    assert any(len({name for name, _ in outcomes}) < 3 for outcomes in seen)
+    assert any(len({task for _, task in outcomes}) < 4 for outcomes in seen)
+
+
+def test_a_quantile_has_its_share_of_the_values_below_it() -> None:
+    ordered = [float(value) for value in range(100)]
+    assert [quantile(ordered, share) for share in (0.0, 0.25, 0.5, 0.99)] == [0, 25, 50, 99]
