@@ -12,7 +12,10 @@ from training.configs.configs import Method
 from training.data.curation import Reason
 from training.data.groups import Source
 from training.data.pairs import PairSource
-from training.gate.decisions import KindCount
+from training.gate.criteria import Criterion
+from training.gate.drift import Drift
+from training.gate.figures import Probe
+from training.gate.record import GateRecord
 from training.states import TRANSITIONS, RunEvent, RunStatus
 
 if TYPE_CHECKING:
@@ -127,14 +130,6 @@ class Stage:
 
 
 @dataclass(frozen=True)
-class Criterion:
-    """A condition of adoption, with its figures."""
-
-    holds: bool
-    sentence: str
-
-
-@dataclass(frozen=True)
 class KindRow:
     """How many tasks of one kind each side passed."""
 
@@ -174,11 +169,11 @@ class DriftView:
 
 @dataclass(frozen=True)
 class GateView:
-    """The gate's figures beyond the two means."""
+    """The gate's figures beyond the two means, and what was asked."""
 
     criteria: tuple[Criterion, ...]
     kinds: tuple[KindRow, ...]  # from the clearest gain to the clearest loss
-    probes: tuple[JSON, ...]
+    probes: tuple[Probe, ...]
     drift: DriftView | None
 
     @property
@@ -229,25 +224,18 @@ def columns_of(run: "RunView") -> dict[str, list[Any]]:
     return {name: [point.get(name) for point in run.curve] for name in names}
 
 
-def gate_of(gate: JSON) -> GateView:
+def gate_of(gate: GateRecord) -> GateView:
     """The rows of the gate's tables, and what was asked of the version."""
-    counts = {kind: KindCount(**count) for kind, count in gate.get("kinds", {}).items()}
     rows = [
         KindRow(kind, count.tasks, count.parent_passed, count.child_passed)
-        for kind, count in counts.items()
+        for kind, count in gate.kinds.items()
         if count.tasks
     ]
-    probes, drift = tuple(gate.get("probes", ())), gate.get("drift")
     return GateView(
-        criteria=(
-            *_own_criteria(gate),
-            *_kind_criteria(counts),
-            *_probe_criteria(probes),
-            *(_drift_criteria(drift) if drift else ()),
-        ),
+        criteria=gate.criteria(),
         kinds=tuple(sorted(rows, key=lambda row: row.parent_share - row.child_share)),
-        probes=probes,
-        drift=_drift_of(drift) if drift else None,
+        probes=gate.probes,
+        drift=_drift_of(gate.drift) if gate.drift else None,
     )
 
 
@@ -281,69 +269,17 @@ def _chart(words: ChartWords, curve: Sequence[JSON]) -> Chart:
     return Chart(**vars(words), last=values[-1] if values else None, drawn=drawn)
 
 
-def _own_criteria(gate: JSON) -> tuple[Criterion, ...]:
-    difference, bound, margin = gate["difference"], gate["lower_bound"], gate["margin"]
-    side = "behind" if difference < 0 else "ahead"
-    return (
-        Criterion(
-            difference >= 0,
-            f"It is not behind on these tasks: it is {abs(difference) * 100:.1f} points {side}.",
-        ),
-        Criterion(
-            bound >= -margin,
-            f"On other tasks like them it is unlikely to be more than {margin * 100:.1f} points "
-            f"behind: with {gate['confidence']:.0%} confidence the difference is at least "
-            f"{_signed(bound * 100)} points.",
-        ),
-    )
-
-
-def _kind_criteria(counts: Mapping[str, KindCount]) -> tuple[Criterion, ...]:
-    if not counts:
-        return ()
-    unlearned = [kind.replace("_", " ") for kind, count in counts.items() if count.fell_to_zero]
-    sentence = (
-        f"It has unlearned a kind of task: {', '.join(unlearned)}."
-        if unlearned
-        else "It has unlearned no kind of task: what its parent passes clearly, it still passes."
-    )
-    return (Criterion(not unlearned, sentence),)
-
-
-def _probe_criteria(probes: Sequence[JSON]) -> tuple[Criterion, ...]:
-    asked = [probe for probe in probes if not probe.get("problem")]
-    if not asked:
-        return ()
-    worse = [str(probe["name"]) for probe in asked if probe["regressed"]]
-    sentence = (
-        f"It is clearly worse elsewhere: {', '.join(worse)}."
-        if worse
-        else "It is not clearly worse at anything else that was asked."
-    )
-    return (Criterion(not worse, sentence),)
-
-
-def _drift_criteria(drift: JSON) -> tuple[Criterion, ...]:
-    held = "What plays is what was trained: server and trainer agree on its answers."
-    return (Criterion(not drift["drifted"], drift["why"] if drift["drifted"] else held),)
-
-
-def _drift_of(drift: JSON) -> DriftView:
+def _drift_of(drift: Drift) -> DriftView:
     rows = {
-        "With the adapter": drift["mean_child"],
-        "Plain base": drift["mean_base"],
-        "What training changed": drift["mean_change"],
+        "With the adapter": drift.mean_child,
+        "Plain base": drift.mean_base,
+        "What training changed": drift.mean_change,
     }
-    longest = max(*rows.values(), drift["bound"]) or 1.0
+    longest = max(*rows.values(), drift.bound) or 1.0
     return DriftView(
         distances=tuple(Distance(words, nats, nats / longest) for words, nats in rows.items()),
-        bound=drift["bound"],
-        bound_share=drift["bound"] / longest,
-        mismatch=drift["mismatch"],
-        sequences=drift["sequences"],
+        bound=drift.bound,
+        bound_share=drift.bound / longest,
+        mismatch=drift.mismatch,
+        sequences=drift.sequences,
     )
-
-
-def _signed(value: float) -> str:
-    """A real minus sign."""
-    return f"{value:+.1f}".replace("-", "−")

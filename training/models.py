@@ -87,8 +87,7 @@ class TrainingRun(models.Model):
     progress = models.JSONField(default=dict)
     # [{"step", "loss", "reward_margin", "accuracy", "grad_norm", "tokens_per_second"}, ...]
     curve = models.JSONField(default=list)
-    # Held-out figures of parent and child, the trainer's drift from vLLM, probes on other Spaces,
-    # and the decision; see training.gate.evaluate.
+    # Empty until the gate has decided; see training.gate.record.GateRecord.as_json.
     gate = models.JSONField(default=dict)
     reason = models.TextField(blank=True)  # a sentence for the owner
     # Claims in a row that brought it no further.

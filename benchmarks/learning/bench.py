@@ -279,6 +279,6 @@ def _run_line(run: TrainingRun) -> dict[str, Any]:
         "loss_first": losses[0] if losses else None,
         "loss_last": losses[-1] if losses else None,
         "seconds": round(took.total_seconds(), 1) if took else None,
-        "gate": {side: run.gate[side] for side in ("parent", "child", "tasks") if side in run.gate},
+        "gate": {name: run.gate[name] for name in ("parent", "child", "tasks") if run.gate},
         "reason": run.reason,
     }

@@ -15,6 +15,7 @@ from django.utils.timezone import now
 from arena.credits.ledger import Balance
 from arena.queries import MatchCard, MatchSnapshot, RatingPoint, SeatView, wallet_balance
 from frontend import charts
+from training.gate.decisions import GateDecision
 
 register = template.Library()
 
@@ -201,13 +202,13 @@ def signed_points(value: float | None) -> str:
 
 
 @register.simple_tag
-def gate_axis(gate: dict[str, Any]) -> dict[str, str]:
+def gate_axis(decision: GateDecision) -> dict[str, str]:
     """Where the gate's figures lie on an axis of differences, in percent of its width."""
     numbers = {
-        "low": float(gate.get("lower_bound", 0)),
-        "point": float(gate.get("difference", 0)),
+        "low": decision.lower_bound,
+        "point": decision.difference,
         "zero": 0.0,
-        "margin": -float(gate.get("margin", 0)),
+        "margin": -decision.margin,
     }
     reach = max(0.1, *(abs(number) for number in numbers.values())) * 1.15
     places = {name: (number + reach) / (2 * reach) * 100 for name, number in numbers.items()}

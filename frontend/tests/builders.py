@@ -15,6 +15,7 @@ from training.models import Pair, TrainingRun
 from training.states import RunStatus
 
 HOSTILE = "<script>alert(1)</script>{{ 7|add:7 }}</textarea><img src=x onerror=alert(2)>"
+# As a release stored it that looked at the Space's own tasks only.
 GATE = {
     "tasks": 40,
     "parent": {"mean": 0.3, "passed": 9},

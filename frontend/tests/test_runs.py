@@ -25,6 +25,7 @@ from frontend.tests.builders import (
 )
 from training.configs.configs import DPOConfig, GRPOConfig, Method
 from training.data.curation import Reason
+from training.gate.record import GateRecord, gate_from_json
 from training.runs import charges
 from training.runs.queries import run_view
 from training.states import RunStatus
@@ -76,6 +77,12 @@ REFUSED_GATE = GATE | {
     "probes": [PROBE, UNJUDGED],
     "refusals": ["The new version is behind its parent.", "It has unlearned <b>lowercase</b>."],
 }
+
+
+def decided(stored: dict[str, Any]) -> GateRecord:
+    gate = gate_from_json(stored)
+    assert gate is not None
+    return gate
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
@@ -170,15 +177,28 @@ def test_a_refused_version_shows_why(client: Client, agent: Agent, match: Match)
     assert "Only 3 of 16 tasks could be judged." in page
 
 
+def test_a_page_tells_the_criteria_of_the_gates_record(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    record = decided(REFUSED_GATE)
+    page = page_of(client, make_run(agent, match.space, gate=record.as_json()))
+    criteria = record.criteria()
+    assert len(criteria) == 4
+    for criterion in criteria:
+        mark = "Holds:" if criterion.holds else "Fails:"
+        before, _, _ = page.partition(criterion.sentence)
+        assert before.rpartition("sr-only")[2].startswith(f'">{mark}'), criterion
+
+
 def test_kinds_go_from_the_clearest_gain_to_the_clearest_loss() -> None:
-    view = gate_of(REFUSED_GATE)
+    view = gate_of(decided(REFUSED_GATE))
     assert [row.kind for row in view.kinds] == ["end_phrase", "lowercase"]
     assert (view.better_kinds, view.worse_kinds) == (1, 1)
     assert [criterion.holds for criterion in view.criteria] == [False, False, False, False]
 
 
 def test_gates_of_earlier_releases_show_what_they_have() -> None:
-    view = gate_of(GATE)
+    view = gate_of(decided(GATE))
     assert view.kinds == ()
     assert view.probes == ()
     assert [criterion.holds for criterion in view.criteria] == [True, True]
@@ -206,7 +226,7 @@ def test_drift_is_shown_with_its_bound_and_its_sentence(
     page = page_of(client, run)
     assert "The server plays another adapter." in page
     assert "differs between" not in page
-    assert gate_of(GATE | {"drift": None}).drift is None
+    assert gate_of(decided(GATE | {"drift": None})).drift is None
 
 
 @pytest.mark.parametrize("method", list(Method))

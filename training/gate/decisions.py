@@ -16,7 +16,7 @@ PROBE_BOUND = 0.1
 PROBE_CONFIDENCE = 0.95  # one-sided
 MIN_PROBE_TASKS = 8  # a bootstrap over fewer is far too sure of itself
 
-# What "passed clearly" means for the parent on one kind of task.
+# A parent passes a kind of task clearly from so many passes on, and from this share on.
 MIN_KIND_PASSES = 3
 MIN_KIND_SHARE = 0.25
 
@@ -31,14 +31,24 @@ class GateDecision:
     margin: float
 
     @property
+    def is_behind(self) -> bool:
+        """On these very tasks."""
+        return self.difference < 0
+
+    @property
+    def is_within_margin(self) -> bool:
+        """On other tasks like these, with the stated confidence."""
+        return self.lower_bound >= -self.margin
+
+    @property
     def is_good(self) -> bool:
         """Not behind here, nor by more than the margin elsewhere."""
-        return self.difference >= 0 and self.lower_bound >= -self.margin
+        return not self.is_behind and self.is_within_margin
 
     @property
     def is_open(self) -> bool:
         """Not behind here, but too few tasks to say more."""
-        return self.difference >= 0 and not self.is_good
+        return not self.is_behind and not self.is_within_margin
 
 
 @dataclass(frozen=True)
@@ -59,14 +69,17 @@ class KindCount:
     tasks: int = 0
     parent_passed: int = 0
     child_passed: int = 0
+    # What "passed clearly" means for the parent.
+    min_passes: int = MIN_KIND_PASSES
+    min_share: float = MIN_KIND_SHARE
 
     @property
     def fell_to_zero(self) -> bool:
         """Whether the child passes none of what the parent passed clearly."""
         return (
             self.child_passed == 0
-            and self.parent_passed >= MIN_KIND_PASSES
-            and self.parent_passed >= MIN_KIND_SHARE * self.tasks
+            and self.parent_passed >= self.min_passes
+            and self.parent_passed >= self.min_share * self.tasks
         )
 
 
@@ -83,7 +96,7 @@ def decide(
     The child is good if it is not behind on these tasks and, with the stated one-sided
     confidence, not behind by more than the margin on others like them. Both halves are needed:
     the bound alone would let small losses through, one run after another, and the mean alone
-    would adopt on the luck of a few tasks. Scores are in [0, 1], one a task, in task order.
+    would let the luck of a few tasks through. Scores are in [0, 1], one a task, in task order.
     """
     differences = _differences(parent_scores, child_scores)
     means = bootstrap([differences], fmean, rng=rng)

@@ -1,4 +1,4 @@
-"""Whether the server plays the adapter that was trained: log-probabilities of the same tokens.
+"""Whether the server plays the adapter that was trained: log-probabilities of the same tokens. PURE.
 
 The trainer writes what some answers' tokens are worth under the new adapter and under the plain
 base, in its own precision; vLLM is asked for the same. nf4 moves the base itself, so two things
@@ -14,8 +14,6 @@ from math import isfinite
 from statistics import fmean
 from typing import Any
 
-from agents.inference.client import Inference, RequestRefused, ServedModel
-from agents.inference.patience import together
 from training.configs.configs import Precision
 
 MAX_SEQUENCES = 16
@@ -66,8 +64,10 @@ class Drift:
     mean_child: float
     mean_base: float
     bound: float  # of mean_child
+    base_bound: float | None  # of mean_base; None: of a record that does not name it
     mean_change: float  # that the adapter makes, as the trainer sees it
     mismatch: float | None  # of the changes, 0 is none; None: the change is too small to say
+    mismatch_bound: float | None  # None as for base_bound
     sequences: int
     drifted: bool
     why: str  # a sentence if drifted
@@ -79,35 +79,8 @@ def trainer_view(result: Mapping[str, Any], *, precision: str) -> TrainerView:
     return TrainerView(precision, tuple(sequences[:MAX_SEQUENCES]))
 
 
-async def measure(
-    inference: Inference, *, child: ServedModel, base: ServedModel, trained: TrainerView
-) -> Drift | None:
-    """Ask the server for the trainer's tokens; None where there is nothing to compare.
-
-    Raises InferenceUnavailable or AdapterRefused.
-    """
-
-    async def serve(sequence: TrainedSequence) -> ServedSequence | None:
-        try:
-            logprobs, base_logprobs = await together(
-                inference.score_tokens(model, sequence.prompt_ids, sequence.ids)
-                for model in (child, base)
-            )
-        except RequestRefused:
-            return None  # longer than the server takes
-        return ServedSequence(logprobs, base_logprobs)
-
-    served = await together(serve(sequence) for sequence in trained.sequences)
-    pairs = [
-        (ours, theirs)
-        for ours, theirs in zip(trained.sequences, served, strict=True)
-        if theirs is not None and ours.ids
-    ]
-    return compare(pairs, precision=trained.precision) if pairs else None
-
-
 def compare(pairs: Sequence[tuple[TrainedSequence, ServedSequence]], *, precision: str) -> Drift:
-    """The distances and what follows; pure. Each sequence has at least one token."""
+    """The distances and what follows. Each sequence has at least one token."""
     child, base, change, mismatch = [], [], [], []
     for ours, theirs in pairs:
         for a, a_base, b, b_base in zip(
@@ -136,7 +109,7 @@ def decide_drift(
     precision: str,
     sequences: int,
 ) -> Drift:
-    """What follows from the four mean distances, in nats; pure."""
+    """What follows from the four mean distances, in nats."""
     bound = mean_base + max(CHILD_FLOOR, CHILD_SHARE * mean_change)
     is_visible = mean_change >= max(MIN_CHANGE, MIN_CHANGE_OF_BASE * mean_base)
     mismatch = mean_mismatch / mean_change if is_visible else None
@@ -146,8 +119,10 @@ def decide_drift(
         mean_child=round(mean_child, 4),
         mean_base=round(mean_base, 4),
         bound=round(bound, 4),
+        base_bound=base_bound,
         mean_change=round(mean_change, 4),
         mismatch=None if mismatch is None else round(mismatch, 4),
+        mismatch_bound=MISMATCH_BOUND,
         sequences=sequences,
         drifted=bool(why),
         why=why,

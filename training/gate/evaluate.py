@@ -5,10 +5,8 @@ versions get the agent's own prompt and sampling; each Space's panel judges its 
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import asdict
 from random import Random
 from statistics import fmean
-from typing import Any
 
 from agents.errors import Refused
 from agents.inference.client import Inference
@@ -17,15 +15,16 @@ from arena.environments.base import Task
 from judges.tools import Tools
 from training.gate.decisions import (
     MIN_PROBE_TASKS,
-    PROBE_BOUND,
-    PROBE_CONFIDENCE,
     GateDecision,
     KindCount,
     count_kinds,
     decide,
     decide_probe,
 )
-from training.gate.drift import Drift, TrainerView, measure
+from training.gate.drift import Drift, TrainerView
+from training.gate.figures import BothAnswers, Earlier, OwnFigures, Probe, Probed, Side
+from training.gate.record import GateRecord, judged
+from training.gate.served import measure_drift
 from training.gate.sitting import (
     BASE,
     CHILD,
@@ -38,7 +37,6 @@ from training.gate.sitting import (
     draw_kind,
     draw_tasks,
 )
-from training.gate.words import kind_refusals, own_refusals, probe_refusal
 
 MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
 # A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.
@@ -60,20 +58,8 @@ async def evaluate(
     tools: Tools,
     seed: str,
     heartbeat: Callable[[], Awaitable[None]],
-) -> dict[str, Any]:
-    """The gate's figures as JSON, kept in TrainingRun.gate:
-
-        tasks, parent and child {"mean", "passed"}, difference, lower_bound, confidence, margin;
-                    of both looks, where the first left it open
-        kinds       {kind: {"tasks", "parent_passed", "child_passed"}}
-        probes      [{"space", "name", "tasks", "parent", "child", "base", "difference",
-                    "upper_bound", "confidence", "bound", "regressed", "problem"}]; difference
-                    and bound from the parent, or from the plain base ("base": null where that is
-                    the parent) if the child is regressed from it alone; with a problem (a
-                    sentence) the probe says nothing and its figures are null
-        drift       training.gate.drift.Drift, or null where the trainer left nothing to compare
-        refusals    sentences; `adopted` if there are none
-        examples    [{"kind", "task", "parent", "child", "parent_score", "child_score"}]
+) -> GateRecord:
+    """The gate's figures and its verdict.
 
     `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
     AdapterRefused, or GateInconclusive.
@@ -90,7 +76,7 @@ async def evaluate(
         async with Inference() as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
-            drift = await measure(
+            drift = await measure_drift(
                 inference, child=contestants.child, base=contestants.base, trained=trained
             )
             examiner = Examiner(inference, contestants, tools)
@@ -109,22 +95,14 @@ async def evaluate(
     drift, decision, own_trials, probe_trials, recheck = await beside(
         pulse(heartbeat), examine_all()
     )
-    kinds = _kinds([*own_trials, *recheck])
     probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
-    refusals = [
-        *own_refusals(decision),
-        *kind_refusals(kinds),
-        *(refusal for _, refusal in probed if refusal),
-        *([drift.why] if drift and drift.drifted else []),
-    ]
-    return _own_figures(own_trials, decision) | {
-        "kinds": {kind: asdict(count) for kind, count in kinds.items()},
-        "probes": [figures for figures, _ in probed],
-        "drift": asdict(drift) if drift else None,
-        "refusals": refusals,
-        "adopted": not refusals,
-        "examples": [_example(trial) for trial in _telling(own_trials)],
-    }
+    return judged(
+        own=_own_figures(own_trials, decision),
+        kinds=_kinds([*own_trials, *recheck]),
+        probes=probed,
+        drift=drift,
+        examples=[_example(trial) for trial in _telling(own_trials)],
+    )
 
 
 def _refuse_unjudged(trials: Sequence[Trial], tasks: Sequence[Task]) -> None:
@@ -159,62 +137,39 @@ def _kinds(trials: Sequence[Trial]) -> dict[str, KindCount]:
     )
 
 
-def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> dict[str, Any]:
-    def side(index: int) -> dict[str, Any]:
-        return {
-            "mean": round(fmean(_scores(trials, index)), 4),
-            "passed": sum(trial.passed[index] for trial in trials),
-        }
+def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> OwnFigures:
+    def side(index: int) -> Side:
+        return Side(
+            mean=fmean(_scores(trials, index)),
+            passed=sum(trial.passed[index] for trial in trials),
+        )
 
-    return {
-        "tasks": len(trials),
-        "parent": side(PARENT),
-        "child": side(CHILD),
-        "difference": round(decision.difference, 4),
-        "lower_bound": round(decision.lower_bound, 4),
-        "confidence": decision.confidence,
-        "margin": decision.margin,
-    }
+    return OwnFigures(tasks=len(trials), parent=side(PARENT), child=side(CHILD), decision=decision)
 
 
-def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> tuple[dict[str, Any], str]:
-    """The figures of one probe, and a sentence if the child is refused for it."""
-    figures: dict[str, Any] = {
-        "space": exam.slug,
-        "name": exam.name,
-        "tasks": len(trials),
-        "parent": None,
-        "child": None,
-        "base": None,
-        "difference": None,
-        "upper_bound": None,
-        "confidence": PROBE_CONFIDENCE,
-        "bound": PROBE_BOUND,
-        "regressed": False,
-        "problem": "",
-    }
-    if len(trials) < MIN_PROBE_TASKS:
+def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> Probe:
+    tasks = len(trials)
+    if tasks < MIN_PROBE_TASKS:
         # Another Space's sick judge must not keep this one's agents from learning.
-        asked = exam.task_count
-        problem = f"Only {len(trials)} of {asked} tasks could be judged: too few to say anything."
-        return figures | {"problem": problem}, ""
-    child, earlier = _scores(trials, CHILD), {"parent": _scores(trials, PARENT)}
+        problem = (
+            f"Only {tasks} of {exam.task_count} tasks could be judged: too few to say anything."
+        )
+        return Probe(exam.slug, exam.name, tasks, probed=None, problem=problem)
+    child, earlier = _scores(trials, CHILD), {Earlier.PARENT: _scores(trials, PARENT)}
     # What many runs lose a little at a time, none of them loses clearly: the base keeps count.
     if len(trials[0].scores) > BASE:
-        earlier["plain base"] = _scores(trials, BASE)
-        figures["base"] = round(fmean(earlier["plain base"]), 4)
-    decisions = {name: decide_probe(scores, child, rng=rng) for name, scores in earlier.items()}
-    than = next((name for name in decisions if decisions[name].is_regressed), "parent")
-    decision = decisions[than]
-    figures |= {
-        "parent": round(fmean(earlier["parent"]), 4),
-        "child": round(fmean(child), 4),
-        "difference": round(decision.difference, 4),
-        "upper_bound": round(decision.upper_bound, 4),
-        "regressed": decision.is_regressed,
-    }
-    refusal = probe_refusal(exam.name, decision, than=than)
-    return figures, refusal if decision.is_regressed else ""
+        earlier[Earlier.BASE] = _scores(trials, BASE)
+    decisions = {than: decide_probe(scores, child, rng=rng) for than, scores in earlier.items()}
+    than = next((than for than in decisions if decisions[than].is_regressed), Earlier.PARENT)
+    means = {than: fmean(scores) for than, scores in earlier.items()}
+    probed = Probed(
+        parent=means[Earlier.PARENT],
+        child=fmean(child),
+        base=means.get(Earlier.BASE),
+        than=than,
+        decision=decisions[than],
+    )
+    return Probe(exam.slug, exam.name, tasks, probed=probed)
 
 
 def _telling(trials: Sequence[Trial]) -> list[Trial]:
@@ -225,12 +180,12 @@ def _telling(trials: Sequence[Trial]) -> list[Trial]:
     return ordered[: EXAMPLES // 2] + ordered[-(EXAMPLES // 2) :]
 
 
-def _example(trial: Trial) -> dict[str, Any]:
-    return {
-        "kind": trial.task.kind,
-        "task": trial.task.prompt[:EXAMPLE_CHARS],
-        "parent": trial.texts[PARENT][:EXAMPLE_CHARS],
-        "child": trial.texts[CHILD][:EXAMPLE_CHARS],
-        "parent_score": round(trial.scores[PARENT], 3),
-        "child_score": round(trial.scores[CHILD], 3),
-    }
+def _example(trial: Trial) -> BothAnswers:
+    return BothAnswers(
+        kind=trial.task.kind,
+        task=trial.task.prompt[:EXAMPLE_CHARS],
+        parent=trial.texts[PARENT][:EXAMPLE_CHARS],
+        child=trial.texts[CHILD][:EXAMPLE_CHARS],
+        parent_score=round(trial.scores[PARENT], 3),
+        child_score=round(trial.scores[CHILD], 3),
+    )

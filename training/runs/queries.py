@@ -12,6 +12,7 @@ from django.db.models import Count, Max, Q
 from agents.errors import NotAvailable
 from agents.models import Adapter
 from training.configs.configs import ATTENTION_MODULES, Targets
+from training.gate.record import GateRecord, gate_from_json
 from training.models import Pair, Rollout, TrainingRun
 from training.states import RunStatus
 
@@ -41,7 +42,7 @@ class RunLine:
     price_credits: int
     is_by_hand: bool
     progress: Mapping[str, Any]
-    gate: Mapping[str, Any]
+    gate: GateRecord | None  # None before it has decided
     reason: str
     created_at: datetime
     finished_at: datetime | None
@@ -261,7 +262,7 @@ def _line(row: TrainingRun) -> dict[str, Any]:
         "price_credits": row.price_credits,
         "is_by_hand": row.is_by_hand,
         "progress": row.progress,
-        "gate": row.gate,
+        "gate": gate_from_json(row.gate),
         "reason": row.reason,
         "created_at": row.created_at,
         "finished_at": row.finished_at,

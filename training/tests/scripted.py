@@ -12,6 +12,9 @@ from django.utils import timezone
 
 from agents.inference import patience
 from agents.inference.client import Continuation, Message, Sampling, ServedModel
+from training.gate.decisions import GateDecision
+from training.gate.figures import OwnFigures, Side
+from training.gate.record import GateRecord, judged
 from training.gate.sitting import Contestants
 from training.models import TrainingRun
 from training.practice import rehearsal
@@ -20,20 +23,18 @@ from training.tests.builders import END_ID, ids_of, prompt_ids_of
 from training.worker import batch, steps
 from training.worker.child import run_trainer
 
-FIGURES: dict[str, Any] = {
-    "tasks": 64,
-    "parent": {"mean": 0.2, "passed": 10},
-    "child": {"mean": 0.4, "passed": 20},
-    "difference": 0.2,
-    "lower_bound": 0.1,
-    "confidence": 0.9,
-    "margin": 0.05,
-    "kinds": {},
-    "probes": [],
-    "refusals": [],
-    "adopted": True,
-    "examples": [],
-}
+
+def _gate(*, parent: Side, child: Side, lower_bound: float) -> GateRecord:
+    decision = GateDecision(
+        difference=child.mean - parent.mean, lower_bound=lower_bound, confidence=0.9, margin=0.05
+    )
+    own = OwnFigures(tasks=64, parent=parent, child=child, decision=decision)
+    return judged(own=own, kinds={}, probes=(), drift=None, examples=())
+
+
+_LITTLE, _MUCH = Side(mean=0.2, passed=10), Side(mean=0.4, passed=20)
+PASSED = _gate(parent=_LITTLE, child=_MUCH, lower_bound=0.1)
+REFUSED = _gate(parent=_MUCH, child=_LITTLE, lower_bound=-0.3)
 
 TURN_ID = 1  # begins a turn in the chat template of prompt_ids_of
 
@@ -82,7 +83,7 @@ class ScriptedBase:
         return Continuation(words, ids_of(words), cls.is_finished)
 
 
-Gate = Callable[[Contestants], dict[str, Any]]
+Gate = Callable[[Contestants], GateRecord]
 
 
 def script_runs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -93,7 +94,7 @@ def script_runs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setattr("training.worker.child.POLL_SECONDS", 0.1)
     fake = partial(run_trainer, module="training.tests.fake_trainer")
     monkeypatch.setattr(batch, "run_trainer", fake)
-    script_gate(monkeypatch, lambda contestants: FIGURES)
+    script_gate(monkeypatch, lambda contestants: PASSED)
     script_base(monkeypatch)
 
 
@@ -108,14 +109,14 @@ def script_base(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
 def script_gate(monkeypatch: pytest.MonkeyPatch, gate: Gate) -> None:
     """Put a scripted gate in the place of the inference servers."""
 
-    async def evaluate(contestants: Contestants, **_: Any) -> dict[str, Any]:
+    async def evaluate(contestants: Contestants, **_: Any) -> GateRecord:
         return gate(contestants)
 
     monkeypatch.setattr(steps, "evaluate", evaluate)
 
 
 def fail_with(error: Exception) -> Gate:
-    def gate(contestants: Contestants) -> dict[str, Any]:
+    def gate(contestants: Contestants) -> GateRecord:
         raise error
 
     return gate

@@ -29,8 +29,8 @@ from training.data.dataset import (
 from training.gate.drift import trainer_view
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam, probe_exams
+from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants
-from training.gate.words import in_words
 from training.models import TrainingRun
 from training.practice.practice import practise
 from training.practice.rehearsal import prepare_rehearsal, rehearsal_file
@@ -167,30 +167,30 @@ def judge(lease: Lease, leases: Leases) -> None:
     Raises InferenceUnavailable, AdapterRefused, GateInconclusive, LeaseLost.
     """
     run = run_of(lease)
-    child, gate = run.child_version, run.gate
+    child, gate = run.child_version, gate_from_json(run.gate)
     assert child is not None, "a run is evaluated once its version exists"
-    if "adopted" not in gate:
-        gate = _gate_figures(lease, leases, run)
-        record(lease, gate=gate)
+    if gate is None:
+        gate = _evaluate(lease, leases, run)
+        record(lease, gate=gate.as_json())
     is_by_hand = config_from_json(run.config).adoption == Adoption.BY_HAND
     with held_run(lease) as locked:
-        if not gate["adopted"]:
-            apply_event(locked, RunEvent.REJECT, reason=f"Not adopted. {in_words(gate)}")
+        if not gate.passed:
+            apply_event(locked, RunEvent.REJECT, reason=f"Not adopted. {gate.in_words()}")
         elif is_by_hand:
             apply_event(
                 locked,
                 RunEvent.OFFER,
-                reason=f"Version {child.number} waits for your word. {in_words(gate)}",
+                reason=f"Version {child.number} waits for your word. {gate.in_words()}",
             )
         elif activate_child(run.agent_id, version_id=child.pk):
-            apply_event(locked, RunEvent.ADOPT, reason=f"Adopted. {in_words(gate)}")
+            apply_event(locked, RunEvent.ADOPT, reason=f"Adopted. {gate.in_words()}")
         else:
             apply_event(
                 locked,
                 RunEvent.REJECT,
                 reason=(
                     "The agent's version changed while it trained; activate version "
-                    f"{child.number} by hand if you want it. {in_words(gate)}"
+                    f"{child.number} by hand if you want it. {gate.in_words()}"
                 ),
             )
 
@@ -242,7 +242,7 @@ def _with_heartbeat(lease: Lease, leases: Leases, work: Callable[..., Awaitable[
     async_to_sync(work)(heartbeat=heartbeat)
 
 
-def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:
+def _evaluate(lease: Lease, leases: Leases, run: TrainingRun) -> GateRecord:
     parent, child = run.parent_version, run.child_version
     assert child is not None, "see judge"
     contestants = Contestants(
@@ -258,7 +258,7 @@ def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:
     async def heartbeat() -> None:
         await sync_to_async(leases.keep)(lease)
 
-    figures: JSON = async_to_sync(evaluate)(
+    gate: GateRecord = async_to_sync(evaluate)(
         contestants,
         own=own_exam(run.space),
         probes=probe_exams(run.space),
@@ -267,7 +267,7 @@ def _gate_figures(lease: Lease, leases: Leases, run: TrainingRun) -> JSON:
         seed=str(run.pk),
         heartbeat=heartbeat,
     )
-    return figures
+    return gate
 
 
 def _child_version(run: TrainingRun, adapter: Adapter) -> AgentVersion:

@@ -83,14 +83,14 @@ def check_report(told: dict[str, Any]) -> None:
     for side in ("parent", "child"):
         assert 0 <= held_out[side]["mean"] <= 1
         assert 0 <= held_out[side]["passed"] <= held_out["tasks"]
-    assert held_out["adopted"] == (run["status"] == "adopted")
-    assert held_out["adopted"] == (not held_out["refusals"])
+    assert held_out["passed"] == (run["status"] == "adopted")
+    assert held_out["passed"] == (not held_out["refusals"])
     assert {probe["space"] for probe in held_out["probes"]} >= {"arithmetic"}
     assert held_out["drift"]["sequences"] > 0
     assert held_out["drift"]["drifted"] is False, held_out["drift"]
-    plays = learner["child_version"] if held_out["adopted"] else learner["parent_version"]
+    plays = learner["child_version"] if held_out["passed"] else learner["parent_version"]
     assert learner["last_match_version"] == plays
-    assert bool(learner["last_match_adapter"]) == held_out["adopted"]
+    assert bool(learner["last_match_adapter"]) == held_out["passed"]
 
 
 def processes_naming(text: str) -> list[str]:

@@ -16,6 +16,7 @@ from arena.matches.panels import PanelJudge
 from judges.tools import Tools
 from training.gate.drift import TrainedSequence, TrainerView
 from training.gate.evaluate import evaluate
+from training.gate.record import GateRecord
 from training.gate.sitting import Contestants, Exam
 
 PANEL = [PanelJudge(judge_id=1, slug="code", kind="code", config={}, weight=1.0)]
@@ -128,7 +129,7 @@ def failing(name: str, error: Exception) -> ScriptedModel:
 
 def run_gate(
     monkeypatch: pytest.MonkeyPatch, model: ScriptedModel, own: Exam | None = None, **changes: Any
-) -> dict[str, Any]:
+) -> GateRecord:
     monkeypatch.setattr("training.gate.evaluate.Inference", lambda: model)
     monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
 

@@ -18,9 +18,9 @@ from training.gate.drift import (
     TrainerView,
     compare,
     decide_drift,
-    measure,
     trainer_view,
 )
+from training.gate.served import measure_drift
 
 BASE, CHILD = ServedModel("base", "base", None), ServedModel("base", "agent-1.v2", None)
 NOISE = {Precision.BF16: 0.048, Precision.NF4: 0.631}  # mean distance of the bases, measured
@@ -170,7 +170,7 @@ class Server:
 
 def ask(server: Server, trained: TrainerView) -> Drift | None:
     inference = cast(Inference, server)
-    return asyncio.run(measure(inference, child=CHILD, base=BASE, trained=trained))
+    return asyncio.run(measure_drift(inference, child=CHILD, base=BASE, trained=trained))
 
 
 def test_the_trainers_result_is_compared_with_the_servers() -> None:

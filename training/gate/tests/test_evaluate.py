@@ -8,8 +8,10 @@ from hypothesis import strategies as st
 from agents.inference.client import InferenceUnavailable, RequestRefused
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
+from training.gate.decisions import KindCount
 from training.gate.drift import trainer_view
 from training.gate.evaluate import RECHECK_TASKS, GateInconclusive
+from training.gate.figures import Side
 from training.gate.sitting import draw_kind, draw_tasks
 from training.gate.tests.builders import (
     CHILD,
@@ -21,7 +23,6 @@ from training.gate.tests.builders import (
     make_exam,
     run_gate,
 )
-from training.gate.words import in_words
 
 # --- drawing -------------------------------------------------------------------------------
 
@@ -66,18 +67,18 @@ def test_more_tasks_of_a_kind_are_new_ones() -> None:
 
 def test_parent_and_child_answer_the_same_heldout_tasks(monkeypatch: pytest.MonkeyPatch) -> None:
     model, environment = always("abab", "aaaa"), Letters()
-    figures = run_gate(monkeypatch, model, make_exam(environment))
+    gate = run_gate(monkeypatch, model, make_exam(environment))
     assert environment.splits == {Split.HELDOUT}
     assert model.prompts(PARENT) == model.prompts(CHILD)
     assert len(set(model.prompts(CHILD))) == 16
-    assert figures["tasks"] == 16
-    assert figures["parent"] == {"mean": 0.5, "passed": 0}
-    assert figures["child"] == {"mean": 1.0, "passed": 16}
-    assert figures["difference"] == 0.5
-    assert figures["kinds"] == {"letter": {"tasks": 16, "parent_passed": 0, "child_passed": 16}}
-    assert (figures["adopted"], figures["refusals"]) == (True, [])
-    assert figures["examples"][0]["child"] == "aaaa"
-    assert in_words(figures).startswith("On 16 held-out tasks the mean scores are 1.000 (new)")
+    assert gate.own.tasks == 16
+    assert gate.own.parent == Side(mean=0.5, passed=0)
+    assert gate.own.child == Side(mean=1.0, passed=16)
+    assert gate.own.decision.difference == 0.5
+    assert gate.kinds == {"letter": KindCount(tasks=16, parent_passed=0, child_passed=16)}
+    assert (gate.passed, gate.refusals) == (True, ())
+    assert gate.examples[0].child == "aaaa"
+    assert gate.in_words().startswith("On 16 held-out tasks the mean scores are 1.000 (new)")
 
 
 def test_the_spaces_limit_on_answers_holds_as_in_a_match(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,11 +88,16 @@ def test_the_spaces_limit_on_answers_holds_as_in_a_match(monkeypatch: pytest.Mon
 
 
 def test_a_child_that_is_behind_is_refused_with_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = run_gate(monkeypatch, always("aab", "abb"))
-    assert figures["adopted"] is False
-    assert figures["tasks"] == 16, "that needs no second look"
-    assert figures["refusals"] == ["The new version is behind its parent on the held-out tasks."]
-    assert in_words(figures).startswith("The new version is behind its parent")
+    gate = run_gate(monkeypatch, always("aab", "abb"))
+    assert gate.passed is False
+    assert gate.own.tasks == 16, "that needs no second look"
+    behind, perhaps_further = gate.refusals
+    assert behind == "The new version is behind its parent on the held-out tasks: by 33.3 points."
+    assert perhaps_further == (
+        "On other tasks like them it may be more than 5.0 points behind: with 94% confidence the "
+        "difference is at least −33.3 points."
+    )
+    assert gate.in_words().startswith("The new version is behind its parent")
 
 
 def test_a_lead_that_may_be_luck_is_refused_with_a_sentence(
@@ -103,10 +109,10 @@ def test_a_lead_that_may_be_luck_is_refused_with_a_sentence(
         number = order.setdefault(prompt, len(order))
         return "a" if (number % 15 < 7) == (name == PARENT) else "b"
 
-    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(task_count=15))
-    assert figures["difference"] >= 0
-    assert figures["tasks"] == 30, "it was looked at twice"
-    assert "may be luck" in figures["refusals"][0]
+    gate = run_gate(monkeypatch, ScriptedModel(say), make_exam(task_count=15))
+    assert gate.own.decision.difference >= 0
+    assert gate.own.tasks == 30, "it was looked at twice"
+    assert "may be luck" in gate.refusals[0]
 
 
 def test_what_one_look_leaves_open_a_second_decides(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -117,8 +123,8 @@ def test_what_one_look_leaves_open_a_second_decides(monkeypatch: pytest.MonkeyPa
         return "a" if (number < 7) == (name == PARENT) else "b"
 
     model = ScriptedModel(say)
-    figures = run_gate(monkeypatch, model, make_exam(task_count=15))
-    assert (figures["tasks"], figures["adopted"]) == (30, True)
+    gate = run_gate(monkeypatch, model, make_exam(task_count=15))
+    assert (gate.own.tasks, gate.passed) == (30, True)
     assert len(set(model.prompts(CHILD))) == len(model.prompts(CHILD)) == 30
 
 
@@ -133,17 +139,17 @@ def test_a_kind_that_fell_to_zero_refuses_an_otherwise_better_child(
     def say(name: str, prompt: str) -> str:
         return "a" if prompt.endswith("title") == (name == PARENT) else "b"
 
-    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
-    assert figures["difference"] > 0
+    gate = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
+    assert gate.own.decision.difference > 0
     tasks = 4 + RECHECK_TASKS
-    assert figures["kinds"]["title"] == {"tasks": tasks, "parent_passed": tasks, "child_passed": 0}
-    assert figures["kinds"]["number"] == {"tasks": 4, "parent_passed": 0, "child_passed": 4}
-    (refusal,) = figures["refusals"]
+    assert gate.kinds["title"] == KindCount(tasks=tasks, parent_passed=tasks, child_passed=0)
+    assert gate.kinds["number"] == KindCount(tasks=4, parent_passed=0, child_passed=4)
+    (refusal,) = gate.refusals
     assert refusal == (
-        f"It has unlearned the kind “title”: it passes none of {tasks} tasks, of which its "
-        f"parent passes {tasks}."
+        "It has unlearned a kind of task: title. It passes none, and its parent passes "
+        f"{tasks} of {tasks}."
     )
-    assert figures["tasks"] == 16, "the second look changes no mean"
+    assert gate.own.tasks == 16, "the second look changes no mean"
 
 
 def test_a_kind_that_fell_by_bad_luck_passes_at_the_second_look(
@@ -156,10 +162,10 @@ def test_a_kind_that_fell_by_bad_luck_passes_at_the_second_look(
             return "a" if prompt.endswith("title") else "b"
         return "b" if prompt.endswith("title") and next(titles) < 4 else "a"
 
-    figures = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
-    title = figures["kinds"]["title"]
-    assert (title["tasks"], title["child_passed"]) == (4 + RECHECK_TASKS, RECHECK_TASKS)
-    assert figures["adopted"] is True
+    gate = run_gate(monkeypatch, ScriptedModel(say), make_exam(Letters(kinds=KINDS)))
+    title = gate.kinds["title"]
+    assert (title.tasks, title.child_passed) == (4 + RECHECK_TASKS, RECHECK_TASKS)
+    assert gate.passed is True
 
 
 @pytest.mark.slow
@@ -171,8 +177,8 @@ def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
     refused = 0
     for seed in range(60):
         own = make_exam(Letters(kinds=tuple("abcdefghijklmnop")), task_count=64)
-        figures = run_gate(monkeypatch, model, own, seed=str(seed))
-        refused += any("unlearned" in sentence for sentence in figures["refusals"])
+        gate = run_gate(monkeypatch, model, own, seed=str(seed))
+        refused += any("unlearned" in sentence for sentence in gate.refusals)
     assert refused <= 2, "without the second look about a quarter are"
 
 
@@ -182,8 +188,9 @@ def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
 def test_a_server_that_plays_the_trained_adapter_is_no_drift(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drift = run_gate(monkeypatch, always("b", "a"))["drift"]
-    assert (drift["drifted"], drift["mean_child"], drift["mean_change"]) == (False, 0.0, 1.0)
+    drift = run_gate(monkeypatch, always("b", "a")).drift
+    assert drift is not None
+    assert (drift.drifted, drift.mean_child, drift.mean_change) == (False, 0.0, 1.0)
 
 
 def test_a_better_child_whose_server_plays_something_else_is_refused(
@@ -191,17 +198,18 @@ def test_a_better_child_whose_server_plays_something_else_is_refused(
 ) -> None:
     model = always("b", "a")
     model.logprobs[CHILD] = model.logprobs[PARENT]
-    figures = run_gate(monkeypatch, model)
-    assert figures["adopted"] is False
-    assert figures["refusals"] == [figures["drift"]["why"]]
-    assert "does not play the adapter that was trained" in in_words(figures)
+    gate = run_gate(monkeypatch, model)
+    assert gate.passed is False
+    assert gate.drift is not None
+    assert gate.refusals == (gate.drift.why,)
+    assert "does not play the adapter that was trained" in gate.in_words()
 
 
 def test_a_trainer_that_left_nothing_to_compare_is_no_drift(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    figures = run_gate(monkeypatch, always("b", "a"), trained=trainer_view({}, precision="nf4"))
-    assert (figures["drift"], figures["adopted"]) == (None, True)
+    gate = run_gate(monkeypatch, always("b", "a"), trained=trainer_view({}, precision="nf4"))
+    assert (gate.drift, gate.passed) == (None, True)
 
 
 # --- faults --------------------------------------------------------------------------------
@@ -210,7 +218,7 @@ def test_a_trainer_that_left_nothing_to_compare_is_no_drift(
 def test_a_passing_fault_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     model = always("a", "a")
     model.faults = 2
-    assert run_gate(monkeypatch, model)["tasks"] == 16
+    assert run_gate(monkeypatch, model).own.tasks == 16
 
 
 def test_servers_that_stay_away_are_never_a_rejection(monkeypatch: pytest.MonkeyPatch) -> None:

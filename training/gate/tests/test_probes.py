@@ -3,6 +3,7 @@
 import dataclasses
 from pathlib import Path
 from random import Random
+from statistics import fmean
 from typing import Any
 
 import pytest
@@ -10,6 +11,9 @@ import pytest
 from agents.inference.client import ServedModel
 from arena.environments.base import Split, Task
 from training.gate import sitting
+from training.gate.decisions import ProbeDecision
+from training.gate.figures import Earlier, Probe, Probed
+from training.gate.record import GateRecord
 from training.gate.tests.builders import (
     CHILD,
     CONTESTANTS,
@@ -20,7 +24,6 @@ from training.gate.tests.builders import (
     make_exam,
     run_gate,
 )
-from training.gate.words import in_words
 
 
 class Poems(Letters):
@@ -31,7 +34,7 @@ class Poems(Letters):
         return dataclasses.replace(task, prompt=f"Poem {task.prompt}")
 
 
-def probe_with(monkeypatch: pytest.MonkeyPatch, child: str, **changes: Any) -> dict[str, Any]:
+def probe_with(monkeypatch: pytest.MonkeyPatch, child: str, **changes: Any) -> GateRecord:
     """The child is better at home; `child` is what it says to the other Space's tasks."""
 
     def say(name: str, prompt: str) -> str:
@@ -44,32 +47,38 @@ def probe_with(monkeypatch: pytest.MonkeyPatch, child: str, **changes: Any) -> d
 
 
 def test_a_skill_lost_elsewhere_refuses_the_child(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = probe_with(monkeypatch, child="bbb")
-    (probe,) = figures["probes"]
-    assert probe == {
-        "space": "poems",
-        "name": "Tiny poems",
-        "tasks": 16,
-        "parent": 0.6667,
-        "child": 0.0,
-        "base": None,
-        "difference": -0.6667,
-        "upper_bound": -0.6667,
-        "confidence": 0.95,
-        "bound": 0.1,
-        "regressed": True,
-        "problem": "",
-    }
-    assert figures["adopted"] is False
-    (refusal,) = figures["refusals"]
-    assert refusal.startswith("It is clearly worse than its parent elsewhere, in Tiny poems")
+    gate = probe_with(monkeypatch, child="bbb")
+    (probe,) = gate.probes
+    lost = fmean([2 / 3] * 16)
+    assert probe == Probe(
+        space="poems",
+        name="Tiny poems",
+        tasks=16,
+        probed=Probed(
+            parent=lost,
+            child=0.0,
+            base=None,
+            than=Earlier.PARENT,
+            decision=ProbeDecision(
+                difference=-lost, upper_bound=-lost, confidence=0.95, bound=0.1, is_regressed=True
+            ),
+        ),
+        problem="",
+    )
+    assert gate.passed is False
+    (refusal,) = gate.refusals
+    assert refusal == (
+        "It is clearly worse elsewhere: Tiny poems. In Tiny poems it is 66.7 points behind its "
+        "parent, and with 95% confidence at least 66.7 points behind on other tasks like those, "
+        "where 10.0 points are allowed."
+    )
 
 
 def test_a_skill_kept_elsewhere_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    figures = probe_with(monkeypatch, child="aab")
-    assert figures["adopted"] is True
-    assert figures["probes"][0]["regressed"] is False
-    assert in_words(figures).endswith("Not clearly worse elsewhere: Tiny poems.")
+    gate = probe_with(monkeypatch, child="aab")
+    assert gate.passed is True
+    assert gate.probes[0].is_regressed is False
+    assert gate.in_words().endswith("Not clearly worse elsewhere: Tiny poems.")
 
 
 def test_a_skill_that_many_versions_lost_bit_by_bit_refuses_the_child(
@@ -89,27 +98,29 @@ def test_a_skill_that_many_versions_lost_bit_by_bit_refuses_the_child(
     model = ScriptedModel(say)
     model.logprobs["agent-1.v1"] = -2.0
     probe = make_exam(Poems(), slug="poems", name="Tiny poems")
-    figures = run_gate(monkeypatch, model, probes=[probe], contestants=later)
-    (found,) = figures["probes"]
-    assert (found["base"], found["parent"], found["child"]) == (1.0, 0.25, 0.25)
-    assert (found["difference"], found["regressed"]) == (-0.75, True)
-    (refusal,) = figures["refusals"]
-    assert refusal.startswith("It is clearly worse than its plain base elsewhere, in Tiny poems")
+    gate = run_gate(monkeypatch, model, probes=[probe], contestants=later)
+    (found,) = gate.probes
+    assert found.probed is not None
+    assert (found.probed.base, found.probed.parent, found.probed.child) == (1.0, 0.25, 0.25)
+    assert (found.probed.decision.difference, found.is_regressed) == (-0.75, True)
+    (refusal,) = gate.refusals
+    assert refusal.startswith("It is clearly worse elsewhere: Tiny poems.")
+    assert "behind its plain base" in refusal
     assert all(prompt.startswith("Poem") for prompt in model.prompts("base")), "only probes need it"
     poems |= {"agent-1.v1": "aaaa", CHILD: "aaaa"}
     kept = run_gate(monkeypatch, model, probes=[probe], contestants=later)
-    assert kept["adopted"] is True
+    assert kept.passed is True
 
 
 @pytest.mark.parametrize("changes", [{"panel": []}, {"task_count": 7}])
 def test_a_probe_that_cannot_be_judged_says_nothing(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, Any]
 ) -> None:
-    figures = probe_with(monkeypatch, child="bbb", **changes)
-    assert figures["adopted"] is True
-    assert "could be judged" in figures["probes"][0]["problem"]
-    assert figures["probes"][0]["parent"] is None
-    assert "elsewhere" not in in_words(figures)
+    gate = probe_with(monkeypatch, child="bbb", **changes)
+    assert gate.passed is True
+    assert "could be judged" in gate.probes[0].problem
+    assert gate.probes[0].probed is None
+    assert "elsewhere" not in gate.in_words()
 
 
 def test_all_exams_share_one_bounded_pool(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from training.runs.starting import request_run, start_due_runs
 from training.runs.steering import adopt_offered, cancel_run, decline_offered, pause_run, resume_run
 from training.states import RunEvent, RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
-from training.tests.scripted import FIGURES, script_gate, script_runs
+from training.tests.scripted import PASSED, REFUSED, script_gate, script_runs
 from training.worker import steps
 from training.worker.batch import train_due
 
@@ -40,7 +40,7 @@ def make_run(*, status: RunStatus = RunStatus.QUEUED, **learning: Any) -> Traini
         if status in {RunStatus.EVALUATING, RunStatus.OFFERED}:
             add_child(lease)
         if status == RunStatus.OFFERED:
-            record(lease, gate=FIGURES)
+            record(lease, gate=PASSED.as_json())
             move_run(lease, RunEvent.OFFER, reason="Version 2 waits for your word.")
     run.refresh_from_db()
     assert run.status == status
@@ -221,7 +221,7 @@ def test_a_version_that_does_not_pass_is_not_offered(
 ) -> None:
     make_base(str(fake_base))
     run = make_run(rank=4, alpha=8, adoption="by-hand")
-    script_gate(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
+    script_gate(monkeypatch, lambda contestants: REFUSED)
     train_due()
     assert refreshed(run).status == RunStatus.REJECTED
 
@@ -283,7 +283,7 @@ def test_a_cancel_at_the_moment_of_adoption_agrees_with_what_plays(
         run = make_run()
         lease = claim()
         add_child(lease)
-        record(lease, gate=FIGURES)
+        record(lease, gate=PASSED.as_json())
         at_once(partial(steps.judge, lease, Leases([lease])), partial(cancel_run, run.pk))
         run = refreshed(run)
         assert run.status in {RunStatus.ADOPTED, RunStatus.CANCELLED}

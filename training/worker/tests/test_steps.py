@@ -16,6 +16,7 @@ from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
 from agents.roster import activate_version, edit_agent
 from training.gate.evaluate import GateInconclusive
+from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants
 from training.models import TrainingRun
 from training.practice.rehearsal import DRAWN_BY_RUN, rehearsal_file
@@ -24,7 +25,8 @@ from training.runs.starting import request_run
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import (
-    FIGURES,
+    PASSED,
+    REFUSED,
     ScriptedBase,
     attempt_folder,
     behave,
@@ -78,7 +80,7 @@ def test_a_better_child_becomes_the_current_version(run: TrainingRun, fake_base:
     assert (child.number, child.parent, child.prompt) == (2, parent, "Answer briefly.")
     folder = adapter_folder(child.adapter.digest, verify=True)
     assert check_adapter(folder, base_folder=fake_base).rank == 4
-    assert run.gate == FIGURES
+    assert gate_from_json(run.gate) == PASSED
     assert run.reason.startswith("Adopted. On 64 held-out tasks")
     assert [point["step"] for point in run.curve] == [1, 2]
     assert run.progress["step"] == 2
@@ -126,9 +128,9 @@ def test_both_versions_are_evaluated_with_the_agents_own_prompt(
 ) -> None:
     seen: list[Contestants] = []
 
-    def look(contestants: Contestants) -> dict[str, Any]:
+    def look(contestants: Contestants) -> GateRecord:
         seen.append(contestants)
-        return FIGURES
+        return PASSED
 
     script_gate(monkeypatch, look)
     finish(run)
@@ -155,12 +157,13 @@ def test_a_worse_child_is_kept_and_does_not_play(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     parent = run.agent.current_version
-    script_gate(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
+    script_gate(monkeypatch, lambda contestants: REFUSED)
     finish(run)
     assert run.status == RunStatus.REJECTED
     assert run.agent.current_version == parent
     assert run.child_version is not None
-    assert "0.400 (new) and 0.200 (parent)" in run.reason
+    assert run.reason.startswith("Not adopted. The new version is behind its parent")
+    assert "0.200 (new) and 0.400 (parent)" in run.reason
     activate_version(run.agent_id, run.child_version.pk)
 
 
@@ -281,7 +284,7 @@ def test_an_infrastructure_fault_postpones_and_is_never_a_rejection(
     assert run.status == RunStatus.EVALUATING
     assert run.lease_owner is None
     assert sentence in run.reason
-    script_gate(monkeypatch, lambda contestants: FIGURES)
+    script_gate(monkeypatch, lambda contestants: PASSED)
     expire(run)
     finish(run)
     assert (run.status, run.attempts) == (RunStatus.ADOPTED, attempts)
@@ -367,7 +370,7 @@ def test_the_gate_is_asked_once_even_if_the_worker_dies_after_it(
         patch.setattr(steps, "activate_child", die)
         with pytest.raises(KeyboardInterrupt):
             train_due()
-    script_gate(monkeypatch, lambda contestants: FIGURES | {"adopted": False})
+    script_gate(monkeypatch, lambda contestants: REFUSED)
     expire(run)
     assert finish(run).status == RunStatus.ADOPTED
 
