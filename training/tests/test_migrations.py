@@ -112,7 +112,7 @@ def migrate_to_today() -> None:
 
 def seed(apps: Apps) -> dict[str, int]:
     """An agent with two versions, a settled match, a pair of it, and runs; their ids."""
-    make = {name: apps.get_model(*name.split(".")).objects.create for name in _MODELS}
+    make = {name: apps.get_model(name).objects.create for name in _MODELS}
     owner = make["agents.User"](username="quill", password="!")
     base = make["agents.BaseModel"](slug="tiny", served_name="tiny", name="Tiny")
     agent = make["agents.Agent"](owner=owner, name="Quill", base_model=base, engine="model")
