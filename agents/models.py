@@ -57,7 +57,7 @@ class Agent(models.Model):
     current_version = models.ForeignKey(
         "AgentVersion", on_delete=models.PROTECT, null=True, related_name="+"
     )
-    # Owner's training choices; training.configs.configs validates and explains them.
+    # Owner's training choices; training.methods validates and explains them.
     learning = models.JSONField(default=dict)
     is_training_enabled = models.BooleanField(default=True)
     # Since when a training run is in hand; a Space that waits for training seats it afterwards.

@@ -139,7 +139,7 @@ def end_learning(agent_id: int) -> None:
 
 
 def set_learning(agent_id: int, *, learning: Mapping[str, Any], is_training_enabled: bool) -> None:
-    """Store training choices that training.configs.configs has validated."""
+    """Store training choices that training.methods has validated."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
         agent.learning = dict(learning)

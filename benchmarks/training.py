@@ -30,11 +30,13 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from arena.config.env import REPOSITORY
 from arena.config.supervisor.machine import this_machine
-from training.configs.configs import DPOConfig, Precision
+from training.configs.configs import Precision
+from training.methods import method_of
+from training.methods.dpo import DPOConfig
 from training.trainers.model.base_model import choose_device, compute_dtype, load_base
 from training.trainers.examples import read_examples
 from training.trainers.job import JOB_FILE, PROGRESS_FILE, Job, read_result
-from training.trainers.methods import Step, row_share
+from training.trainers.step import Step
 from training.trainers.model.packing import Row, pack
 from training.trainers.policy import make_policy
 from training.trainers.watch import keep_freed_memory
@@ -207,7 +209,8 @@ def beside_the_limit(folder: Path, base_path: Path, *, threads: int) -> None:
 
     def our_step() -> None:
         policy.adapter.grad.zero_()
-        row_share(config, step, row, base.token_logprobs(row, policy.adapter)).loss.backward()
+        logprobs = base.token_logprobs(row, policy.adapter)
+        method_of(config).share(config, step, row, logprobs).loss.backward()
         policy.adapter.clip_gradient(length=config.clip)
         policy.move(share=1.0)
 

@@ -19,7 +19,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 from trl import DPOConfig as TrlDPOConfig
 from trl import DPOTrainer
 
-from training.configs.configs import DPOConfig
+from training.methods.dpo import DPOConfig
 from training.trainers.model.base_model import choose_device, compute_dtype
 from training.trainers.job import JOB_FILE, Job, write_result
 from training.trainers.policy import ADAM_BETAS

@@ -28,7 +28,7 @@ from arena.config.supervisor.machine import this_machine
 from arena.config.supervisor.parts import INFERENCE, Options
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
-from training.configs.configs import DPOConfig
+from training.methods.dpo import DPOConfig
 from training.trainers.job import PROGRESS_FILE, Job
 
 SEATS = 4

@@ -13,14 +13,9 @@ from arena.credits.wallet import TOP_UP_MAX_CREDITS
 from arena.queries import AgentCard, base_models
 from frontend.catalog import AgentTemplate
 from frontend.learning_fields import LearningFields, initial_choices, plain_number
-from training.configs.configs import (
-    PRESETS,
-    DPOConfig,
-    InvalidConfig,
-    LearningConfig,
-    Method,
-    config_from_json,
-)
+from training.configs.configs import LearningConfig
+from training.configs.fields import InvalidConfig
+from training.methods import DEFAULT, METHODS, config_from_json
 
 
 class PlainForm(forms.Form):
@@ -118,7 +113,7 @@ class NewAgentForm(PlainForm, LearningFields, _SamplingFields, _PromptField):
                 "temperature": template.temperature,
                 "top_p": template.top_p,
                 "max_tokens": template.max_tokens,
-                **initial_choices(PRESETS[template.preset][Method.DPO]),
+                **initial_choices(METHODS[DEFAULT].presets[template.preset]),
             }
         )
 
@@ -207,4 +202,4 @@ def _stored_choices(agent: Agent) -> LearningConfig:
     try:
         return config_from_json(agent.learning)
     except InvalidConfig:
-        return DPOConfig()
+        return config_from_json({})

@@ -6,48 +6,15 @@ from typing import Any
 
 from django import forms
 
-from training.configs.configs import (
-    METHODS,
-    PRESETS,
-    Adoption,
-    InvalidConfig,
-    LearningConfig,
-    Method,
-    Precision,
-    SettingHelp,
-    Targets,
-    config_from_json,
-)
+from training.configs.configs import PRESETS, Adoption, LearningConfig, Precision, Targets
+from training.configs.fields import InvalidConfig, SettingHelp
+from training.methods import DEFAULT, METHODS, config_from_json, method_of
+from training.methods.base import Method, MethodWords
 
 PREFIX = "learning_"
 CUSTOM = "custom"
 
 
-@dataclass(frozen=True)
-class MethodWords:
-    """A method in the words that users read."""
-
-    title: str
-    headline: str
-    explanation: str
-
-
-METHOD_WORDS: Mapping[Method, MethodWords] = {
-    Method.DPO: MethodWords(
-        "DPO",
-        "learns from preferences",
-        "Judges rank the answers of each round, so a better and a worse answer to the same task "
-        "make a pair. A run makes the better one likelier and the worse one less likely, and "
-        "starts as soon as the pairs are there.",
-    ),
-    Method.GRPO: MethodWords(
-        "GRPO",
-        "learns from groups of scored answers",
-        "A run begins with practice: the agent answers tasks it has played again, several times "
-        "each, and the Space’s judges score every answer. What scores above its group’s mean "
-        "becomes likelier. Answers that other competitors shared can be part of a group.",
-    ),
-}
 PRESET_WORDS: Mapping[str, tuple[str, str]] = {
     "gentle": ("Gentle", "Small adapter, small steps, close to the parent. Hard to break."),
     "steady": ("Steady", "The default, for most agents."),
@@ -89,10 +56,13 @@ class LearningFields(forms.Form):
 
     method = forms.ChoiceField(
         label="Method",
-        choices=[(method.value, words.title) for method, words in METHOD_WORDS.items()],
-        initial=Method.DPO.value,
+        choices=[(name, method.words.title) for name, method in METHODS.items()],
+        initial=DEFAULT,
         widget=forms.RadioSelect,
-        error_messages=dict.fromkeys(("required", "invalid_choice"), "Choose DPO or GRPO."),
+        error_messages=dict.fromkeys(
+            ("required", "invalid_choice"),
+            f"Choose {' or '.join(method.words.title for method in METHODS.values())}.",
+        ),
     )
     preset = forms.ChoiceField(
         label="Preset",
@@ -107,8 +77,8 @@ class LearningFields(forms.Form):
     def __init__(self, *args: Any, kept: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
         """`kept`: settings fixed by the agent's adapter; they are shown and cannot be changed."""
         super().__init__(*args, **kwargs)
-        for method in Method:
-            for setting in METHODS[method].described():
+        for method in METHODS.values():
+            for setting in method.config_class.described():
                 self.fields[_field_names(method)[setting.name]] = _field_of(setting)
         for name, value in (kept or {}).items():
             field = self.fields[PREFIX + name]
@@ -121,16 +91,16 @@ class LearningFields(forms.Form):
         chosen = self["method"].value()
         return [
             MethodChoice(
-                **vars(words),
-                slug=method.value,
-                is_chosen=method == chosen,
+                **vars(method.words),
+                slug=name,
+                is_chosen=name == chosen,
                 fields=tuple(
                     self[field]
-                    for name, field in _field_names(method).items()
-                    if name not in _SHARED
+                    for setting, field in _field_names(method).items()
+                    if setting not in _SHARED
                 ),
             )
-            for method, words in METHOD_WORDS.items()
+            for name, method in METHODS.items()
         ]
 
     @property
@@ -143,8 +113,9 @@ class LearningFields(forms.Form):
                 explanation=explanation,
                 is_chosen=slug == chosen,
                 values={
-                    method.value: shown(config, but={"adoption"})
-                    for method, config in PRESETS.get(slug, {}).items()
+                    name: shown(method.presets[slug], but={"adoption"})
+                    for name, method in METHODS.items()
+                    if slug in PRESETS
                 },
             )
             for slug, (title, explanation) in PRESET_WORDS.items()
@@ -163,7 +134,7 @@ class LearningFields(forms.Form):
         """Fill `cleaned_data["learning"]`; call from clean()."""
         if not {"method", "preset"} <= self.cleaned_data.keys():
             return
-        method, preset = Method(self.cleaned_data["method"]), self.cleaned_data["preset"]
+        method, preset = METHODS[self.cleaned_data["method"]], self.cleaned_data["preset"]
         names = _field_names(method)
         counting = set(names.values()) if preset == CUSTOM else {names["adoption"]}
         # What was typed under "Custom", or for the other method, must not block the form.
@@ -177,7 +148,7 @@ class LearningFields(forms.Form):
             for name, field in names.items()
             if field in counting and (value := self.cleaned_data.get(field)) not in (None, "")
         }
-        known = PRESETS[preset][method].as_json() if preset in PRESETS else {"method": method}
+        known = method.presets[preset].as_json() if preset in PRESETS else {"method": method.name}
         try:
             config = config_from_json({**known, **typed})
         except InvalidConfig as error:
@@ -189,18 +160,19 @@ class LearningFields(forms.Form):
 
 def initial_choices(config: LearningConfig) -> dict[str, Any]:
     """What the form shows for stored settings, including the fields of the other method."""
-    method = Method(config.method)
+    method = method_of(config)
     preset = next(
         (
             slug
-            for slug, one in PRESETS.items()
-            if replace(one[method], adoption=config.adoption) == config
+            for slug, one in method.presets.items()
+            if replace(one, adoption=config.adoption) == config
         ),
         CUSTOM,
     )
-    values = {"method": method.value, "preset": preset}
-    for other in PRESETS.get(preset, {}).values():
-        values |= shown(other)
+    values = {"method": method.name, "preset": preset}
+    for other in METHODS.values():
+        if preset in PRESETS:
+            values |= shown(other.presets[preset])
     return values | shown(config)
 
 
@@ -208,7 +180,7 @@ def shown(
     config: LearningConfig, *, but: frozenset[str] | set[str] = frozenset()
 ) -> dict[str, Any]:
     """The config's values by form field."""
-    names = _field_names(Method(config.method))
+    names = _field_names(method_of(config))
     return {
         names[name]: value for name, value in config.as_json().items() if name in names.keys() - but
     }
@@ -221,18 +193,18 @@ def plain_number(number: float) -> str:
 
 
 def _shared_settings() -> tuple[str, ...]:
-    first, *others = (METHODS[method].described() for method in Method)
+    first, *others = (method.config_class.described() for method in METHODS.values())
     return tuple(one.name for one in first if all(one in other for other in others))
 
 
 _SHARED = _shared_settings()
 
 
-def _field_names(method: Method) -> dict[str, str]:
+def _field_names(method: Method[Any]) -> dict[str, str]:
     """Name of a setting -> name of its field."""
     return {
-        one.name: PREFIX + one.name if one.name in _SHARED else f"{PREFIX}{method}_{one.name}"
-        for one in METHODS[method].described()
+        one.name: PREFIX + (one.name if one.name in _SHARED else f"{method.name}_{one.name}")
+        for one in method.config_class.described()
     }
 
 

@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from frontend import charts
-from training.configs.configs import Method
 from training.data.curation import Reason
 from training.data.groups import Source
 from training.data.pairs import PairSource
@@ -16,6 +15,9 @@ from training.gate.criteria import Criterion
 from training.gate.drift import Drift
 from training.gate.figures import Probe
 from training.gate.record import GateRecord
+from training.methods import METHODS
+from training.methods.base import ChartWords
+from training.methods.examples import KINDS
 from training.states import TRANSITIONS, RunEvent, RunStatus
 
 if TYPE_CHECKING:
@@ -25,44 +27,6 @@ JSON = Mapping[str, Any]
 
 CHART_WIDTH, CHART_HEIGHT = 320, 96
 VERBS = (RunEvent.PAUSE, RunEvent.RESUME, RunEvent.CANCEL)
-
-
-@dataclass(frozen=True)
-class ChartWords:
-    """One figure of the trainer's progress lines."""
-
-    name: str
-    title: str
-    explanation: str
-    is_share: bool = False
-
-
-_LOSS = ChartWords("loss", "Loss", "on its training examples; lower is better")
-_KL = ChartWords("kl", "Distance to the parent", "KL divergence per token")
-_BASE_KL = ChartWords("base_kl", "Distance to the base", "KL divergence on rehearsed answers")
-_GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
-CHARTS: Mapping[Method, tuple[ChartWords, ...]] = {
-    Method.DPO: (
-        _LOSS,
-        ChartWords("reward_margin", "Reward margin", "how far ahead it puts the better answer"),
-        ChartWords(
-            "accuracy", "Accuracy", "pairs where it prefers the better answer", is_share=True
-        ),
-        _KL,
-        _BASE_KL,
-        _GRADIENT,
-    ),
-    Method.GRPO: (
-        ChartWords("reward", "Reward", "mean score of its answers"),
-        _LOSS,
-        ChartWords("clipped", "Clipped", "tokens too far off-policy to count", is_share=True),
-        _KL,
-        _BASE_KL,
-        _GRADIENT,
-    ),
-}
-
-
 SOURCE_WORDS: Mapping[str, str] = {
     PairSource.OWN_CHOSEN: "its own answer was better",
     PairSource.OWN_REJECTED: "another’s answer was better",
@@ -215,12 +179,12 @@ def stages_of(run: "RunView") -> tuple[Stage, ...]:
 
 def charts_of(run: "RunView") -> tuple[Chart, ...]:
     """Every chart of the run's method; those without a point stay hidden."""
-    return tuple(_chart(words, run.curve) for words in CHARTS[Method(run.method)])
+    return tuple(_chart(words, run.curve) for words in METHODS[run.method].charts)
 
 
 def columns_of(run: "RunView") -> dict[str, list[Any]]:
     """The curve by column, as the charts' script takes it."""
-    names = ("step", *(words.name for words in CHARTS[Method(run.method)]))
+    names = ("step", *(words.name for words in METHODS[run.method].charts))
     return {name: [point.get(name) for point in run.curve] for name in names}
 
 
@@ -241,7 +205,7 @@ def gate_of(gate: GateRecord) -> GateView:
 
 def dataset_of(manifest: JSON) -> DatasetView | None:
     """The manifest's counts; None before it is written, and where it has none."""
-    noun = next((noun for noun in ("groups", "pairs") if isinstance(manifest.get(noun), list)), "")
+    noun = next((one.noun for one in KINDS if isinstance(manifest.get(one.noun), list)), "")
     if not noun:
         return None
     return DatasetView(

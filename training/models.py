@@ -4,8 +4,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from training.configs.configs import Method
 from training.data.pairs import PairSource
+from training.methods import DEFAULT
 from training.states import RunStatus
 
 
@@ -69,10 +69,8 @@ class TrainingRun(models.Model):
         choices=[(s.value, s.value) for s in RunStatus],
         default=RunStatus.QUEUED,
     )
-    method = models.CharField(
-        max_length=10, choices=[(m.value, m.value) for m in Method], default=Method.DPO
-    )
-    config = models.JSONField()  # training.configs.configs, the dataclass of the method as a dict
+    method = models.CharField(max_length=10, default=DEFAULT)  # of training.methods
+    config = models.JSONField()  # the method's config as a dict
     # Asked for by its owner: before runs that start by themselves, among one owner's runs.
     is_by_hand = models.BooleanField(default=False, db_default=False)
     # Held when the run is queued, charged when it has trained, given back when it fails.

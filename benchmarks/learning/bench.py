@@ -25,7 +25,9 @@ from arena.credits import ledger, wallet
 from benchmarks.learning import exam
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
-from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig, Precision
+from training.configs.configs import LearningConfig, Precision
+from training.methods.dpo import DPOConfig
+from training.methods.grpo import GRPOConfig
 from training.states import RunStatus
 from training.runs.starting import MIN_PAIRS, request_run
 from training.runs.unlearned import new_pairs

@@ -9,7 +9,6 @@ from django.shortcuts import redirect, render
 
 from agents.errors import Refused
 from arena import access
-from frontend.learning_fields import METHOD_WORDS
 from frontend.pages.edge import (
     SignedInRequest,
     not_cached,
@@ -19,7 +18,7 @@ from frontend.pages.edge import (
     viewer_id,
 )
 from frontend.run_views import charts_of, columns_of, dataset_of, gate_of, stages_of, verbs_of
-from training.configs.configs import METHODS, Method
+from training.methods import METHODS
 from training.runs import steering
 from training.runs.queries import RunView, run_view
 from training.states import RunStatus
@@ -110,12 +109,13 @@ def _act(
 
 
 def _context(request: HttpRequest, run: RunView) -> dict[str, Any]:
-    method = Method(run.method)
+    method = METHODS[run.method]
     return {
         "run": run,
         "is_owner": run.owner_id == viewer_id(request),
         "heading": HEADINGS[RunStatus(run.status)],
-        "method": METHOD_WORDS[method],
+        "method": method.words,
+        "noun": method.examples.noun,
         "stages": stages_of(run),
         "verbs": verbs_of(run.status),
         "charts": charts_of(run),
@@ -127,7 +127,7 @@ def _context(request: HttpRequest, run: RunView) -> dict[str, Any]:
                 "explanation": setting.explanation,
                 "value": run.config[setting.name],
             }
-            for setting in METHODS[method].described()
+            for setting in method.config_class.described()
             if setting.name in run.config
         ],
     }

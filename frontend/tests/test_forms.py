@@ -10,7 +10,10 @@ from arena.tests.builders import make_agent, make_base_model, make_user
 from frontend.catalog import TEMPLATES
 from frontend.forms import LearningForm, NewAgentForm
 from frontend.tests.builders import make_adapter
-from training.configs.configs import METHODS, PRESETS, DPOConfig, GRPOConfig, Method, Precision
+from training.configs.configs import PRESETS, Precision
+from training.methods import DEFAULT, METHODS
+from training.methods.dpo import DPOConfig
+from training.methods.grpo import GRPOConfig
 
 pytestmark = pytest.mark.django_db
 
@@ -48,7 +51,8 @@ def test_every_template_but_the_blank_one_makes_an_agent_as_it_is(
         assert response.status_code == 422
     else:
         assert response.status_code == 302
-        assert Agent.objects.get().learning == PRESETS[template.preset][Method.DPO].as_json()  # type: ignore[attr-defined]
+        preset = METHODS[DEFAULT].presets[template.preset]  # type: ignore[attr-defined]
+        assert Agent.objects.get().learning == preset.as_json()
 
 
 @pytest.mark.parametrize(
@@ -105,31 +109,31 @@ def test_hostile_text_stays_text_when_the_form_comes_back(owner_client: Client) 
 
 
 @pytest.mark.parametrize("value", ["nan", "-1", "1e99", "0", "many"])
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", METHODS)
 def test_training_settings_out_of_range_are_explained_under_custom(
-    owner_client: Client, value: str, method: Method
+    owner_client: Client, value: str, method: str
 ) -> None:
-    data = valid_agent(preset="custom", method=method.value, learning_learning_rate=value)
+    data = valid_agent(preset="custom", method=method, learning_learning_rate=value)
     response = owner_client.post("/agents/new/", data)
     assert response.status_code == 422
     assert 'id="id_learning_learning_rate_error"' in response.content.decode()
     assert not Agent.objects.exists()
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("preset", PRESETS)
 def test_settings_typed_under_custom_do_not_stand_in_a_presets_way(
-    owner_client: Client, preset: str, method: Method
+    owner_client: Client, preset: str, method: str
 ) -> None:
     data = valid_agent(
         preset=preset,
-        method=method.value,
+        method=method,
         learning_rank="not a number",
         learning_dpo_beta="-4",
         learning_grpo_share="99",
     )
     assert owner_client.post("/agents/new/", data).status_code == 302
-    assert Agent.objects.get().learning == PRESETS[preset][method].as_json()
+    assert Agent.objects.get().learning == METHODS[method].presets[preset].as_json()
 
 
 def test_settings_of_the_other_method_do_not_stand_in_the_way(owner_client: Client) -> None:
@@ -186,19 +190,19 @@ def test_who_adopts_is_chosen_beside_a_preset(owner_client: Client) -> None:
     data = valid_agent(preset="gentle", method="grpo", learning_adoption="by-hand")
     owner_client.post("/agents/new/", data)
     agent = Agent.objects.get()
-    assert agent.learning == (PRESETS["gentle"][Method.GRPO].as_json() | {"adoption": "by-hand"})
+    assert agent.learning == (METHODS["grpo"].presets["gentle"].as_json() | {"adoption": "by-hand"})
     form = LearningForm.of(agent, kept={})
     assert (form["method"].value(), form["preset"].value()) == ("grpo", "gentle")
     assert form["learning_adoption"].value() == "by-hand"
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("preset", [*PRESETS, "custom"])
-def test_the_learning_form_saves_what_it_shows(client: Client, preset: str, method: Method) -> None:
+def test_the_learning_form_saves_what_it_shows(client: Client, preset: str, method: str) -> None:
     learning = (
-        PRESETS[preset][method].as_json()
+        METHODS[method].presets[preset].as_json()
         if preset in PRESETS
-        else METHODS[method](rank=3, alpha=5, seed=7, epochs=4).as_json()
+        else METHODS[method].config_class(rank=3, alpha=5, seed=7, epochs=4).as_json()
     )
     agent = make_agent(make_user())
     Agent.objects.filter(id=agent.id).update(learning=learning)
@@ -237,8 +241,8 @@ def test_an_adapter_keeps_its_shape_whatever_is_typed(client: Client) -> None:
 def test_learning_is_explained_for_both_methods_with_every_range(owner_client: Client) -> None:
     make_base_model()
     page = owner_client.get("/agents/new/").content.decode()
-    for method in Method:
-        for setting in METHODS[method].described():
+    for method in METHODS.values():
+        for setting in method.config_class.described():
             assert escape(setting.explanation) in page, setting.name
     assert "Learning rate" in page
     assert "0.000001 to 0.005." in page

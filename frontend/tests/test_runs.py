@@ -14,7 +14,7 @@ from arena.models import Match
 from arena.queries import wallet_balance
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from frontend.pages import agents
-from frontend.run_views import CHARTS, LEFT_OUT_WORDS, gate_of, stages_of
+from frontend.run_views import LEFT_OUT_WORDS, gate_of, stages_of
 from frontend.tests.builders import (
     GATE,
     make_offer,
@@ -23,9 +23,11 @@ from frontend.tests.builders import (
     page_of,
     signed_in,
 )
-from training.configs.configs import DPOConfig, GRPOConfig, Method
 from training.data.curation import Reason
 from training.gate.record import GateRecord, gate_from_json
+from training.methods import METHODS
+from training.methods.dpo import DPOConfig
+from training.methods.grpo import GRPOConfig
 from training.runs import charges
 from training.runs.queries import run_view
 from training.states import RunStatus
@@ -86,9 +88,9 @@ def decided(stored: dict[str, Any]) -> GateRecord:
 
 
 @pytest.mark.parametrize("status", list(RunStatus))
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", METHODS)
 def test_every_state_of_both_methods_shows_to_everybody(
-    client: Client, agent: Agent, match: Match, status: RunStatus, method: Method
+    client: Client, agent: Agent, match: Match, status: RunStatus, method: str
 ) -> None:
     run = make_run(agent, match.space, status=status, method=method)
     for visitor in (client, signed_in(make_user().pk), signed_in(agent.owner_id)):
@@ -101,7 +103,7 @@ def test_practice_shows_how_far_it_is(client: Client, agent: Agent, match: Match
         agent,
         match.space,
         status=RunStatus.TRAINING,
-        method=Method.GRPO,
+        method="grpo",
         config=GRPOConfig().as_json(),
         progress={"stage": "practising: 40 of 96 answers"},
         curve=[],
@@ -229,17 +231,17 @@ def test_drift_is_shown_with_its_bound_and_its_sentence(
     assert gate_of(decided(GATE | {"drift": None})).drift is None
 
 
-@pytest.mark.parametrize("method", list(Method))
+@pytest.mark.parametrize("method", METHODS)
 def test_the_charts_get_the_columns_of_the_method(
-    client: Client, agent: Agent, match: Match, method: Method
+    client: Client, agent: Agent, match: Match, method: str
 ) -> None:
     curve = [{"step": 1, "loss": 0.7, "reward": 0.4}, {"step": 2, "loss": 0.6, "accuracy": 0.5}]
     run = make_run(agent, match.space, method=method, curve=curve)
     columns = client.get(f"/runs/{run.pk}/curve.json").json()["columns"]
-    assert set(columns) == {"step", *(words.name for words in CHARTS[method])}
+    assert set(columns) == {"step", *(words.name for words in METHODS[method].charts)}
     assert columns["loss"] == [0.7, 0.6]
     page = page_of(client, run)
-    for words in CHARTS[method]:
+    for words in METHODS[method].charts:
         assert f'data-chart="{words.name}"' in page
 
 
@@ -261,7 +263,7 @@ def test_the_dataset_says_where_it_comes_from_and_what_it_left_out(
         "answers_left_out": {"too_long": 6},
         "rehearsal": {"texts": 72, "sha256": "ab"},
     }
-    run = make_run(agent, match.space, method=Method.GRPO, manifest=manifest)
+    run = make_run(agent, match.space, method="grpo", manifest=manifest)
     page = page_of(client, run)
     for words in (
         "2 groups",

@@ -1,38 +1,13 @@
-"""Training choices of an agent's owner: one dataclass for each method, and presets. Pure."""
+"""Training choices of an agent's owner that all methods share, and the presets' names. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from types import MappingProxyType
-from typing import Any, ClassVar
 
 from agents.adapters.lora import MAX_LORA_RANK
-from training.configs.fields import InvalidConfig, SettingHelp, Settings, setting
+from training.configs.fields import Settings, setting
 
-__all__ = [
-    "ATTENTION_MODULES",
-    "METHODS",
-    "PRESETS",
-    "Adoption",
-    "DPOConfig",
-    "GRPOConfig",
-    "InvalidConfig",
-    "LearningConfig",
-    "Method",
-    "Precision",
-    "SettingHelp",
-    "Targets",
-    "config_from_json",
-]
-
+PRESETS = ("gentle", "steady", "bold")  # how boldly an agent learns; each method has its own values
 ATTENTION_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj")
-
-
-class Method(StrEnum):
-    """What a run learns from."""
-
-    DPO = "dpo"  # preference pairs
-    GRPO = "grpo"  # groups of scored answers to one task
 
 
 class Targets(StrEnum):
@@ -58,7 +33,7 @@ class Adoption(StrEnum):
 
 @dataclass(frozen=True)
 class LearningConfig(Settings):
-    """What both methods share."""
+    """What all methods share."""
 
     rank: int = setting(
         16,
@@ -147,158 +122,3 @@ class LearningConfig(Settings):
         low=0,
         high=2**31 - 1,
     )
-
-
-@dataclass(frozen=True)
-class DPOConfig(LearningConfig):
-    """Direct preference optimisation (Rafailov et al. 2023, arXiv:2305.18290)."""
-
-    method: ClassVar[str] = Method.DPO
-
-    beta: float = setting(
-        0.1,
-        "Beta",
-        "How strongly the new version is held to its parent: higher stays closer.",
-        low=0.01,
-        high=1.0,
-    )
-    pairs_per_step: int = setting(
-        4, "Pairs a step", "Pairs averaged for one step of the optimizer.", low=1, high=32
-    )
-    sft_weight: float = setting(
-        # Measured: docs/decisions/imitation-weight.md
-        1.0,
-        "Imitation weight",
-        "Weight of plainly imitating the better answer beside preferring it. It keeps the "
-        "better answer likely and teaches what the agent never says by itself; 0 turns it off.",
-        low=0.0,
-        high=2.0,
-    )
-    preference_weight: float = setting(
-        1.0,
-        "Preference weight",
-        "Weight of preferring the better answer to the worse; at 0 only imitation is left.",
-        low=0.0,
-        high=2.0,
-    )
-    max_pairs: int = setting(
-        96,
-        "Most pairs",
-        "A run learns from at most this many pairs, the newest first.",
-        low=8,
-        high=2000,
-    )
-
-    def contradictions(self) -> dict[str, str]:
-        if not self.preference_weight and not self.sft_weight:
-            return {
-                "preference_weight": "With neither preference nor imitation nothing is learned."
-            }
-        return {}
-
-
-@dataclass(frozen=True)
-class GRPOConfig(LearningConfig):
-    """Group relative policy optimisation (Shao et al. 2024, arXiv:2402.03300) of stored answers.
-
-    Token importance ratios with two-sided clipping (INTELLECT-2, arXiv:2505.07291), advantages
-    without division by the deviation (Dr. GRPO, arXiv:2503.20783), shared answers (SAPO,
-    arXiv:2509.08721).
-    """
-
-    method: ClassVar[str] = Method.GRPO
-
-    epochs: int = setting(
-        2,
-        "Epochs",
-        "How often each group is shown in a run. The further the policy moves from the one that "
-        "answered, the more of the answers are clipped away.",
-        low=1,
-        high=5,
-    )
-    beta: float = setting(
-        0.0,
-        "Beta",
-        "Weight of staying close to the parent (KL divergence); 0 turns it off.",
-        low=0.0,
-        high=1.0,
-    )
-    tasks: int = setting(
-        32,
-        "Tasks",
-        "Tasks of a run, the newest played first; the agent practises on each.",
-        low=4,
-        high=500,
-    )
-    rollouts: int = setting(
-        8,
-        "Answers a task",
-        "Size of a group: the agent's own answers (played and practised) and shared ones.",
-        low=2,
-        high=32,
-    )
-    share: int = setting(
-        4,
-        "Shared answers",
-        "How many of a group's answers come from other competitors of the same task. They carry "
-        "what the agent would never say by itself; 0 learns from its own answers alone.",
-        low=0,
-        high=31,
-    )
-    groups_per_step: int = setting(
-        2, "Groups a step", "Groups averaged for one step of the optimizer.", low=1, high=32
-    )
-    clip_low: float = setting(
-        0.2,
-        "Lower clip",
-        "How far a token's probability may fall in one run before it stops counting.",
-        low=0.01,
-        high=0.99,
-    )
-    clip_high: float = setting(
-        # An arena gives few, large runs. Measured: docs/decisions/grpo-clips.md
-        4.0,
-        "Upper clip",
-        "How far a token's probability may rise in one run before it stops counting: at 4, to "
-        "five times. What others said well and the agent hardly ever says needs room to rise.",
-        low=0.01,
-        high=5.0,
-    )
-
-    def contradictions(self) -> dict[str, str]:
-        if self.share >= self.rollouts:
-            return {"share": "Shared answers must be fewer than the answers a task."}
-        return {}
-
-
-METHODS: Mapping[Method, type[LearningConfig]] = MappingProxyType(
-    {Method.DPO: DPOConfig, Method.GRPO: GRPOConfig}
-)
-
-
-def config_from_json(value: Mapping[str, Any]) -> LearningConfig:
-    """The config of the method that `value` names, DPO where it names none.
-
-    Raises InvalidConfig.
-    """
-    name = value.get("method", Method.DPO)
-    if not isinstance(name, str) or name not in list(Method):
-        raise InvalidConfig({"method": f"Method must be one of {', '.join(Method)}."})
-    return METHODS[Method(name)].from_json(value)
-
-
-PRESETS: Mapping[str, Mapping[Method, LearningConfig]] = MappingProxyType(
-    {
-        "gentle": {
-            Method.DPO: DPOConfig(learning_rate=2e-4, beta=0.2, rank=8, alpha=16, epochs=2),
-            Method.GRPO: GRPOConfig(
-                learning_rate=2e-4, beta=0.02, rank=8, alpha=16, epochs=1, clip_high=1.0
-            ),
-        },
-        "steady": {Method.DPO: DPOConfig(), Method.GRPO: GRPOConfig()},
-        "bold": {
-            Method.DPO: DPOConfig(learning_rate=1e-3, beta=0.05),
-            Method.GRPO: GRPOConfig(learning_rate=1e-3, epochs=3),
-        },
-    }
-)

@@ -23,17 +23,19 @@ from agents.errors import Refused
 from agents.inference import processor
 from agents.lineage import within
 from arena.environments import ENVIRONMENTS
-from training.configs.configs import GRPOConfig, LearningConfig, Method, config_from_json
+from training.configs.configs import LearningConfig
 from training.data.curation import HeldOutTasks, Limits, PairCandidate, curate_pairs, noise_of
 from training.data.provenance import example, own_answer, provenance
 from training.data.tokens import ChatTokens, read_chat_tokens
 from training.gate.sitting import LOOKS, draw_tasks
+from training.methods import METHODS, config_from_json, method_of
+from training.methods.examples import GROUPS, PAIRS, AnswerExample, GroupExample, PairExample
 from training.models import Pair, TrainingRun
 from training.practice.practised import practised_groups, practised_texts
 from training.practice.rehearsal import rehearsal_facts
 from training.runs.attempts import run_folder
 from training.runs.unlearned import unlearned_pairs
-from training.trainers.job import AnswerExample, GroupExample, PairExample, write_atomically
+from training.trainers.job import write_atomically
 
 DATASET_FILE = "dataset.jsonl"
 PROVENANCE_FILE = "provenance.jsonl"
@@ -66,11 +68,9 @@ def write_dataset(run: TrainingRun) -> JSON:
     """
     folder = run_folder(run.pk)
     folder.mkdir(parents=True, exist_ok=True)
-    match config_from_json(run.config):
-        case GRPOConfig() as config:
-            dataset = _group_dataset(run, config)
-        case config:
-            dataset = _pair_dataset(run, config)
+    config = config_from_json(run.config)
+    make = _group_dataset if method_of(config).examples is GROUPS else _pair_dataset
+    dataset = make(run, config)
     lines = [_line(asdict(one)) for one in dataset.examples]
     write_atomically(folder / DATASET_FILE, "".join(lines))
     write_atomically(folder / PROVENANCE_FILE, "".join(_line(one) for one in dataset.origins))
@@ -111,7 +111,8 @@ def export_groups(agent_id: int) -> Iterator[JSON]:
 
     `prompt` and `answers` are messages, each answer with its reward and its source.
     """
-    runs = TrainingRun.objects.filter(agent_id=agent_id, method=Method.GRPO)
+    practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
+    runs = TrainingRun.objects.filter(agent_id=agent_id, method__in=practising)
     for run in runs.select_related("space", "parent_version").order_by("id"):
         yield from practised_texts(run, run_folder(run.pk))
 
@@ -156,7 +157,7 @@ def _pair_dataset(run: TrainingRun, config: LearningConfig) -> _Dataset:
             for one, pair in zip(curated.kept, kept, strict=True)
         ],
         origins=[provenance(pair) for pair in kept],
-        noun="pairs",
+        noun=PAIRS.noun,
         ids=[pair.pk for pair in kept],
         facts={
             "left_out": dict(curated.left_out),
@@ -165,9 +166,11 @@ def _pair_dataset(run: TrainingRun, config: LearningConfig) -> _Dataset:
     )
 
 
-def _group_dataset(run: TrainingRun, config: GRPOConfig) -> _Dataset:
+def _group_dataset(run: TrainingRun, config: LearningConfig) -> _Dataset:
     """The practised groups that tell better answers from worse, oldest task first."""
     tokens = read_chat_tokens(Path(run.agent.base_model.path))
+    size = method_of(config).practice(config)
+    assert size is not None, "groups come of practice"
     found = practised_groups(run, run_folder(run.pk), tokens=tokens, max_length=config.max_length)
     if not found.groups:
         raise Refused(f"No group of answers is left to learn from; {_told(found.left_out)}.")
@@ -188,12 +191,12 @@ def _group_dataset(run: TrainingRun, config: GRPOConfig) -> _Dataset:
             for one in found.groups
         ],
         origins=[one.origin for one in found.groups],
-        noun="groups",
+        noun=GROUPS.noun,
         ids=[one.round_id for one in found.groups],
         facts={
             "left_out": dict(found.left_out),
             "answers_left_out": dict(found.answers_left_out),
-            "share": config.share,
+            "share": size.share,
             "sources": dict(Counter(answer.member.source.value for answer in answers)),
         },
     )

@@ -2,7 +2,6 @@ import django.contrib.postgres.fields
 import django.db.models.deletion
 from django.db import migrations, models
 
-import training.configs.configs
 import training.states
 
 
@@ -94,7 +93,7 @@ class Migration(migrations.Migration):
             name="method",
             field=models.CharField(
                 choices=[("dpo", "dpo"), ("grpo", "grpo")],
-                default=training.configs.configs.Method["DPO"],
+                default="dpo",
                 max_length=10,
             ),
         ),

@@ -1,4 +1,4 @@
-"""What a GRPO run practises: its tasks, the members of their groups, and their scores.
+"""What a run practises: its tasks, the members of their groups, and their scores.
 
 Kept in the run's folder, for the answers that others have given grow while a run works:
 
@@ -22,10 +22,11 @@ from agents.lineage import within
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, CompletionStatus, Round
-from training.configs.configs import GRPOConfig
+from training.configs.configs import LearningConfig
 from training.data.curation import HeldOutTasks, Reason
 from training.data.groups import Member, Source, choose_members
 from training.data.tokens import ChatTokens
+from training.methods.base import PracticeSize
 from training.models import Rollout, TrainingRun
 from training.trainers.job import write_atomically
 
@@ -116,16 +117,17 @@ def make_plan(
     run: TrainingRun,
     round_ids: Sequence[int],
     *,
-    config: GRPOConfig,
+    config: LearningConfig,
+    size: PracticeSize,
     tokens: ChatTokens,
     held_out: HeldOutTasks,
 ) -> PracticePlan:
-    """The newest `config.tasks` different tasks of these rounds, given newest first."""
-    rounds = Round.objects.in_bulk(round_ids[: CANDIDATES_PER_TASK * config.tasks])
+    """The newest `size.tasks` different tasks of these rounds, given newest first."""
+    rounds = Round.objects.in_bulk(round_ids[: CANDIDATES_PER_TASK * size.tasks])
     chosen: dict[str, Round] = {}
     left_out: Counter[str] = Counter()
     for one in (rounds[round_id] for round_id in round_ids if round_id in rounds):
-        if len(chosen) == config.tasks:
+        if len(chosen) == size.tasks:
             break
         if one.task_key in chosen:
             left_out[Reason.DUPLICATE.value] += 1
@@ -133,7 +135,7 @@ def make_plan(
             left_out[Reason.HELD_OUT.value] += 1
         else:
             chosen[one.task_key] = one
-    answers = _Answers(run, list(chosen.values()), config=config, tokens=tokens)
+    answers = _Answers(run, list(chosen.values()), config=config, size=size, tokens=tokens)
     groups = tuple(PlannedGroup(one.pk, answers.choose(one)) for one in chosen.values())
     return PracticePlan(groups, dict(left_out), dict(answers.left_out))
 
@@ -175,11 +177,18 @@ class _Answers:
     """The stored answers to a run's tasks, and the choice among them."""
 
     def __init__(
-        self, run: TrainingRun, rounds: Sequence[Round], *, config: GRPOConfig, tokens: ChatTokens
+        self,
+        run: TrainingRun,
+        rounds: Sequence[Round],
+        *,
+        config: LearningConfig,
+        size: PracticeSize,
+        tokens: ChatTokens,
     ) -> None:
         self.left_out: Counter[str] = Counter()
         self._run = run
         self._config = config
+        self._size = size
         self._fresh = within(run.parent_version, config.max_staleness)
         self._tokens = tokens
         self._played: dict[int, Completion] = {}
@@ -211,8 +220,8 @@ class _Answers:
         return choose_members(
             own,
             self._external(one, prompt_length=len(played.prompt_token_ids) if played else 0),
-            rollouts=self._config.rollouts,
-            share=self._config.share,
+            rollouts=self._size.rollouts,
+            share=self._size.share,
             rng=Random(f"share:{self._config.seed}:{self._run.pk}:{one.pk}"),
         )
 

@@ -32,10 +32,10 @@ from arena.matches.judge_tools import build_tools
 from arena.matches.judging import panel_of
 from arena.matches.panels import PanelJudge, judge_answers
 from arena.models import Round
-from training.configs.configs import GRPOConfig, config_from_json
 from training.data.dataset import held_out_tasks, unlearned_rounds
 from training.data.groups import Source
 from training.data.tokens import read_chat_tokens
+from training.methods import config_from_json, method_of
 from training.models import Rollout, TrainingRun
 from training.practice.plan import (
     GroupScores,
@@ -132,11 +132,13 @@ def _prepare(run_id: int) -> _Practice:
 
 def _new_plan(run: TrainingRun) -> PracticePlan:
     config = config_from_json(run.config)
-    assert isinstance(config, GRPOConfig), "pairs need no practice"
+    size = method_of(config).practice(config)
+    assert size is not None, "only a method that practises is asked to"
     return make_plan(
         run,
         unlearned_rounds(run),
         config=config,
+        size=size,
         tokens=read_chat_tokens(Path(run.agent.base_model.path)),
         held_out=held_out_tasks(run),
     )

@@ -34,8 +34,8 @@ from agents.inference.client import (
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from agents.models import BaseModel
-from training.configs.configs import config_from_json
 from training.data.tokens import shared_beginning
+from training.methods import config_from_json
 from training.models import RehearsalText, TrainingRun
 from training.runs.attempts import run_folder
 from training.trainers.job import RehearsalExample, write_atomically

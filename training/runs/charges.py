@@ -13,7 +13,8 @@ from agents.models import Agent
 from arena.credits import ledger
 from arena.credits.ledger import MAX_AMOUNT_CREDITS
 from arena.models import Account, TransferCode
-from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig
+from training.configs.configs import LearningConfig
+from training.methods import method_of
 from training.models import TrainingRun
 
 ANSWERS_A_UNIT = 100  # ENV.training_price is for so many answers shown
@@ -22,15 +23,9 @@ _NAMESPACE = uuid.UUID("0c6a6a3b-7d0e-4a52-9a3e-4f1f6f0f6d2e")
 
 
 def price_of(config: LearningConfig, *, pairs: int, tasks: int) -> int:
-    """Credits for a run of so many examples: two answers a pair, a group of answers a task."""
-    match config:
-        case DPOConfig():
-            answers = 2 * pairs
-        case GRPOConfig():
-            answers = tasks * config.rollouts
-        case _:
-            raise TypeError(f"no price for {type(config).__name__}")
-    return ceil(answers * config.epochs / ANSWERS_A_UNIT) * settings.ENV.training_price
+    """Credits for a run on so many pairs of so many different tasks: it counts the answers shown."""
+    size = method_of(config).size(config, pairs=pairs, tasks=tasks)
+    return ceil(size.answers * config.epochs / ANSWERS_A_UNIT) * settings.ENV.training_price
 
 
 def available_credits(agent: Agent) -> int:

@@ -13,7 +13,7 @@ from django.db.models.functions import Cast, Greatest
 from django.utils import timezone
 
 from agents.models import AgentVersion
-from training.configs.configs import config_from_json
+from training.methods import config_from_json
 from training.models import TrainingRun
 from training.runs.lease import LEASE, Lease
 from training.runs.moves import apply_event, locked_run

@@ -13,7 +13,8 @@ from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
 from arena.credits.ledger import InsufficientCredits
 from arena.models import Space
-from training.configs.configs import DPOConfig, GRPOConfig, InvalidConfig, Method, config_from_json
+from training.configs.fields import InvalidConfig
+from training.methods import DEFAULT, config_from_json, method_of
 from training.models import Pair, TrainingRun
 from training.runs import charges
 from training.runs.moves import queue_run
@@ -180,7 +181,7 @@ def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:
 class _Plan:
     """The next run of an agent in a Space, as its owner's choices and its pairs make it."""
 
-    method: Method
+    method: str
     config: Mapping[str, Any]
     last_pair_id: int
     pair_count: int
@@ -200,22 +201,17 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
         config = config_from_json({**agent.learning, **shape})
     except InvalidConfig as error:
         return _Plan(
-            method=Method.DPO,
+            method=DEFAULT,
             config=agent.learning,
             last_pair_id=pairs["last"],
             pair_count=pairs["count"],
             problem=f"The training settings are not valid. {error}",
         )
-    pair_count, tasks = pairs["count"], 0
-    match config:
-        case DPOConfig():
-            pair_count = min(pair_count, config.max_pairs)
-        case GRPOConfig():
-            tasks = min(pairs["tasks"], config.tasks)
+    count, tasks = pairs["count"], pairs["tasks"]
     return _Plan(
-        method=Method(config.method),
+        method=config.method,
         config=config.as_json(),
         last_pair_id=pairs["last"],
-        pair_count=pair_count,
-        price_credits=charges.price_of(config, pairs=pair_count, tasks=tasks),
+        pair_count=method_of(config).size(config, pairs=count, tasks=tasks).pairs,
+        price_credits=charges.price_of(config, pairs=count, tasks=tasks),
     )

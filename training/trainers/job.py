@@ -22,7 +22,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from training.configs.configs import LearningConfig, config_from_json
+from training.configs.configs import LearningConfig
+from training.methods import config_from_json
 
 JOB_FILE = "job.toml"
 STOP_FILE = "stop"
@@ -40,7 +41,7 @@ class Job:
     """One training, complete: nothing else is read from the environment."""
 
     base_path: str
-    dataset_path: str  # JSON Lines: see PairExample and GroupExample
+    dataset_path: str  # JSON Lines: see training.methods.examples
     parent_adapter_path: str  # empty: a first adapter, and the base is the reference
     threads: int
     device: str  # "auto", "cpu" or "cuda"
@@ -67,53 +68,11 @@ class Job:
 
 
 @dataclass(frozen=True)
-class PairExample:
-    """A line of a DPO dataset. Token ids as sampled or served, never rebuilt from text."""
-
-    prompt_ids: list[int]  # the agent's own prompt and the task, as its chat template made them
-    chosen_ids: list[int]  # with the end-of-turn token where the answer ended by itself
-    rejected_ids: list[int]
-    noise: float  # probability that the panel erred, [0, 0.5): from its agreement
-
-
-@dataclass(frozen=True)
-class AnswerExample:
-    """One answer of a group."""
-
-    ids: list[int]
-    reward: float  # [0, 1]
-    # Natural logarithms under the policy that answered, one a token. None: shared by another
-    # competitor; the trainer re-encodes it under the parent before the first step.
-    logprobs: list[float] | None
-
-
-@dataclass(frozen=True)
-class GroupExample:
-    """A line of a GRPO dataset: answers to one prompt."""
-
-    prompt_ids: list[int]
-    answers: list[AnswerExample]
-
-
-@dataclass(frozen=True)
 class RehearsalExample:
     """A line of what a run rehearses: an answer of the plain base to a prompt of its own."""
 
     prompt_ids: list[int]
     ids: list[int]
-
-
-def pair_from_json(value: Mapping[str, Any]) -> PairExample:
-    """The example of one dataset line."""
-    return PairExample(**value)
-
-
-def group_from_json(value: Mapping[str, Any]) -> GroupExample:
-    """The example of one dataset line."""
-    return GroupExample(
-        prompt_ids=value["prompt_ids"],
-        answers=[AnswerExample(**answer) for answer in value["answers"]],
-    )
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:

@@ -1,4 +1,4 @@
-"""The losses of both methods, on the log-probabilities of answer tokens. Pure.
+"""The losses of the methods, on the log-probabilities of answer tokens. Pure.
 
 Each function gives one row's share of an optimizer step: its sums are divided by counts of the
 whole step, so that shares and their gradients add up to the same step however it is cut into rows.
@@ -74,7 +74,7 @@ def grpo_share(
     parent: torch.Tensor,
     advantages: torch.Tensor,
     *,
-    usable: torch.Tensor,
+    usable: torch.Tensor | None,
     lengths: tuple[int, ...],
     clip_low: float,
     clip_high: float,
@@ -85,15 +85,17 @@ def grpo_share(
 
     `logprobs`, `behaviour`, `parent`: [N] under the policy that learns, the one that answered and
     the parent; `advantages`: [A], reward minus the group's mean; `usable`: [N] bool, tokens that
-    may teach at all, counted in the average either way. `beta` weighs the KL divergence
-    to the parent (estimator k3 of http://joschu.net/blog/kl-approx.html).
+    may teach at all (None: all may), counted in the average either way. `beta` weighs the KL
+    divergence to the parent (estimator k3 of http://joschu.net/blog/kl-approx.html).
     """
     counts = torch.tensor(lengths, device=logprobs.device)
     advantage = advantages.repeat_interleave(counts)  # [N]
     # Far beyond the masks; without the bound, infinity times a mask of 0 would be no number.
     log_ratio = (logprobs - behaviour).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     ratio = log_ratio.exp()
-    kept = usable & ratio_mask(log_ratio.detach(), lengths=lengths)
+    kept = ratio_mask(log_ratio.detach(), lengths=lengths)
+    if usable is not None:
+        kept &= usable
     # Where the advantage is positive a ratio counts up to 1 + clip_high; where it is negative, from
     # 1 - clip_low up to MAX_NEGATIVE_RATIO. Beyond these the gradient is zero.
     bounded = torch.where(
@@ -133,12 +135,6 @@ def kl_k3(logprobs: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
     """[N] estimates of the divergence from the parent, none negative."""
     log_ratio = parent - logprobs
     return log_ratio.exp() - log_ratio - 1
-
-
-def group_advantages(rewards: list[float]) -> list[float]:
-    """Reward minus the group's mean, not divided by the deviation (Dr. GRPO, arXiv:2503.20783)."""
-    mean = sum(rewards) / len(rewards)
-    return [reward - mean for reward in rewards]
 
 
 def _kl_shown(logprobs: torch.Tensor, parent: torch.Tensor) -> float:

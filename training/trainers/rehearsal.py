@@ -13,10 +13,11 @@ from pathlib import Path
 import torch
 
 from training.data.tokens import shared_beginning
+from training.methods.examples import Unit
 from training.trainers.job import RehearsalExample
 from training.trainers.model.base_model import FrozenBase
 from training.trainers.model.lora import AdapterWeights
-from training.trainers.model.packing import Row, Unit, pack
+from training.trainers.model.packing import Row, pack
 from training.trainers.stopped import TrainingStopped
 
 # Of one step, beside the beginning that all prompts share (the agent's own): one or two answers, a

@@ -11,15 +11,15 @@ from typing import Any
 
 import torch
 
-from training.configs.configs import GRPOConfig
+from training.methods import method_of
+from training.methods.examples import Example, Unit
 from training.trainers.checkpoint import Position, read_checkpoint, save_checkpoint
-from training.trainers.examples import Example, all_steps, read_examples
+from training.trainers.examples import all_steps, read_examples
 from training.trainers.job import ADAPTER_FOLDER, STOP_FILE, Job
-from training.trainers.methods import Step, row_share, step_figures
 from training.trainers.model.adapter_files import save_adapter
 from training.trainers.model.base_model import FrozenBase
 from training.trainers.model.lora import AdapterWeights
-from training.trainers.model.packing import Row, Unit, pack
+from training.trainers.model.packing import Row, pack
 from training.trainers.policy import Policy, make_policy, rate_share
 from training.trainers.progress import (
     Progress,
@@ -28,6 +28,7 @@ from training.trainers.progress import (
     peak_memory_bytes,
 )
 from training.trainers.rehearsal import Rehearsal, read_rehearsal, rehearse
+from training.trainers.step import Step
 
 MAX_ROW_TOKENS = 1024  # at once in memory; what a step has beyond that follows in further rows
 CHECKPOINT_SECONDS = 20.0
@@ -161,17 +162,17 @@ class Run:
     def _step(
         self, policy: Policy, examples: Sequence[Example], chosen: Sequence[int], *, rate: float
     ) -> JSON:
-        started, config = time.monotonic(), self._config
+        started, config, method = time.monotonic(), self._config, method_of(self._config)
         step = Step(
             examples=tuple(examples[index] for index in chosen),
             parent=tuple(self._parent[index] for index in chosen),
         )
         policy.adapter.grad.zero_()
         tokens, loss = 0, 0.0
-        figures = step_figures(step)
+        figures = step.figures
         for row in pack(step.units, max_tokens=MAX_ROW_TOKENS):
             logprobs = self._base.token_logprobs(row, policy.adapter)
-            share = row_share(config, step, row, logprobs)
+            share = method.share(config, step, row, logprobs)
             share.loss.backward()
             tokens += len(row.ids)
             loss += float(share.loss.detach())
@@ -185,8 +186,7 @@ class Run:
             figures["base_kl"] = float(divergence.detach())
         grad_norm = policy.adapter.clip_gradient(length=config.clip)
         self._losses.append(loss)
-        # What DPO makes unlikely, it may make as unlikely as it likes.
-        kl = figures["kl"] if isinstance(config, GRPOConfig) else 0.0
+        kl = figures["kl"] if method.has_kl_guard else 0.0
         check_converges(self._losses, grad_norm=grad_norm, kl=kl)
         policy.move(share=rate)
         self._tokens += tokens

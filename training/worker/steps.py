@@ -19,7 +19,7 @@ from agents.inference.client import Sampling, served_model
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.matches.judge_tools import build_tools
-from training.configs.configs import Adoption, Method, config_from_json
+from training.configs.configs import Adoption
 from training.data.dataset import (
     DATASET_FILE,
     available_threads,
@@ -31,6 +31,7 @@ from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam, probe_exams
 from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants
+from training.methods import config_from_json, method_of
 from training.models import TrainingRun
 from training.practice.practice import practise
 from training.practice.rehearsal import prepare_rehearsal, rehearsal_file
@@ -81,7 +82,7 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
     if not (manifest and dataset.exists()):
         if config.rehearsal:
             _with_heartbeat(lease, leases, partial(prepare_rehearsal, run))
-        if run.method == Method.GRPO:
+        if method_of(config).practice(config):
             _with_heartbeat(lease, leases, partial(practise, run))
         manifest = write_dataset(run)
         record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))

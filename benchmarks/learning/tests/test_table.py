@@ -22,7 +22,7 @@ from benchmarks.learning.exam import (
 from benchmarks.learning.table import Piece
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
-from training.configs.configs import config_from_json
+from training.methods import config_from_json
 
 
 def make_exam(passed: list[int], kinds: list[str] | None = None) -> dict[str, Any]:

@@ -5,42 +5,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from training.configs.configs import (
-    METHODS,
-    PRESETS,
-    DPOConfig,
-    GRPOConfig,
-    InvalidConfig,
-    Method,
-    Precision,
-    Targets,
-    config_from_json,
-)
+from training.configs.configs import Precision, Targets
+from training.configs.fields import InvalidConfig
+from training.methods.dpo import DPOConfig
 
 
 def test_missing_keys_take_their_defaults() -> None:
     assert DPOConfig.from_json({}) == DPOConfig()
     assert DPOConfig.from_json({"rank": 8}) == DPOConfig(rank=8)
-
-
-@pytest.mark.parametrize("name", PRESETS)
-@pytest.mark.parametrize("method", Method)
-def test_json_and_back_is_the_same_config(name: str, method: Method) -> None:
-    assert config_from_json(PRESETS[name][method].as_json()) == PRESETS[name][method]
-
-
-def test_the_method_chooses_the_config_and_dpo_is_the_default() -> None:
-    assert config_from_json({}) == DPOConfig()
-    assert config_from_json({"method": "grpo", "share": 2}) == GRPOConfig(share=2)
-    for wrong in ("ppo", None, 3, ["dpo"]):
-        with pytest.raises(InvalidConfig, match="Method must be one of dpo, grpo"):
-            config_from_json({"method": wrong})
-
-
-def test_a_group_of_shared_answers_alone_is_refused() -> None:
-    with pytest.raises(InvalidConfig, match="fewer than the answers a task") as caught:
-        GRPOConfig(rollouts=4, share=4)
-    assert list(caught.value.problems) == ["share"]
 
 
 @pytest.mark.parametrize(
@@ -85,14 +57,6 @@ def test_unknown_settings_are_refused_and_all_problems_told_at_once() -> None:
     with pytest.raises(InvalidConfig) as caught:
         DPOConfig.from_json({"rnak": 8, "rank": 1000, "beta": "high"})
     assert set(caught.value.problems) == {"rnak", "rank", "beta"}
-
-
-@pytest.mark.parametrize("method", Method)
-def test_every_setting_is_explained_and_bounded_or_a_choice(method: Method) -> None:
-    for setting in METHODS[method].described():
-        assert setting.label
-        assert setting.explanation.endswith(".")
-        assert setting.choices or (setting.low is not None and setting.high is not None)
 
 
 @given(

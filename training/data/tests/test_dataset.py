@@ -13,7 +13,6 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
 from arena.matches.judge_tools import build_tools
 from arena.models import Completion, Space
-from training.configs.configs import DPOConfig
 from training.data.dataset import (
     DATASET_FILE,
     PROVENANCE_FILE,
@@ -28,6 +27,8 @@ from training.gate.drift import TrainerView
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam
 from training.gate.sitting import Contestants, draw_tasks
+from training.methods.dpo import DPOConfig
+from training.methods.examples import PairExample
 from training.models import Pair, TrainingRun
 from training.runs.attempts import run_folder
 from training.tests.builders import (
@@ -42,7 +43,6 @@ from training.tests.builders import (
     make_space,
     prompt_ids_of,
 )
-from training.trainers.job import PairExample, pair_from_json
 
 pytestmark = pytest.mark.django_db
 
@@ -64,7 +64,7 @@ def lines_of(path: Path) -> list[dict[str, Any]]:
 
 
 def examples_of(run: TrainingRun) -> list[PairExample]:
-    return [pair_from_json(line) for line in lines_of(run_folder(run.pk) / DATASET_FILE)]
+    return [PairExample(**line) for line in lines_of(run_folder(run.pk) / DATASET_FILE)]
 
 
 def make_lost_and_won_rounds() -> tuple[Agent, Agent, Space]:

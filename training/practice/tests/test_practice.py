@@ -24,7 +24,6 @@ from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, Space
 from judges.models import Judge
-from training.configs.configs import GRPOConfig
 from training.data.dataset import (
     DATASET_FILE,
     PROVENANCE_FILE,
@@ -33,6 +32,8 @@ from training.data.dataset import (
     write_dataset,
 )
 from training.data.harvest import harvest_matches
+from training.methods.examples import GroupExample
+from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
 from training.practice import practice
 from training.practice.practice import CONCURRENT_ANSWERS, practise
@@ -47,7 +48,6 @@ from training.tests.builders import (
     make_space,
     prompt_ids_of,
 )
-from training.trainers.job import GroupExample, group_from_json
 
 pytestmark = pytest.mark.django_db
 
@@ -138,7 +138,7 @@ def practise_now(run: TrainingRun, told: list[str] | None = None) -> None:
 
 def examples_of(run: TrainingRun) -> list[GroupExample]:
     lines = (run_folder(run.pk) / DATASET_FILE).read_text().splitlines()
-    return [group_from_json(json.loads(line)) for line in lines]
+    return [GroupExample.from_json(json.loads(line)) for line in lines]
 
 
 def origins_of(run: TrainingRun) -> list[dict[str, Any]]:

@@ -9,7 +9,7 @@ from asgiref.sync import async_to_sync
 
 from agents.inference.client import InferenceUnavailable, RequestRefused
 from agents.models import AgentVersion
-from training.configs.configs import DPOConfig
+from training.methods.dpo import DPOConfig
 from training.models import RehearsalText, TrainingRun
 from training.practice import rehearsal
 from training.practice.rehearsal import (

@@ -13,7 +13,8 @@ from arena.credits import ledger
 from arena.credits.ledger import InsufficientCredits, audit
 from arena.models import Account, Space, Transfer, TransferCode, TransferKind
 from arena.tests.builders import at_once
-from training.configs.configs import DPOConfig, GRPOConfig
+from training.methods.dpo import DPOConfig
+from training.methods.grpo import GRPOConfig
 from training.models import TrainingRun
 from training.runs.charges import price_of
 from training.runs.claiming import MAX_ATTEMPTS, claim_next

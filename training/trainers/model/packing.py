@@ -11,19 +11,9 @@ from dataclasses import dataclass, replace
 
 import torch
 
+from training.methods.examples import Unit
+
 _ROOT = -1
-
-
-@dataclass(frozen=True)
-class Unit:
-    """Answers to one prompt that one row must hold together: a pair, or one answer of a group."""
-
-    prompt_ids: Sequence[int]  # not empty
-    answers: tuple[Sequence[int], ...]  # not empty, each not empty
-
-    @property
-    def answer_tokens(self) -> int:
-        return sum(map(len, self.answers))
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,8 @@ from transformers import LlamaConfig, LlamaForCausalLM
 
 from agents.adapters.store import WEIGHTS_FILE
 from agents.tests.forks import Fork, ForkServer, Program
-from training.configs.configs import DPOConfig, GRPOConfig
+from training.methods.dpo import DPOConfig
+from training.methods.grpo import GRPOConfig
 from training.trainers.job import ADAPTER_FOLDER, PROGRESS_FILE, Job, read_result
 
 VOCABULARY = 96

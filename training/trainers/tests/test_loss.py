@@ -18,13 +18,17 @@ from trl import DPOConfig as TrlDPOConfig
 from trl import DPOTrainer
 from trl.trainer.dpo_trainer import DataCollatorForPreference
 
-from training.configs.configs import DPOConfig, GRPOConfig, LearningConfig, Targets
-from training.trainers.examples import Example, read_examples
+from training.configs.configs import LearningConfig, Targets
+from training.methods import method_of
+from training.methods.dpo import DPOConfig
+from training.methods.examples import Example
+from training.methods.grpo import GRPOConfig
+from training.trainers.examples import read_examples
 from training.trainers.loss import grpo_share, ratio_mask
-from training.trainers.methods import Step, row_share
 from training.trainers.model.base_model import FrozenBase, wrap_base
 from training.trainers.model.lora import AdapterWeights, plan_adapter
 from training.trainers.model.packing import pack
+from training.trainers.step import Step
 from training.trainers.tests.builders import (
     SMALL_DPO,
     SMALL_GRPO,
@@ -84,7 +88,7 @@ def loss_and_gradient(
     adapter.grad.zero_()
     loss, figures = 0.0, dict[str, float]()
     for row in pack(step.units, max_tokens=max_tokens):
-        share = row_share(config, step, row, base.token_logprobs(row, adapter))
+        share = method_of(config).share(config, step, row, base.token_logprobs(row, adapter))
         share.loss.backward()
         loss += float(share.loss.detach())
         for name, value in share.figures.items():

@@ -10,10 +10,11 @@ from transformers import AutoTokenizer
 
 from agents.adapters.store import WEIGHTS_FILE, check_adapter
 from training.configs.configs import Precision
+from training.methods.examples import Unit
 from training.trainers.job import ADAPTER_FOLDER
 from training.trainers.model.base_model import FrozenBase, load_base
 from training.trainers.model.lora import AdapterPlan
-from training.trainers.model.packing import Unit, pack
+from training.trainers.model.packing import pack
 from training.trainers.tests.builders import some_rehearsal, steps_of, train, weights_of, write_job
 
 pytestmark = pytest.mark.xdist_group("trainers")

@@ -12,10 +12,11 @@ from transformers import AutoModelForCausalLM
 
 from agents.adapters.store import WEIGHTS_FILE, check_adapter
 from training.configs.configs import Precision
+from training.methods.examples import Unit
 from training.trainers.job import ADAPTER_FOLDER
 from training.trainers.model.adapter_files import read_parent
 from training.trainers.model.base_model import load_base
-from training.trainers.model.packing import Unit, pack
+from training.trainers.model.packing import pack
 from training.trainers.tests.builders import (
     result_of,
     save_tiny_base,

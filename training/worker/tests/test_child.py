@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from arena.config.env import REPOSITORY
-from training.configs.configs import DPOConfig
+from training.methods.dpo import DPOConfig
 from training.tests.scripted import behave
 from training.trainers.job import CANCEL, PAUSE, Job, read_result
 from training.worker.child import FollowedJob, TrainerDied, TrainerFailed, result_of, run_trainer

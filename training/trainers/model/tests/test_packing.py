@@ -7,9 +7,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from training.configs.configs import Targets
+from training.methods.examples import Unit
 from training.trainers.model.base_model import FrozenBase, wrap_base
 from training.trainers.model.lora import AdapterWeights, plan_adapter
-from training.trainers.model.packing import Row, Unit, pack
+from training.trainers.model.packing import Row, pack
 from training.trainers.tests.builders import some_ids, tiny_model
 
 short = st.lists(st.integers(0, 2), min_size=1, max_size=5)  # few tokens: many shared beginnings

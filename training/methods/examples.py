@@ -1,0 +1,167 @@
+"""What a run's dataset file holds, an example a line, and what the trainer makes of a line. Pure.
+
+There are two kinds, of which each method learns from one: preference pairs, and groups of scored
+answers. Token ids are as sampled or served, never rebuilt from text.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+SMALLEST_ADVANTAGE = 1e-6
+
+
+@dataclass(frozen=True)
+class PairExample:
+    """A line of a dataset of pairs."""
+
+    prompt_ids: list[int]  # the agent's own prompt and the task, as its chat template made them
+    chosen_ids: list[int]  # with the end-of-turn token where the answer ended by itself
+    rejected_ids: list[int]
+    noise: float  # probability that the panel erred, [0, 0.5): from its agreement
+
+
+@dataclass(frozen=True)
+class AnswerExample:
+    """One answer of a group."""
+
+    ids: list[int]
+    reward: float  # [0, 1]
+    # Natural logarithms under the policy that answered, one a token. None: shared by another
+    # competitor; the trainer re-encodes it under the parent before the first step.
+    logprobs: list[float] | None
+
+
+@dataclass(frozen=True)
+class GroupExample:
+    """A line of a dataset of groups: answers to one prompt."""
+
+    prompt_ids: list[int]
+    answers: list[AnswerExample]
+
+    @classmethod
+    def from_json(cls, line: Mapping[str, Any]) -> "GroupExample":
+        answers = [AnswerExample(**answer) for answer in line["answers"]]
+        return cls(prompt_ids=line["prompt_ids"], answers=answers)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Answers to one prompt that one row must hold together: a pair, or one answer of a group."""
+
+    prompt_ids: Sequence[int]  # not empty
+    answers: tuple[Sequence[int], ...]  # not empty, each not empty
+
+    @property
+    def answer_tokens(self) -> int:
+        return sum(map(len, self.answers))
+
+
+@dataclass(frozen=True)
+class ScoredAnswer:
+    """One answer of a group and what it earned beside the others."""
+
+    ids: tuple[int, ...]
+    advantage: float
+    reward: float
+    behaviour: tuple[float, ...] | None  # log-probabilities; None: not this agent's own
+
+
+@dataclass(frozen=True)
+class Example:
+    """A pair or a group: what the data order moves around and a step counts."""
+
+    prompt_ids: tuple[int, ...]
+    units: tuple[Unit, ...]  # a pair's one unit, or one for each answer of a group
+    noise: float = 0.0  # of a pair
+    answers: tuple[ScoredAnswer, ...] = ()  # of a group, one a unit
+
+    def tokens(self) -> Iterator[int]:
+        yield from self.prompt_ids
+        for unit in self.units:
+            for answer in unit.answers:
+                yield from answer
+
+    @property
+    def answer_tokens(self) -> int:
+        return sum(unit.answer_tokens for unit in self.units)
+
+    @property
+    def prefers(self) -> bool:
+        """Whether one of its answers is better than another."""
+        if self.answers:
+            return any(abs(answer.advantage) > SMALLEST_ADVANTAGE for answer in self.answers)
+        chosen, rejected = self.units[0].answers
+        return tuple(chosen) != tuple(rejected)
+
+
+@dataclass(frozen=True)
+class ExampleKind:
+    """What a method may learn from."""
+
+    noun: str  # the manifest's key of the examples' digests
+    # A line and the most tokens of prompt and answer, to an example; None where it is too long.
+    # Raises ValueError, TypeError or KeyError for a line that is none.
+    read: Callable[[Mapping[str, Any], int], Example | None]
+    nothing_preferred: str  # the sentence for a dataset in which no example prefers anything
+
+
+def group_advantages(rewards: Sequence[float]) -> list[float]:
+    """Reward minus the group's mean, not divided by the deviation (Dr. GRPO, arXiv:2503.20783)."""
+    mean = sum(rewards) / len(rewards)
+    return [reward - mean for reward in rewards]
+
+
+def _read_pair(line: Mapping[str, Any], max_length: int) -> Example | None:
+    pair = PairExample(**line)
+    if not 0 <= pair.noise < 0.5:
+        raise ValueError(f"a pair's noise is {pair.noise}")
+    answers = (tuple(pair.chosen_ids), tuple(pair.rejected_ids))
+    if not pair.prompt_ids or not all(answers):
+        raise ValueError("an empty prompt or answer")
+    if len(pair.prompt_ids) + max(map(len, answers)) > max_length:
+        return None
+    prompt = tuple(pair.prompt_ids)
+    return Example(prompt, (Unit(prompt, answers),), noise=pair.noise)
+
+
+def _read_group(line: Mapping[str, Any], max_length: int) -> Example | None:
+    group = GroupExample.from_json(line)
+    if not group.prompt_ids or not all(answer.ids for answer in group.answers):
+        raise ValueError("an empty prompt or answer")
+    for answer in group.answers:
+        if answer.logprobs is not None and len(answer.logprobs) != len(answer.ids):
+            raise ValueError("log-probabilities that do not match their answer")
+    longest = max_length - len(group.prompt_ids)
+    kept = [answer for answer in group.answers if len(answer.ids) <= longest]
+    if len(kept) < 2:
+        return None
+    prompt = tuple(group.prompt_ids)
+    advantages = group_advantages([answer.reward for answer in kept])
+    answers = tuple(
+        ScoredAnswer(
+            ids=tuple(answer.ids),
+            advantage=advantage,
+            reward=answer.reward,
+            behaviour=None if answer.logprobs is None else tuple(answer.logprobs),
+        )
+        for answer, advantage in zip(kept, advantages, strict=True)
+    )
+    units = tuple(Unit(prompt, (answer.ids,)) for answer in answers)
+    return Example(prompt, units, answers=answers)
+
+
+PAIRS = ExampleKind(
+    noun="pairs",
+    read=_read_pair,
+    nothing_preferred="There is nothing to prefer: in every pair both answers are the same.",
+)
+GROUPS = ExampleKind(
+    noun="groups",
+    read=_read_group,
+    nothing_preferred=(
+        "There is nothing to prefer: in every group all answers earned the same, so none is "
+        "better than the others."
+    ),
+)
+KINDS = (PAIRS, GROUPS)
