@@ -12,8 +12,6 @@ class Curve:
     height: int
     line: str  # points of a polyline
     band: str  # points of a polygon; empty: none
-    last_x: float
-    last_y: float
     low: float
     high: float
 
@@ -61,8 +59,6 @@ def curve(
         height=height,
         line=points(means, forward),
         band=band,
-        last_x=round(padding + step * (len(means) - 1), 1),
-        last_y=y(means[-1]),
         low=low,
         high=high,
     )

@@ -18,8 +18,6 @@ CONNECT_SECONDS = 5.0
 MAX_ANSWER_TOKENS = 512
 MAX_REPLY_CHARACTERS = 20_000
 
-JudgeTools = Tools
-
 # One child for this worker process, started by the first poem.
 _scorer = RelevanceScorer()
 

@@ -4,12 +4,12 @@ Ids of transfers are derived from the match or the entry, so that settling twice
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 from arena.credits import ledger
 from arena.matches.events import Player
 from arena.matches.match import MatchState
-from arena.models import Account, Match, Rating, RatingChange, Transfer, TransferCode, TransferKind
+from arena.models import Account, Match, Rating, RatingChange, TransferCode
 from arena.spaces.ratings import Skill, updated
 from arena.states import MatchStatus
 
@@ -141,16 +141,6 @@ def record_places(
             seats[index].prize_credits = prizes[index]
             seats[index].save(update_fields=["rank", "score", "prize_credits"])
         place += len(group)
-
-
-def credits_of(match_id: int) -> Iterable[Transfer]:
-    """Every movement of credits that belongs to the match."""
-    return (
-        Transfer.objects.filter(reference=_reference(match_id))
-        .exclude(kind=TransferKind.PENDING)
-        .select_related("debit__owner", "credit__owner")
-        .order_by("created_at", "id")
-    )
 
 
 def _lock_all(state: MatchState) -> Account:

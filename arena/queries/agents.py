@@ -46,7 +46,6 @@ class AgentCard:
     base_model_id: int
     base_model: str
     version_number: int
-    version_origin: str
     has_adapter: bool
     is_training_enabled: bool
     records: tuple[SpaceRecord, ...]
@@ -132,7 +131,6 @@ def agent_cards(owner_id: int) -> tuple[AgentCard, ...]:
                 base_model_id=agent.base_model_id,
                 base_model=agent.base_model.name,
                 version_number=version.number,
-                version_origin=version.origin,
                 has_adapter=version.adapter_id is not None,
                 is_training_enabled=agent.is_training_enabled,
                 records=records.get(agent.id, ()),

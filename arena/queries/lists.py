@@ -37,7 +37,7 @@ class Competitor:
 
 @dataclass(frozen=True)
 class Standing:
-    """One line of a leaderboard; `floor` = mu - 3 sigma is what it is sorted by."""
+    """One line of a leaderboard, which is sorted by mu - 3 sigma."""
 
     rank: int
     competitor: Competitor
@@ -47,10 +47,6 @@ class Standing:
     sigma: float
     match_count: int
     win_count: int
-
-    @property
-    def floor(self) -> float:
-        return self.mu - 3 * self.sigma
 
     @property
     def spread(self) -> float:
@@ -90,12 +86,6 @@ class MatchCard:
     @property
     def by_rank(self) -> tuple[SeatLine, ...]:
         return tuple(sorted(self.seats, key=lambda seat: (seat.rank or 99, seat.index)))
-
-    def rank_of(self, agent_id: int) -> int | None:
-        for seat in self.seats:
-            if seat.competitor.agent_id == agent_id:
-                return seat.rank
-        return None
 
 
 def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standing, ...]:

@@ -99,7 +99,6 @@ class SeatView:
     competitor: Competitor
     version_number: int
     has_adapter: bool
-    is_paid: bool
     scores: tuple[float | None, ...]  # one a round of the match, None: not decided
     total: float
     standing: int  # place by running total, ties share it
@@ -259,7 +258,6 @@ def _seat_views(
                 competitor=Competitor.of(row.agent),
                 version_number=row.version.number,
                 has_adapter=row.version.adapter_id is not None,
-                is_paid=row.entry_id is not None,
                 scores=per_seat[row.index],
                 total=totals[row.index],
                 standing=row.rank or standing,

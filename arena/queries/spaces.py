@@ -47,7 +47,6 @@ class SpaceCard:
     agent_count: int
     settled_count: int
     live_count: int
-    queued_count: int
 
     @property
     def pool_credits(self) -> int:
@@ -90,7 +89,6 @@ class _Counts:
     agents: int = 0
     settled: int = 0
     live: int = 0
-    queued: int = 0
 
 
 def space_cards() -> tuple[SpaceCard, ...]:
@@ -151,9 +149,6 @@ def _counts(space_ids: list[int]) -> dict[int, _Counts]:
             counts[space_id].live += number
         elif status == MatchStatus.SETTLED:
             counts[space_id].settled += number
-    queued = Entry.objects.filter(in_spaces, status=EntryStatus.QUEUED)
-    for space_id, number in queued.values_list("space_id").annotate(Count("id")):
-        counts[space_id].queued = number
     rated = Rating.objects.filter(in_spaces, agent__retired_at=None)
     for space_id, number in rated.values_list("space_id").annotate(Count("id")):
         counts[space_id].agents = number
@@ -198,5 +193,4 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         agent_count=counts.agents,
         settled_count=counts.settled,
         live_count=counts.live,
-        queued_count=counts.queued,
     )

@@ -20,11 +20,6 @@ class Skill:
     mu: float = 25.0
     sigma: float = 25.0 / 3
 
-    @property
-    def conservative(self) -> float:
-        """mu - 3 sigma: what the leaderboard sorts by; a newcomer starts at 0."""
-        return self.mu - 3 * self.sigma
-
 
 def updated(skills: Mapping[int, Skill], ranking: Sequence[Sequence[int]]) -> dict[int, Skill]:
     """New beliefs per seat after one match; tied seats share a rank."""

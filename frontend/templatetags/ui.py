@@ -192,11 +192,6 @@ def times_points(value: float | None) -> str:
 
 
 @register.filter
-def negative(value: float) -> float:
-    return -value
-
-
-@register.filter
 def signed_points(value: float | None) -> str:
     return "–" if value is None else signed(value * 100, 1)
 

@@ -95,7 +95,6 @@ class LearningProgress:
     space_id: int
     space_name: str
     new_pairs: int
-    all_pairs: int
     needed_pairs: int
     live_run_id: int | None
     live_run_status: str
@@ -219,7 +218,7 @@ def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgr
     rows = list(
         Pair.objects.filter(agent_id__in=ids)
         .values("agent_id", "space_id", "space__name")
-        .annotate(total=Count("id"))
+        .distinct()
         .order_by("space__name")
     )
     for row in rows:
@@ -240,7 +239,6 @@ def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgr
             space_id=key[1],
             space_name=row["space__name"],
             new_pairs=new.get(key, 0),
-            all_pairs=row["total"],
             needed_pairs=settings.ENV.training_pairs,
             live_run_id=run.id if run else None,
             live_run_status=run.status if run else "",

@@ -1,7 +1,6 @@
 """Is a part of the product ready? Each probe really uses it, and answers None or why not."""
 
 from collections.abc import Callable
-from urllib.parse import urlsplit
 
 import celery
 import httpx
@@ -96,10 +95,3 @@ def always() -> str | None:
 def _short(error: Exception) -> str:
     lines = str(error).strip().splitlines() or [type(error).__name__]
     return lines[0][:MAX_REASON_CHARS]
-
-
-def without_password(url: str) -> str:
-    """The part of a URL that may be shown: scheme, host and port."""
-    parts = urlsplit(url)
-    host = parts.hostname or "local socket"
-    return f"{parts.scheme}://{host}" + (f":{parts.port}" if parts.port else "")

@@ -21,4 +21,5 @@ def test_beating_a_stronger_agent_pays_more_than_beating_a_weaker_one() -> None:
 
 
 def test_a_newcomer_starts_at_zero_on_the_leaderboard() -> None:
-    assert abs(Skill().conservative) < 1e-9
+    newcomer = Skill()
+    assert abs(newcomer.mu - 3 * newcomer.sigma) < 1e-9
