@@ -59,6 +59,15 @@ def rank(scores: Mapping[int, float]) -> tuple[tuple[int, ...], ...]:
     return tuple(tuple(sorted(group)) for group in groups)
 
 
+def places_of(ranking: Sequence[Sequence[int]]) -> dict[int, int]:
+    """Each seat's place, from 1; tied seats share the better one."""
+    places: dict[int, int] = {}
+    for group in ranking:
+        place = len(places) + 1
+        places |= dict.fromkeys(group, place)
+    return places
+
+
 def _agreement(votes: Sequence[Mapping[int, float]]) -> float:
     pairs = list(combinations(sorted(votes[0]), 2))
     if not pairs:

@@ -124,7 +124,7 @@ class MatchState:
     def totals(self) -> dict[int, float]:
         """Sum of the verdicts' scores per seat; void rounds count for nobody."""
         return {
-            seat: round(sum(each.scores.get(seat, 0.0) for each in self.rounds), 6)
+            seat: total_of(each.scores.get(seat, 0.0) for each in self.rounds)
             for seat in sorted(self.seats)
         }
 
@@ -220,6 +220,11 @@ def fold(events: Iterable[Event]) -> MatchState | None:
     for event in events:
         state = evolve(state, event)
     return state
+
+
+def total_of(scores: Iterable[float]) -> float:
+    """A seat's score over its rounds, to 6 decimals, as events carry it."""
+    return round(sum(scores), 6)
 
 
 def ranking_of(totals: Mapping[int, float], *, rounds: int) -> tuple[tuple[int, ...], ...]:

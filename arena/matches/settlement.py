@@ -12,6 +12,7 @@ from arena.matches.match import MatchState
 from arena.models import Account, Match, Rating, RatingChange, TransferCode
 from arena.spaces.ratings import Skill, updated
 from arena.states import MatchStatus
+from judges.panel import places_of
 
 _NAMESPACE = uuid.UUID("5b0f6a0e-5a0e-4d0c-9a44-0d6f0f7f1d11")
 
@@ -133,14 +134,11 @@ def record_places(
 ) -> None:
     """Write rank (tied seats share the better one), score and prize to the seats."""
     seats = {seat.index: seat for seat in match.seats.all()}
-    place = 1
-    for group in ranking:
-        for index in group:
-            seats[index].rank = place
-            seats[index].score = totals[index]
-            seats[index].prize_credits = prizes[index]
-            seats[index].save(update_fields=["rank", "score", "prize_credits"])
-        place += len(group)
+    for index, place in places_of(ranking).items():
+        seats[index].rank = place
+        seats[index].score = totals[index]
+        seats[index].prize_credits = prizes[index]
+        seats[index].save(update_fields=["rank", "score", "prize_credits"])
 
 
 def _lock_all(state: MatchState) -> Account:

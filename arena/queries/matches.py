@@ -1,5 +1,6 @@
 """One match as a page shows it: seats, rounds, answers, votes and running totals."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +9,7 @@ from typing import Any
 from django.db.models import Prefetch, QuerySet
 
 from agents.errors import NotAvailable
+from arena.matches.match import ranking_of, total_of
 from arena.models import (
     Completion,
     CompletionStatus,
@@ -21,6 +23,7 @@ from arena.models import (
     Vote,
 )
 from arena.queries.lists import LIVE_STATUSES, Competitor
+from judges.panel import places_of
 
 
 @dataclass(frozen=True)
@@ -101,7 +104,7 @@ class SeatView:
     has_adapter: bool
     scores: tuple[float | None, ...]  # one a round of the match, None: not decided
     total: float
-    standing: int  # place by running total, ties share it
+    standing: int  # place so far, ties share it
     rank: int | None  # at settlement
     prize_credits: int
     mu_before: float | None
@@ -196,7 +199,8 @@ def round_view(match_id: int, number: int) -> RoundView:
     completions = {item.seat_id: item for item in row.completions.all()}
     votes = list(row.votes.all())
     verdict: Verdict | None = getattr(row, "verdict", None)
-    places = _places(verdict.ranking) if verdict else {}
+    places = places_of(verdict.ranking) if verdict else {}
+    taken = Counter(places.values())
     return RoundView(
         number=row.number,
         status=row.status,
@@ -209,6 +213,7 @@ def round_view(match_id: int, number: int) -> RoundView:
                 votes=votes,
                 score=_number(verdict.scores, seat.index) if verdict else None,
                 place=places.get(seat.index),
+                is_tied=taken[places.get(seat.index, 0)] > 1,
             )
             for seat in seats
         ),
@@ -247,11 +252,13 @@ def _seat_views(
         )
         for row in rows
     }
-    totals = {index: sum(value or 0.0 for value in row) for index, row in per_seat.items()}
+    totals = {index: total_of(value or 0.0 for value in row) for index, row in per_seat.items()}
+    decided = sum(1 for given in scores.values() if given)
+    # As the settlement ranks them: seats whose mean over the rounds is a tie share their place.
+    standings = places_of(ranking_of(totals, rounds=max(decided, 1)))
     views = []
     for row in rows:
         change = getattr(row, "rating_change", None)
-        standing = 1 + sum(total > totals[row.index] + 1e-9 for total in totals.values())
         views.append(
             SeatView(
                 index=row.index,
@@ -260,7 +267,7 @@ def _seat_views(
                 has_adapter=row.version.adapter_id is not None,
                 scores=per_seat[row.index],
                 total=totals[row.index],
-                standing=row.rank or standing,
+                standing=row.rank or standings[row.index],
                 rank=row.rank,
                 prize_credits=row.prize_credits,
                 mu_before=change.mu_before if change else None,
@@ -282,7 +289,8 @@ def _cell(
     completion: Completion | None,
     votes: Sequence[Vote],
     score: float | None,
-    place: tuple[int, bool] | None,
+    place: int | None,
+    is_tied: bool,
 ) -> Cell:
     checks: dict[str, CheckLine] = {}
     lines = []
@@ -313,20 +321,11 @@ def _cell(
         finish_reason=completion.finish_reason if completion else "",
         chunk_times=completion.chunk_times if completion else (),
         score=score,
-        place=place[0] if place else None,
-        is_tied=place[1] if place else False,
+        place=place,
+        is_tied=is_tied,
         checks=tuple(checks.values()),
         votes=tuple(lines),
     )
-
-
-def _places(ranking: Sequence[Sequence[int]]) -> dict[int, tuple[int, bool]]:
-    """{seat: (place from 1, shared with another)}"""
-    places: dict[int, tuple[int, bool]] = {}
-    for group in ranking:
-        place = len(places) + 1
-        places |= {int(seat): (place, len(group) > 1) for seat in group}
-    return places
 
 
 def _number(values: Mapping[str, Any], seat: int) -> float | None:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.panel import TIE_TOLERANCE, PanelVerdict, combine, rank
+from judges.panel import TIE_TOLERANCE, PanelVerdict, combine, places_of, rank
 from judges.transcript import Ballot
 
 unit = st.floats(0, 1)
@@ -99,3 +99,7 @@ def test_agreement_counts_pairs_of_seats() -> None:
 def test_malformed_ballot_is_refused(scores: dict[int, float]) -> None:
     with pytest.raises(ValueError, match=r"seats|outside"):
         combine([(1.0, make_ballot({0: 0.5, 1: 0.5})), (1.0, make_ballot(scores))])
+
+
+def test_tied_seats_share_the_better_place_and_the_next_one_is_counted_after_them() -> None:
+    assert places_of([[2], [0, 3], [1]]) == {2: 1, 0: 2, 3: 2, 1: 4}

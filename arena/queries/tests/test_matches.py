@@ -1,0 +1,47 @@
+"""What a match page says beside what the settlement pays for."""
+
+import pytest
+
+from arena.matches import play
+from arena.models import Match, Seat
+from arena.queries import match_snapshot
+from arena.tests.builders import make_match, play_round
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def standings(match: Match) -> list[int]:
+    return [seat.standing for seat in match_snapshot(match.id).seats]
+
+
+def test_before_the_first_verdict_everybody_shares_the_first_place() -> None:
+    assert standings(make_match()) == [1, 1]
+
+
+@pytest.mark.parametrize(
+    ("second", "places"),
+    [
+        (0.504, [1, 1]),  # judges wobble by more: a tie, and both share the prize of two places
+        (0.51, [2, 1]),
+    ],
+)
+def test_a_running_match_ranks_its_seats_as_the_settlement_will(
+    second: float, places: list[int]
+) -> None:
+    match = make_match()
+    play.start_match(match.id)
+    for number in (1, 2):
+        play_round(match, number, scores={0: 0.5, 1: second})
+        assert standings(match) == places
+    play.settle_match(match.id)
+    rows = Seat.objects.filter(match=match).order_by("index")
+    assert list(rows.values_list("rank", flat=True)) == places
+    assert standings(match) == places
+
+
+def test_a_round_without_a_verdict_does_not_thin_out_the_others() -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 0.5, 1: 0.507})
+    play_round(match, 2, scores=None)
+    assert standings(match) == [2, 1]  # by the mean of one round, not of two
