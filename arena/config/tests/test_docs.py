@@ -6,8 +6,14 @@ from functools import cache
 from pathlib import Path
 
 import pytest
+from django.apps import apps
 
+from agents.models import VersionOrigin
 from arena.config.env import REPOSITORY
+from arena.environments.base import Split
+from arena.models import EntryStatus, SpaceStatus, TransferKind
+from arena.states import CompletionStatus, MatchStatus, RoundStatus
+from training.states import RunStatus
 
 DECISIONS = REPOSITORY / "docs" / "decisions"
 DOCUMENTS = [REPOSITORY / "README.md", *sorted(REPOSITORY.glob("docs/**/*.md"))]
@@ -74,6 +80,39 @@ def test_every_link_in_a_document_leads_to_a_file(document: Path) -> None:
 def test_the_check_sees_a_path_and_a_name_that_are_not_there() -> None:
     document = "`arena/nowhere.py` `arena/access.py:no_such_verb` `arena/access.py` `n/a` `a b/c`"
     assert missing_in(document) == ["arena/nowhere.py", "arena/access.py:no_such_verb"]
+
+
+VOCABULARY = {
+    *("Agent", "AgentVersion", "Adapter", "Space", "Entry", "Match", "Seat", "Round", "Task"),
+    *("Completion", "Judge", "Panel", "Vote", "Verdict", "Pair", "TrainingRun", "Transfer", "Hold"),
+    *("Rating", "Frame", "Event", "Rollout", "RehearsalText", "Environment", "Group", "Job"),
+}
+STATES = (
+    *(MatchStatus, RoundStatus, CompletionStatus, EntryStatus, SpaceStatus),
+    *(RunStatus, TransferKind, VersionOrigin, Split),
+)
+
+
+def vocabulary() -> str:
+    text = (REPOSITORY / "docs" / "architecture.md").read_text()
+    return text.partition("## Vocabulary")[2].partition("## ")[0]
+
+
+def test_the_vocabulary_has_every_noun_and_every_row() -> None:
+    rows = {
+        model.__name__
+        for model in apps.get_models()
+        if model.__module__.split(".")[0] in ("agents", "arena", "judges", "training")
+    }
+    found = vocabulary()
+    assert {noun for noun in VOCABULARY | rows if not re.search(rf"\b{noun}\b", found)} == set()
+
+
+def test_the_vocabulary_has_every_state() -> None:
+    found = vocabulary()
+    assert {
+        state.value for states in STATES for state in states if state.value not in found
+    } == set()
 
 
 def test_every_decision_is_listed() -> None:
