@@ -11,6 +11,8 @@ import tempfile
 from importlib.util import find_spec
 from pathlib import Path
 
+from agents.files import publish_folder
+
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME = "smollm2-135m-instruct"
 MARKER = "config.json"  # written into the finished folder by the rename, so never without the rest
@@ -41,8 +43,10 @@ def convert(folder: Path) -> bool:
         unfinished = Path(scratch) / folder.name
         _unpack(source, unfinished)
         try:
-            unfinished.rename(folder)
+            publish_folder(unfinished, folder)
         except OSError:
+            if not folder.exists():
+                raise
             # Another process finished first, or something else is in the way.
             if not (folder / MARKER).is_file():
                 raise CannotConvert(f"{folder} exists and is no model: remove it.") from None

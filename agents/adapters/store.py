@@ -8,7 +8,6 @@ ADAPTER_STORE/<first two hex digits>/<digest>/adapter_{config.json,model.safeten
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import struct
@@ -27,6 +26,7 @@ from safetensors import SafetensorError, deserialize
 
 from agents.adapters.lora import MAX_LORA_RANK
 from agents.errors import Refused
+from agents.files import publish_folder
 from agents.models import MAX_REFUSAL_CHARS, Adapter, BaseModel
 
 WEIGHTS_FILE = "adapter_model.safetensors"
@@ -291,25 +291,24 @@ def _copy_into_store(folder: Path, facts: AdapterFacts) -> None:
     try:
         shutil.copyfile(folder / WEIGHTS_FILE, partial / WEIGHTS_FILE)
         (partial / CONFIG_FILE).write_text(json.dumps(facts.config(), indent=2) + "\n")
-        for path in (*partial.iterdir(), partial):
-            _sync(path)
         if _file_digest(partial / WEIGHTS_FILE) != facts.digest:
             raise BadAdapter("The adapter changed while it was being stored.")
         _swap(partial, target)
-        _sync(target.parent)
     finally:
         shutil.rmtree(partial, ignore_errors=True)
 
 
 def _swap(partial: Path, target: Path) -> None:
     try:
-        partial.rename(target)
+        publish_folder(partial, target)
     except OSError:
+        if not target.exists():
+            raise
         # Somebody stored the same weights just now, or a damaged folder is in the way.
         if _is_whole(target):
             return
         target.rename(partial.with_name(f"{partial.name}.damaged"))
-        partial.rename(target)
+        publish_folder(partial, target)
 
 
 def _is_whole(folder: Path) -> bool:
@@ -317,14 +316,6 @@ def _is_whole(folder: Path) -> bool:
         return bool(adapter_folder(folder.name, verify=True))
     except BadAdapter:
         return False
-
-
-def _sync(path: Path) -> None:
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _file_digest(path: Path) -> str:

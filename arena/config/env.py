@@ -4,7 +4,6 @@
 them in RLFC_HOME/run/local.env, so that a `manage.py` command typed beside it finds them.
 """
 
-import contextlib
 import os
 import secrets
 import sys
@@ -15,6 +14,8 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from agents.files import write_once
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -196,12 +197,7 @@ def kept_secret(path: Path, *, size_bytes: int) -> str:
     """The secret in the file, made at first use; processes that start at once agree on one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
-        whole = path.with_name(f".{path.name}.{os.getpid()}")
-        whole.touch(mode=0o600)
-        whole.write_text(secrets.token_urlsafe(size_bytes))
-        with contextlib.suppress(FileExistsError):  # another process was first: its secret counts
-            os.link(whole, path)
-        whole.unlink()
+        write_once(path, secrets.token_urlsafe(size_bytes), mode=0o600)
     return path.read_text().strip()
 
 

@@ -1,12 +1,12 @@
 """The files of `learn_bench`: they are resumed, merged, and shown as one table. Pure but for files."""
 
 import json
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.files import write_atomically
 from benchmarks.learning.exam import (
     ARITHMETIC,
     PARTS,
@@ -57,12 +57,7 @@ def read(path: Path) -> dict[str, Any]:
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
     """Whole or not at all."""
-    partial = path.with_name(f".{path.name}.part")
-    with partial.open("w") as file:
-        json.dump(content, file)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)
+    write_atomically(path, json.dumps(content))
 
 
 def has(content: Mapping[str, Any], piece: Piece) -> bool:

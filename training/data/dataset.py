@@ -20,6 +20,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 
 from agents.errors import Refused
+from agents.files import write_atomically
 from agents.inference import processor
 from agents.lineage import within
 from arena.environments import ENVIRONMENTS
@@ -35,7 +36,6 @@ from training.practice.practised import practised_groups, practised_texts
 from training.practice.rehearsal import rehearsal_facts
 from training.runs.attempts import run_folder
 from training.runs.unlearned import unlearned_pairs
-from training.trainers.job import write_atomically
 
 DATASET_FILE = "dataset.jsonl"
 PROVENANCE_FILE = "provenance.jsonl"

@@ -18,6 +18,7 @@ from typing import Any, TypeAlias
 
 from django.db.models import QuerySet
 
+from agents.files import write_atomically
 from agents.lineage import within
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
@@ -28,7 +29,6 @@ from training.data.groups import Member, Source, choose_members
 from training.data.tokens import ChatTokens
 from training.methods.base import PracticeSize
 from training.models import Rollout, TrainingRun
-from training.trainers.job import write_atomically
 
 PLAN_FILE = "practice.json"
 SCORES_FILE = "scores.json"

@@ -9,21 +9,19 @@ does with them is told in training/trainers/rehearsal.py.
 """
 
 import asyncio
-import contextlib
 import hashlib
 import json
-import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from random import Random
 from typing import Any
-from uuid import uuid4
 
 import structlog
 from asgiref.sync import sync_to_async
 from django.conf import settings
 
+from agents.files import write_once
 from agents.inference.client import (
     Continuation,
     Inference,
@@ -38,7 +36,7 @@ from training.data.tokens import shared_beginning
 from training.methods import config_from_json
 from training.models import RehearsalText, TrainingRun
 from training.runs.attempts import run_folder
-from training.trainers.job import RehearsalExample, write_atomically
+from training.trainers.job import RehearsalExample
 
 DRAWN_BY_RUN = 24  # until the base has MOST_KEPT
 MOST_KEPT = 480
@@ -85,7 +83,9 @@ async def prepare_rehearsal(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
     fitting = [one for one in examples if len(one.prompt_ids) + len(one.ids) <= longest]
     if len(fitting) < len(examples):
         log.warning("rehearsal_too_long", run_id=run.pk, left_out=len(examples) - len(fitting))
-    _write_once(path, "".join(json.dumps(asdict(one)) + "\n" for one in fitting))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    # Once: a worker that was thought dead may wake while another one trains on these.
+    write_once(path, "".join(json.dumps(asdict(one)) + "\n" for one in fitting))
 
 
 def rehearsal_facts(run: TrainingRun) -> JSON:
@@ -162,16 +162,6 @@ def _choose(run: TrainingRun) -> list[RehearsalText]:
     texts = list(run.agent.base_model.rehearsal_texts.order_by("id"))
     Random(f"rehearsal:{run.pk}").shuffle(texts)
     return texts[:MOST_REHEARSED]
-
-
-def _write_once(path: Path, text: str) -> None:
-    """The first one counts: a worker that was thought dead may wake while another one trains."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    own = path.with_name(f"{path.name}.{uuid4().hex}")
-    write_atomically(own, text)
-    with contextlib.suppress(FileExistsError):
-        os.link(own, path)
-    own.unlink()
 
 
 def _user(words: str) -> Message:

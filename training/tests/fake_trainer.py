@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from safetensors.numpy import load_file, save_file
 
+from agents.files import write_atomically
 from training.trainers.job import (
     ADAPTER_FOLDER,
     CANCEL,
@@ -26,7 +27,6 @@ from training.trainers.job import (
     STOP_FILE,
     Job,
     read_result,
-    write_atomically,
     write_result,
 )
 

@@ -5,7 +5,6 @@ bit for bit, as one that was never interrupted.
 """
 
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -13,8 +12,8 @@ import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
 
+from agents.files import write_atomically
 from training.trainers.job import CHECKPOINT_FOLDER
-from training.trainers.model.adapter_files import sync
 
 STATE_FILE = "state.safetensors"
 
@@ -33,21 +32,12 @@ class Position:
 def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torch.Tensor]) -> None:
     """Replace the state in the job's `folder`, whole or not at all. Raises OSError."""
     target = folder / CHECKPOINT_FOLDER / STATE_FILE
-    partial = target.with_name(f".{STATE_FILE}.{os.getpid()}")
-    try:
-        target.parent.mkdir(exist_ok=True)
-        partial.write_bytes(
-            save(
-                {name: tensor.detach().cpu() for name, tensor in tensors.items()},
-                metadata={"position": json.dumps(asdict(position))},
-            )
-        )
-        sync(partial)
-        partial.replace(target)
-        sync(target.parent)
-    except OSError:
-        partial.unlink(missing_ok=True)
-        raise
+    target.parent.mkdir(exist_ok=True)
+    state = save(
+        {name: tensor.detach().cpu() for name, tensor in tensors.items()},
+        metadata={"position": json.dumps(asdict(position))},
+    )
+    write_atomically(target, state)
 
 
 def read_checkpoint(folder: Path, *, job: str) -> tuple[Position, dict[str, torch.Tensor]] | None:

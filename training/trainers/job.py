@@ -15,13 +15,13 @@ Imports neither Django nor torch: both sides read it.
 """
 
 import json
-import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from agents.files import write_atomically
 from training.configs.configs import LearningConfig
 from training.methods import config_from_json
 
@@ -86,13 +86,3 @@ def read_result(folder: Path) -> dict[str, Any] | None:
 
 def write_result(folder: Path, result: Mapping[str, Any]) -> None:
     write_atomically(folder / RESULT_FILE, json.dumps(dict(result)))
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A reader sees the whole new text or none of it, also after a power cut."""
-    partial = path.with_name(f".{path.name}.{os.getpid()}")
-    with partial.open("w") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    partial.replace(path)

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import torch
 
-from training.trainers.job import PROGRESS_FILE, write_atomically
+from agents.files import write_atomically
+from training.trainers.job import PROGRESS_FILE
 from training.trainers.stopped import TrainingStopped
 
 MAX_LOSS_RISE = 8.0  # above the first step's loss; a run that climbs this far has diverged

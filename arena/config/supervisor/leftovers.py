@@ -14,6 +14,8 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from agents.files import write_atomically
+
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 KILLED_WITHIN_SECONDS = 5.0
 
@@ -43,9 +45,7 @@ def started_ticks(pid: int) -> int | None:
 def save(path: Path, children: Iterable[Recorded]) -> None:
     """Replace the record; a reader sees the old or the new one, never half of one."""
     record = {"boot": BOOT_ID.read_text().strip(), "children": [asdict(c) for c in children]}
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(record, indent=1))
-    temporary.replace(path)
+    write_atomically(path, json.dumps(record, indent=1))
 
 
 def load(path: Path) -> list[Recorded]:

@@ -20,6 +20,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+from agents.files import write_atomically
 from arena.config.env import Variables
 from arena.config.supervisor import leftovers, machine
 from arena.config.supervisor.child import Child, State, Status, exit_words, tail_sentence
@@ -178,11 +179,9 @@ class Local:
         self._lock = lock
 
     def _write_endpoints(self) -> None:
-        path = self.environment.local_env_file
-        path.unlink(missing_ok=True)
-        path.touch(mode=0o600)
         variables = self.endpoints.variables
-        path.write_text("".join(f"{name}='{value}'\n" for name, value in variables.items()))
+        content = "".join(f"{name}='{value}'\n" for name, value in variables.items())
+        write_atomically(self.environment.local_env_file, content, mode=0o600)
 
     # The supervising thread.
 

@@ -82,7 +82,7 @@ def test_a_process_killed_while_making_a_secret_leaves_none_that_is_empty(
 
     path = tmp_path / "home" / "secret_key"
     with monkeypatch.context() as patch:
-        patch.setattr(Path, "write_text", die)
+        patch.setattr(os, "fsync", die)
         with pytest.raises(KeyboardInterrupt):
             kept_secret(path, size_bytes=50)
     secret = kept_secret(path, size_bytes=50)

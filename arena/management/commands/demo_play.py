@@ -1,11 +1,13 @@
 """`manage.py demo_play`: the demo's people, beside a running arena; started by `demo`."""
 
+import json
 import time
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
+from agents.files import write_atomically
 from arena.management.demo import people
 
 
@@ -32,7 +34,7 @@ class Command(BaseCommand):
             stalled = str(error)
         content = people.report(run, seconds=time.monotonic() - started)
         if options["json"]:
-            people.write_report(options["json"], content)
+            write_atomically(options["json"], json.dumps(content, indent=2, default=str) + "\n")
         if run:
             self.stdout.write(
                 f"The loop closed: {run.agent.name} learned from {run.pair_count} pairs; "

@@ -4,12 +4,10 @@ Runs as a child of the supervisor, beside the real workers, and only uses what a
 would: it tops up, enters Spaces and watches. Nothing here plays, judges, or trains.
 """
 
-import json
 import time
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -301,10 +299,3 @@ def _credits() -> dict[str, int]:
         "refunds_out": total(TransferCode.REFUND, *moved),
         "holds_voided": total(TransferCode.ENTRY_FEE, TransferKind.VOID),
     }
-
-
-def write_report(path: Path, content: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(json.dumps(content, indent=2, default=str) + "\n")
-    temporary.rename(path)

@@ -1,7 +1,6 @@
 """Adapters as files in PEFT's format, safetensors only: the parent read, the child written."""
 
 import json
-import os
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +10,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 
+from agents.files import publish_folder
 from training.trainers.model.lora import TENSOR_PREFIX, AdapterPlan, AdapterWeights, Shapes
 from training.trainers.stopped import TrainingStopped
 
@@ -84,20 +84,8 @@ def save_adapter(adapter: AdapterWeights, target: Path) -> None:
         partial.mkdir(parents=True)
         (partial / WEIGHTS_FILE).write_bytes(save(tensors, metadata={"format": "pt"}))
         (partial / CONFIG_FILE).write_text(json.dumps(config, indent=2) + "\n")
-        for path in (*partial.iterdir(), partial):
-            sync(path)
         shutil.rmtree(target, ignore_errors=True)
-        partial.rename(target)
-        sync(target.parent)
+        publish_folder(partial, target)
     except OSError:
         shutil.rmtree(partial, ignore_errors=True)
         raise
-
-
-def sync(path: Path) -> None:
-    """Return when the file's or folder's content is on the disk."""
-    handle = os.open(path, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
