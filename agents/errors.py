@@ -1,8 +1,8 @@
-"""Expected refusals: each carries one sentence that is shown to the user as it is."""
+"""Expected refusals; each carries one sentence that is shown to the user unchanged."""
 
 
 class Refused(Exception):
-    """The request is understood and declined; `str(error)` says why and what to do."""
+    """The request was understood and declined; `str(error)` says why and what to do."""
 
 
 class InvalidName(Refused):

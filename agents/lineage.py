@@ -1,10 +1,10 @@
-"""The tree of an agent's versions: which others a version comes from, and how far apart they are."""
+"""The tree of an agent's versions: a version's ancestors, and how far apart two versions are."""
 
 from agents.models import AgentVersion
 
 
 def ancestors(version: AgentVersion) -> frozenset[int]:
-    """Ids of the versions that this one was made from, its own among them."""
+    """Ids of the versions that this one was made from, including its own."""
     parents = _parents(version.agent_id)
     found: set[int] = set()
     each: int | None = version.pk
@@ -15,7 +15,7 @@ def ancestors(version: AgentVersion) -> frozenset[int]:
 
 
 def within(version: AgentVersion, steps: int) -> frozenset[int]:
-    """Ids of the versions at most so many edits and trainings away, in any direction."""
+    """Ids of the versions at most `steps` edits or trainings away, in any direction."""
     neighbours: dict[int, set[int]] = {}
     for child, parent in _parents(version.agent_id).items():
         if parent is not None:

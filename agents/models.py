@@ -60,7 +60,7 @@ class Agent(models.Model):
     # Owner's training choices; training.methods validates and explains them.
     learning = models.JSONField(default=dict)
     is_training_enabled = models.BooleanField(default=True)
-    # Since when a training run is in hand; a Space that waits for training seats it afterwards.
+    # When the current training run began; a Space that waits for training seats the agent after it.
     learning_since = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     retired_at = models.DateTimeField(null=True, blank=True)
@@ -90,7 +90,7 @@ class Adapter(models.Model):
     target_modules = ArrayField(models.CharField(max_length=40))
     size_bytes = models.PositiveBigIntegerField()
     created_at = models.DateTimeField(auto_now_add=True)
-    # What a healthy inference server said when it would not load the weights, and when.
+    # What a healthy inference server said when it refused to load the weights, and when.
     refusal = models.CharField(max_length=MAX_REFUSAL_CHARS, blank=True, default="", db_default="")
     refused_at = models.DateTimeField(null=True, blank=True)
 

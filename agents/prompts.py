@@ -16,7 +16,7 @@ _CONTROL_CHARACTER = re.compile(r"[\x00-\x08\x0b-\x1f\x7f\ud800-\udfff]")
 
 
 def find_control_tokens(text: str) -> list[str]:
-    """Substrings that a chat template would read as its own structure, in order, once each."""
+    """Substrings that a chat template would read as structure: in order, without repeats."""
     return list(dict.fromkeys(_CONTROL_TOKEN.findall(text)))
 
 

@@ -32,7 +32,7 @@ def create_agent(
     _check_prompt(prompt)
     checked = Sampling.from_json(sampling)
     if not BaseModel.objects.filter(id=base_model_id, is_active=True).exists():
-        raise Refused("Choose one of the base models on offer.")
+        raise Refused("Choose one of the available base models.")
     try:
         with transaction.atomic(durable=True):
             alive = Agent.objects.filter(owner_id=owner_id, retired_at=None).count()
@@ -82,7 +82,7 @@ def edit_agent(agent_id: int, *, prompt: str, sampling: Mapping[str, Any]) -> Ag
 
 
 def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: int) -> AgentVersion:
-    """The parent with a new adapter. Not yet current: the gate decides."""
+    """The parent with a new adapter. It is not current yet: the gate decides."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
         parent = AgentVersion.objects.get(id=parent_version_id, agent=agent)
@@ -97,7 +97,7 @@ def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: in
 
 
 def activate_version(agent_id: int, version_id: int) -> AgentVersion:
-    """Make any earlier or rejected version the one that plays next: rollback in one step."""
+    """Make any earlier or rejected version the one that plays next; a rollback is one step."""
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
         version = AgentVersion.objects.filter(id=version_id, agent=agent).first()
@@ -111,7 +111,7 @@ def activate_version(agent_id: int, version_id: int) -> AgentVersion:
 def activate_child(agent_id: int, *, version_id: int) -> bool:
     """Make a trained version current if its parent still is; False if the owner moved on.
 
-    Inside the caller's transaction: that a run is adopted and that its child plays is one fact.
+    Inside the caller's transaction, so that adopting the run and playing its child are one fact.
     """
     assert connection.in_atomic_block, "a child is activated in its caller's transaction"
     agent = _locked(agent_id)
@@ -126,7 +126,7 @@ def activate_child(agent_id: int, *, version_id: int) -> bool:
 
 
 def begin_learning(agent_id: int) -> None:
-    """A training run is in hand: Spaces that wait for training seat the agent after it.
+    """A training run has begun: Spaces that wait for training seat the agent after it ends.
 
     Inside the caller's transaction, which queues the run.
     """
@@ -134,7 +134,7 @@ def begin_learning(agent_id: int) -> None:
 
 
 def end_learning(agent_id: int) -> None:
-    """No training run is in hand. Inside the caller's transaction, which ends or pauses it."""
+    """The training run is over. Inside the caller's transaction, which ends or pauses it."""
     Agent.objects.filter(id=agent_id).update(learning_since=None)
 
 
@@ -148,7 +148,7 @@ def set_learning(agent_id: int, *, learning: Mapping[str, Any], is_training_enab
 
 
 def rename_agent(agent_id: int, *, name: str) -> None:
-    """Give the agent another name. Raises Refused when the owner has one of that name."""
+    """Rename the agent. Raises Refused when the owner has another agent of that name."""
     name = _checked_name(name)
     try:
         with transaction.atomic(durable=True):
@@ -166,7 +166,7 @@ def retire_agent(agent_id: int) -> None:
 
 
 def _locked(agent_id: int) -> Agent:
-    # Without the key: whoever seats the agent meanwhile only refers to it.
+    # no_key: seating the agent meanwhile only takes a foreign-key reference to it.
     return Agent.objects.select_for_update(of=("self",), no_key=True).get(id=agent_id)
 
 
@@ -197,7 +197,9 @@ def _checked_name(name: str) -> str:
     if not name:
         raise InvalidName("Give your agent a name.")
     if len(name) > MAX_NAME_CHARS:
-        raise InvalidName(f"The name has {len(name)} characters; {MAX_NAME_CHARS} are the most.")
+        raise InvalidName(
+            f"The name has {len(name)} characters; at most {MAX_NAME_CHARS} are allowed."
+        )
     if find_control_tokens(name) or re.search(r"[^\w\s.,'!?&()#+:-]", name):
         raise InvalidName("Use letters, digits, spaces and simple punctuation in the name.")
     return name

@@ -20,7 +20,7 @@ def agent_for_viewer(agent_id: int) -> Agent:
 
 
 def agent_for_owner(user_id: int, agent_id: int) -> Agent:
-    """The user's own agent; another's looks as if it did not exist."""
+    """The user's own agent; anybody else's looks as if it did not exist."""
     row = (
         Agent.objects.select_related("owner", "base_model", "current_version__adapter")
         .filter(id=agent_id, owner_id=user_id)

@@ -19,11 +19,11 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "waits_for_training",
         "status",
     )
-    readonly_fields = ("status",)  # closing also frees the fees of those who wait
+    readonly_fields = ("status",)  # closing also returns the fees of waiting entries
     prepopulated_fields = {"slug": ("name",)}
     actions = ("close", "open")
 
-    @admin.action(description="Close: take no entries, free the fees of those who wait")
+    @admin.action(description="Close: stop taking entries, return the fees of those waiting")
     def close(self, request: HttpRequest, spaces: QuerySet[Space]) -> None:
         cancelled = sum(close_space(space.id) for space in spaces)
         self.message_user(request, f"Closed; {cancelled} waiting entries were cancelled.")

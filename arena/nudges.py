@@ -1,7 +1,7 @@
 """Wakes workers. The rows are the queue: a nudge may be lost, come late or come twice.
 
-Whoever has left work in a row sends the task's name and ids. Nothing here knows the tasks: what
-they run stands above those who call this, so an import of it would close a circle.
+Code that leaves work in a row sends the task's name and ids. Nothing here imports the tasks: they
+stand above the callers of this module, so an import would close a circle.
 """
 
 from typing import Any
@@ -32,5 +32,5 @@ def nudge_on_commit(task: str, *ids: int, **options: Any) -> None:
 
     The rows stand even if the broker is away: the next sweep finds them.
     """
-    # No functools.partial: Django names what failed by its __qualname__, which a partial has not.
+    # No functools.partial: Django logs a failed hook by its __qualname__, which a partial lacks.
     transaction.on_commit(lambda: nudge(task, *ids, **options), robust=True)

@@ -1,4 +1,4 @@
-"""What every installation starts with: the base model, the judges, two Spaces, the house."""
+"""The rows of every new installation: the base model, the judges, two Spaces, the house."""
 
 from pathlib import Path
 
@@ -32,10 +32,10 @@ SPACES = (
     {
         "slug": "tiny-poems",
         "name": "Tiny poems",
-        "summary": "A few lines on a topic, in the form that is asked for.",
+        "summary": "A few lines on a topic, in the form asked for.",
         "description": "Every round asks for a tiny poem of a given form. The panel looks at form "
-        "and relevance: the right number of lines, rhymes where they are asked for, words of one's "
-        "own, and how much the topic explains the text. It does not claim to measure taste.",
+        "and relevance: the right number of lines, rhymes where they are asked for, original "
+        "wording, and how well the text fits the topic. It does not claim to measure taste.",
         "environment": "open_ended",
         "panel": [{"judge": "form-and-relevance", "weight": 1.0}],
         "entry_fee_credits": 10,
@@ -66,7 +66,7 @@ HOUSE_AGENTS = (
 
 
 def seed() -> None:
-    """Create what is missing; what exists is left as its administrator has made it."""
+    """Create what is missing; what exists stays as its administrator left it."""
     base_model = register_base_model(settings.ENV.base_model, Path(settings.BASE_MODEL_PATH))
     for judge in DEFAULT_JUDGES:
         Judge.objects.get_or_create(
@@ -80,7 +80,7 @@ def seed() -> None:
         )
     for values in SPACES:
         if Space.objects.filter(slug=values["slug"]).exclude(base_model=base_model).exists():
-            # The base model was changed: its agents cannot play in the other's Spaces.
+            # The base model was changed: agents of one cannot play in Spaces of the other.
             values = values | {
                 "slug": f"{values['slug']}-{base_model.slug}"[:50],
                 "name": f"{values['name']} ({base_model.name})"[:80],
@@ -105,8 +105,8 @@ def seed() -> None:
                 learning={},
                 engine=engine,
             )
-            # The house stays a fixed yardstick, and the trainer's time goes to people's agents:
-            # sitting in most matches, the house would otherwise be first in line for it.
+            # The house stays a fixed yardstick, and trainers serve people's agents: the house sits
+            # in most matches, so it would otherwise be first in line.
             set_learning(agent.id, learning={}, is_training_enabled=False)
 
 

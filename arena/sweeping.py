@@ -1,4 +1,4 @@
-"""Finds what waits: queues to seat, matches and rounds whose worker died, matches to settle."""
+"""Finds waiting work: queues to seat, matches and rounds whose worker died, matches to settle."""
 
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
@@ -15,8 +15,8 @@ from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
 from arena.states import MatchStatus, RoundStatus
 
-SWEEP_LIMIT = 100  # rows of each sort in one sweep
-# A nudged task that no worker has taken by then is nudged again.
+SWEEP_LIMIT = 100  # rows of each kind in one sweep
+# A nudged task that no worker has taken after this long is nudged again.
 NUDGE_AFTER = timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)
@@ -24,7 +24,7 @@ T = TypeVar("T")
 
 
 def seat_queues() -> int:
-    """Make all the matches that the queues allow now; how many."""
+    """Start every match that the queues allow now; returns how many."""
     spaces = Space.objects.filter(
         status=SpaceStatus.OPEN, entries__status=EntryStatus.QUEUED
     ).distinct()
@@ -40,7 +40,7 @@ def matches_to_play() -> list[int]:
     """Ids of matches with something left to play and no live worker."""
     now = timezone.now()
     waiting = (
-        # First, by an index: the rest would otherwise count the rounds of every match ever played.
+        # Filtered first, by an index: otherwise this counts the rounds of every match ever played.
         Match.objects.filter(status__in=[MatchStatus.SEATED, MatchStatus.RUNNING])
         .annotate(
             started_rounds=Count("rounds"),
@@ -64,7 +64,7 @@ def matches_to_play() -> list[int]:
 
 
 def rounds_to_judge() -> list[int]:
-    """Ids of rounds that wait for a verdict with no judge at work."""
+    """Ids of rounds that wait for a verdict while no judge works on them."""
     now = timezone.now()
     waiting = Round.objects.filter(
         Q(judge_lease_expires_at=None) | Q(judge_lease_expires_at__lt=now),
@@ -73,13 +73,13 @@ def rounds_to_judge() -> list[int]:
         created_at__lt=now - NUDGE_AFTER,
     )
     ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
-    # Offered once in a while: a busy panel must not find its queue full of the same round.
+    # Not offered too often: a busy panel must not find its queue full of the same round.
     seconds = NUDGE_AFTER.total_seconds()
     return [each for each in ids if cache.add(f"judge-nudge:{each}", 1, timeout=seconds)]
 
 
 def settle_finished() -> int:
-    """Settle matches whose last verdict was recorded by a worker that then died; how many."""
+    """Settle matches whose worker died after recording the last verdict; returns how many."""
     done = Q(rounds__status__in=[RoundStatus.DECIDED, RoundStatus.VOID])
     waiting = (
         Match.objects.filter(status=MatchStatus.RUNNING)
@@ -91,12 +91,12 @@ def settle_finished() -> int:
 
 
 def _one_by_one(call: Callable[[int], T], ids: Iterable[int]) -> Iterator[T]:
-    """Results of the calls that succeed; a row that cannot be handled holds up no other."""
+    """Results of the calls that succeed; a row that fails does not hold up the others."""
     for each in ids:
         try:
             yield call(each)
         except IllegalMove as error:
-            # Its own worker was faster, or an administrator's Space has settings that do not fit.
+            # Its own worker was faster, or an administrator gave the Space settings that do not fit.
             log.warning("sweep_refused", call=call.__name__, id=each, reason=str(error))
         except Exception:
             log.exception("sweep_failed", call=call.__name__, id=each)

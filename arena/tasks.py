@@ -30,7 +30,7 @@ def judge_round(round_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Seat queues, and take up what a dead worker or a lost message has left."""
+    """Seat queues, and pick up what a dead worker or a lost message left behind."""
     sweeping.seat_queues()
     for match_id in sweeping.matches_to_play():
         nudge(PLAY_MATCH, match_id)

@@ -1,4 +1,4 @@
-"""Asks one judge for its vote, and turns every way to fail into an abstention."""
+"""Asks one judge for its vote, and turns every failure into an abstention."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
@@ -34,7 +34,7 @@ async def cast_vote(
 ) -> Ballot:
     """The judge's ballot over every seat of the transcript, or an abstention. Never raises.
 
-    A failing tool, a late or a malformed vote abstains: it is never a score of zero.
+    A failing tool or a late or malformed vote is an abstention, never a score of zero.
     """
     if kind not in KINDS:
         return _abstention(f"there is no kind of judge named {kind}")
@@ -46,10 +46,10 @@ async def cast_vote(
         return _abstention(f"took longer than {limit_seconds:.0f} seconds")
     except CannotJudge as reason:
         return _abstention(str(reason))
-    # Tools are networks and child processes: anything can come out of them.
+    # Tools are networks and child processes: they can raise anything.
     except Exception as error:  # noqa: BLE001
         innermost = _innermost(error)
-        # Without its text, as below: where it was raised says enough.
+        # Without its text, for the reason given in _described; the place is enough.
         log.warning("judge_failed", kind=kind, error=type(innermost).__name__, at=_place(innermost))
         return _abstention(_described(innermost))
     return ballot if _is_complete(ballot, transcript) else _abstention("gave a malformed vote")
@@ -65,7 +65,7 @@ def _is_complete(ballot: Ballot, transcript: Transcript) -> bool:
 
 
 def _innermost(error: Exception) -> Exception:
-    while isinstance(error, ExceptionGroup):  # of the tasks of a judge that asks concurrently
+    while isinstance(error, ExceptionGroup):  # from the tasks of a judge that asks concurrently
         error = error.exceptions[0]
     return error
 
@@ -76,7 +76,7 @@ def _place(error: Exception) -> str:
 
 
 def _described(error: Exception) -> str:
-    # Anybody reads it: what a library says may hold an address or a key.
+    # Anybody can read it, and a library's message may hold an address or a key.
     return str(error) if isinstance(error, CannotJudge) else type(error).__name__
 
 

@@ -1,4 +1,4 @@
-"""The judges that every installation starts with."""
+"""The judges in every new installation."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -22,8 +22,8 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
         name="Rule checker",
         kind="code",
         description=(
-            "Checks by code what the task asked for. A pass beats every failure; among passes, "
-            "wording that is varied, finished and new counts a little."
+            "Checks in code what the task asked for. A pass beats every failure; among passes, "
+            "varied, finished and original wording counts a little."
         ),
     ),
     DefaultJudge(
@@ -31,9 +31,9 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
         name="Form and relevance",
         kind="poem",
         description=(
-            "Refuses copies, prose and what is off the topic. Then weighs the asked form, the "
-            "closeness to the task, and how much likelier the base model finds the poem because "
-            "of the task. It measures form and relevance, not taste."
+            "Refuses copies, prose and off-topic answers. Then it weighs the requested form, "
+            "closeness to the task, and how much likelier the task makes the poem to the base "
+            "model. It measures form and relevance, not taste."
         ),
         config={
             "gates": [
@@ -51,8 +51,8 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
         name="Pairwise reader",
         kind="pairwise",
         description=(
-            "A language model compares the answers two by two, each pair in both orders; where "
-            "the orders disagree the pair is a tie. It needs an endpoint in JUDGE_URL and "
+            "A language model compares the answers in pairs, each pair in both orders; where "
+            "the orders disagree, the pair is a tie. It needs an endpoint in JUDGE_URL and "
             "abstains without one."
         ),
     ),

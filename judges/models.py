@@ -11,7 +11,7 @@ class JudgeKind(StrEnum):
     CODE = "code"  # the environment's own checks
     POEM = "poem"  # gates for form, copy and relevance, then form and PMI
     PAIRWISE = "pairwise"  # an LLM asked about each pair in both orders
-    COIN = "coin"  # at random: the control that tells learning from luck
+    COIN = "coin"  # random: the control that separates learning from luck
 
 
 class Judge(models.Model):
@@ -21,7 +21,7 @@ class Judge(models.Model):
     name = models.CharField(max_length=80)
     kind = models.CharField(max_length=10, choices=[(k.value, k.value) for k in JudgeKind])
     description = models.TextField(blank=True)
-    # Kind-specific. Never secrets: an endpoint's key is named by environment variable.
+    # Kind-specific. Never secrets: an endpoint's key comes from the environment.
     config = models.JSONField(default=dict, blank=True)
     quarantined_at = models.DateTimeField(null=True, blank=True)
 

@@ -1,4 +1,4 @@
-"""PURE: many ballots become one verdict."""
+"""PURE: combines ballots into one verdict."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -21,10 +21,10 @@ class PanelVerdict:
 
 
 def combine(ballots: Sequence[tuple[float, Ballot]]) -> PanelVerdict | None:
-    """Weighted mean of the ballots; None where nobody voted, and the round is void.
+    """Weighted mean of the ballots; None if nobody voted, which makes the round void.
 
     Takes (weight, ballot) in any order; the order never changes the verdict. Abstentions and
-    weights of zero count for nothing. ValueError if two judges voted on different seats or a
+    weights of zero do not count. ValueError if two judges voted on different seats or a
     score is outside [0, 1]: `judges.call` lets no such ballot through.
     """
     voting = [(weight, ballot.scores) for weight, ballot in ballots if weight > 0 and ballot.scores]
@@ -47,7 +47,7 @@ def combine(ballots: Sequence[tuple[float, Ballot]]) -> PanelVerdict | None:
 
 
 def rank(scores: Mapping[int, float]) -> tuple[tuple[int, ...], ...]:
-    """Group seats by score, best first; a group holds what is within the tolerance of its best."""
+    """Group seats by score, best first; a group holds the seats within the tolerance of its best."""
     groups: list[list[int]] = []
     best = 0.0
     for seat in sorted(scores, key=lambda seat: (-scores[seat], seat)):

@@ -4,7 +4,7 @@ import re
 from enum import StrEnum
 
 MAX_FENCED_CHARACTERS = 4_000
-# What nobody sees: format characters, tags, fillers that are letters to Unicode.
+# Characters that are not visible: format characters, tags, fillers that Unicode counts as letters.
 INVISIBLE = re.compile(
     "[\u00ad\u061c\u115f\u1160\u180e\u200b-\u200f\u202a-\u202e\u2060-\u206f\u3164\ufeff\uffa0"
     "\ufff9-\ufffb\U000e0000-\U000e0fff]"
@@ -27,12 +27,12 @@ class Choice(StrEnum):
 
 
 def fenced(text: str, *, nonce: str) -> str:
-    """The text between two markers that its author could not know.
+    """The text between two markers that its author could not have known.
 
     Control tokens of chat templates are broken up, invisible characters and the nonce removed.
     """
     inner = _CONTROL_CHARACTER.sub("", INVISIBLE.sub("", text[:MAX_FENCED_CHARACTERS]))
-    # Repeated, so that removing the nonce cannot put another one together.
+    # Repeated, because removing one nonce can put together another.
     while nonce in inner:
         inner = inner.replace(nonce, "")
     inner = _CONTROL_TOKEN.sub(lambda token: " ".join(token.group()), inner)

@@ -1,4 +1,4 @@
-"""What judges may use of the world; the caller supplies it, so that judges know no server."""
+"""The tools that judges may use; the caller supplies them, so that judges know no server."""
 
 import secrets
 from collections.abc import Awaitable, Mapping, Sequence
@@ -17,7 +17,7 @@ class Complete(Protocol):
 
 
 class Logprob(Protocol):
-    """(summed natural logprob of the answer after the messages, its tokens), base model."""
+    """(summed natural logprob of the answer after the messages, its token count) on the base model."""
 
     def __call__(
         self, messages: Sequence[Message], answer: str
@@ -51,4 +51,4 @@ class Tools:
 
 
 class CannotJudge(Exception):
-    """The judge has no vote to give on this round; the sentence says why."""
+    """The judge cannot vote on this round; the sentence says why."""

@@ -7,7 +7,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that was looked at, with a sentence for the spectators."""
+    """One thing that was checked, with a sentence for spectators."""
 
     name: str
     passed: bool
@@ -20,7 +20,9 @@ class Answer:
 
     seat: int
     text: str
-    score: float | None = None  # [0, 1] by the environment's code; None: it has no opinion
+    score: float | None = (
+        None  # [0, 1] from the environment's code; None: it does not score this task
+    )
     checks: tuple[Check, ...] = ()
 
 

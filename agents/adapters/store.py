@@ -35,14 +35,16 @@ MAX_ALPHA = 1024
 MAX_WEIGHTS_BYTES = 1_000_000_000
 MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 50_000_000
-# A server that would not load an adapter may have been started anew since, with other limits.
+# A server that refused an adapter may have been restarted since, with other limits.
 REFUSAL_HOLDS = timedelta(hours=1)
-MAX_WEIGHT = 65_504.0  # the largest float16: beyond it a server of that type sees infinity
+MAX_WEIGHT = (
+    65_504.0  # the largest float16: a server in that type reads anything larger as infinity
+)
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 _FORBIDDEN_MODULES = ("lm_head", "embed_tokens")
-# What would change the meaning of the weights, with the only value that means nothing.
+# Options that would change what the weights mean, with the only values that do not.
 _PLAIN_LORA: Mapping[str, tuple[Any, ...]] = {
     "bias": ("none",),
     "use_dora": (False, None),
@@ -63,12 +65,12 @@ class AdapterMissing(BadAdapter):
 
 
 class AdapterCorrupt(BadAdapter):
-    """The stored file is not the one that its digest names."""
+    """The stored file does not match its digest."""
 
 
 @dataclass(frozen=True)
 class AdapterFacts:
-    """What a checked adapter is."""
+    """What is known about a checked adapter."""
 
     digest: str
     rank: int
@@ -116,8 +118,8 @@ def check_adapter(folder: Path, *, base_folder: Path) -> AdapterFacts:
 def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None) -> Adapter:
     """Check the adapter in `folder`, copy it into the store, and return its row.
 
-    May run twice, and at once: the same weights are the same adapter. Raises BadAdapter, or
-    OSError where the store cannot take it.
+    May run twice, even at the same time: equal weights are one adapter. Raises BadAdapter, or
+    OSError if the store cannot take it.
     """
     facts = check_adapter(folder, base_folder=Path(base_model.path))
     _copy_into_store(folder, facts)
@@ -133,19 +135,19 @@ def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None
         },
     )
     if (adapter.base_model_id, adapter.alpha) != (base_model.pk, facts.alpha):
-        raise BadAdapter("The same weights are stored already, for another base or alpha.")
+        raise BadAdapter("These weights are already stored for another base model or alpha.")
     return adapter
 
 
 def note_refusal(digest: str, why: str) -> None:
-    """Keep what an inference server said when it would not load the adapter."""
+    """Record what an inference server said when it refused to load the adapter."""
     Adapter.objects.filter(digest=digest).update(
         refusal=why[:MAX_REFUSAL_CHARS], refused_at=timezone.now()
     )
 
 
 def check_playable(adapter: Adapter) -> None:
-    """Raises BadAdapter where the stored file is damaged, or a server has refused it lately."""
+    """Raise BadAdapter if the stored file is damaged or a server refused it recently."""
     adapter_folder(adapter.digest, verify=True)
     if adapter.refused_at and timezone.now() - adapter.refused_at < REFUSAL_HOLDS:
         until = adapter.refused_at + REFUSAL_HOLDS
@@ -161,7 +163,7 @@ def adapter_folder(digest: str, *, verify: bool = False) -> Path:
     Raises AdapterMissing or AdapterCorrupt.
     """
     if not _DIGEST.fullmatch(digest):
-        raise AdapterMissing("An adapter is named by 64 hexadecimal digits.")
+        raise AdapterMissing("An adapter's digest has 64 hexadecimal digits.")
     folder = Path(settings.ADAPTER_STORE) / digest[:2] / digest
     if not (folder / WEIGHTS_FILE).is_file() or not (folder / CONFIG_FILE).is_file():
         raise AdapterMissing(f"The adapter {digest[:12]} is not in the adapter store.")
@@ -177,7 +179,7 @@ def adapter_folder(digest: str, *, verify: bool = False) -> Path:
 def linear_shapes(base_folder: Path) -> Mapping[str, tuple[int, int]]:
     """{module: (outputs, inputs)} of the base's linear layers, from its safetensors headers.
 
-    Raises BadAdapter where the folder holds no safetensors.
+    Raises BadAdapter if the folder holds no safetensors.
     """
     shapes: dict[str, tuple[int, int]] = {}
     for path in sorted(base_folder.glob("*.safetensors")):
@@ -197,8 +199,8 @@ def _refuse_pickles(folder: Path) -> None:
     for path in folder.iterdir():
         if path.suffix in {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}:
             raise BadAdapter(
-                f"{path.name} may be a pickle, which can run code when it is read; adapters are "
-                "taken as safetensors only."
+                f"{path.name} may be a pickle, which can run code when it is read; adapters must "
+                "be safetensors."
             )
 
 
@@ -239,7 +241,7 @@ def _check_tensors(weights: bytes, *, rank: int, shapes: Mapping[str, tuple[int,
         expected = [rank, inputs] if match["side"] == "A" else [outputs, rank]
         if list(tensor["shape"]) != expected:
             raise BadAdapter(
-                f"{name} has the shape {list(tensor['shape'])}; rank and base model ask for "
+                f"{name} has the shape {list(tensor['shape'])}; rank and base model require "
                 f"{expected}."
             )
         _check_values(name, tensor["dtype"], tensor["data"])
@@ -258,7 +260,7 @@ def _check_values(name: str, dtype: str, data: bytes | bytearray) -> None:
     elif dtype in {"F32", "F16"}:
         values = np.frombuffer(data, dtype="<f4" if dtype == "F32" else "<f2")
     else:
-        raise BadAdapter(f"{name} is of type {dtype}; F32, F16 or BF16 are taken.")
+        raise BadAdapter(f"{name} is of type {dtype}; only F32, F16 and BF16 are supported.")
     if not np.isfinite(values).all():
         raise BadAdapter(f"{name} holds values that are not finite numbers.")
     if np.abs(values).max(initial=0) > MAX_WEIGHT:
@@ -304,7 +306,7 @@ def _swap(partial: Path, target: Path) -> None:
     except OSError:
         if not target.exists():
             raise
-        # Somebody stored the same weights just now, or a damaged folder is in the way.
+        # Another process has just stored the same weights, or a damaged folder is in the way.
         if _is_whole(target):
             return
         target.rename(partial.with_name(f"{partial.name}.damaged"))

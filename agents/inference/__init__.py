@@ -1,1 +1,1 @@
-"""Everything between us and vLLM: the client, what replies say, retries, and how we start the server."""
+"""Everything between us and vLLM: the client, its replies, retries, and starting the server."""

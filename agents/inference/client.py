@@ -1,7 +1,7 @@
 """The vLLM client: streamed generation from a base model or one of its LoRA adapters.
 
 vLLM's OpenAI-compatible server, with `return_token_ids` (vLLM >= 0.10.2) and run-time LoRA
-loading. No request carries a `seed`: it kills the CPU engine, so a user could stop the arena.
+loading. No request carries a `seed`: it crashes the CPU engine, so a user could stop the arena.
 """
 
 import asyncio
@@ -53,7 +53,7 @@ __all__ = [
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 120.0  # between two chunks; the first request compiles for about 20 s
 LOAD_TIMEOUT_SECONDS = 60.0
-# A server that failed is asked last for so long, so that another one answers.
+# For how long a server that failed is asked last, so that another one answers.
 REST_SECONDS = 30.0
 
 Message = dict[str, str]
@@ -67,7 +67,7 @@ class AdapterRefused(Refused):
 
 @dataclass(frozen=True)
 class Sampling:
-    """How tokens are drawn. Units: temperature and top_p are pure numbers."""
+    """How tokens are sampled. temperature and top_p are dimensionless."""
 
     temperature: float = 0.8
     top_p: float = 0.95
@@ -129,7 +129,7 @@ class Inference:
     """A client of one or several vLLM servers, for one event loop.
 
     A request goes to the server with the fewest requests in flight from here; an adapter is
-    loaded where it is asked for.
+    loaded on the server that is asked for it.
     """
 
     def __init__(self, urls: Sequence[str] | None = None, *, api_key: str | None = None) -> None:
@@ -178,7 +178,7 @@ class Inference:
     ) -> list[float]:
         """Natural logprob of each answer token after the prompt; one prefill, no sampling.
 
-        On a CPU the server must keep lm_head out of its LoRA targets, else this request ends
+        On a CPU, the server must keep lm_head out of its LoRA targets, or this request crashes
         the engine (see arena.matches.judge_tools). Raises as `generate` does.
         """
         body = {
@@ -205,7 +205,7 @@ class Inference:
             try:
                 return await ask(url)
             except ModelNotFound:
-                # The server was restarted and has forgotten its adapters.
+                # The server was restarted and no longer has its adapters.
                 self._loaded.discard((url, model.name))
                 await self._ensure_loaded(url, model)
                 try:
@@ -214,9 +214,9 @@ class Inference:
                     raise InferenceUnavailable(f"{model.name} is not served") from None
 
     async def ensure_adapter(self, model: ServedModel) -> None:
-        """Load the adapter on every server that answers; a refusal shows before anybody plays.
+        """Load the adapter on every server that answers, so that a refusal shows before anybody plays.
 
-        Raises AdapterRefused, or InferenceUnavailable where none answers.
+        Raises AdapterRefused, or InferenceUnavailable if none answers.
         """
         faults = []
         for url in self._urls:
@@ -230,7 +230,7 @@ class Inference:
     async def continue_ids(
         self, model: ServedModel, ids: Sequence[int], sampling: Sampling
     ) -> Continuation:
-        """Let the model write on after these tokens, which need not end a turn.
+        """Let the model continue after these tokens, which need not end a turn.
 
         Raises as `generate` does.
         """
@@ -255,7 +255,7 @@ class Inference:
         return await self._tokenize(model_name, body)
 
     async def chat_ids(self, model_name: str, messages: Sequence[Message]) -> list[int]:
-        """Token ids of the messages and of the beginning of the assistant's turn."""
+        """Token ids of the messages and the start of the assistant's turn."""
         return await self._tokenize(model_name, {"messages": _neutral(messages)})
 
     async def _tokenize(self, model_name: str, body: Mapping[str, Any]) -> list[int]:
@@ -267,7 +267,7 @@ class Inference:
 
     @asynccontextmanager
     async def _server(self) -> AsyncIterator[str]:
-        """The URL to ask, counted as busy; a fault inside the block lets the server rest."""
+        """The URL to ask, counted as busy; after a fault inside the block the server rests."""
         rested = time.monotonic() - REST_SECONDS
         url = min(
             self._urls,
@@ -358,7 +358,7 @@ class Inference:
         except (httpx.HTTPError, json.JSONDecodeError) as error:
             raise InferenceUnavailable(f"{type(error).__name__} while answering") from error
         if not answer.finish_reason:
-            raise InferenceUnavailable("the answer broke off")
+            raise InferenceUnavailable("the answer was cut off")
         return Generation(
             text=answer.text,
             prompt_token_ids=answer.prompt_token_ids,

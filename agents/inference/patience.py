@@ -1,4 +1,4 @@
-"""Coroutines side by side, with one plain error where several may fail; requests that wait."""
+"""Coroutines side by side that raise one plain error, and requests that are retried."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Iterable
@@ -6,18 +6,18 @@ from typing import Any, TypeVar
 
 from agents.inference.client import InferenceUnavailable
 
-# For one request to the inference servers, of which one may be away; then all work is put off.
+# Pauses between retries of one request while no server answers; after them the work is put off.
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)
 
 HEARTBEAT_SECONDS = 5.0
 
-# Told what a run is at; may raise to stop it.
+# Receives what a run is doing; may raise to stop it.
 Heartbeat = Callable[[str], Awaitable[None]]
 Result = TypeVar("Result")
 
 
 async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
-    """All results in order; the first failure ends the others and is raised as it is."""
+    """All results in order; the first failure cancels the others and is raised unwrapped."""
     try:
         async with asyncio.TaskGroup() as group:
             tasks = [group.create_task(one) for one in work]
@@ -29,7 +29,7 @@ async def together(work: Iterable[Coroutine[Any, Any, Result]]) -> list[Result]:
 async def beside(
     background: Coroutine[Any, Any, None], work: Coroutine[Any, Any, Result]
 ) -> Result:
-    """The result of `work`; a failure of either ends both and is raised as it is."""
+    """The result of `work`; a failure of either cancels both and is raised unwrapped."""
     try:
         async with asyncio.TaskGroup() as group:
             running = group.create_task(background)
@@ -41,16 +41,16 @@ async def beside(
 
 
 async def pulse(beat: Callable[[], Awaitable[None]]) -> None:
-    """Await `beat` at once and every HEARTBEAT_SECONDS, without end: see `beside`."""
+    """Await `beat` at once and then every HEARTBEAT_SECONDS, forever: see `beside`."""
     while True:
         await beat()
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
 async def patiently(ask: Callable[[], Awaitable[Result]]) -> Result:
-    """What `ask` gives, asked again after each of RETRY_PAUSES_SECONDS while no server answers.
+    """The result of `ask`, retried after each of RETRY_PAUSES_SECONDS while no server answers.
 
-    Raises what it raises last.
+    Raises the last error.
     """
     for pause_seconds in RETRY_PAUSES_SECONDS:
         try:

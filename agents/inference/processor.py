@@ -1,6 +1,6 @@
-"""This machine's processor, and in which type a base model computes on it.
+"""This machine's processor, and the type in which a base model computes on it.
 
-Pure but for /proc/cpuinfo. Imports no torch: workers and the supervisor read it, too.
+Pure except for /proc/cpuinfo. Imports no torch: workers and the supervisor import it too.
 """
 
 import platform
@@ -9,20 +9,20 @@ from functools import cache
 from pathlib import Path
 
 CPUINFO = Path("/proc/cpuinfo")
-# Processors that multiply bfloat16 themselves (x86: Cooper Lake, Zen 4 and later; Arm: v8.6).
+# Flags of processors that multiply bfloat16 natively (x86: Cooper Lake, Zen 4 and later; Arm: v8.6).
 # Measured: docs/decisions/float32-on-cpus.md
 BFLOAT16_FLAGS = frozenset({"avx512_bf16", "amx_bf16", "bf16"})
 
 
 def first_core(cpuinfo: str) -> dict[str, str]:
-    """What the text of /proc/cpuinfo says of the first core; later cores are taken to be alike."""
+    """What /proc/cpuinfo says about the first core; the others are assumed to be alike."""
     block = cpuinfo.strip().partition("\n\n")[0]
     pairs = (line.partition(":") for line in block.splitlines())
     return {name.strip(): value.strip() for name, _, value in pairs}
 
 
 def fast_dtype(core: Mapping[str, str]) -> str:
-    """bfloat16 where the core multiplies it, else float32, which holds each of its values."""
+    """bfloat16 if the core multiplies it natively, else float32, which can hold all its values."""
     flags = core.get("flags", core.get("Features", ""))  # x86, Arm
     return "bfloat16" if BFLOAT16_FLAGS & set(flags.split()) else "float32"
 
@@ -33,7 +33,7 @@ def cpu_dtype() -> str:
 
 
 def described() -> str:
-    """Architecture, model and type: adapters are equal bit for bit only where these are."""
+    """Architecture, model and type: adapters match bit for bit only where these do."""
     model = _this_core().get("model name", "unknown processor")
     return f"{platform.machine()} {model}, {cpu_dtype()}"
 

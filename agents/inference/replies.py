@@ -1,4 +1,4 @@
-"""What vLLM's replies say, and which fault is whose."""
+"""What vLLM's replies mean, and whose fault an error is."""
 
 import re
 from collections.abc import Mapping, Sequence
@@ -15,11 +15,11 @@ _UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class InferenceUnavailable(Exception):
-    """Infrastructure fault: no server answered, or one died in the middle. Retry or refund."""
+    """Infrastructure fault: no server answered, or one died midway. Retry or refund."""
 
 
 class RequestRefused(Refused):
-    """The server understood the request and declined it; the agent's own doing."""
+    """The server understood the request and declined it; the agent is at fault."""
 
 
 @dataclass(frozen=True)
@@ -45,8 +45,8 @@ class Continuation:
     """What a model wrote after given tokens."""
 
     text: str
-    token_ids: list[int]  # with the token that ended it, where one did
-    is_finished: bool  # by itself, not at its longest
+    token_ids: list[int]  # including the token that ended it, if one did
+    is_finished: bool  # by itself, not cut off at its maximum length
 
 
 class StreamedAnswer:
@@ -82,11 +82,11 @@ class StreamedAnswer:
 
 
 class ModelNotFound(Exception):
-    """The server has no model of this name: an adapter that it has forgotten, most often."""
+    """The server has no model of this name; usually an adapter lost in a restart."""
 
 
 def raise_for(response: httpx.Response) -> NoReturn:
-    """Raise what a reply other than 200 means."""
+    """Raise the error that a reply other than 200 stands for."""
     if response.status_code == 404:
         raise ModelNotFound
     if response.status_code in {400, 413, 422}:
@@ -107,7 +107,7 @@ def logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[flo
 
 
 def continuation_of(response: httpx.Response) -> Continuation:
-    """Raises InferenceUnavailable where the reply is none."""
+    """The reply's text with its tokens. Raises InferenceUnavailable if it has none."""
     try:
         choice = response.json()["choices"][0]
         return Continuation(
@@ -120,7 +120,7 @@ def continuation_of(response: httpx.Response) -> Continuation:
 
 
 def message_of(response: httpx.Response) -> str:
-    """What the server says of its fault, in short."""
+    """The server's error message, shortened."""
     try:
         return _UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
     except (ValueError, KeyError, TypeError):

@@ -1,16 +1,16 @@
-"""vLLM's OpenAI-compatible server, mended for CPUs: python -m agents.inference.serve ..., vLLM's own arguments.
+"""vLLM's OpenAI-compatible server, patched for CPUs: python -m agents.inference.serve ARGS; vLLM's own arguments.
 
-What vLLM 0.32 does on a CPU, and what is done instead (measured: docs/decisions/vllm-on-cpus.md):
+What vLLM 0.32 does on a CPU, and what this module does instead (measured:
+docs/decisions/vllm-on-cpus.md):
 
 - Its LoRA products copy an adapter's weights for every token (vllm/lora/ops/torch_ops/lora_ops.py).
-  Here each adapter's tokens are multiplied together, by float32 weights.
+  Here each adapter's tokens are multiplied together, with float32 weights.
 - A token without an adapter carries the index -1 and gets the last slot's weights
-  (vllm-project/vllm#48421). Here such tokens are in nobody's group.
-- To keep the likeliest tokens (top-p) it sorts the whole vocabulary for each answer. Here only the
-  likeliest are looked at.
+  (vllm-project/vllm#48421). Here such tokens belong to no group.
+- For top-p it sorts the whole vocabulary for each answer. Here only the likeliest tokens are sorted.
 - Its scheduler spins while the worker computes. Here it sleeps until there is a message.
 
-Servers on GPUs have none of this and need no mending.
+None of this applies to servers on GPUs, so they need no patch.
 """
 
 from typing import Any
@@ -22,9 +22,9 @@ from vllm.lora.punica_wrapper.punica_cpu import PunicaWrapperCPU
 from vllm.platforms.cpu import CpuPlatform
 from vllm.v1.sample.ops import topk_topp_sampler
 
-# Of some hundred notifications one is lost: whoever sleeps looks by itself after so long.
+# About one notification in a hundred is lost: a sleeper checks by itself after this long.
 LONGEST_WAIT_MS = 10
-NUCLEUS_TOKENS = 256  # looked at for top-p; a distribution that spreads wider is sorted
+NUCLEUS_TOKENS = 256  # considered for top-p; a distribution that spreads wider is sorted in full
 
 
 class GroupedAdapters(PunicaWrapperCPU):
@@ -37,21 +37,21 @@ class GroupedAdapters(PunicaWrapperCPU):
         self.group(self.token_lora_indices)
 
     def group(self, indices: torch.Tensor) -> None:
-        """Take the batch's tokens: of each the slot of its adapter, -1 for none."""
+        """Group the batch's tokens by adapter; `indices` has each token's slot, -1 for none."""
         slots = [slot for slot in torch.unique(indices).tolist() if slot >= 0]
         self._groups = tuple((slot, _rows((indices == slot).nonzero()[:, 0])) for slot in slots)
 
     def add_lora_linear(
         self,
-        y: torch.Tensor,  # [tokens, outputs of all slices], is added to
+        y: torch.Tensor,  # [tokens, outputs of all slices], added to in place
         x: torch.Tensor,  # [tokens, inputs]
-        lora_a_stacked: tuple[torch.Tensor, ...],  # one a slice: [slots, 1, rank, inputs]
+        lora_a_stacked: tuple[torch.Tensor, ...],  # one per slice: [slots, 1, rank, inputs]
         lora_b_stacked: tuple[torch.Tensor, ...],  # [slots, 1, outputs, rank]
         scale: float,
         output_slices: tuple[int, ...],
         **kwargs: Any,
     ) -> None:
-        assert scale == 1.0, "vLLM has multiplied B by alpha / rank"
+        assert scale == 1.0, "vLLM has already multiplied B by alpha / rank"
         for slot, rows in self._groups:
             given = x[rows].to(lora_a_stacked[0].dtype)
             end = 0
@@ -61,7 +61,7 @@ class GroupedAdapters(PunicaWrapperCPU):
 
 
 def _rows(numbers: torch.Tensor) -> slice | torch.Tensor:
-    """The ascending numbers; as a slice, which copies nothing, where none is left out."""
+    """The ascending numbers, as a slice if they are consecutive: a slice copies nothing."""
     first, end = int(numbers[0]), int(numbers[-1]) + 1
     return slice(first, end) if end - first == len(numbers) else numbers
 
@@ -85,9 +85,9 @@ _sort_and_cut = topk_topp_sampler.apply_top_k_top_p
 def keep_nucleus(
     logits: torch.Tensor, k: torch.Tensor | None, p: torch.Tensor | None
 ) -> torch.Tensor:
-    """[B, V] logits, changed in place: -inf for what `k` and `p`, both [B], cut off.
+    """[B, V] logits, changed in place: -inf for the tokens that `k` and `p`, both [B], cut off.
 
-    A token stays if those likelier than it have less than `p` of all probability together.
+    A token stays if all likelier tokens together have less than `p` of the probability.
     """
     if p is None or k is not None or logits.shape[1] <= NUCLEUS_TOKENS:
         return _sort_and_cut(logits, k, p)
@@ -112,7 +112,7 @@ def _sleeping(condition: SpinCondition, timeout_ms: int | None = None) -> None:
     _wait(condition, min(timeout_ms or LONGEST_WAIT_MS, LONGEST_WAIT_MS))
 
 
-# At import, so that engine processes have it whether they are forked or spawned.
+# At import, so that engine processes get the patches whether they are forked or spawned.
 CpuPlatform.get_punica_wrapper = classmethod(_use_grouped_adapters)  # type: ignore[method-assign,assignment]
 LoRAConfig.verify_with_model_config = _in_float32  # type: ignore[method-assign,assignment]
 topk_topp_sampler.apply_top_k_top_p = keep_nucleus

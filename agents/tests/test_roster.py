@@ -62,7 +62,7 @@ def test_a_new_agent_plays_its_first_version(owner: User, base: BaseModel) -> No
         ({"sampling": SAMPLING | {"max_tokens": 10**9}}, "longest answer"),
         ({"sampling": SAMPLING | {"max_tokens": float("inf")}}, "Sampling needs the numbers"),
         ({"sampling": {"temperature": "warm"}}, "Sampling needs the numbers"),
-        ({"base_model_id": 0}, "base models on offer"),
+        ({"base_model_id": 0}, "available base models"),
     ],
 )
 def test_what_cannot_be_used_is_refused_with_a_sentence(

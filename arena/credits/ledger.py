@@ -20,11 +20,11 @@ MAX_AMOUNT_CREDITS = 1_000_000_000
 
 
 class InsufficientCredits(Refused):
-    """The account has not enough available credits."""
+    """The account does not have enough available credits."""
 
 
 class TransferConflict(Exception):
-    """The id was used before with another content, or the hold was resolved otherwise."""
+    """The id was used before with other content, or the hold was resolved differently."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +47,7 @@ class AuditResult:
 
 
 def account_of(user_id: int) -> Account:
-    """The user's account, made at first use."""
+    """The user's account, created at first use."""
     return _account(AccountKind.USER, f"user:{user_id}", owner_id=user_id)
 
 
@@ -67,12 +67,12 @@ def fees_account() -> Account:
 
 
 def issuance_account() -> Account:
-    """Where sandbox credits come from; its debit is what was ever issued."""
+    """Where sandbox credits come from; its debit is the total ever issued."""
     return _account(AccountKind.ISSUANCE, "issuance")
 
 
 def balance(account: Account) -> Balance:
-    """Available and held credits, as of the row in hand."""
+    """Available and held credits according to this row, which is not reloaded."""
     return Balance(
         available=account.credits_posted - account.debits_posted - account.debits_pending,
         held=account.debits_pending,
@@ -90,7 +90,7 @@ def transfer(
 ) -> Transfer:
     """Move credits now.
 
-    Raises InsufficientCredits, or TransferConflict for a used id with other content.
+    Raises InsufficientCredits, or TransferConflict if the id was used with other content.
     """
     return _write(
         Transfer(
@@ -134,22 +134,22 @@ def post(transfer_id: uuid.UUID, *, pending_id: uuid.UUID, reference: str = "") 
 
 
 def void(transfer_id: uuid.UUID, *, pending_id: uuid.UUID, reference: str = "") -> Transfer:
-    """Give a hold back."""
+    """Release a hold."""
     return _resolve(transfer_id, TransferKind.VOID, pending_id, reference)
 
 
 def check_given_id(given: uuid.UUID) -> None:
-    """Refuse an id that no form of ours gives out.
+    """Refuse an id that none of our forms would issue.
 
-    Ids that the arena derives for its own transfers are of version 5. A caller who could choose
-    such a one would stand in the way of a prize or a refund, for good: transfers never change.
+    The arena derives version 5 ids for its own transfers. A caller who could choose one of those
+    would block a prize or a refund for good, because transfers never change.
     """
     if given.version != 4:
         raise Refused("This form was not made by the arena; reload the page and try again.")
 
 
 def lock_accounts(account_ids: Iterable[int]) -> dict[int, Account]:
-    """Lock account rows in the order of their ids, so that no two settlements deadlock."""
+    """Lock account rows in the order of their ids, so that settlements never deadlock."""
     rows = Account.objects.select_for_update().filter(id__in=set(account_ids)).order_by("id")
     return {account.id: account for account in rows}
 
@@ -205,9 +205,9 @@ def _account(kind: AccountKind, key: str, owner_id: int | None = None) -> Accoun
 def _write(new: Transfer) -> Transfer:
     assert connection.in_atomic_block, "a transfer belongs to its caller's transaction"
     if not 0 < new.amount_credits <= MAX_AMOUNT_CREDITS:
-        raise Refused(f"An amount lies between 1 and {MAX_AMOUNT_CREDITS:,} credits.")
+        raise Refused(f"The amount must be between 1 and {MAX_AMOUNT_CREDITS:,} credits.")
     accounts = lock_accounts([new.debit_id, new.credit_id])
-    # With the accounts locked, a concurrent replay of this id has either ended or waits.
+    # With the accounts locked, a concurrent replay of this id has either finished or is waiting.
     if old := Transfer.objects.filter(id=new.id).first():
         if _content(old) != _content(new):
             raise TransferConflict(f"transfer {new.id} exists with other content")
@@ -216,7 +216,7 @@ def _write(new: Transfer) -> Transfer:
     available = balance(debit).available
     if not debit.may_overdraw and available < new.amount_credits:
         raise InsufficientCredits(
-            f"That takes {new.amount_credits:,} credits and {max(available, 0):,} are available."
+            f"This costs {new.amount_credits:,} credits, and {max(available, 0):,} are available."
         )
     side = "pending" if new.kind == TransferKind.PENDING else "posted"
     _add(debit, f"debits_{side}", new.amount_credits)
@@ -257,7 +257,7 @@ def _insert(new: Transfer) -> Transfer:
     try:
         new.save(force_insert=True)
     except IntegrityError as error:
-        # Between other accounts, so the locks did not meet: the id itself is the collision.
+        # It was between other accounts, so the locks did not overlap: the id itself collides.
         raise TransferConflict(f"transfer {new.id} exists with other content") from error
     return new
 

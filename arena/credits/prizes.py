@@ -1,10 +1,10 @@
-"""How a pool is shared. PURE: integers in, integers out; what goes in comes out."""
+"""How a pool is shared. PURE: integers in, integers out, and no credit is lost."""
 
 from collections.abc import Sequence
 
 
 def rake_of(pool_credits: int, *, percent: int) -> int:
-    """The arena's part, rounded down in the players' favour."""
+    """The arena's share, rounded down in the players' favour."""
     return pool_credits * percent // 100
 
 
@@ -13,16 +13,16 @@ def prizes(
 ) -> dict[int, int]:
     """Share the pot by rank: {seat: credits}; the sum is exactly the pot.
 
-    `ranking` lists seats best first, tied ones together. Tied seats add up the percents of the
-    places they take and share them evenly. What rounding leaves goes a credit at a time to the
-    best-placed seats, lower seat numbers first.
+    `ranking` lists seats best first, tied ones together. Tied seats pool the percentages of the
+    places they take and share them evenly. Credits left over from rounding go one at a time to
+    the best-placed seats, lower seat numbers first.
     """
     seats = [seat for group in ranking for seat in group]
     assert seats, "somebody played"
     assert len(seats) == len(set(seats)), "each seat has one place"
-    assert sum(percents) == 100, "percents share the whole pot"
+    assert sum(percents) == 100, "percentages share the whole pot"
     assert min(percents) >= 0, "nobody pays for a place"
-    # Fewer seats than places: the last places' percents fall to the places that exist.
+    # Fewer seats than places: the seats share the last places' percentages in proportion.
     places = list(percents[: len(seats)])
     places += [0] * (len(seats) - len(places))
     whole = sum(places)

@@ -1,4 +1,4 @@
-"""A user's balance and statement; every line says what moved the credits."""
+"""A user's balance and statement; every line says why credits moved."""
 
 from dataclasses import dataclass
 from datetime import datetime
@@ -31,12 +31,12 @@ class StatementPage:
     """Newest first."""
 
     lines: tuple[StatementLine, ...]
-    next_before: str  # pass as `before` for the following page; empty: this was the last
+    next_before: str  # pass as `before` for the next page; empty: this is the last one
 
 
 @dataclass(frozen=True)
 class _About:
-    """What the page's transfers belong to."""
+    """The entries and seats that the page's transfers belong to."""
 
     entries: dict[str, Entry]
     seats: dict[int, Seat]
@@ -51,12 +51,12 @@ def wallet_balance(user_id: int) -> Balance:
 def statement_page(user_id: int, *, before: datetime | None = None) -> StatementPage:
     """What changed the available balance, newest first.
 
-    A hold that was posted says so in its own line: posting it moves nothing more.
+    A posted hold is shown as paid in its own line: posting it moves nothing more.
     """
     account = Account.objects.filter(owner_id=user_id).first()
     if account is None:
         return StatementPage((), "")
-    # By the account's own id: each side has an index, which a join to its owner would not use.
+    # By the account's id: each side has an index, which a join to the owner would not use.
     rows = (
         Transfer.objects.filter(Q(debit=account) | Q(credit=account))
         .exclude(kind=TransferKind.POST)
@@ -73,7 +73,7 @@ def statement_page(user_id: int, *, before: datetime | None = None) -> Statement
 
 
 def _seats_of(rows: list[Transfer], user_id: int) -> dict[int, Seat]:
-    """match id -> the user's seat in it; an owner never has two."""
+    """match id -> the user's seat in it; an owner never has two seats."""
     matches = [match for row in rows if (match := _id_of("match", row.reference)) is not None]
     found = Seat.objects.filter(match_id__in=matches, agent__owner_id=user_id)
     return {seat.match_id: seat for seat in found.select_related("agent", "match__space")}
@@ -119,28 +119,31 @@ def _words(
             reason = entry.cancel_reason if entry else ""
             return "Entry fee returned", reason or f"{who} was not played.".strip()
         case TransferCode.ENTRY_FEE if is_open_hold:
-            return "Entry fee held", f"{who}. Paid when the match starts, returned if it does not."
+            return (
+                "Entry fee held",
+                f"{who}. Paid when the match starts, returned if it does not start.",
+            )
         case TransferCode.ENTRY_FEE:
             return "Entry fee", who
         case TransferCode.PRIZE:
             if seat is None or seat.rank is None:
-                return "Prize", "Your agent's share of the pot by its rank."
+                return "Prize", "Your agent's share of the pot for its rank."
             return (
                 "Prize",
-                f"{seat.agent.name} came to rank {seat.rank} in {seat.match.space.name}.",
+                f"{seat.agent.name} finished at rank {seat.rank} in {seat.match.space.name}.",
             )
         case TransferCode.RAKE:
             return "Arena's share", "Taken from the pool before prizes."
         case TransferCode.TRAINING if row.kind == TransferKind.VOID:
-            return "Training price returned", "The run ended before it had trained."
+            return "Training price returned", "The run ended before training was done."
         case TransferCode.TRAINING if is_open_hold:
-            return "Training price held", "Paid when the run has trained, returned if it does not."
+            return "Training price held", "Paid once training is done, returned if it is not."
         case TransferCode.TRAINING:
-            return "Training", "A run that has trained a new version."
+            return "Training", "A run trained a new version."
         case TransferCode.REFUND if _id_of("run", row.reference):
-            return "Refund", "The new version could not be evaluated; nobody pays for that."
+            return "Refund", "The new version could not be evaluated, so nobody pays for it."
         case TransferCode.REFUND:
-            return "Refund", "The match could not be finished; nobody pays for that."
+            return "Refund", "The match could not be finished, so nobody pays for it."
         case _:
             return row.code, ""
 

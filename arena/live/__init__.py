@@ -1,1 +1,1 @@
-"""What spectators get while a match is played: the stream through Valkey and the sockets."""
+"""What spectators get during a match: the stream through Valkey and the sockets."""

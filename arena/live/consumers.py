@@ -1,4 +1,4 @@
-"""WebSocket edges: live matches, read-only and open to anybody."""
+"""WebSocket edges of live matches, read-only and open to anybody."""
 
 import asyncio
 import contextlib
@@ -19,7 +19,7 @@ from arena.live import stream
 from arena.models import MatchEvent, Round, RoundStatus
 
 MAX_SPECTATORS = 5_000  # sockets of one web process
-MAX_OF_ADDRESS = 250  # of them: a school behind one address, but not everybody's places
+MAX_OF_ADDRESS = 250  # of them from one address: enough for a school, too few to shut others out
 LOCAL = "127.0.0.1"
 CLOSE_TRY_AGAIN = 1013
 CLOSE_NOT_FOUND = 4404
@@ -27,7 +27,7 @@ _watching: Counter[str] = Counter()  # by address
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Sends a channel's lines; subclasses say which, and what comes first."""
+    """Sends a channel's lines; subclasses say which channel, and what comes first."""
 
     _pump_task: asyncio.Task[None] | None = None
 
@@ -81,13 +81,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     @property
     def address(self) -> str:
-        """Where the spectator is; behind a proxy that the server trusts, what the proxy says."""
+        """The spectator's address; behind a trusted proxy, the address that the proxy reports."""
         client = self.scope.get("client")
         return str(client[0]) if client else LOCAL
 
 
 def _has_place(address: str) -> bool:
-    # This machine's own user, or a proxy here that does not say for whom it asks, has no bound.
+    # No limit for this machine's own user, or for a local proxy that does not pass addresses on.
     is_bounded = address not in (LOCAL, "::1")
     if is_bounded and _watching[address] >= MAX_OF_ADDRESS:
         return False

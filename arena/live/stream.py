@@ -1,9 +1,9 @@
 """Live fan-out: from match workers through Valkey to every spectator's socket.
 
-Messages are JSON objects, one a line. `event` says that a durable event exists: the page fetches
+Messages are JSON objects, one per line. `event` says that a durable event exists: the page fetches
 what it shows from the database. `text` is a frame: a piece of an answer being written, with its
-offset, so that overlap and gaps show. Frames are coalesced, encoded once per process, and
-ephemeral: what is lost here is only pace, never content.
+offset, so that overlaps and gaps show. Frames are coalesced, encoded once per process, and
+ephemeral: losing one costs liveness, never content.
 
 Measured beside channel layers: docs/decisions/live-hub.md
 """
@@ -55,7 +55,7 @@ def publish(channel: str, lines: str) -> None:
 
 
 def event_message(event: MatchEvent) -> str:
-    """The line that says that the event exists; it carries no untrusted text."""
+    """The line that announces the event; it carries no untrusted text."""
     return json.dumps(
         {
             "t": "event",
@@ -72,9 +72,9 @@ def text_message(number: int, seat: int, offset: int, text: str) -> str:
 
 
 class FrameWriter:
-    """Collects the text of one round's seats and sends it about ten times a second.
+    """Collects the text of one round's seats and sends it about ten times per second.
 
-    The text so far is also kept in a hash, so that somebody who joins in the middle sees it.
+    The text so far is also kept in a hash, for spectators who join midway.
     """
 
     def __init__(self, match_id: int, number: int) -> None:
@@ -98,7 +98,7 @@ class FrameWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        # Asked to end, not cancelled: a cancellation inside the client's I/O can get lost.
+        # Asked to stop, not cancelled: a cancellation inside the client's I/O can get lost.
         self._done.set()
         if self._flusher:
             await self._flusher
@@ -110,7 +110,7 @@ class FrameWriter:
         self._text[seat] = self._text.get(seat, "") + text
 
     def reset(self, seat: int) -> None:
-        """Forget the seat's answer so far, wherever it is shown: it starts again."""
+        """Discard the seat's answer so far, wherever it is shown: the seat starts again."""
         self._text[seat] = ""
         self._sent[seat] = 0
         self._resets.add(seat)
@@ -142,7 +142,7 @@ class FrameWriter:
                 await pipe.execute()
         except redis.RedisError as error:
             log.warning("frames_lost", channel=self._channel, error=type(error).__name__)
-            # Lost text leaves a gap, which shows. A lost reset would join two answers unseen.
+            # Lost text leaves a gap, which shows. A lost reset would silently join two answers.
             self._resets |= resets
             self._sent |= dict.fromkeys(resets, 0)
 
@@ -164,7 +164,7 @@ class Hub:
 
     @contextlib.asynccontextmanager
     async def watch(self, channel: str) -> AsyncIterator[asyncio.Queue[str]]:
-        """A bounded queue of the channel's lines; subscribed before this returns.
+        """A bounded queue of the channel's lines; already subscribed when it is yielded.
 
         A lost Valkey connection, or a spectator too slow for its queue, yields RESYNC.
         """
@@ -173,7 +173,7 @@ class Hub:
             if channel not in self._readers:
                 pubsub = await self._subscribed(channel)
                 self._readers[channel] = asyncio.create_task(self._read(channel, pubsub))
-            # Only now: whoever left while we subscribed took an empty set along.
+            # Only now: a spectator who left while we subscribed has removed an empty set.
             watching = self._spectators.setdefault(channel, set())
             watching.add(queue)
         try:
@@ -200,7 +200,7 @@ class Hub:
         try:
             await pubsub.subscribe(channel)
             await pubsub.get_message(timeout=5)  # the confirmation
-        except BaseException:  # a spectator may leave right here
+        except BaseException:  # a spectator may leave at this point
             await pubsub.aclose()
             raise
         return pubsub

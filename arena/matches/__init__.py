@@ -1,1 +1,1 @@
-"""A match from its seating to its settlement: events, play, judging, prizes paid, ratings updated."""
+"""A match from seating to settlement: events, play, judging, prizes and ratings."""

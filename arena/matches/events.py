@@ -1,4 +1,4 @@
-"""What happens in a match, as facts: their JSON, and the digests that chain them. PURE.
+"""The facts of a match: its events, their JSON, and the digests that chain them. PURE.
 
 Fields are JSON values; `decode` turns lists back into tuples.
 """
@@ -33,7 +33,7 @@ class MatchSeated:
     rake_percent: int
     prize_percents: tuple[int, ...]
     panel: tuple[tuple[str, float], ...]  # (judge slug, weight)
-    rounds_at_once: int = 1  # matches seated before this setting existed have one
+    rounds_at_once: int = 1  # 1 in matches seated before this setting existed
 
 
 @dataclass(frozen=True)
@@ -145,12 +145,12 @@ def decode(kind: str, payload: Mapping[str, Any]) -> Event:
 def event_digest(
     previous_digest: str, *, match_id: int, seq: int, kind: str, payload: Mapping[str, Any]
 ) -> str:
-    """SHA-256 over the digest before and this event's canonical JSON."""
+    """SHA-256 over the previous digest and this event's canonical JSON."""
     text = json.dumps([previous_digest, match_id, seq, kind, payload], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()
 
 
 def content_digest(text: str, token_ids: Sequence[int], logprobs: Sequence[float]) -> str:
-    """SHA-256 over what a seat answered; logprobs to 6 decimals, as stored."""
+    """SHA-256 over a seat's answer; logprobs with 6 decimals, as stored."""
     rounded = [f"{value:.6f}" for value in logprobs]
     return hashlib.sha256(json.dumps([text, list(token_ids), rounded]).encode()).hexdigest()

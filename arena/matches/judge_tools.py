@@ -18,12 +18,12 @@ CONNECT_SECONDS = 5.0
 MAX_ANSWER_TOKENS = 512
 MAX_REPLY_CHARACTERS = 20_000
 
-# One child for this worker process, started by the first poem.
+# One child for this worker process, started when the first poem is judged.
 _scorer = RelevanceScorer()
 
 
 class ToolFailed(CannotJudge):
-    """A server answered something that cannot be used."""
+    """A server's reply cannot be used."""
 
 
 def build_tools() -> Tools:
@@ -32,7 +32,7 @@ def build_tools() -> Tools:
 
 
 async def complete(messages: Sequence[Message], *, max_tokens: int, temperature: float) -> str:
-    """A reply of the LLM judge's endpoint (JUDGE_URL)."""
+    """A reply from the LLM judge's endpoint (JUDGE_URL)."""
     environment = settings.ENV
     if not (environment.judge_url and environment.judge_model):
         raise CannotJudge("no judge endpoint is configured")
@@ -54,11 +54,11 @@ async def complete(messages: Sequence[Message], *, max_tokens: int, temperature:
 
 
 async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]:
-    """Summed natural logprob of the answer's tokens under the base model, and their number.
+    """Summed natural logprob of the answer's tokens under the base model, and their count.
 
-    Asks vLLM to score the prompt instead of sampling: one prefill, no generation. On a CPU the
-    server must keep lm_head out of its LoRA targets (`--lora-target-modules`), else this
-    request ends the engine; `manage.py up` starts it so.
+    Asks vLLM to score the prompt instead of sampling: one prefill, no generation. On a CPU, the
+    server must keep lm_head out of its LoRA targets (`--lora-target-modules`), or this request
+    crashes the engine; `manage.py up` starts it that way.
     """
     model = settings.ENV.base_model
     chat = {
@@ -82,7 +82,7 @@ async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]
     *others, last = settings.VLLM_URLS
     async with _client(settings.VLLM_API_KEY) as http:
         for url in others:
-            # All serve the same base; one that is away or sick leaves the question to the next.
+            # All serve the same base model; if one is down or failing, the next is asked.
             with contextlib.suppress(httpx.HTTPError, ToolFailed):
                 return await ask(http, url)
         return await ask(http, last)
@@ -101,7 +101,7 @@ def _summed(reply: Mapping[str, Any], said: Sequence[int]) -> tuple[float, int]:
 
 
 def _client(key: str) -> httpx.AsyncClient:
-    """One for a call: a client belongs to the event loop that first uses it."""
+    """A new client for each call: a client belongs to the event loop that first uses it."""
     return httpx.AsyncClient(
         timeout=httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS),
         headers={"Authorization": f"Bearer {key}"} if key else {},
@@ -111,7 +111,7 @@ def _client(key: str) -> httpx.AsyncClient:
 
 @cache
 def _certificates() -> ssl.SSLContext:
-    """Reading the system's certificates takes 20 ms: once is enough."""
+    """Cached, because reading the system's certificates takes 20 ms."""
     return ssl.create_default_context()
 
 

@@ -22,13 +22,13 @@ from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
 JUDGE_LEASE = timedelta(seconds=180)
-JUDGE_ATTEMPTS = 5  # judgings that may break off before the round is void
+JUDGE_ATTEMPTS = 5  # judgings that may be interrupted before the round is void
 
 log = structlog.get_logger(__name__)
 
 
 def judge_round(round_id: int) -> None:
-    """Judge once; a second call while the first is at work, or after it, does nothing."""
+    """Judge once; a second call during or after the first does nothing."""
     if not _claim(round_id):
         return
     row = Round.objects.select_related("match").get(id=round_id)
@@ -38,7 +38,7 @@ def judge_round(round_id: int) -> None:
         if play.state_of(row.match).rounds_are_over:
             play.settle_match(row.match_id)
     except IllegalMove as error:
-        # The match was cancelled meanwhile, or another worker was as far.
+        # The match was cancelled meanwhile, or another worker got here first.
         log.info("verdict_came_late", round_id=round_id, reason=str(error))
 
 

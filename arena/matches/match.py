@@ -1,6 +1,6 @@
 """The match as a state machine over events. PURE.
 
-`decide(state, command)` answers with the events that the command causes or raises IllegalMove;
+`decide(state, command)` returns the events that the command causes or raises IllegalMove;
 `evolve(state, event)` applies one; `fold(events)` is the state. Nothing else decides what may
 happen in a match.
 """
@@ -26,7 +26,7 @@ from judges.panel import rank
 
 
 class IllegalMove(Exception):
-    """The command does not fit the match's state: somebody else was first, or a replay."""
+    """The command does not fit the match's state: somebody else was first, or it is a replay."""
 
 
 # Commands: what somebody wants.
@@ -129,7 +129,7 @@ class MatchState:
         }
 
     def ranking(self) -> tuple[tuple[int, ...], ...]:
-        """Seats best first, by the rounds that were decided, of which there is one at least."""
+        """Seats best first, by the decided rounds; there must be at least one."""
         decided = sum(each.status == RoundStatus.DECIDED for each in self.rounds)
         return ranking_of(self.totals(), rounds=decided)
 
@@ -144,9 +144,9 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
         raise IllegalMove(f"the match is {state.status}")
     match command:
         case SeatPlayers():
-            raise IllegalMove("the match is seated already")
+            raise IllegalMove("the match is already seated")
         case Start():
-            _require(state.status == MatchStatus.SEATED, "the match has started already")
+            _require(state.status == MatchStatus.SEATED, "the match has already started")
             return [MatchStarted()]
         case StartRound():
             _require_running(state)
@@ -155,15 +155,15 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
             _require(expected <= state.seating.round_count, "all rounds have been played")
             playing = sum(each.status == RoundStatus.PLAYING for each in state.rounds)
             _require(
-                playing < state.seating.rounds_at_once, "rounds before it are still being played"
+                playing < state.seating.rounds_at_once, "earlier rounds are still being played"
             )
             return [RoundStarted(command.round, command.task_key, command.task)]
         case RecordCompletion():
             answer = command.completion
             current = _round(state, answer.round)
-            _require(current.status == RoundStatus.PLAYING, "the round takes no more answers")
+            _require(current.status == RoundStatus.PLAYING, "the round accepts no more answers")
             _require(answer.seat in state.seats, "nobody sits there")
-            _require(answer.seat not in current.answered, "the seat has answered already")
+            _require(answer.seat not in current.answered, "the seat has already answered")
             return [answer]
         case DecideRound():
             return _decide_round(state, command)
@@ -185,7 +185,7 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
 
 
 def evolve(state: MatchState | None, event: Event) -> MatchState:
-    """Apply one event. Events are facts: nothing is checked again here."""
+    """Apply one event. Events are facts, so nothing is checked again here."""
     if isinstance(event, MatchSeated):
         return MatchState(MatchStatus.SEATED, event)
     assert state is not None, "a match begins with its seating"
@@ -228,7 +228,7 @@ def total_of(scores: Iterable[float]) -> float:
 
 
 def ranking_of(totals: Mapping[int, float], *, rounds: int) -> tuple[tuple[int, ...], ...]:
-    """Seats best first; those whose mean over so many rounds is what a round calls a tie are tied."""
+    """Seats best first; seats tie if their mean scores over `rounds` are within a round's tolerance."""
     return rank({seat: total / rounds for seat, total in totals.items()})
 
 
@@ -236,11 +236,11 @@ def _checked_seating(seating: MatchSeated) -> MatchSeated:
     seats = [player.seat for player in seating.players]
     _require(seats == list(range(len(seats))) and len(seats) >= 2, "seats are 0, 1, ... n-1")
     agents = {player.agent_id for player in seating.players}
-    _require(len(agents) == len(seats), "an agent sits once in a match")
+    _require(len(agents) == len(seats), "an agent has at most one seat in a match")
     owners = [player.user_id for player in seating.players if player.entry_id]
-    _require(len(owners) == len(set(owners)), "an owner has one seat in a match")
-    _require(seating.rounds_at_once >= 1, "a match plays a round at a time at least")
-    _require(sum(seating.prize_percents) == 100, "prize percents add up to 100")
+    _require(len(owners) == len(set(owners)), "an owner has at most one seat in a match")
+    _require(seating.rounds_at_once >= 1, "a match plays at least one round at a time")
+    _require(sum(seating.prize_percents) == 100, "prize percentages must add up to 100")
     return seating
 
 
@@ -253,9 +253,9 @@ def _decide_round(state: MatchState, command: DecideRound) -> list[Event]:
     ranked = [seat for group in command.ranking for seat in group]
     _require(sorted(ranked) == sorted(state.seats), "a verdict ranks every seat once")
     _require(set(command.scores) == {str(seat) for seat in ranked}, "every seat has a score")
-    # Rounded: the payload must read the same after a trip through jsonb.
+    # Rounded, because the payload must be the same after a trip through jsonb.
     scores = {seat: round(score, 6) + 0.0 for seat, score in command.scores.items()}
-    _require(all(0 <= score <= 1 for score in scores.values()), "scores lie in [0, 1]")
+    _require(all(0 <= score <= 1 for score in scores.values()), "scores must lie in [0, 1]")
     return [
         *events,
         RoundDecided(command.round, scores, command.ranking, round(command.agreement, 6)),

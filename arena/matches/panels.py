@@ -1,4 +1,4 @@
-"""Puts one task's answers before a panel. Values in, values out; matches and the gate use it."""
+"""Puts one task's answers before a panel. Values in, values out; used by matches and the gate."""
 
 import asyncio
 from collections.abc import Mapping, Sequence
@@ -30,9 +30,9 @@ async def judge_answers(
     texts: Mapping[int, str],
     tools: Tools,
 ) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
-    """Every judge's ballot with the seconds it took, and the verdict; None: nobody voted.
+    """Every judge's ballot with the seconds it took, and the verdict; None if nobody voted.
 
-    `texts` has one answer a seat. Never raises for what a judge or an answer does.
+    `texts` has one answer per seat. Never raises for what a judge or an answer does.
     """
     transcript = make_transcript(environment, task, texts)
     votes = await asyncio.gather(*(_timed_vote(judge, transcript, tools) for judge in panel))

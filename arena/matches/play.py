@@ -1,7 +1,7 @@
 """The only writer of matches: lock -> decide -> append events -> project -> credits.
 
 Each verb owns one transaction, may be called twice (the second raises IllegalMove and changes
-nothing), and leaves the rows as the events say. Lock order: match, then accounts by id.
+nothing), and leaves the rows matching the events. Lock order: match, then accounts by id.
 """
 
 import uuid
@@ -57,7 +57,7 @@ from judges.transcript import Ballot
 
 MATCH_LEASE = timedelta(seconds=60)
 RETRY_AFTER = timedelta(seconds=5)
-MATCH_ATTEMPTS = 20  # workers that may take a match up before it is cancelled and refunded
+MATCH_ATTEMPTS = 20  # times that workers may pick a match up before it is cancelled and refunded
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def state_of(match: Match) -> MatchState:
 
 
 def start_match(match_id: int) -> None:
-    """Post the held fees and begin. Raises IllegalMove when it has begun."""
+    """Post the held fees and begin. Raises IllegalMove if the match has already begun."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         append(match, state, Start())
@@ -97,7 +97,7 @@ def start_match(match_id: int) -> None:
 
 
 def start_round(match_id: int, *, number: int, task: Task) -> None:
-    """Put a task to the seats."""
+    """Give the seats a task."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         append(match, state, StartRound(number, task.key, task.as_json()))
@@ -199,7 +199,7 @@ def decide_round(
 
 
 def settle_match(match_id: int) -> None:
-    """Rank, pay and rate. With no decided round the match is cancelled and refunded instead."""
+    """Rank, pay and rate. If no round was decided, the match is cancelled and refunded instead."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         if state.rounds_are_over and all(each.status == RoundStatus.VOID for each in state.rounds):
@@ -221,14 +221,14 @@ def settle_match(match_id: int) -> None:
 
 
 def cancel_match(match_id: int, *, reason: str) -> None:
-    """End a match without a result and give every fee back."""
+    """End a match without a result and return every fee."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         _cancel(match, state, reason)
 
 
 def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
-    """Take the match's lease; False while another worker holds it or with nothing to play."""
+    """Take the match's lease; False if another worker holds it or nothing is left to play."""
     now = timezone.now()
     with transaction.atomic(durable=True):
         match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
@@ -238,7 +238,7 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
             return False
         state = state_of(match)
         if state.is_played:
-            return False  # a late nudge; it must not count as a try
+            return False  # a late nudge must not count as a try
         if match.attempts >= MATCH_ATTEMPTS:
             reason = f"The match could not be finished in {MATCH_ATTEMPTS} tries; fees refunded."
             _cancel(match, state, reason)
@@ -251,7 +251,7 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
 
 
 def renew_lease(match_id: int, *, owner: uuid.UUID) -> bool:
-    """Extend one's own lease; False when another worker has taken the match over."""
+    """Extend the worker's own lease; False if another worker has taken over the match."""
     return bool(
         Match.objects.filter(id=match_id, lease_owner=owner).update(
             lease_expires_at=timezone.now() + MATCH_LEASE
@@ -260,7 +260,7 @@ def renew_lease(match_id: int, *, owner: uuid.UUID) -> bool:
 
 
 def release_lease(match_id: int, *, owner: uuid.UUID) -> None:
-    """Give the lease back; if anything is left to play, a sweep may nudge again soon."""
+    """Release the lease; if anything is left to play, a sweep may nudge again soon."""
     Match.objects.filter(id=match_id, lease_owner=owner).update(
         lease_owner=None, lease_expires_at=timezone.now() + RETRY_AFTER
     )
@@ -270,7 +270,7 @@ def append(
     match: Match, state: MatchState | None, command: Command
 ) -> tuple[MatchState, list[Event]]:
     """Decide, store the events and announce them, inside the caller's transaction."""
-    # Caller holds the match row's lock: seq has no gaps because nobody else can append.
+    # The caller holds the match row's lock: seq has no gaps because nobody else can append.
     events = decide(state, command)
     rows = []
     for event in events:
@@ -318,5 +318,5 @@ def _finish(match: Match) -> None:
 
 
 def _keyed(scores: Mapping[int, float]) -> dict[str, float]:
-    # Rounded as in the events: what is shown is what was decided.
+    # Rounded as in the events, so that pages show exactly what was decided.
     return {str(seat): round(score, 6) + 0.0 for seat, score in scores.items()}

@@ -1,7 +1,7 @@
-"""Plays a match: puts tasks to the seats, streams their answers, records them.
+"""Plays a match: gives the seats tasks, streams their answers, records them.
 
-Everything durable goes through `play`; a worker that dies anywhere is followed by another that
-reads the events and goes on with what is missing. A seat whose answer was cut off answers anew.
+Everything durable goes through `play`. If a worker dies at any point, another one reads the events
+and continues with what is missing. A seat whose answer was interrupted answers again.
 """
 
 import asyncio
@@ -42,8 +42,8 @@ from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)  # the last one repeats
 LEASE_RENEWAL_SECONDS = 15.0
-# The house's coded competitor answers by code this often, else as its base model does: it shows
-# what is possible without making first place hopeless.
+# How often the house's coded competitor answers with code; otherwise it answers with its base
+# model. It shows what is possible without making first place hopeless.
 CODE_ANSWER_PROBABILITY = 0.6
 
 log = structlog.get_logger(__name__)
@@ -51,12 +51,12 @@ T = TypeVar("T")
 
 
 class LeaseLost(Exception):
-    """Another worker has taken the match over; this one must stop at once."""
+    """Another worker has taken over the match; this one must stop at once."""
 
 
 @dataclass(frozen=True)
 class _Player:
-    """A seat with all that asking needs; read once, outside the event loop."""
+    """A seat with everything needed to ask it; read once, outside the event loop."""
 
     seat: int
     name: str
@@ -84,7 +84,7 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
     except* LeaseLost as lost:
         log.warning("match_lease_lost", match_id=match_id, reason=_first(lost))
     except* IllegalMove as moves:
-        # The match was cancelled, or a worker that was thought dead got here first.
+        # The match was cancelled, or a worker presumed dead got here first.
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
     except* InferenceUnavailable as faults:
         _cancel(match_id, "The inference server did not come back in time.", faults)
@@ -94,7 +94,7 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
 
 def _cancel(match_id: int, why: str, faults: BaseExceptionGroup[BaseException]) -> None:
     log.error("match_cancelled", match_id=match_id, fault=_first(faults))
-    with contextlib.suppress(IllegalMove):  # seats may fail in two ways: it is over already
+    with contextlib.suppress(IllegalMove):  # seats may fail in two ways, so it may be over already
         play.cancel_match(match_id, reason=f"{why} Every fee was refunded and no rating changed.")
 
 
@@ -106,7 +106,7 @@ def _first(faults: BaseExceptionGroup[BaseException]) -> str:
 
 
 def task_of(match_id: int, number: int, environment: str) -> Task:
-    """The round's task: the same on every try, and not to be foreseen from outside."""
+    """The round's task: the same on every try, and unpredictable from outside."""
     seed = salted_hmac("arena.task", f"{match_id}:{number}", algorithm="sha256").hexdigest()
     return ENVIRONMENTS[environment].make_task(Random(seed), Split.TRAIN)
 
@@ -115,13 +115,13 @@ def _drive(match: Match, owner: uuid.UUID) -> None:
     state = play.state_of(match)
     players: dict[int, _Player] = {}
     if state.status == MatchStatus.SEATED:
-        players = _players(match)  # a damaged adapter shows before any fee is posted
+        players = _players(match)  # so that a damaged adapter shows before any fee is posted
         play.start_match(match.id)
         state = play.state_of(match)
     if state.is_over or state.is_played:
         return
     players = players or _players(match)
-    connections.close_all()  # back to the pool: answers take long
+    connections.close_all()  # back to the pool: answers take a while
     asyncio.run(_play_rounds(_Rounds(match.id, state, owner), players))
 
 
@@ -154,7 +154,7 @@ def _player(index: int, version: AgentVersion, match: Match) -> _Player:
 
 
 class _Rounds:
-    """Hands out the rounds that are left: those a dead worker left open, then new ones in order."""
+    """Hands out the remaining rounds: those that a dead worker left open, then new ones in order."""
 
     def __init__(self, match_id: int, state: MatchState, owner: uuid.UUID) -> None:
         self.match_id = match_id
@@ -171,7 +171,7 @@ class _Rounds:
             return await _in_thread(self._take)
 
     def _take(self) -> _OpenRound | None:
-        # Rounds can be shorter than the keeper's first renewal, so each begins with one.
+        # A round can end before the keeper's first renewal, so each begins by renewing the lease.
         if not play.renew_lease(self.match_id, owner=self.owner):
             raise LeaseLost(f"match {self.match_id}")
         if self._open:
@@ -188,7 +188,7 @@ class _Rounds:
 
 
 async def _play_rounds(rounds: _Rounds, players: Mapping[int, _Player]) -> None:
-    """Answer all rounds that are left, as many at once as the Space wants."""
+    """Answer the remaining rounds, as many at once as the Space sets."""
     async with Inference() as inference, asyncio.TaskGroup() as group:
         keeper = group.create_task(_keep_lease(rounds.match_id, rounds.owner))
         lanes = [
@@ -207,10 +207,10 @@ async def _play_lane(rounds: _Rounds, players: Mapping[int, _Player], inference:
 async def _answer(
     rounds: _Rounds, current: _OpenRound, players: Mapping[int, _Player], inference: Inference
 ) -> None:
-    """Ask the seats of the round that have not answered, side by side."""
+    """Ask the seats that have not answered the round, all at the same time."""
     async with FrameWriter(rounds.match_id, current.number) as frames, asyncio.TaskGroup() as group:
         for seat in sorted(current.missing):
-            frames.reset(seat)  # a worker that died may have shown the beginning of another answer
+            frames.reset(seat)  # a dead worker may have shown the beginning of another answer
             group.create_task(
                 _answer_seat(
                     rounds.match_id,
@@ -267,7 +267,7 @@ async def _sample(
             player.seat,
         )
     except AdapterRefused as error:
-        # It cancels this match; the next one it does not get into.
+        # The adapter ends this match, and the noted refusal keeps it out of the next one.
         reason = str(error)
         await _in_thread(lambda: note_refusal(player.adapter_digest, reason))
         raise

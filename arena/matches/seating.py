@@ -1,4 +1,4 @@
-"""Matches out of queues: the one place where a match begins."""
+"""Makes matches from queues: the one place where a match begins."""
 
 from collections.abc import Mapping, Sequence
 from random import Random
@@ -17,11 +17,11 @@ from arena.spaces.entering import cancel_entries
 from arena.spaces.matchmaking import HouseAgent, Lineup, Waiting, lineups
 from arena.spaces.ratings import Skill
 
-QUEUE_LIMIT = 200  # entries looked at in one sweep of a Space
+QUEUE_LIMIT = 200  # entries considered in one sweep of a Space
 
 
 def seat_matches(space_id: int, *, rng: Random) -> list[int]:
-    """Make every match that the Space's queue allows now; their ids."""
+    """Make every match that the Space's queue allows now; returns their ids."""
     with transaction.atomic(durable=True):
         space = Space.objects.select_for_update(no_key=True).get(id=space_id)
         if space.status != SpaceStatus.OPEN:
@@ -78,7 +78,7 @@ def _house(space: Space) -> list[HouseAgent]:
 
 
 def _plays_in(space: Space, prefix: str = "") -> Q:
-    """Agents that do not sit out: in the sequential mode those in training keep their place."""
+    """Agents that may be seated: in sequential mode, agents in training wait and keep their place."""
     return Q(**{f"{prefix}learning_since": None}) if space.waits_for_training else Q()
 
 
@@ -108,7 +108,7 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
                 version_id=version.id,
                 user_id=agent.owner_id,
                 entry_id=str(entry.id) if entry else None,
-                # What the entrant agreed to; a later change of the Space is for later entries.
+                # The fee that the entrant agreed to; a later change to the Space is for later entries.
                 fee_credits=entry.fee_credits if entry else space.entry_fee_credits,
             )
         )

@@ -40,7 +40,7 @@ def collect_fees(match_id: int, state: MatchState) -> None:
 
 
 def pay(match_id: int, state: MatchState, *, prizes: Mapping[int, int], rake_credits: int) -> None:
-    """Empty the match's part of the escrow: prizes to the seats, the rake to the arena."""
+    """Pay out the match's part of the escrow: prizes to the seats, the rake to the arena."""
     escrow = _lock_all(state)
     for player in state.seating.players:
         if prize := prizes[player.seat]:
@@ -64,7 +64,7 @@ def pay(match_id: int, state: MatchState, *, prizes: Mapping[int, int], rake_cre
 
 
 def give_back(match_id: int, state: MatchState) -> None:
-    """Undo the fees of a cancelled match: void what is held, refund what was posted.
+    """Return the fees of a cancelled match: void what is held, refund what was posted.
 
     `state` is the one before the cancellation.
     """
@@ -89,7 +89,7 @@ def give_back(match_id: int, state: MatchState) -> None:
 
 
 def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
-    """Update the ratings of all seats and keep what changed."""
+    """Update the ratings of all seats and record the changes."""
     seats = {seat.index: seat for seat in match.seats.all()}
     agent_ids = sorted(seat.agent_id for seat in seats.values())
     Rating.objects.bulk_create(
@@ -142,7 +142,7 @@ def record_places(
 
 
 def _lock_all(state: MatchState) -> Account:
-    # All accounts at once and by id: two settlements can then never wait for each other.
+    # All accounts at once and in the order of their ids, so that settlements never deadlock.
     escrow = ledger.escrow_of(state.seating.space)
     accounts = [escrow, ledger.fees_account(), *map(_account, state.seating.players)]
     return ledger.lock_accounts(account.id for account in accounts)[escrow.id]

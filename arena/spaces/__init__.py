@@ -1,1 +1,1 @@
-"""How agents get from an entry to a lineup: entering, matchmaking, ratings."""
+"""How an entry becomes a lineup: entering, matchmaking, ratings."""

@@ -25,23 +25,23 @@ def enter_space(
 ) -> Entry:
     """Hold the fee and join the queue. A replay of the id returns the first entry.
 
-    `agreed_credits` is the fee that the user was shown; None takes whatever it is. Raises Refused
+    `agreed_credits` is the fee that the user was shown; None accepts any fee. Raises Refused
     with a sentence (closed, already in, too few credits, another fee, ...).
     """
     ledger.check_given_id(entry_id)
     _check_adapter(user_id, agent_id)
     try:
         with transaction.atomic(durable=True):
-            # The agent's lock makes a second click at the same moment wait for the first. Without
-            # the key: whoever seats the agent refers to it while we wait for the Space.
+            # The agent's lock makes a simultaneous second click wait for the first. no_key, because
+            # seating the agent refers to its row while we wait for the Space's lock.
             agent = (
                 Agent.objects.select_for_update(of=("self",), no_key=True)
                 .filter(id=agent_id, owner_id=user_id)
                 .first()
             )
             if agent is None:
-                raise NotAvailable("There is no such agent among yours.")
-            # Locked: the Space cannot close between this look and the commit.
+                raise NotAvailable("You have no such agent.")
+            # Locked, so that the Space cannot close between this check and the commit.
             space = Space.objects.select_for_update(no_key=True).filter(slug=space_slug).first()
             if space is None:
                 raise NotAvailable("There is no such Space.")
@@ -52,7 +52,7 @@ def enter_space(
             _check(agent, space)
             if agreed_credits not in (None, space.entry_fee_credits):
                 raise Refused(
-                    f"{space.name} costs {space.entry_fee_credits:,} credits now, not "
+                    f"{space.name} now costs {space.entry_fee_credits:,} credits, not "
                     f"{agreed_credits:,}. Nothing was held; enter again if you agree."
                 )
             entry = Entry.objects.create(
@@ -72,7 +72,7 @@ def enter_space(
                     reference=f"entry:{entry.id}",
                 )
             nudge_on_commit(SWEEP_MATCHES)
-            # And once more when the house may fill the empty seats.
+            # And again when the house may fill the empty seats.
             nudge_on_commit(SWEEP_MATCHES, countdown=space.house_fill_seconds + 0.1)
             return entry
     except ledger.InsufficientCredits as error:
@@ -82,7 +82,7 @@ def enter_space(
 
 
 def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
-    """Take a waiting entry back and free its fee. A seated entry plays on."""
+    """Withdraw a waiting entry and release its fee. A seated entry plays on."""
     with transaction.atomic(durable=True):
         entry = (
             Entry.objects.select_for_update(of=("self",))
@@ -90,19 +90,19 @@ def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
             .first()
         )
         if entry is None:
-            raise NotAvailable("There is no such entry of yours.")
+            raise NotAvailable("You have no such entry.")
         if entry.status == EntryStatus.CANCELLED:
             return entry
         if entry.status != EntryStatus.QUEUED:
-            raise Refused("The match has been made already; your agent plays it.")
+            raise Refused("The match has already been made; your agent plays in it.")
         cancel_entries([(entry, "You left the queue.")])
     return entry
 
 
 def close_space(space_id: int) -> int:
-    """Take no more entries; those that wait are cancelled and their fees freed.
+    """Stop taking entries; waiting ones are cancelled and their fees released.
 
-    Matches that are already seated play on. Returns how many entries were cancelled.
+    Matches already seated play on. Returns how many entries were cancelled.
     """
     with transaction.atomic(durable=True):
         space = Space.objects.select_for_update().get(id=space_id)
@@ -127,13 +127,13 @@ def open_space(space_id: int) -> None:
 
 
 def cancel_entries(entries: Iterable[tuple[Entry, str]]) -> None:
-    """Cancel each for its reason and void its hold.
+    """Cancel each entry with its reason and void its hold.
 
     Inside the caller's transaction, which holds the rows' locks.
     """
     entries = list(entries)
     holds = Transfer.objects.filter(id__in=[entry.id for entry, _ in entries])
-    # All accounts at once and by id, as settlements lock them.
+    # All accounts at once and in the order of their ids, as settlements lock them.
     ledger.lock_accounts(
         account for both in holds.values_list("debit_id", "credit_id") for account in both
     )
@@ -148,7 +148,7 @@ def cancel_entries(entries: Iterable[tuple[Entry, str]]) -> None:
 
 
 def _check_adapter(user_id: int, agent_id: int) -> None:
-    """A bad adapter is refused here: found at the start, it would cancel everybody's match."""
+    """Refuse a bad adapter now: found at the start, it would cancel everybody's match."""
     agent = (
         Agent.objects.filter(id=agent_id, owner_id=user_id)
         .select_related("current_version__adapter")
@@ -170,8 +170,8 @@ def _check(agent: Agent, space: Space) -> None:
         raise Refused(f"{agent.name} is retired; choose another agent.")
     if space.waits_for_training and agent.learning_since:
         raise Refused(
-            f"{agent.name} is learning; in {space.name} it plays again when its training run is "
-            "over, cancelled or paused."
+            f"{agent.name} is training; it can play in {space.name} again once its run ends or "
+            "is paused."
         )
     if agent.base_model_id != space.base_model_id:
         raise Refused(
@@ -182,5 +182,5 @@ def _check(agent: Agent, space: Space) -> None:
         agent=agent, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED]
     ).select_related("space")
     if entry := live.first():
-        doing = "waits for" if entry.status == EntryStatus.QUEUED else "plays"
-        raise Refused(f"{agent.name} already {doing} a match in {entry.space.name}.")
+        doing = "waiting for" if entry.status == EntryStatus.QUEUED else "playing"
+        raise Refused(f"{agent.name} is already {doing} a match in {entry.space.name}.")

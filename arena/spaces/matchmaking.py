@@ -27,7 +27,7 @@ class HouseAgent:
 
 @dataclass(frozen=True)
 class Lineup:
-    """One match to be: entries first, then house agents."""
+    """A match about to be made: entries first, then house agents."""
 
     entries: tuple[Waiting, ...]
     house: tuple[HouseAgent, ...]
@@ -44,8 +44,8 @@ def lineups(
     """Matches that can start now, longest-waiting entries first.
 
     An owner never sits twice in one match: nobody plays against themselves for prizes. Among the
-    others the nearest rating is taken. When the longest-waiting has waited `house_fill_seconds`,
-    house agents fill what is empty, one that plays by code at the most.
+    others, the nearest ratings are seated. Once the longest-waiting entry has waited
+    `house_fill_seconds`, house agents fill the empty seats, at most one of them playing by code.
     """
     waiting = sorted(queue, key=lambda each: (-each.waited_seconds, each.entry_id))
     result = []
@@ -62,7 +62,7 @@ def lineups(
         if empty:
             fill = _fill(house, empty, near=first.mu, rng=rng)
             if first.waited_seconds < house_fill_seconds or len(fill) < empty:
-                # Not yet, or the house is too small; anybody behind has waited less.
+                # Not yet, or the house is too small; everybody behind has waited less.
                 break
         result.append(Lineup(tuple(entries), fill))
         taken = {each.entry_id for each in entries}
@@ -76,6 +76,6 @@ def _fill(
     by_code = [each for each in house if each.plays_by_code]
     by_model = [each for each in house if not each.plays_by_code]
     chosen = rng.sample(by_code, 1) if by_code else []
-    # A little noise, so that it is not always the same two.
+    # A little noise, so that the same two do not always play.
     by_model.sort(key=lambda each: abs(each.mu - near) + rng.uniform(0, 5))
     return tuple((chosen + by_model)[:count]) if count <= len(chosen + by_model) else ()

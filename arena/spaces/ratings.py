@@ -1,8 +1,8 @@
 """Ratings with uncertainty. PURE.
 
 Plackett-Luce updates of Weng & Lin, "A Bayesian Approximation Method for Online Ranking"
-(JMLR 12, 2011), by the openskill library: mu starts at 25, sigma at 25/3. What it makes of ties:
-docs/decisions/rating-ties.md
+(JMLR 12, 2011), computed by the openskill library: mu starts at 25, sigma at 25/3. How it treats
+ties: docs/decisions/rating-ties.md
 """
 
 from collections.abc import Mapping, Sequence

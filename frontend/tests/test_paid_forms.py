@@ -69,7 +69,7 @@ def test_a_fee_that_rose_meanwhile_is_not_taken_unseen(client: Client) -> None:
     space = make_space(entry_fee_credits=50)
     data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
     page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
-    assert "costs 50 credits now, not 10" in page
+    assert "now costs 50 credits, not 10" in page
     assert 'name="fee" value="50"' in page
     assert wallet_balance(agent.owner_id).held == 0
 

@@ -11,7 +11,7 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
     scores: dict[int, float] = {}
     for answer in transcript.answers:
         if answer.score is None:
-            raise CannotJudge("the environment has no opinion on this task")
+            raise CannotJudge("the environment does not score this task")
         scores[answer.seat] = answer.score
     return Ballot(
         scores=scores,

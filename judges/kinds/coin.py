@@ -1,4 +1,4 @@
-"""Scores at random: a control. What is learned under this judge was not learned from judging."""
+"""Scores at random: a control. Whatever an agent learns under this judge, judging did not teach it."""
 
 import hashlib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from judges.transcript import Ballot, Transcript
 
 
 async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
-    """The same answers to the same prompt always fare alike; nothing else about them counts."""
+    """The same answers to the same prompt always get the same scores; nothing else counts."""
     texts = [transcript.prompt, *(answer.text for answer in transcript.answers)]
     rng = Random(hashlib.sha256("\x00".join(texts).encode(errors="replace")).hexdigest())
     scores = {answer.seat: rng.random() for answer in transcript.answers}

@@ -1,6 +1,6 @@
-"""An LLM is asked about pairs of answers, each pair in both orders.
+"""An LLM compares pairs of answers, each pair in both orders.
 
-Even strong judges prefer a position: where the two orders disagree, or a reply has no verdict,
+Even strong judges favour a position: where the two orders disagree, or a reply has no verdict,
 the pair is a tie. A seat's score is its share of the points of its pairs (win 1, tie 1/2).
 Why: docs/decisions/judge-order.md
 """
@@ -18,7 +18,7 @@ from judges.tools import CannotJudge, Message, Tools
 from judges.transcript import Answer, Ballot, Transcript
 
 MAX_REPLY_TOKENS = 200
-_CONCURRENT_REQUESTS = 8  # of up to 56: 8 seats, each pair in both orders
+_CONCURRENT_REQUESTS = 8  # of at most 56: 8 seats, each pair in both orders
 _PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 
 Pair = tuple[Answer, Answer]
@@ -29,7 +29,7 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
         raise CannotJudge(f"its configuration has unknown names: {', '.join(sorted(unknown))}")
     if len(transcript.answers) < 2:
         raise CannotJudge("there is nothing to compare")
-    # All of them: of a part of the pairs a seat's share would depend on whom it met.
+    # Every pair: with only some of them, a seat's share would depend on whom it met.
     pairs = list(combinations(transcript.answers, 2))
     slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
 
@@ -69,7 +69,7 @@ def _says_something(answer: Answer) -> bool:
 
 
 def _without_asking(first: Answer, second: Answer) -> tuple[Choice, Choice]:
-    """A blank answer loses to one with words; models fall for blanks and lone marks."""
+    """A blank answer loses to one with words; models are fooled by blanks and lone marks."""
     if _says_something(first):
         return Choice.A, Choice.B
     if _says_something(second):

@@ -1,11 +1,11 @@
-"""Form and relevance of a poem. This is not taste: no figure here knows a good poem.
+"""Form and relevance of a poem. This is not taste: no figure here can tell a good poem.
 
 An answer that fails a gate (the environment's gates, or too little to do with the prompt) gets
-`GATED_CEILING` times its form at the most. Any other gets
+at most `GATED_CEILING` times its form. Any other gets
 
     OPEN_FLOOR + (1 - OPEN_FLOOR) * (weighted mean of form, relevance and PMI)
 
-form: the environment's score. relevance: cosine of prompt and answer, from the cut upwards.
+form: the environment's score. relevance: cosine of prompt and answer, counted above the cut.
 PMI: how much likelier the base model finds the answer after this prompt than after an empty one,
 (logprob(answer | prompt) - logprob(answer | empty)) / tokens, squashed by a logistic curve. It is
 highest for copies of the prompt, which is why a gate refuses those.
@@ -24,8 +24,8 @@ from judges.transcript import Answer, Ballot, Check, Transcript
 
 OPEN_FLOOR = 0.25
 GATED_CEILING = 0.15
-FULL_RELEVANCE = 0.7  # cosine from which on relevance counts in full
-MAX_ANSWER_CHARACTERS = 2_000  # what follows is not looked at
+FULL_RELEVANCE = 0.7  # the cosine at which relevance counts in full
+MAX_ANSWER_CHARACTERS = 2_000  # the rest is ignored
 _CONCURRENT_ANSWERS = 4
 
 
@@ -37,9 +37,9 @@ class PoemConfig:
     relevance_weight: float = 0.25
     pmi_weight: float = 0.25
     relevance_cut: float = 0.25
-    pmi_center: float = 0.4  # nats a token, at which the squashed PMI is 1/2
+    pmi_center: float = 0.4  # nats per token at which the squashed PMI is 1/2
     pmi_scale: float = 0.2
-    # Names of the environment's checks that refuse an answer, in contrast to grading it.
+    # Names of the environment's checks that refuse an answer instead of grading it.
     gates: Sequence[str] = field(default_factory=tuple)
 
     @classmethod
@@ -65,7 +65,7 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
 
     async def judge(answer: Answer, text: str, cosine: float) -> tuple[float, tuple[Check, ...]]:
         if answer.score is None:
-            raise CannotJudge("the environment has no opinion on this poem's form")
+            raise CannotJudge("the environment does not score this poem's form")
         relevant = Check(
             "relevance", cosine >= settings.relevance_cut, f"is {cosine:.2f} close to the task"
         )
@@ -82,7 +82,7 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
             + settings.relevance_weight * relevance
             + settings.pmi_weight * squashed
         ) / settings.total_weight
-        found = f"is {pmi:+.2f} nats a token likelier as an answer to this task than to none"
+        found = f"is {pmi:+.2f} nats per token likelier as an answer to this task than to none"
         fits = Check("fits the task", squashed >= 0.5, found)
         return OPEN_FLOOR + (1 - OPEN_FLOOR) * mean, (relevant, fits)
 
@@ -103,14 +103,14 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
 
 
 async def _cosines(prompt: str, texts: Sequence[str], tools: Tools) -> list[float]:
-    """Cosines in the order of the texts; a blank text has none and counts as 0."""
+    """Cosines in the order of the texts; a blank text counts as 0."""
     asked = [text for text in texts if text]
     found = iter(await tools.relevance(prompt, asked) if asked else [])
     return [next(found) if text else 0.0 for text in texts]
 
 
 async def _pmi(prompt: str, text: str, tools: Tools) -> float:
-    """Nats a token that the prompt adds to the answer's likelihood."""
+    """Nats per token that the prompt adds to the answer's likelihood."""
     asked, tokens = await tools.logprob([{"role": "user", "content": prompt}], text)
     alone, _ = await tools.logprob([{"role": "user", "content": ""}], text)
     if tokens <= 0:

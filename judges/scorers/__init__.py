@@ -1,1 +1,1 @@
-"""Small scoring models in a process of their own, and the client that asks them."""
+"""Small scoring models that run in their own process, and their client."""

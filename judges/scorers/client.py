@@ -1,7 +1,7 @@
 """Talks to the relevance scorer, a child process that this worker starts when first needed.
 
 Safe for several threads, each with its own event loop: requests go through one lock. A child
-that dies or hangs is ended and started again; every request has a time bound.
+that dies or hangs is killed and started again; every request has a time limit.
 """
 
 import asyncio
@@ -96,7 +96,7 @@ class RelevanceScorer:
                 child.write(line, seconds=self._request_seconds)
                 return child.read(seconds=self._request_seconds)
             except OSError as error:
-                # TimeoutError and BrokenPipeError are OSErrors: the child is of no more use.
+                # TimeoutError and BrokenPipeError are OSErrors too: the child is of no further use.
                 self._end()
                 if attempt == ATTEMPTS or isinstance(error, TimeoutError):
                     raise ScorerUnavailable(
@@ -104,7 +104,7 @@ class RelevanceScorer:
                     ) from error
             except ValueError as error:
                 self._end()
-                raise ScorerUnavailable("the relevance scorer wrote no JSON") from error
+                raise ScorerUnavailable("the relevance scorer did not write JSON") from error
         raise AssertionError("the last attempt returns or raises")
 
     def _started(self) -> "_ScorerProcess":
@@ -121,7 +121,7 @@ class RelevanceScorer:
 
 
 class _ScorerProcess:
-    """A process that is spoken to in lines, never waiting longer than asked."""
+    """A process that reads and writes lines; no call waits longer than its limit."""
 
     def __init__(self, command: Sequence[str]) -> None:
         self._owner = os.getpid()
@@ -140,7 +140,7 @@ class _ScorerProcess:
         os.set_blocking(self._output.fileno(), False)
 
     def is_usable(self) -> bool:
-        """Whether it lives and is ours: after a fork it belongs to the parent."""
+        """Whether it is alive and ours: after a fork it belongs to the parent process."""
         return self._owner == os.getpid() and self._process.poll() is None
 
     def write(self, line: bytes, *, seconds: float) -> None:
@@ -151,7 +151,7 @@ class _ScorerProcess:
             view = view[os.write(self._input.fileno(), view) :]
 
     def read(self, *, seconds: float) -> dict[str, Any]:
-        """One line of JSON. Raises OSError if it ends or is late, ValueError if it is no JSON."""
+        """One line of JSON. Raises OSError if the child ends or is late, ValueError if it is not JSON."""
         deadline = monotonic() + seconds
         line = bytearray()
         while not line.endswith(b"\n"):

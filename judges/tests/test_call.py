@@ -74,7 +74,7 @@ def test_no_answers_no_vote(kind: str) -> None:
 def test_without_the_environments_opinion_there_is_no_vote(kind: str) -> None:
     ballot = vote(kind, make_transcript(make_answer(0, score=None)), ScriptedTools())
     assert ballot.scores == {}
-    assert "no opinion" in ballot.error
+    assert "does not score" in ballot.error
 
 
 def test_unknown_kind_abstains() -> None:

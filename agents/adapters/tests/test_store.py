@@ -277,7 +277,7 @@ def test_same_weights_with_another_alpha_are_refused(
 ) -> None:
     base = make_base(base_folder)
     store_adapter(make_adapter(tmp_path / "a"), base_model=base, parent=None)
-    with pytest.raises(BadAdapter, match="stored already"):
+    with pytest.raises(BadAdapter, match="already stored"):
         store_adapter(make_adapter(tmp_path / "b", lora_alpha=16), base_model=base, parent=None)
 
 

@@ -269,14 +269,14 @@ def test_a_replayed_entry_is_one_entry() -> None:
 def test_an_agent_cannot_enter_twice() -> None:
     space, agent = make_space(), make_agent(make_user(credits=100))
     enter(agent, space)
-    with pytest.raises(Refused, match="already waits"):
+    with pytest.raises(Refused, match="already waiting"):
         enter(agent, make_space())
     assert wallet(agent.owner_id).held == 10
 
 
 def test_entering_without_credits_is_refused_and_leaves_nothing() -> None:
     space, agent = make_space(entry_fee_credits=30), make_agent(make_user(credits=20))
-    with pytest.raises(ledger.InsufficientCredits, match="takes 30 credits and 20 are available"):
+    with pytest.raises(ledger.InsufficientCredits, match="costs 30 credits, and 20 are available"):
         enter(agent, space)
     assert Entry.objects.count() == 0
     audited()
