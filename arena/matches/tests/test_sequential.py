@@ -36,7 +36,9 @@ def test_an_agent_in_training_is_refused_with_a_sentence_until_it_is_done() -> N
     space = make_space(waits_for_training=True)
     agent = make_agent(make_user(credits=100))
     begin(agent)
-    with pytest.raises(Refused, match=f"{agent.name} is training; it can play in {space.name} again"):
+    with pytest.raises(
+        Refused, match=f"{agent.name} is training; it can play in {space.name} again"
+    ):
         enter(agent, space)
     assert not Entry.objects.exists()
     end(agent)
