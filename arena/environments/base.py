@@ -1,13 +1,12 @@
 """What an environment is: it makes tasks, scores answers by code, and can answer itself."""
 
-import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from random import Random
 from typing import Any, Protocol
 
+from agents.canonical import digest_of
 from judges.transcript import Check
 
 
@@ -31,8 +30,7 @@ class Task:
     @property
     def key(self) -> str:
         """SHA-256 of the content: same key, same task."""
-        text = json.dumps([self.kind, self.prompt, dict(self.data)], sort_keys=True)
-        return hashlib.sha256(text.encode()).hexdigest()
+        return digest_of([self.kind, self.prompt, dict(self.data)])
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"data": dict(self.data)}

@@ -3,12 +3,12 @@
 Fields are JSON values; `decode` turns lists back into tuples.
 """
 
-import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
+from agents.canonical import digest_of
 from arena.states import CompletionStatus
 
 
@@ -146,11 +146,10 @@ def event_digest(
     previous_digest: str, *, match_id: int, seq: int, kind: str, payload: Mapping[str, Any]
 ) -> str:
     """SHA-256 over the previous digest and this event's canonical JSON."""
-    text = json.dumps([previous_digest, match_id, seq, kind, payload], sort_keys=True)
-    return hashlib.sha256(text.encode()).hexdigest()
+    return digest_of([previous_digest, match_id, seq, kind, payload])
 
 
 def content_digest(text: str, token_ids: Sequence[int], logprobs: Sequence[float]) -> str:
     """SHA-256 over a seat's answer; logprobs with 6 decimals, as stored."""
     rounded = [f"{value:.6f}" for value in logprobs]
-    return hashlib.sha256(json.dumps([text, list(token_ids), rounded]).encode()).hexdigest()
+    return digest_of([text, list(token_ids), rounded])

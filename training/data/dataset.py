@@ -19,6 +19,7 @@ from typing import Any
 from django.conf import settings
 from django.db.models import QuerySet
 
+from agents.canonical import digest_of
 from agents.errors import Refused
 from agents.files import write_atomically
 from agents.inference import processor
@@ -40,7 +41,7 @@ from training.runs.unlearned import unlearned_pairs
 DATASET_FILE = "dataset.jsonl"
 PROVENANCE_FILE = "provenance.jsonl"
 MANIFEST_FILE = "manifest.json"
-MANIFEST_FORMAT = 3
+MANIFEST_FORMAT = 4
 PACKAGES = ("bitsandbytes", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
 EXPORT_CHUNK = 200
 # Of a run's places so many pairs are looked at: older ones replace those that are left out.
@@ -80,7 +81,9 @@ def write_dataset(run: TrainingRun) -> JSON:
 
 
 def manifest_digest(manifest: Mapping[str, Any]) -> str:
-    """SHA-256 of the manifest's canonical JSON."""
+    """SHA-256 of the manifest's canonical JSON; up to format 3 that had no spaces."""
+    if manifest["format"] > 3:
+        return digest_of(manifest)
     text = json.dumps(manifest, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()
 

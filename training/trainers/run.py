@@ -1,7 +1,6 @@
 """One agent's training beside a base that others may share: from its folder to its adapter."""
 
 import hashlib
-import json
 import sys
 import time
 from collections.abc import Iterator, Sequence
@@ -11,6 +10,7 @@ from typing import Any
 
 import torch
 
+from agents.canonical import canonical_json
 from training.methods import method_of
 from training.methods.examples import Example, Unit
 from training.trainers.checkpoint import Position, read_checkpoint, save_checkpoint
@@ -136,7 +136,7 @@ class Run:
         config = self._config.as_json()
         if not self._job.rehearsal_path:
             del config["rehearsal"]  # runs of before there was any go on from their checkpoints
-        digest = hashlib.sha256(json.dumps(config, sort_keys=True).encode())
+        digest = hashlib.sha256(canonical_json(config).encode())
         for path in filter(None, (self._job.dataset_path, self._job.rehearsal_path)):
             digest.update(Path(path).read_bytes())
         digest.update(self._job.parent_adapter_path.encode())

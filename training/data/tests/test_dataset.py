@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from asgiref.sync import async_to_sync
 
+from agents.canonical import digest_of
 from agents.errors import Refused
 from agents.inference.client import Sampling, served_model
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
@@ -240,6 +241,20 @@ def test_the_same_run_gives_the_same_manifest(fake_base: Path) -> None:
     assert first["base"]["sha256"]
     assert first["config"] == run.config
     assert set(first["packages"]) >= {"torch", "bitsandbytes", "transformers"}
+
+
+def test_a_manifest_of_before_keeps_its_digest_and_a_new_one_has_the_digest_of_events() -> None:
+    manifest = {
+        "format": 3,
+        "run": 7,
+        "config": {"beta": 0.1, "alpha": [1, 2]},
+        "space": "constraints",
+        "name": "größer",
+    }
+    # Computed by the code that wrote such manifests.
+    of_before = "b72fc0e71e6e30bd2593b5ca83faff46c7bba2ea38e31584972cdabc3c1debb5"
+    assert manifest_digest(manifest) == of_before
+    assert manifest_digest(manifest | {"format": 4}) == digest_of(manifest | {"format": 4})
 
 
 def test_another_base_or_another_answer_changes_the_manifest(fake_base: Path) -> None:

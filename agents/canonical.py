@@ -1,0 +1,14 @@
+"""One value, one text, one digest: what events, tasks and manifests are told apart by. Pure."""
+
+import hashlib
+import json
+
+
+def canonical_json(value: object) -> str:
+    """The value as JSON: keys sorted, ASCII only. Equal values give equal texts."""
+    return json.dumps(value, sort_keys=True)
+
+
+def digest_of(value: object) -> str:
+    """SHA-256 of the value's canonical JSON, in hex."""
+    return hashlib.sha256(canonical_json(value).encode()).hexdigest()
