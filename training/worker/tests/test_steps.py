@@ -16,6 +16,7 @@ from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
 from agents.roster import activate_version, edit_agent
 from training.gate.evaluate import GateInconclusive
+from training.gate.formats import format_1_of
 from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants
 from training.models import TrainingRun
@@ -360,8 +361,9 @@ def test_a_worker_may_die_at_any_later_line_and_the_run_goes_on(
     assert AgentVersion.objects.filter(agent=run.agent).count() == 2, "no version twice"
 
 
+@pytest.mark.parametrize("stored", [PASSED.as_json(), format_1_of(PASSED.as_json())])
 def test_the_gate_is_asked_once_even_if_the_worker_dies_after_it(
-    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, stored: dict[str, Any]
 ) -> None:
     def die(*_: Any, **__: Any) -> None:
         raise KeyboardInterrupt
@@ -370,6 +372,7 @@ def test_the_gate_is_asked_once_even_if_the_worker_dies_after_it(
         patch.setattr(steps, "activate_child", die)
         with pytest.raises(KeyboardInterrupt):
             train_due()
+    TrainingRun.objects.filter(id=run.pk).update(gate=stored)
     script_gate(monkeypatch, lambda contestants: REFUSED)
     expire(run)
     assert finish(run).status == RunStatus.ADOPTED
