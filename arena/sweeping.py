@@ -10,6 +10,7 @@ from django.core.cache import cache
 from django.db.models import Count, F, Q
 from django.utils import timezone
 
+from arena import leases
 from arena.matches import play, seating
 from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
@@ -47,7 +48,7 @@ def matches_to_play() -> list[int]:
             open_rounds=Count("rounds", filter=Q(rounds__status=RoundStatus.PLAYING)),
         )
         .filter(
-            Q(lease_expires_at=None) | Q(lease_expires_at__lt=now),
+            leases.expired(),
             Q(status=MatchStatus.SEATED)
             | Q(status=MatchStatus.RUNNING, open_rounds__gt=0)
             | Q(status=MatchStatus.RUNNING, started_rounds__lt=F("round_count")),
@@ -57,8 +58,8 @@ def matches_to_play() -> list[int]:
     )
     ids = list(waiting.values_list("id", flat=True)[:SWEEP_LIMIT])
     # Only claim_match decides who plays; this merely spaces out the nudges.
-    Match.objects.filter(Q(lease_expires_at=None) | Q(lease_expires_at__lt=now), id__in=ids).update(
-        lease_owner=None, lease_expires_at=now + NUDGE_AFTER
+    Match.objects.filter(leases.expired(), id__in=ids).update(
+        **leases.resting(until=now + NUDGE_AFTER)
     )
     return ids
 
@@ -67,7 +68,7 @@ def rounds_to_judge() -> list[int]:
     """Ids of rounds that wait for a verdict while no judge works on them."""
     now = timezone.now()
     waiting = Round.objects.filter(
-        Q(judge_lease_expires_at=None) | Q(judge_lease_expires_at__lt=now),
+        leases.expired(field="judge_lease_expires_at"),
         status=RoundStatus.JUDGING,
         match__status=MatchStatus.RUNNING,
         created_at__lt=now - NUDGE_AFTER,

@@ -6,9 +6,10 @@ from datetime import timedelta
 
 import structlog
 from django.db import connections
-from django.db.models import F, Q
+from django.db.models import F
 from django.utils import timezone
 
+from arena import leases
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
 from arena.matches import play
@@ -55,14 +56,17 @@ def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVe
 
 
 def _claim(round_id: int) -> bool:
-    now = timezone.now()
+    # Nobody owns it: a verdict that comes too late is refused by the match's state.
     return bool(
         Round.objects.filter(
-            Q(judge_lease_expires_at=None) | Q(judge_lease_expires_at__lt=now),
+            leases.expired(field="judge_lease_expires_at"),
             id=round_id,
             status=RoundStatus.JUDGING,
             match__status=MatchStatus.RUNNING,
-        ).update(judge_lease_expires_at=now + JUDGE_LEASE, judge_attempts=F("judge_attempts") + 1)
+        ).update(
+            judge_lease_expires_at=timezone.now() + JUDGE_LEASE,
+            judge_attempts=F("judge_attempts") + 1,
+        )
     )
 
 

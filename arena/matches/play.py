@@ -13,6 +13,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from arena import leases
 from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
 from arena.live.stream import announce_on_commit
@@ -229,12 +230,11 @@ def cancel_match(match_id: int, *, reason: str) -> None:
 
 def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
     """Take the match's lease; False if another worker holds it or nothing is left to play."""
-    now = timezone.now()
     with transaction.atomic(durable=True):
         match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
         if match is None or match.status in {MatchStatus.SETTLED, MatchStatus.CANCELLED}:
             return False
-        if match.lease_owner and match.lease_expires_at and match.lease_expires_at > now:
+        if not leases.is_free(match):
             return False
         state = state_of(match)
         if state.is_played:
@@ -243,27 +243,22 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
             reason = f"The match could not be finished in {MATCH_ATTEMPTS} tries; fees refunded."
             _cancel(match, state, reason)
             return False
-        match.attempts += 1
-        match.lease_owner = owner
-        match.lease_expires_at = now + MATCH_LEASE
-        match.save(update_fields=["attempts", "lease_owner", "lease_expires_at"])
+        Match.objects.filter(id=match_id).update(
+            attempts=match.attempts + 1, **leases.held(owner, until=timezone.now() + MATCH_LEASE)
+        )
     return True
 
 
-def renew_lease(match_id: int, *, owner: uuid.UUID) -> bool:
-    """Extend the worker's own lease; False if another worker has taken over the match."""
-    return bool(
-        Match.objects.filter(id=match_id, lease_owner=owner).update(
-            lease_expires_at=timezone.now() + MATCH_LEASE
-        )
-    )
+def renew_lease(match_id: int, *, owner: uuid.UUID) -> None:
+    """Hold the match for longer. Raises LeaseLost if another worker has taken it over."""
+    match = Match.objects.filter(id=match_id)
+    leases.renew(match, owner, until=timezone.now() + MATCH_LEASE)
 
 
 def release_lease(match_id: int, *, owner: uuid.UUID) -> None:
     """Release the lease; if anything is left to play, a sweep may nudge again soon."""
-    Match.objects.filter(id=match_id, lease_owner=owner).update(
-        lease_owner=None, lease_expires_at=timezone.now() + RETRY_AFTER
-    )
+    match = Match.objects.filter(id=match_id)
+    leases.give_back(match, owner, until=timezone.now() + RETRY_AFTER)
 
 
 def append(

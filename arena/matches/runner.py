@@ -34,6 +34,7 @@ from agents.models import AgentVersion, Engine
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages
 from arena.environments.base import Split, Task
+from arena.leases import LeaseLost
 from arena.live.stream import FrameWriter
 from arena.matches import play
 from arena.matches.match import IllegalMove, MatchState
@@ -48,10 +49,6 @@ CODE_ANSWER_PROBABILITY = 0.6
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
-
-
-class LeaseLost(Exception):
-    """Another worker has taken over the match; this one must stop at once."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +78,8 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
     match = Match.objects.select_related("space").get(id=match_id)
     try:
         _drive(match, owner)
-    except* LeaseLost as lost:
-        log.warning("match_lease_lost", match_id=match_id, reason=_first(lost))
+    except* LeaseLost:
+        log.warning("match_lease_lost", match_id=match_id)
     except* IllegalMove as moves:
         # The match was cancelled, or a worker presumed dead got here first.
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
@@ -172,8 +169,7 @@ class _Rounds:
 
     def _take(self) -> _OpenRound | None:
         # A round can end before the keeper's first renewal, so each begins by renewing the lease.
-        if not play.renew_lease(self.match_id, owner=self.owner):
-            raise LeaseLost(f"match {self.match_id}")
+        play.renew_lease(self.match_id, owner=self.owner)
         if self._open:
             left = self._open.pop(0)
             row = Round.objects.get(match_id=self.match_id, number=left.number)
@@ -313,8 +309,7 @@ async def _patiently(ask: Callable[[], Awaitable[T]], frames: FrameWriter, seat:
 async def _keep_lease(match_id: int, owner: uuid.UUID) -> None:
     while True:
         await asyncio.sleep(LEASE_RENEWAL_SECONDS)
-        if not await _in_thread(lambda: play.renew_lease(match_id, owner=owner)):
-            raise LeaseLost(f"match {match_id}")
+        await _in_thread(lambda: play.renew_lease(match_id, owner=owner))
 
 
 async def _in_thread(call: Callable[[], T]) -> T:

@@ -13,6 +13,7 @@ from django.db.models.functions import Cast, Greatest
 from django.utils import timezone
 
 from agents.models import AgentVersion
+from arena import leases
 from training.methods import config_from_json
 from training.models import TrainingRun
 from training.runs.lease import LEASE, Lease
@@ -31,8 +32,7 @@ _CLAIM_LOCK = 0x524C4643  # any number that no other advisory lock of this datab
 
 def claimable() -> Q:
     """Live runs that no worker holds."""
-    is_free = Q(lease_expires_at=None) | Q(lease_expires_at__lte=timezone.now())
-    return Q(status__in=CLAIMABLE_STATUSES) & is_free
+    return Q(status__in=CLAIMABLE_STATUSES) & leases.expired()
 
 
 def waiting_runs() -> QuerySet[TrainingRun]:
@@ -116,8 +116,7 @@ def _take(run: TrainingRun) -> Lease | None:
         attempts=run.attempts + 1,
         outage_since=None if was_unattended else run.outage_since,
         started_at=run.started_at or now,
-        lease_owner=lease.owner,
-        lease_expires_at=now + LEASE,
+        **leases.held(lease.owner, until=now + LEASE),
     )
     return lease
 
@@ -136,8 +135,7 @@ def _parent_of(run: TrainingRun) -> AgentVersion | None:
 
 def _is_free(run: TrainingRun) -> bool:
     """The same as `claimable`, once the row is locked."""
-    is_unheld = run.lease_expires_at is None or run.lease_expires_at <= timezone.now()
-    return run.status in CLAIMABLE_STATUSES and is_unheld
+    return run.status in CLAIMABLE_STATUSES and leases.is_expired(run)
 
 
 def _seconds_of_owner() -> QuerySet[TrainingRun, float]:

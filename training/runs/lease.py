@@ -1,7 +1,7 @@
 """A worker's hold on training runs: every write of a live run goes through it.
 
 A worker that dies stops renewing; another takes the run over when the lease has expired (see
-training.runs.claiming), and whatever the first one still tries to write is refused.
+arena.leases and training.runs.claiming), and whatever the first one still tries to write is refused.
 """
 
 import threading
@@ -15,6 +15,8 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from arena import leases
+from arena.leases import LeaseLost
 from training.models import TrainingRun
 from training.runs.moves import announce_run, apply_event, locked_run, publish_run
 from training.states import CLAIMABLE_STATUSES, RunEvent
@@ -22,10 +24,6 @@ from training.states import CLAIMABLE_STATUSES, RunEvent
 LEASE = timedelta(seconds=90)  # renewed every few seconds
 BACK_OFF = timedelta(seconds=30)  # times the attempt's number, after an infrastructure fault
 OUTAGE_LIMIT = timedelta(hours=24)  # so long an outage costs no attempt
-
-
-class LeaseLost(Exception):
-    """The run was cancelled or paused, or another worker has taken it over: stop at once."""
 
 
 @dataclass(frozen=True)
@@ -104,8 +102,5 @@ def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
 
 
 def _write(lease: Lease, **fields: Any) -> None:
-    held = TrainingRun.objects.filter(
-        id=lease.run_id, lease_owner=lease.owner, status__in=CLAIMABLE_STATUSES
-    )
-    if not held.update(lease_expires_at=timezone.now() + LEASE, **fields):
-        raise LeaseLost
+    live = TrainingRun.objects.filter(id=lease.run_id, status__in=CLAIMABLE_STATUSES)
+    leases.renew(live, lease.owner, until=timezone.now() + LEASE, **fields)

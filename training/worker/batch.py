@@ -15,10 +15,11 @@ from django.db import connections
 
 from agents.errors import Refused
 from agents.inference.client import InferenceUnavailable
+from arena.leases import LeaseLost
 from training.gate.evaluate import GateInconclusive
 from training.runs.attempts import is_finished
 from training.runs.claiming import claim_together
-from training.runs.lease import Lease, LeaseLost, Leases, move_run, postpone_run
+from training.runs.lease import Lease, Leases, move_run, postpone_run
 from training.states import RunEvent
 from training.worker.child import FollowedJob, TrainerDied, TrainerPostponed, run_trainer
 from training.worker.steps import Follower, finish, judge, prepare

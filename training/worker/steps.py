@@ -18,6 +18,7 @@ from agents.adapters.store import adapter_folder, store_adapter
 from agents.inference.client import Sampling, served_model
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
+from arena.leases import LeaseLost
 from arena.matches.judge_tools import build_tools
 from training.configs.configs import Adoption
 from training.data.dataset import (
@@ -38,7 +39,6 @@ from training.practice.rehearsal import prepare_rehearsal, rehearsal_file
 from training.runs.attempts import finished_attempt, new_attempt, run_folder
 from training.runs.lease import (
     Lease,
-    LeaseLost,
     Leases,
     held_run,
     move_run,

@@ -11,6 +11,7 @@ from agents.models import Agent
 from agents.roster import retire_agent
 from arena.credits import ledger
 from arena.credits.ledger import InsufficientCredits, audit
+from arena.leases import LeaseLost
 from arena.models import Account, Space, Transfer, TransferCode, TransferKind
 from arena.tests.builders import at_once
 from training.methods.dpo import DPOConfig
@@ -18,7 +19,7 @@ from training.methods.grpo import GRPOConfig
 from training.models import TrainingRun
 from training.runs.charges import price_of
 from training.runs.claiming import MAX_ATTEMPTS, claim_next
-from training.runs.lease import Lease, LeaseLost, move_run
+from training.runs.lease import Lease, move_run
 from training.runs.starting import request_run, start_due_runs, unaffordable
 from training.runs.steering import cancel_run, cancel_runs_of_retired, pause_run
 from training.states import RunEvent, RunStatus

@@ -3,12 +3,12 @@ from datetime import timedelta
 import pytest
 from django.utils import timezone
 
+from arena.leases import LeaseLost
 from arena.tests.builders import at_once
 from training.models import TrainingRun
 from training.runs.claiming import MAX_ATTEMPTS, claim_next
 from training.runs.lease import (
     OUTAGE_LIMIT,
-    LeaseLost,
     move_run,
     postpone_run,
     record,

@@ -8,10 +8,11 @@ import pytest
 from agents.errors import Refused
 from agents.models import Agent
 from agents.roster import add_trained_version, edit_agent
+from arena.leases import LeaseLost
 from arena.tests.builders import at_once, make_adapter
 from training.models import TrainingRun
 from training.runs.claiming import claim_next
-from training.runs.lease import Lease, LeaseLost, Leases, move_run, record, renew
+from training.runs.lease import Lease, Leases, move_run, record, renew
 from training.runs.starting import request_run, start_due_runs
 from training.runs.steering import adopt_offered, cancel_run, decline_offered, pause_run, resume_run
 from training.states import RunEvent, RunStatus
