@@ -173,7 +173,7 @@ def test_more_shared_answers_than_a_group_holds_are_refused_at_their_field(
     page = response.content.decode()
     assert response.status_code == 422
     assert 'id="id_learning_grpo_share_error"' in page
-    assert "must be fewer than the answers a task" in page
+    assert "must be fewer than answers per task" in page
     assert "data-custom open" in page
 
 

@@ -215,7 +215,7 @@ def test_drift_is_shown_with_its_bound_and_its_sentence(
         "16 answers",
         "0.79",
         "of 0.91",
-        "67% differs",
+        "67% of what training changed differs",
         "What plays is what was trained",
     ):
         assert words in page, words

@@ -25,7 +25,7 @@ class Precision(StrEnum):
 
 
 class Adoption(StrEnum):
-    """What happens to a version that the gate finds good."""
+    """What happens to a version that passes the gate."""
 
     AUTOMATIC = "automatic"
     BY_HAND = "by-hand"
@@ -38,7 +38,7 @@ class LearningConfig(Settings):
     rank: int = setting(
         16,
         "LoRA rank",
-        "Size of the adapter. Higher can learn more and costs memory and time. An agent that "
+        "Size of the adapter. A higher rank can learn more but costs memory and time. An agent that "
         "already has an adapter keeps that adapter's rank.",
         low=1,
         high=MAX_LORA_RANK,
@@ -46,7 +46,7 @@ class LearningConfig(Settings):
     alpha: int = setting(
         32,
         "LoRA alpha",
-        "The adapter's weights act multiplied by alpha / rank; twice the rank is usual. An "
+        "The adapter's weights are scaled by alpha / rank; twice the rank is usual. An "
         "agent that already has an adapter keeps that adapter's alpha.",
         low=1,
         high=256,
@@ -61,15 +61,15 @@ class LearningConfig(Settings):
     learning_rate: float = setting(
         5e-4,
         "Learning rate",
-        "Size of a run's largest steps; the first and last ones are smaller. Too high forgets how to "
-        "write, too low changes nothing.",
+        "Size of a run's largest steps; the first and last ones are smaller. If it is too high, the "
+        "agent forgets how to write; if too low, nothing changes.",
         low=1e-6,
         high=5e-3,
     )
     epochs: int = setting(
         3,
         "Epochs",
-        "How often each example is shown in a run. Few examples want to be shown more than once.",
+        "How often a run shows each example. If there are few, show them more than once.",
         low=1,
         high=5,
     )
@@ -83,42 +83,40 @@ class LearningConfig(Settings):
     precision: Precision = setting(
         Precision.NF4,
         "Precision",
-        "nf4 (QLoRA) holds the base in 4 bits: far less memory for a large base, at the price of "
-        "learning beside a slightly different base than the one that plays. bf16 learns on "
-        "exactly what plays: for a base as small as the one that comes with this arena, nf4 saves "
+        "nf4 (QLoRA) holds the base in 4 bits: a large base takes far less memory, but the adapter "
+        "is trained on a slightly different base than the one that plays. bf16 trains on exactly "
+        "the base that plays. For a base as small as the one that comes with this arena, nf4 saves "
         "nothing and bf16 learns more.",
     )
     clip: float = setting(
-        1.0, "Gradient clip", "Largest length of a gradient; tames outliers.", low=0.1, high=10.0
+        1.0, "Gradient clip", "Largest gradient norm; tames outliers.", low=0.1, high=10.0
     )
     rehearsal: float = setting(
         # Measured: docs/decisions/rehearsal-weight.md
         2.0,
         "Rehearsal weight",
-        "Weight of staying near the plain base where the agent is asked for other things: in answers "
-        "of the base to prompts that it makes up itself. It keeps what the agent could do before; "
-        "0 turns it off.",
+        "How strongly the agent is held to the plain base on other requests: prompts that the base "
+        "makes up and answers itself. It preserves what the agent could do before; 0 turns it off.",
         low=0.0,
         high=10.0,
     )
     max_staleness: int = setting(
         4,  # docs/decisions/staleness.md
         "Oldest answers",
-        "An answer given by a version of the agent that is more than so many edits and trainings "
-        "away from the one that learns is left out.",
+        "Answers from versions more than this many edits or training runs away from the version "
+        "that learns are left out.",
         low=0,
         high=100,
     )
     adoption: Adoption = setting(
         Adoption.AUTOMATIC,
         "Adoption",
-        "automatic lets a version that passes the gate play at once; by-hand leaves the last word "
-        "to you.",
+        "automatic: a version that passes the gate plays at once. by-hand: you decide.",
     )
     seed: int = setting(
         0,
         "Seed",
-        "Same examples, seed and machine give the same adapter, bit for bit.",
+        "The same examples, seed and machine give the same adapter, bit for bit.",
         low=0,
         high=2**31 - 1,
     )

@@ -1,4 +1,4 @@
-"""How a training setting is declared: its label, explanation and range beside its default. Pure."""
+"""How a training setting is declared: default, label, explanation and range. Pure."""
 
 import math
 from collections.abc import Mapping
@@ -39,7 +39,7 @@ def setting(
     low: float | None = None,
     high: float | None = None,
 ) -> Any:
-    """A dataclass field that a form can show and that JSON is checked against."""
+    """A dataclass field that forms can show and that JSON is validated against."""
     told = {"label": label, "explanation": explanation, "low": low, "high": high}
     return field(default=default, metadata=told)
 
@@ -60,7 +60,7 @@ class Settings:
             raise InvalidConfig(problems)
 
     def contradictions(self) -> dict[str, str]:
-        """Sentences for values that are each in range and do not go together."""
+        """Sentences for values that are in range but contradict each other."""
         return {}
 
     @classmethod

@@ -22,7 +22,7 @@ def method_of(config: LearningConfig) -> Method[Any]:
 
 
 def config_from_json(value: Mapping[str, Any]) -> LearningConfig:
-    """The config of the method that `value` names, the default one's where it names none.
+    """The config of the method that `value` names, or of the default method if it names none.
 
     Raises InvalidConfig.
     """

@@ -1,7 +1,7 @@
-"""What a training method says of itself; everybody else asks it. Pure.
+"""What a training method tells the rest of the code about itself. Pure.
 
 A method is a class in a file of its own and a line of METHODS in training.methods. Web processes and
-workers load that file, so that torch and the trainer's modules must not be imported at its top.
+workers load that file, so it must not import torch or the trainer's modules at the top.
 """
 
 from collections.abc import Mapping
@@ -40,29 +40,29 @@ class ChartWords:
     is_share: bool = False
 
 
-# What the trainer tells of every step, whatever the method.
+# What the trainer reports for every step, whatever the method.
 LOSS = ChartWords("loss", "Loss", "on its training examples; lower is better")
 BASE_KL = ChartWords("base_kl", "Distance to the base", "KL divergence on rehearsed answers")
 GRADIENT = ChartWords("grad_norm", "Gradient norm", "how hard each step pulls")
-# For methods whose loss tells it.
+# For methods whose loss reports it.
 KL = ChartWords("kl", "Distance to the parent", "KL divergence per token")
 
 
 @dataclass(frozen=True)
 class RunSize:
-    """What a run takes of the pairs that are there."""
+    """How much of the available data a run takes."""
 
-    pairs: int  # that the run is about: the newest
+    pairs: int  # the newest ones
     answers: int  # shown in each epoch; the price counts them
 
 
 @dataclass(frozen=True)
 class PracticeSize:
-    """What an agent practises before it learns."""
+    """How much an agent practises before it learns."""
 
-    tasks: int  # at most, the newest played first
-    rollouts: int  # answers to each task, played and shared ones among them
-    share: int  # of these, so many by other competitors
+    tasks: int  # at most, the most recently played first
+    rollouts: int  # answers to each task, including played and shared ones
+    share: int  # how many of them come from other competitors
 
 
 class Method(Protocol[C]):
@@ -72,17 +72,17 @@ class Method(Protocol[C]):
     config_class: type[C]  # the owner's choices; its `method` is this name
     presets: Mapping[str, C]  # by each of training.configs.configs.PRESETS
     examples: ExampleKind  # what it learns from
-    # Whether a run ends that loses touch with its parent; the loss then tells the figure "kl".
+    # Whether a run that drifts too far from its parent is stopped; the loss then reports "kl".
     has_kl_guard: bool
     words: MethodWords
     charts: tuple[ChartWords, ...]  # in the order in which a run's page shows them
 
     def size(self, config: C, *, pairs: int, tasks: int) -> RunSize:
-        """What a run takes of `pairs` pairs, which are about so many different tasks."""
+        """What a run takes of `pairs` pairs, which are about `tasks` different tasks."""
         ...
 
     def practice(self, config: C) -> PracticeSize | None:
-        """What comes before learning; None where nothing is practised. Groups need it."""
+        """The practice before learning; None if there is none. Methods that learn from groups need it."""
         ...
 
     def examples_per_step(self, config: C) -> int:
@@ -90,9 +90,9 @@ class Method(Protocol[C]):
         ...
 
     def share(self, config: C, step: "Step", row: "Row", logprobs: "torch.Tensor") -> "Share":
-        """The row's share of the step's loss and figures, in the trainer's process only.
+        """The row's share of the step's loss and figures; runs only in the trainer's process.
 
-        `logprobs`: [N] of the row's answer tokens under the policy that learns. Shares of a
+        `logprobs`: [N] of the row's answer tokens under the learning policy. The shares of a
         step's rows add up to the step, however it is cut into rows.
         """
         ...

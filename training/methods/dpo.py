@@ -42,27 +42,27 @@ class DPOConfig(LearningConfig):
         high=1.0,
     )
     pairs_per_step: int = setting(
-        4, "Pairs a step", "Pairs averaged for one step of the optimizer.", low=1, high=32
+        4, "Pairs per step", "Pairs averaged for one step of the optimizer.", low=1, high=32
     )
     sft_weight: float = setting(
         # Measured: docs/decisions/imitation-weight.md
         1.0,
         "Imitation weight",
-        "Weight of plainly imitating the better answer beside preferring it. It keeps the "
-        "better answer likely and teaches what the agent never says by itself; 0 turns it off.",
+        "Weight of imitating the better answer, in addition to preferring it. It keeps the better "
+        "answer likely and teaches what the agent never says by itself; 0 turns it off.",
         low=0.0,
         high=2.0,
     )
     preference_weight: float = setting(
         1.0,
         "Preference weight",
-        "Weight of preferring the better answer to the worse; at 0 only imitation is left.",
+        "Weight of preferring the better answer to the worse one; at 0, only imitation remains.",
         low=0.0,
         high=2.0,
     )
     max_pairs: int = setting(
         96,
-        "Most pairs",
+        "Maximum pairs",
         "A run learns from at most this many pairs, the newest first.",
         low=8,
         high=2000,
@@ -71,7 +71,7 @@ class DPOConfig(LearningConfig):
     def contradictions(self) -> dict[str, str]:
         if not self.preference_weight and not self.sft_weight:
             return {
-                "preference_weight": "With neither preference nor imitation nothing is learned."
+                "preference_weight": "With neither preference nor imitation, nothing is learned."
             }
         return {}
 
@@ -89,13 +89,13 @@ class DPO(Method[DPOConfig]):
         }
     )
     examples = PAIRS
-    has_kl_guard = False  # what DPO makes unlikely, it may make as unlikely as it likes
+    has_kl_guard = False  # DPO may make the worse answers as unlikely as it likes
     words = MethodWords(
         "DPO",
         "learns from preferences",
-        "Judges rank the answers of each round, so a better and a worse answer to the same task "
-        "make a pair. A run makes the better one likelier and the worse one less likely, and "
-        "starts as soon as the pairs are there.",
+        "Judges rank the answers in each round; a better and a worse answer to the same task make "
+        "a pair. A run makes the better answer likelier and the worse one less likely. It starts "
+        "as soon as there are enough pairs.",
     )
     charts = (
         LOSS,

@@ -1,7 +1,7 @@
-"""What a run's dataset file holds, an example a line, and what the trainer makes of a line. Pure.
+"""A run's dataset file, one example per line, and how the trainer reads a line. Pure.
 
-There are two kinds, of which each method learns from one: preference pairs, and groups of scored
-answers. Token ids are as sampled or served, never rebuilt from text.
+There are two kinds: preference pairs and groups of scored answers. Each method learns from one of
+them. Token ids are as sampled or served, never rebuilt from text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +16,9 @@ class PairExample:
     """A line of a dataset of pairs."""
 
     prompt_ids: list[int]  # the agent's own prompt and the task, as its chat template made them
-    chosen_ids: list[int]  # with the end-of-turn token where the answer ended by itself
+    chosen_ids: list[int]  # with the end-of-turn token if the answer ended by itself
     rejected_ids: list[int]
-    noise: float  # probability that the panel erred, [0, 0.5): from its agreement
+    noise: float  # probability that the panel was wrong, [0, 0.5), from its agreement
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class AnswerExample:
 
     ids: list[int]
     reward: float  # [0, 1]
-    # Natural logarithms under the policy that answered, one a token. None: shared by another
+    # Natural logarithms under the policy that answered, one per token. None: shared by another
     # competitor; the trainer re-encodes it under the parent before the first step.
     logprobs: list[float] | None
 
@@ -59,7 +59,7 @@ class Unit:
 
 @dataclass(frozen=True)
 class ScoredAnswer:
-    """One answer of a group and what it earned beside the others."""
+    """One answer of a group, with its reward and advantage."""
 
     ids: tuple[int, ...]
     advantage: float
@@ -69,12 +69,12 @@ class ScoredAnswer:
 
 @dataclass(frozen=True)
 class Example:
-    """A pair or a group: what the data order moves around and a step counts."""
+    """A pair or a group: what is shuffled and what a step counts."""
 
     prompt_ids: tuple[int, ...]
     units: tuple[Unit, ...]  # a pair's one unit, or one for each answer of a group
     noise: float = 0.0  # of a pair
-    answers: tuple[ScoredAnswer, ...] = ()  # of a group, one a unit
+    answers: tuple[ScoredAnswer, ...] = ()  # of a group, one per unit
 
     def tokens(self) -> Iterator[int]:
         yield from self.prompt_ids
@@ -88,7 +88,7 @@ class Example:
 
     @property
     def prefers(self) -> bool:
-        """Whether one of its answers is better than another."""
+        """Whether it prefers one of its answers to another."""
         if self.answers:
             return any(abs(answer.advantage) > SMALLEST_ADVANTAGE for answer in self.answers)
         chosen, rejected = self.units[0].answers
@@ -100,10 +100,10 @@ class ExampleKind:
     """What a method may learn from."""
 
     noun: str  # the manifest's key of the examples' digests
-    # A line and the most tokens of prompt and answer, to an example; None where it is too long.
-    # Raises ValueError, TypeError or KeyError for a line that is none.
+    # From a line and the maximum tokens of prompt and answer; None if the example is too long.
+    # Raises ValueError, TypeError or KeyError for an invalid line.
     read: Callable[[Mapping[str, Any], int], Example | None]
-    nothing_preferred: str  # the sentence for a dataset in which no example prefers anything
+    nothing_preferred: str  # a sentence for a dataset in which no example prefers anything
 
 
 def group_advantages(rewards: Sequence[float]) -> list[float]:
@@ -154,14 +154,13 @@ def _read_group(line: Mapping[str, Any], max_length: int) -> Example | None:
 PAIRS = ExampleKind(
     noun="pairs",
     read=_read_pair,
-    nothing_preferred="There is nothing to prefer: in every pair both answers are the same.",
+    nothing_preferred="There is nothing to prefer: in every pair, both answers are the same.",
 )
 GROUPS = ExampleKind(
     noun="groups",
     read=_read_group,
     nothing_preferred=(
-        "There is nothing to prefer: in every group all answers earned the same, so none is "
-        "better than the others."
+        "There is nothing to prefer: in every group, all answers have the same score."
     ),
 )
 KINDS = (PAIRS, GROUPS)

@@ -42,7 +42,7 @@ class GRPOConfig(LearningConfig):
     epochs: int = setting(
         2,
         "Epochs",
-        "How often each group is shown in a run. The further the policy moves from the one that "
+        "How often a run shows each group. The further the policy moves from the one that "
         "answered, the more of the answers are clipped away.",
         low=1,
         high=5,
@@ -57,27 +57,27 @@ class GRPOConfig(LearningConfig):
     tasks: int = setting(
         32,
         "Tasks",
-        "Tasks of a run, the newest played first; the agent practises on each.",
+        "Tasks in a run, the most recently played first; the agent practises each of them.",
         low=4,
         high=500,
     )
     rollouts: int = setting(
         8,
-        "Answers a task",
-        "Size of a group: the agent's own answers (played and practised) and shared ones.",
+        "Answers per task",
+        "Size of a group: the agent's own answers (from matches and practice) and shared ones.",
         low=2,
         high=32,
     )
     share: int = setting(
         4,
         "Shared answers",
-        "How many of a group's answers come from other competitors of the same task. They carry "
-        "what the agent would never say by itself; 0 learns from its own answers alone.",
+        "How many of a group's answers come from other competitors on the same task. They teach "
+        "what the agent would never say by itself; at 0, it learns from its own answers only.",
         low=0,
         high=31,
     )
     groups_per_step: int = setting(
-        2, "Groups a step", "Groups averaged for one step of the optimizer.", low=1, high=32
+        2, "Groups per step", "Groups averaged for one step of the optimizer.", low=1, high=32
     )
     clip_low: float = setting(
         0.2,
@@ -90,15 +90,15 @@ class GRPOConfig(LearningConfig):
         # An arena gives few, large runs. Measured: docs/decisions/grpo-clips.md
         4.0,
         "Upper clip",
-        "How far a token's probability may rise in one run before it stops counting: at 4, to "
-        "five times. What others said well and the agent hardly ever says needs room to rise.",
+        "How far a token's probability may rise in one run before it stops counting: at 4, to five "
+        "times its value. Good answers that the agent hardly ever gives need room to rise.",
         low=0.01,
         high=5.0,
     )
 
     def contradictions(self) -> dict[str, str]:
         if self.share >= self.rollouts:
-            return {"share": "Shared answers must be fewer than the answers a task."}
+            return {"share": "Shared answers must be fewer than answers per task."}
         return {}
 
 
@@ -121,9 +121,9 @@ class GRPO(Method[GRPOConfig]):
     words = MethodWords(
         "GRPO",
         "learns from groups of scored answers",
-        "A run begins with practice: the agent answers tasks it has played again, several times "
-        "each, and the Space’s judges score every answer. What scores above its group’s mean "
-        "becomes likelier. Answers that other competitors shared can be part of a group.",
+        "A run begins with practice: the agent answers tasks from its matches again, several times "
+        "each, and the Space’s judges score every answer. Answers that score above their group’s "
+        "mean become likelier. A group can also include answers shared by other competitors.",
     )
     charts = (
         ChartWords("reward", "Reward", "mean score of its answers"),
@@ -156,8 +156,8 @@ class GRPO(Method[GRPOConfig]):
             stored += own.tolist() if answer.behaviour is None else answer.behaviour
         parent, behaviour = parent.to(logprobs.device), logprobs.new_tensor(stored)
         usable = None
-        # Stored ones hold the error of nf4; the parent's own do not. The stored ones still tell
-        # which answers the parent would hardly give any more. Measured:
+        # The stored log-probabilities carry nf4's error; the parent's own do not. The stored ones
+        # still show which answers the parent would hardly give any more. Measured:
         # docs/decisions/nf4-behaviour.md
         if config.precision is Precision.NF4:
             usable = ratio_mask(parent - behaviour, lengths=row.lengths)

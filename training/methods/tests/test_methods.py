@@ -26,7 +26,7 @@ def test_the_method_chooses_the_config_and_dpo_is_the_default() -> None:
 
 
 def test_a_group_of_shared_answers_alone_is_refused() -> None:
-    with pytest.raises(InvalidConfig, match="fewer than the answers a task") as caught:
+    with pytest.raises(InvalidConfig, match="fewer than answers per task") as caught:
         GRPOConfig(rollouts=4, share=4)
     assert list(caught.value.problems) == ["share"]
 

@@ -88,8 +88,8 @@ def test_bad_data_is_refused_with_a_sentence(tiny_base: Path, tmp_path: Path) ->
         for answer in group["answers"]:
             answer["reward"] = 1.0
     cases: dict[str, tuple[Any, dict[str, Any], str]] = {
-        "same": (same, {}, "in every pair both answers are the same"),
-        "equal": (equal, {"method": "grpo"}, "in every group all answers earned the same"),
+        "same": (same, {}, "in every pair, both answers are the same"),
+        "equal": (equal, {"method": "grpo"}, "in every group, all answers have the same score"),
         "long": ([some_pairs(1)[0] | {"chosen_ids": [1] * 70}], {}, "longer than the longest"),
         "text": ([{"prompt": "a"}], {}, "cannot be read"),
         "tokens": (
