@@ -15,9 +15,7 @@ from agents.files import publish_folder
 
 WEIGHTS = "SmolLM2-135M-Instruct.Q4_1.gguf"
 NAME = "smollm2-135m-instruct"
-MARKER = (
-    "config.json"  # the folder appears by one rename, so this file is never there without the rest
-)
+MARKER = "config.json"  # the folder appears by one rename: never this file without the rest
 NEEDED_BYTES = 600_000_000
 END_OF_TURN = "<|im_end|>"
 

@@ -20,9 +20,7 @@ class Answer:
 
     seat: int
     text: str
-    score: float | None = (
-        None  # [0, 1] from the environment's code; None: it does not score this task
-    )
+    score: float | None = None  # [0, 1], by the environment's code; None: not scored
     checks: tuple[Check, ...] = ()
 
 

@@ -37,9 +37,7 @@ MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 50_000_000
 # A server that refused an adapter may have been restarted since, with other limits.
 REFUSAL_HOLDS = timedelta(hours=1)
-MAX_WEIGHT = (
-    65_504.0  # the largest float16: a server in that type reads anything larger as infinity
-)
+MAX_WEIGHT = 65_504.0  # the largest float16: a float16 server reads more as infinity
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")

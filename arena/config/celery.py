@@ -14,7 +14,7 @@ celery_app = Celery("rlfc")
 celery_app.config_from_object("django.conf:settings", namespace="CELERY")
 celery_app.autodiscover_tasks()
 celery_app.steps["worker"].add(DjangoStructLogInitStep)
-# A sweep that nobody took in time is forgotten: workers that were away find no pile of them.
+# A sweep that nobody takes in time expires, so that workers that were away find no backlog.
 SWEEP = {"schedule": 5.0, "options": {"expires": 10.0}}
 celery_app.conf.beat_schedule = {
     "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
@@ -24,5 +24,5 @@ celery_app.conf.beat_schedule = {
 
 @setup_logging.connect
 def _configure_logging(**_: object) -> None:
-    """Connected, it keeps Celery from installing log handlers and formats of its own."""
+    """While connected, this keeps Celery from installing its own log handlers and formats."""
     logging.config.dictConfig(settings.LOGGING)

@@ -1,7 +1,7 @@
 """Every environment variable that RLFC Arena reads, checked once at start.
 
-`manage.py up` fills DATABASE_URL, VALKEY_URL and VLLM_URL for what it starts itself and leaves
-them in RLFC_HOME/run/local.env, so that a `manage.py` command typed beside it finds them.
+`manage.py up` sets DATABASE_URL, VALKEY_URL and VLLM_URL for what it starts itself and writes
+them to RLFC_HOME/run/local.env, so that another `manage.py` command finds them.
 """
 
 import os
@@ -21,25 +21,25 @@ REPOSITORY = Path(__file__).resolve().parents[2]
 
 
 class Variables(BaseSettings):
-    """Names are the variables' names in lower case; every one has a working local default."""
+    """Field names are the variables' names in lower case; each has a working local default."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     rlfc_home: Path = Field(
-        REPOSITORY / "var", description="Folder for data, logs, models, adapters and runs."
+        REPOSITORY / "var", description="Folder of all data, logs, models, adapters and runs."
     )
     secret_key: SecretStr | None = Field(
-        None, description="Signs sessions. Default: made once in RLFC_HOME/secret_key."
+        None, description="Signs sessions. Default: created once in RLFC_HOME/secret_key."
     )
     debug: bool = Field(False, description="Django's debug pages. Never in production.")
     allowed_hosts: Annotated[list[str], NoDecode] = Field(
         ["localhost", "127.0.0.1", "[::1]"], description="Host names served, comma-separated."
     )
     csrf_trusted_origins: Annotated[list[str], NoDecode] = Field(
-        [], description="Origins behind a TLS proxy, comma-separated, with scheme."
+        [], description="Origins behind a TLS proxy, with scheme, comma-separated."
     )
     https_only: bool = Field(
-        False, description="Secure cookies, HSTS and redirect; set behind a TLS proxy."
+        False, description="Secure cookies, HSTS and redirect to HTTPS; set it behind a TLS proxy."
     )
     database_url: str | None = Field(
         None, description="postgresql://user:password@host:port/name. Default: embedded."
@@ -52,56 +52,64 @@ class Variables(BaseSettings):
         1,
         ge=1,
         le=16,
-        description="Local vLLM servers; several share the cores, and answer many at once sooner.",
+        description="Local vLLM servers; several share the cores and answer many requests sooner.",
     )
     vllm_api_key: SecretStr | None = Field(None, description="Bearer key for the vLLM servers.")
     base_model: str = Field(
-        "smollm2-135m-instruct", description="Served name of the base model agents start from."
+        "smollm2-135m-instruct", description="Served name of the base model that agents start from."
     )
     base_model_path: Path | None = Field(
-        None, description="Folder of the base model. Default: SmolLM2 converted from its wheel."
+        None, description="Folder of the base model. Default: SmolLM2, converted from its wheel."
     )
-    web_host: str = Field("127.0.0.1", description="Address the local web server binds.")
+    web_host: str = Field("127.0.0.1", description="Address that the local web server binds to.")
     web_port: int = Field(8000, ge=1, le=65535, description="Port of the local web server.")
-    match_threads: int = Field(4, ge=1, le=256, description="Matches one worker plays at once.")
+    match_threads: int = Field(
+        4, ge=1, le=256, description="Matches that one worker plays at once."
+    )
     judge_url: str | None = Field(
         None, description="OpenAI-compatible endpoint of the pairwise LLM judge."
     )
-    judge_model: str | None = Field(None, description="Model asked of JUDGE_URL.")
+    judge_model: str | None = Field(None, description="Model to request from JUDGE_URL.")
     judge_api_key: SecretStr | None = Field(None, description="Bearer key for JUDGE_URL.")
     email_url: str | None = Field(
         None,
-        description="smtp:// or smtps://user:password@host:port. Default: mail is printed in the log.",
+        description="smtp:// or smtps://user:password@host:port. Default: mail is written to the log.",
     )
     email_from: str | None = Field(
         None,
-        description="Address that mail comes from; needed with EMAIL_URL.",
+        description="Sender address of mail; required with EMAIL_URL.",
         validate_default=True,
     )
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field(
-        "INFO", description="What the logs hold: this level and above."
+        "INFO", description="Lowest level that is logged."
     )
-    sentry_dsn: SecretStr | None = Field(None, description="Error reports go here if set.")
+    sentry_dsn: SecretStr | None = Field(None, description="Where to send error reports, if set.")
     train_device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="Where trainers run; auto takes a GPU if there is one."
+        "auto", description="Where trainers run; auto uses a GPU if there is one."
     )
     training_pairs: int = Field(
-        48, ge=8, le=10_000, description="New pairs of one Space that start a training run."
+        48,
+        ge=8,
+        le=10_000,
+        description="Number of new pairs in one Space that starts a training run.",
     )
     gate_tasks: int = Field(
-        64, ge=8, le=2000, description="Held-out tasks on which a new version meets its parent."
+        64,
+        ge=8,
+        le=2000,
+        description="Held-out tasks on which a new version is compared with its parent.",
     )
     probe_tasks: int = Field(
         16,
         ge=0,
         le=500,
-        description="Held-out tasks of each other Space on which it must not get worse.",
+        description="Held-out tasks of each other Space, on which a new version must not be clearly worse.",
     )
     training_price: int = Field(
-        1, ge=0, le=10_000, description="Credits for each 100 answers that a run is shown."
+        1, ge=0, le=10_000, description="Credits per 100 answers shown in a run."
     )
     training_together: int = Field(
-        8, ge=1, le=64, description="Waiting runs that one trainer process takes at once."
+        8, ge=1, le=64, description="Most waiting runs that one trainer process takes at once."
     )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", "vllm_url", mode="before")
@@ -118,7 +126,7 @@ class Variables(BaseSettings):
             return value
         key = value.strip()  # files end with a line break
         if not (key.isascii() and key.isprintable()):
-            raise ValueError("holds characters that an HTTP header cannot carry")
+            raise ValueError("contains characters that an HTTP header cannot carry")
         return key
 
     @field_validator("rlfc_home", "base_model_path")
@@ -157,7 +165,7 @@ class Variables(BaseSettings):
     @classmethod
     def _is_given_with_its_server(cls, value: str | None, given: ValidationInfo) -> str | None:
         if given.data.get("email_url") and "@" not in (value or ""):
-            raise ValueError("is needed with EMAIL_URL; for example arena@example.org")
+            raise ValueError("is required with EMAIL_URL; for example arena@example.org")
         return value
 
     @property
@@ -180,7 +188,7 @@ def _check_url(value: str | None, schemes: set[str], example: str) -> str | None
 
 @cache
 def environment() -> Variables:
-    """Read the environment once; on a bad variable print a sentence for each and exit 2."""
+    """Read the environment once; for bad variables, print a sentence for each and exit with 2."""
     try:
         first = Variables()
         return Variables(_env_file=first.local_env_file)
@@ -194,7 +202,7 @@ def environment() -> Variables:
 
 
 def kept_secret(path: Path, *, size_bytes: int) -> str:
-    """The secret in the file, made at first use; processes that start at once agree on one."""
+    """The secret in the file, created at first use; processes started together agree on one."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         write_once(path, secrets.token_urlsafe(size_bytes), mode=0o600)

@@ -13,7 +13,7 @@ TIMEOUT_SECONDS = 2
 @never_cache
 @require_safe
 def health(request: HttpRequest) -> JsonResponse:
-    """200 when the database and Valkey answer, else 503; names which, never why."""
+    """200 if the database and Valkey answer, else 503; says which failed, never why."""
     found = {"database": _database(), "valkey": _valkey()}
     return JsonResponse(found, status=200 if all(found.values()) else 503)
 

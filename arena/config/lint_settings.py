@@ -1,4 +1,4 @@
-"""The settings of `make lint`: the product's, with the migration linter as one more app."""
+"""The settings for `make lint`: the product's, plus the migration linter's app."""
 
 from arena.config import settings
 from arena.config.settings import *

@@ -1,6 +1,6 @@
-"""Logging, configured once for every process: lines for a person at a terminal, JSON otherwise.
+"""Logging, configured once for every process: readable lines on a terminal, JSON otherwise.
 
-Never logged: cookies, secrets, and what people or models wrote.
+Never logged: cookies, secrets, and text by people or models.
 """
 
 import re
@@ -11,14 +11,14 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
-# Links that were mailed: whoever has one may set a password.
+# Links sent by mail: anyone who has one can set a password.
 MAILED_LINK = re.compile(r"(/password/reset/key/|/confirm-email/)[^/?]+")
 WRITTEN_WORDS = ("prompt", "completion", "messages", "answer", "body")
 REMOVED = "[removed]"
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Blank values whose name says that they are secret or somebody's text; cut query strings and keys."""
+    """Remove values named like secrets or somebody's text; cut query strings and mailed keys."""
     for name in event:
         lowered = name.lower()
         is_count = isinstance(event[name], int | float)
@@ -52,14 +52,14 @@ def configure_structlog() -> None:
 
 
 def logging_settings(level: str) -> dict[str, Any]:
-    """Django's LOGGING: everything, whoever logs it, leaves through one formatter on stderr."""
+    """Django's LOGGING: everything goes through one formatter to stderr."""
     ending: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
     if sys.stderr.isatty():
         ending.append(structlog.dev.ConsoleRenderer())
     else:
         ending += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
     quiet = {"level": "WARNING"}
-    # uvicorn installs handlers of its own before Django is loaded; these entries undo that.
+    # uvicorn installs its own handlers before Django is loaded; these entries undo that.
     through_root = {"handlers": [], "propagate": True}
     return {
         "version": 1,

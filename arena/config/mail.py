@@ -1,4 +1,4 @@
-"""Mail to people: a server that is away or refuses it is told, and never ends a page."""
+"""Mail to people: if the mail server fails, the page says so instead of breaking."""
 
 from typing import Any
 
@@ -11,7 +11,7 @@ log = structlog.get_logger(__name__)
 
 
 class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
-    """allauth's own, but for mail that cannot be sent."""
+    """allauth's own adapter, except for mail that cannot be sent."""
 
     def send_mail(self, template_prefix: str, email: str, given: dict[str, Any]) -> None:
         """Send the mail, or say on the next page that it could not be sent."""
@@ -19,5 +19,5 @@ class AccountAdapter(DefaultAccountAdapter):  # type: ignore[misc]  # allauth ha
             super().send_mail(template_prefix, email, given)
         except OSError as error:  # smtplib's errors are of this kind
             log.error("mail_failed", mail=template_prefix, error=type(error).__name__)
-            sentence = "The mail could not be sent; please try again later."
+            sentence = "The email could not be sent. Please try again later."
             messages.error(context.request, sentence)

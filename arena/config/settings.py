@@ -101,19 +101,19 @@ def _database(url: str) -> dict[str, object]:
         "PORT": parts.pop("port", ""),
         "OPTIONS": parts | {"pool": {"min_size": 0, "max_size": 32, "timeout": 10}},
         "CONN_MAX_AGE": 0,  # the pool keeps connections
-        # ... and asks each one before it is used: after a restart of the database all are dead,
-        # and each would be an error page for somebody.
+        # ... and checks each before use: after a database restart all are dead, and each would
+        # otherwise cost somebody an error page.
         "CONN_HEALTH_CHECKS": True,
     }
 
 
-# Without a URL nothing answers on this address and Django says so; `manage.py up` sets it.
+# `manage.py up` sets the URL. Without one, nothing answers here, and Django says so.
 DATABASE_URL = ENV.database_url or "postgresql://postgres@127.0.0.1:54329/rlfc"
 DATABASES = {"default": _database(DATABASE_URL)}
 VALKEY_URL = ENV.valkey_url or "redis://127.0.0.1:63799/0"
 VLLM_URLS = ENV.vllm_url or ["http://127.0.0.1:8001"]
 VLLM_API_KEY = ENV.vllm_api_key.get_secret_value() if ENV.vllm_api_key else ""
-# How long a match waits for a vLLM that died; on a small machine it is back in about a minute.
+# How long a match waits for a dead vLLM; on a small machine it is back in about a minute.
 INFERENCE_PATIENCE_SECONDS = 180.0
 ADAPTER_STORE = HOME / "adapters"
 RUN_STORE = HOME / "runs"
@@ -163,7 +163,7 @@ ACCOUNT_USERNAME_MIN_LENGTH = 3
 LOGIN_REDIRECT_URL = "/agents/"
 LOGIN_URL = "account_login"
 MFA_SUPPORTED_TYPES = ["totp", "recovery_codes"]
-MFA_ALLOW_UNVERIFIED_EMAIL = not ENV.email_url  # where no mail is sent nothing can be verified
+MFA_ALLOW_UNVERIFIED_EMAIL = not ENV.email_url  # without mail, nothing can be verified
 
 if ENV.email_url:
     _mail = urlsplit(ENV.email_url)
@@ -208,7 +208,7 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 if ENV.https_only:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # asked from inside, without TLS
+    SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # requested internally, without TLS
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True

@@ -1,10 +1,10 @@
 """Real PostgreSQL and Valkey for tests and checks, started before Django loads.
 
 As a pytest plugin, loaded with `-p arena.config.testing`: pytest-django reads the settings before
-any conftest.py. Workers of pytest-xdist share the first process's PostgreSQL, in which each has a
-database of its own; Valkey's channels know no such borders, so each worker gets its own server.
+any conftest.py. Workers of pytest-xdist share the first process's PostgreSQL, in which each has its
+own database; Valkey's channels cannot be separated that way, so each worker gets its own server.
 
-As a program, `python -m arena.config.testing COMMAND ...` runs a manage.py command beside them.
+As a program, `python -m arena.config.testing COMMAND ...` runs a manage.py command against them.
 """
 
 import atexit
@@ -34,8 +34,8 @@ def _start() -> None:
         home = Path(os.environ[HOME_VARIABLE]) / worker
         parts = frozenset({BROKER})
     else:
-        return  # a child process of a test: it uses what is there
-    # What a developer may have set points at data that tests must not touch.
+        return  # a child process of a test: it uses the running servers
+    # A developer's own settings may point at data that tests must not touch.
     environment = Variables(rlfc_home=home, database_url=None, valkey_url=None, vllm_url=[])
     local = Local(environment, Options(parts=parts, free_ports=True))
     atexit.register(local.stop)
@@ -50,7 +50,7 @@ def _start() -> None:
 
 
 def _forgo_durability(database_url: str) -> None:
-    """Nothing of a test database outlives its server, so no commit needs to wait for the disk."""
+    """A test database does not outlive its server, so no commit needs to wait for the disk."""
     with psycopg.connect(database_url, autocommit=True) as connection:
         for setting in ("fsync", "full_page_writes", "synchronous_commit"):
             connection.execute(f"ALTER SYSTEM SET {setting} = off".encode())

@@ -6,7 +6,7 @@ from django.urls import include, path
 
 from arena.config.health import health
 
-# The site's own sign-in: with its rate limits, and a second factor where there is one.
+# The admin uses the site's own sign-in, with its rate limits and second factor.
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 

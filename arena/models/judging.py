@@ -13,7 +13,7 @@ class Vote(models.Model):
     scores = models.JSONField(default=dict)
     # {"<seat index>": sentence}
     reasons = models.JSONField(default=dict)
-    # {"<seat index>": [{"name", "passed", "detail"}]}: what the judge checked, if it says so
+    # {"<seat index>": [{"name", "passed", "detail"}]}: what the judge checked, if it reports that
     checks = models.JSONField(default=dict)
     error = models.CharField(max_length=300, blank=True)
     seconds = models.FloatField(default=0.0)

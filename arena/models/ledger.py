@@ -21,7 +21,7 @@ class AccountKind(StrEnum):
 
 
 class Account(models.Model):
-    """Running sums beside the transfers that prove them; `ledger_audit` re-adds both."""
+    """Running sums, next to the transfers that prove them; `ledger_audit` re-adds both."""
 
     kind = models.CharField(max_length=10, choices=[(k.value, k.value) for k in AccountKind])
     # "user:12", "escrow:constraints", "house", "fees", "issuance"
@@ -62,7 +62,7 @@ class TransferKind(StrEnum):
     POSTED = "posted"
     PENDING = "pending"  # a hold
     POST = "post"  # turns a hold into a posted transfer
-    VOID = "void"  # gives a hold back
+    VOID = "void"  # releases a hold
 
 
 class TransferCode(StrEnum):
@@ -85,7 +85,7 @@ class Transfer(models.Model):
     credit = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="credits")
     amount_credits = models.BigIntegerField()
     code = models.CharField(max_length=12, choices=[(c.value, c.value) for c in TransferCode])
-    # The hold that a POST or VOID resolves; one resolution for a hold.
+    # The hold that a POST or VOID resolves; a hold is resolved once.
     pending = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="resolution"
     )

@@ -18,7 +18,7 @@ class Match(models.Model):
     seq = models.PositiveIntegerField(default=0)  # of the last event
     head_digest = models.CharField(max_length=64, blank=True)  # of the last event
     round_count = models.PositiveSmallIntegerField()
-    attempts = models.PositiveSmallIntegerField(default=0)  # times a worker took it up
+    attempts = models.PositiveSmallIntegerField(default=0)  # times a worker picked it up
     lease_owner = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -34,7 +34,7 @@ class Match(models.Model):
 
 
 class Seat(models.Model):
-    """One competitor of a match, with the very version that plays it."""
+    """One competitor in a match, with the version that plays it."""
 
     match = models.ForeignKey(Match, on_delete=models.PROTECT, related_name="seats")
     index = models.PositiveSmallIntegerField()
@@ -124,7 +124,7 @@ class Completion(models.Model):
     messages = models.JSONField()  # what was asked: [{"role", "content"}]
     prompt_token_ids = ArrayField(models.IntegerField(), default=list)
     token_ids = ArrayField(models.IntegerField(), default=list)
-    # Natural logarithms, one a token; empty where no model sampled it (code agents).
+    # Natural logarithms, one per token; empty if no model sampled it (code agents).
     logprobs = ArrayField(models.FloatField(), default=list)
     # [[characters so far, seconds since the round's start], ...]: replay at the original pace
     chunk_times = models.JSONField(default=list)

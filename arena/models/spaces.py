@@ -38,8 +38,8 @@ class Space(models.Model):
     entry_fee_credits = models.PositiveIntegerField()
     seat_count = models.PositiveSmallIntegerField(default=4)
     round_count = models.PositiveSmallIntegerField(default=6)
-    # Rounds are independent tasks. Several at once fill the inference server's batch, so that a
-    # match is over sooner; one at a time is easier to follow.
+    # Rounds are independent tasks. Several at once fill the inference server's batch, so a match
+    # ends sooner; one at a time is easier to follow.
     rounds_at_once = models.PositiveSmallIntegerField(default=1, db_default=1)
     max_tokens = models.PositiveSmallIntegerField(default=96)
     rake_percent = models.PositiveSmallIntegerField(default=10)
@@ -47,7 +47,7 @@ class Space(models.Model):
     prize_percents = models.JSONField()
     # Seconds an entry waits for other people before house agents fill the seats.
     house_fill_seconds = models.PositiveSmallIntegerField(default=3)
-    # The sequential mode: an agent sits out while a training run of its own is in hand. Otherwise
+    # The sequential mode: an agent sits out while one of its training runs is under way. Otherwise
     # play never waits for training.
     waits_for_training = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -72,7 +72,7 @@ class Space(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Checked by forms: what matches would otherwise stumble over."""
+        """Let forms check what would otherwise break matches."""
         problems = {}
         if self.environment not in ENVIRONMENTS:
             problems["environment"] = f"Choose one of {', '.join(sorted(ENVIRONMENTS))}."
@@ -101,11 +101,11 @@ def _is_panel(value: object) -> bool:
 
 
 def _problem_with_judges(slugs: list[str]) -> str:
-    """A sentence, empty if each judge exists and is named once."""
+    """A sentence; empty if every judge exists and is named once."""
     known = set(Judge.objects.values_list("slug", flat=True))
     if unknown := sorted(set(slugs) - known):
-        return f"There is no judge {unknown[0]!r}; choose of {', '.join(sorted(known))}."
-    return "A judge votes once: name each only once." if len(set(slugs)) < len(slugs) else ""
+        return f"There is no judge {unknown[0]!r}; choose from {', '.join(sorted(known))}."
+    return "Each judge votes once: name each only once." if len(set(slugs)) < len(slugs) else ""
 
 
 def _are_percents(value: object) -> bool:
@@ -126,9 +126,9 @@ class EntryStatus(StrEnum):
 
 
 class Entry(models.Model):
-    """An agent's paid wish to play one match in a Space. Its id doubles as the hold's id."""
+    """An agent's paid entry to play one match in a Space. Its id doubles as the hold's id."""
 
-    # Chosen by the client (a hidden form field): a double click or replay enters once.
+    # Chosen by the client (a hidden form field), so that a double click or a replay enters once.
     id = models.UUIDField(primary_key=True, editable=False)
     space = models.ForeignKey(Space, on_delete=models.PROTECT, related_name="entries")
     agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="entries")

@@ -39,7 +39,7 @@ class SpaceRecord:
 
 @dataclass(frozen=True)
 class AgentCard:
-    """An own agent on the list of agents."""
+    """One of the owner's agents in the list of agents."""
 
     agent_id: int
     name: str
@@ -66,7 +66,7 @@ class AgentCard:
 
 @dataclass(frozen=True)
 class AgentRecord:
-    """What an agent has done, over all Spaces."""
+    """What an agent has done in all Spaces."""
 
     spaces: tuple[SpaceRecord, ...]
     match_count: int
@@ -215,7 +215,7 @@ def live_entry_of(agent_id: int) -> LiveEntry | None:
 
 
 def base_models() -> tuple[tuple[int, str], ...]:
-    """(id, name) of every base model on offer."""
+    """(id, name) of every available base model."""
     return tuple(BaseModel.objects.filter(is_active=True).values_list("id", "name"))
 
 

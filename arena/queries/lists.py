@@ -15,7 +15,7 @@ LIVE_STATUSES = (MatchStatus.SEATED, MatchStatus.RUNNING)
 
 @dataclass(frozen=True)
 class Competitor:
-    """Who an agent is, as everyone may know it."""
+    """An agent's public identity."""
 
     agent_id: int
     name: str
@@ -50,7 +50,7 @@ class Standing:
 
     @property
     def spread(self) -> float:
-        """Half the width of the 95 % interval."""
+        """Half the width of the 95% interval."""
         return 1.96 * self.sigma
 
 

@@ -28,7 +28,7 @@ from judges.panel import places_of
 
 @dataclass(frozen=True)
 class CheckLine:
-    """One thing that a judge looked at."""
+    """One thing that a judge checked."""
 
     name: str
     passed: bool
@@ -102,7 +102,7 @@ class SeatView:
     competitor: Competitor
     version_number: int
     has_adapter: bool
-    scores: tuple[float | None, ...]  # one a round of the match, None: not decided
+    scores: tuple[float | None, ...]  # one per round of the match; None: not decided
     total: float
     standing: int  # place so far, ties share it
     rank: int | None  # at settlement
@@ -130,7 +130,7 @@ class MatchSnapshot:
     round_count: int
     rounds_at_once: int
     seats: tuple[SeatView, ...]
-    round_states: tuple[str, ...]  # one a round of the match: "" if not begun
+    round_states: tuple[str, ...]  # one per round of the match; "" if not begun
     head_digest: str
     created_at: datetime
     started_at: datetime | None
@@ -158,8 +158,8 @@ class MatchSnapshot:
 def match_snapshot(match_id: int) -> MatchSnapshot:
     """Seats, totals and states of one match. Raises NotAvailable.
 
-    The sequence number is read before the rest: what is newer than it shows up again as an
-    event, and a page redraws the same thing; nothing can be missed.
+    The sequence number is read before the rest: anything newer shows up again as an event and the
+    page redraws it, so nothing can be missed.
     """
     match = Match.objects.select_related("space").filter(id=match_id).first()
     if match is None:
@@ -228,7 +228,7 @@ def round_view(match_id: int, number: int) -> RoundView:
 
 def _rounds() -> QuerySet[Round]:
     return Round.objects.select_related("verdict").prefetch_related(
-        # Token ids and logprobs are long and no page shows them.
+        # Token ids and logprobs are long, and no page shows them.
         Prefetch(
             "completions",
             queryset=Completion.objects.defer("messages", "prompt_token_ids", "logprobs"),

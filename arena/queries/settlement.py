@@ -1,4 +1,4 @@
-"""Where every credit of a match came from and went, as its events say."""
+"""Where every credit of a match came from and went, according to its events."""
 
 from dataclasses import dataclass
 
@@ -9,7 +9,7 @@ from arena.queries.lists import Competitor
 
 @dataclass(frozen=True)
 class CreditLine:
-    """One movement with its reason in words; `seat` gives its colour."""
+    """One movement with its reason in words; `seat` sets its colour."""
 
     seat: int
     label: str
@@ -56,7 +56,7 @@ def settlement_of(match_id: int) -> Settlement | None:
             detail=(
                 f"held when {names[player.seat].owner} entered"
                 if player.entry_id
-                else "the house stakes its own seats"
+                else "the house pays for its own seats"
             ),
             amount_credits=player.fee_credits,
         )

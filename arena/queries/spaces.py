@@ -13,7 +13,7 @@ from judges.models import Judge
 
 @dataclass(frozen=True)
 class JudgeLine:
-    """A judge's chair on a Space's panel."""
+    """A judge's place on a Space's panel."""
 
     name: str
     description: str
@@ -23,7 +23,7 @@ class JudgeLine:
 
 @dataclass(frozen=True)
 class SpaceCard:
-    """A Space with what somebody wants to know before paying."""
+    """A Space with what users want to know before paying."""
 
     space_id: int
     slug: str
@@ -50,7 +50,7 @@ class SpaceCard:
 
     @property
     def pool_credits(self) -> int:
-        """Fees of a full table."""
+        """The fees of a full match."""
         return self.entry_fee_credits * self.seat_count
 
     @property
@@ -59,7 +59,7 @@ class SpaceCard:
 
     @property
     def prizes_credits(self) -> tuple[int, ...]:
-        """What a full table without ties pays by rank."""
+        """What a full match without ties pays by rank."""
         pot = self.pool_credits - self.rake_credits
         ranking = [[seat] for seat in range(self.seat_count)]
         paid = prizes(ranking, pot_credits=pot, percents=self.prize_percents)
@@ -68,7 +68,7 @@ class SpaceCard:
 
 @dataclass(frozen=True)
 class QueueState:
-    """How an own entry stands."""
+    """The state of one of the viewer's entries."""
 
     entry_id: str
     space_slug: str
@@ -80,7 +80,7 @@ class QueueState:
     seat_count: int
     fee_credits: int
     house_fill_seconds: int
-    waits_for_training: bool  # a training run of the agent is in hand, and this Space waits for it
+    waits_for_training: bool  # this Space waits for the agent's current training run
     cancel_reason: str
 
 

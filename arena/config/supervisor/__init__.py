@@ -1,1 +1,1 @@
-"""What `manage.py up` starts and watches: each local part, its probes and its restarts."""
+"""What `manage.py up` starts and supervises: each local part, its probes and its restarts."""

@@ -1,4 +1,4 @@
-"""One part as the supervisor sees it: where it stands, and how that is told."""
+"""One part as the supervisor sees it: its state, and how the state is shown."""
 
 import signal
 import subprocess
@@ -22,16 +22,16 @@ class State(StrEnum):
 
 @dataclass(frozen=True)
 class Status:
-    """One part, as it is shown."""
+    """One part's state, for display."""
 
     name: str
     state: State
     detail: str
-    seconds: float  # from its latest start until it was ready, or until now
+    seconds: float  # from its latest start until it was ready, or until now if it is not
 
 
 class Child:
-    """The changing side of a part. Only the supervising thread writes it."""
+    """The mutable state of a part. Only the supervising thread writes it."""
 
     def __init__(self, part: Part, log: Path) -> None:
         self.part = part
@@ -53,7 +53,7 @@ class Child:
 
 
 def summary(statuses: Iterable[Status]) -> str:
-    """One line: how many parts are ready, and what the others do."""
+    """One line: how many parts are ready, and the states of the others."""
     statuses = list(statuses)
     ready = [status for status in statuses if status.state is State.READY]
     others = [f"{s.name} {s.state}" for s in statuses if s.state is not State.READY]

@@ -1,4 +1,4 @@
-"""What `demo` and `learn_bench` share: a home of their own, and a child beside the supervisor."""
+"""What `demo` and `learn_bench` share: a fresh home, and a child beside the supervisor."""
 
 import os
 import shutil
@@ -19,12 +19,14 @@ CHILD_STOP_SECONDS = 10.0
 
 @contextmanager
 def fresh_home(environment: Variables, *, complain: Callable[[str], object]) -> Iterator[Variables]:
-    """A folder that is gone when all went well, and whose logs are named when it did not.
+    """A temporary RLFC_HOME: removed on success; on failure it stays and its logs are named.
 
-    The converted base model of the usual home is used where there is one.
+    Uses the usual home's converted base model if there is one.
     """
     home = Path(tempfile.mkdtemp(prefix="rlfc-"))
-    home.chmod(0o755)  # as root, PostgreSQL runs as another user and must reach its folder
+    home.chmod(
+        0o755
+    )  # as root, PostgreSQL runs as another user, who must be able to reach its folder
     os.environ["RLFC_HOME"] = str(home)
     model = environment.rlfc_home / "models" / environment.base_model
     if environment.base_model_path is None and (model / "config.json").is_file():
@@ -38,9 +40,9 @@ def fresh_home(environment: Variables, *, complain: Callable[[str], object]) -> 
 
 
 def run_beside(local: Local, arguments: Sequence[str], *, until_it_ends: bool) -> int | None:
-    """Run `manage.py` with the arguments in the arena's environment; its exit status, if it ended.
+    """Run `manage.py` with the arguments in the arena's environment; return its exit status, if any.
 
-    Returns when the arena stops, or with `until_it_ends` when the child does.
+    Returns when the arena stops or, with `until_it_ends`, when the child ends.
     """
     command = [sys.executable, str(REPOSITORY / "manage.py"), *arguments]
     child = subprocess.Popen(

@@ -1,4 +1,4 @@
-"""The PostgreSQL and Valkey that come as wheels: their programs, data folders and users."""
+"""PostgreSQL and Valkey from wheels: their programs, data folders and users."""
 
 import hashlib
 import os
@@ -24,7 +24,7 @@ MAX_CONNECTIONS = 200
 
 
 def socket_folder(home: Path) -> Path:
-    """Where the database's socket lies: in RLFC_HOME, or in the temporary folder if that path is too long."""
+    """The folder of the database's socket: in RLFC_HOME, or a temporary one if that path is too long."""
     folder = home.resolve() / "run" / "database"
     if len(os.fsencode(folder)) + len(SOCKET_NAME) <= MAX_SOCKET_PATH_BYTES:
         return folder
@@ -47,18 +47,18 @@ def postgres(home: Path) -> tuple[tuple[str, ...], str]:
     version = (data / "PG_VERSION").read_text().strip()
     if version != POSTGRES_MAJOR:
         raise LocalError(
-            f"{data} was made by PostgreSQL {version}; this is {POSTGRES_MAJOR}. Move its data "
+            f"{data} was created by PostgreSQL {version}; this is {POSTGRES_MAJOR}. Move its data "
             "with that version's pg_dump, or set DATABASE_URL."
         )
     command = [str(programs / "postgres"), "-D", str(data), "-k", str(sockets)]
-    # Trusting: only its own user and root can open the socket, and it listens nowhere else.
+    # No password: only its own user and root can open the socket, and it listens nowhere else.
     command += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
     command += ["-c", f"max_connections={MAX_CONNECTIONS}"]
     return tuple(command), user
 
 
 def _system_user() -> str:
-    """PostgreSQL refuses to run as root: then it gets a user of its own."""
+    """The user to run PostgreSQL as, because it refuses to run as root; empty if not root."""
     if os.geteuid() != 0:
         return ""
     try:
@@ -82,7 +82,7 @@ def _own_folder(folder: Path, user: str) -> None:
     owners = {os.getuid()} | ({entry.pw_uid} if entry else set())
     status = folder.lstat()
     if not stat.S_ISDIR(status.st_mode) or status.st_uid not in owners:
-        raise LocalError(f"{folder} belongs to somebody else: remove it.")
+        raise LocalError(f"{folder} belongs to another user: remove it.")
     folder.chmod(0o700)
     if entry:
         os.chown(folder, entry.pw_uid, entry.pw_gid)
@@ -90,7 +90,7 @@ def _own_folder(folder: Path, user: str) -> None:
 
 
 def _open_path_to(path: Path) -> None:
-    """Let the database's user walk (not list) through every folder above."""
+    """Let the database's user enter (not list) every folder above."""
     for parent in path.parents:
         mode = stat.S_IMODE(parent.stat().st_mode)
         if not mode & stat.S_IXOTH:
@@ -107,7 +107,7 @@ def _make_readable(tree: Path) -> None:
 
 
 def _package(name: str) -> Path:
-    """Where a wheel lies. Not imported: only the programs inside are wanted."""
+    """The folder of an installed wheel. Not imported: only its programs are needed."""
     spec = find_spec(name)
     if spec is None or spec.origin is None:
         raise LocalError(f"The package {name} is not installed: run `make install`.")
@@ -115,7 +115,7 @@ def _package(name: str) -> Path:
 
 
 def _initialise(data: Path, user: str, *, programs: Path) -> None:
-    """Make the data folder under another name first: half of one is never taken for a whole."""
+    """Create the data folder under another name first, so that half a folder is never used."""
     unfinished = data.with_name("postgres.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
     unfinished.mkdir(mode=0o700, parents=True)
@@ -150,7 +150,7 @@ def valkey(home: Path, url: str) -> tuple[str, ...]:
         f"port {parts.port}",
         f"requirepass {unquote(parts.password or '')}",
         f"dir {configuration.parent}",
-        'save ""',  # holds queues' nudges and live frames only: the rows are the queue
+        'save ""',  # it holds only nudges and live frames: the rows are the queue
         "appendonly no",
         "daemonize no",
     ]

@@ -1,4 +1,4 @@
-"""What the local installation may refuse or fail with."""
+"""The error of the local installation."""
 
 
 class LocalError(Exception):

@@ -1,8 +1,8 @@
-"""Run as a script by the supervisor: become a child that dies with it, then exec the program.
+"""A script that the supervisor runs: become a child that dies with it, then exec the program.
 
     python -I -S launch.py SUPERVISOR_PID DEATH_SIGNAL USER PROGRAM [ARGUMENT ...]
 
-A script of its own instead of Popen's preexec_fn, which may deadlock in a process with threads.
+Used instead of Popen's preexec_fn, which may deadlock in a process with threads.
 """
 
 import ctypes

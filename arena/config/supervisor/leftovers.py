@@ -1,7 +1,7 @@
 """Children that outlived a killed supervisor: recorded while they run, found and stopped later.
 
-A pid alone names nobody: the kernel hands it out again. A process is identified by its pid, the
-boot it belongs to and the clock tick it started at; anything that differs is left alone.
+A pid alone identifies nothing, because the kernel reuses it. A process is identified by its pid,
+the boot it belongs to and the clock tick it started at; anything that differs is left alone.
 """
 
 import contextlib
@@ -43,13 +43,13 @@ def started_ticks(pid: int) -> int | None:
 
 
 def save(path: Path, children: Iterable[Recorded]) -> None:
-    """Replace the record; a reader sees the old or the new one, never half of one."""
+    """Replace the record; a reader sees the old one or the new one, never a partial one."""
     record = {"boot": BOOT_ID.read_text().strip(), "children": [asdict(c) for c in children]}
     write_atomically(path, json.dumps(record, indent=1))
 
 
 def load(path: Path) -> list[Recorded]:
-    """The children recorded since this boot; none if the file is absent or not ours."""
+    """The children recorded since this boot; none if the file is missing or invalid."""
     try:
         record = json.loads(path.read_text())
         if record["boot"] != BOOT_ID.read_text().strip():
@@ -60,19 +60,19 @@ def load(path: Path) -> list[Recorded]:
 
 
 def session_of(child: Recorded) -> list[int]:
-    """Living processes of the child's session: itself and what it started."""
+    """Live processes of the child's session: itself and what it started."""
     leader_ticks = started_ticks(child.pid)
     if leader_ticks is not None and leader_ticks != child.started_ticks:
-        return []  # recycled: the recorded child is long gone
+        return []  # the pid was reused: the recorded child is long gone
     return [pid for pid in _all_pids() if _belongs(pid, child)]
 
 
 def stop(children: Iterable[Recorded], *, grace_seconds: float) -> list[Recorded]:
-    """Stop what still runs of each recorded child, politely first; returns those that ran."""
+    """Stop what is left of each recorded child, politely first; returns those still running."""
     running = [child for child in children if session_of(child)]
     asked: list[tuple[int, int]] = []
     for child in running:
-        leads = started_ticks(child.pid) is not None  # then it ends what it started itself
+        leads = started_ticks(child.pid) is not None  # then it stops its own children
         pids = [child.pid] if leads else session_of(child)
         asked += [(pid, child.stop_signal) for pid in pids]
     _signal_and_wait(asked, seconds=grace_seconds)
@@ -97,19 +97,19 @@ def _belongs(pid: int, child: Recorded) -> bool:
         ticks = started_ticks(pid)
         if ticks is None or ticks < child.started_ticks:
             return False
-        # The second guard, for a session whose leader is gone: the same program must run in it.
+        # A second guard, for a session whose leader is gone: it must run the same program.
         return pid == child.pid or os.readlink(f"/proc/{pid}/exe") == child.program
     except (ProcessLookupError, FileNotFoundError, PermissionError):
         return False
 
 
 def _signal_and_wait(signals: Iterable[tuple[int, int]], *, seconds: float) -> None:
-    """Send each (pid, signal), then wait until the processes have ended or the time is over."""
+    """Send each (pid, signal), then wait until the processes have ended or time is up."""
     deadline = time.monotonic() + seconds
     with contextlib.ExitStack() as handles:
         opened = []
         for pid, number in signals:
-            # The handle stays with this process even if its pid is handed out again.
+            # The handle keeps referring to this process even if its pid is reused.
             with contextlib.suppress(ProcessLookupError):
                 handle = os.pidfd_open(pid)
                 handles.callback(os.close, handle)

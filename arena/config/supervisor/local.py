@@ -1,4 +1,4 @@
-"""Starts and supervises the product on one machine; `manage.py up` and `demo` are built on it.
+"""Starts and supervises the product on one machine, for `manage.py up` and `demo`.
 
     with Local(local_environment(), Options()) as local:
         local.wait_ready(print)
@@ -36,7 +36,7 @@ from arena.config.supervisor.parts import (
 LAUNCHER = Path(__file__).with_name("launch.py")
 TICK_SECONDS = 0.2
 PROBE_EVERY_SECONDS = 0.5
-STEADY_SECONDS = 60.0  # ready for so long: earlier crashes are forgotten
+STEADY_SECONDS = 60.0  # after being ready this long, earlier crashes are forgotten
 MAX_QUICK_CRASHES = 5
 FIRST_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 30.0
 LEFTOVER_GRACE_SECONDS = 10.0
@@ -50,7 +50,7 @@ class Local:
         self.options = options or Options()
         self.home = environment.rlfc_home.resolve()
         self.endpoints: Endpoints
-        self.notes: list[str] = []  # sentences about what was found or decided at the start
+        self.notes: list[str] = []  # sentences about what was found or decided at startup
         self._run = self.home / "run"
         self._children: dict[str, Child] = {}
         self._lock: IO[str] | None = None
@@ -77,7 +77,7 @@ class Local:
         self.stop()
 
     def start(self) -> None:
-        """Begin to start everything; raises LocalError at once for what can be seen beforehand."""
+        """Begin starting everything; raises LocalError for problems that show in advance."""
         (self.home / "logs").mkdir(parents=True, exist_ok=True)
         self._run.mkdir(exist_ok=True)
         self._take_lock()
@@ -86,7 +86,7 @@ class Local:
         )
         if stopped:
             names = ", ".join(child.name for child in stopped)
-            self.notes.append(f"An earlier run was killed and left {names} running: stopped.")
+            self.notes.append(f"An earlier run was killed and left {names} running; stopped now.")
         machine.check_disk(self.home)
         if INFERENCE in self.options.parts and not self.environment.vllm_url:
             machine.check_memory(self.environment.vllm_servers)
@@ -100,7 +100,7 @@ class Local:
     def wait_ready(self, progress: Callable[[list[Status]], None] | None = None) -> None:
         """Return when every part is ready; raises LocalError when one gives up.
 
-        `progress` is called in this thread, about once a second and at every change of state.
+        `progress` is called in this thread, about once per second and at every change of state.
         """
         while True:
             statuses = self.statuses()
@@ -126,7 +126,7 @@ class Local:
             raise LocalError(self._failure)
 
     def request_stop(self) -> None:
-        """Somebody wants an end; safe to call in a signal handler."""
+        """Ask for a stop; safe to call in a signal handler."""
         self.asked_to_stop = True
         self.end_wait()
 
@@ -135,7 +135,7 @@ class Local:
         self._stopping.set()
 
     def stop(self) -> None:
-        """Stop everything in order, children before what they need; bounded; may be repeated."""
+        """Stop everything in order, parts before what they need; has a time limit; may be repeated."""
         self._stopping.set()
         if self._thread:
             self._thread.join()
@@ -151,7 +151,7 @@ class Local:
 
     @property
     def environ(self) -> dict[str, str]:
-        """The environment of a child of ours, for example another `manage.py` command."""
+        """The environment for a child process, for example another `manage.py` command."""
         ours = {"RLFC_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
         return {**os.environ, **ours, **self.endpoints.variables}
 
@@ -170,7 +170,7 @@ class Local:
             pid = lock.read().strip() or "unknown"
             lock.close()
             raise LocalError(
-                f"It already runs on {self.home} (process {pid}). Stop that one first, "
+                f"It is already running in {self.home} (process {pid}). Stop that one first, "
                 "or set RLFC_HOME to another folder."
             ) from None
         lock.truncate(0)
@@ -209,7 +209,7 @@ class Local:
             self._changed.notify_all()
 
     def _advance(self, child: Child, *, now: float) -> None:
-        """One step of one part. Raises LocalError when there is no use in going on."""
+        """Advance one part by one step. Raises LocalError when continuing is pointless."""
         match child.state:
             case State.WAITING:
                 needs = [self._children[need] for need in child.part.needs]
@@ -276,7 +276,7 @@ class Local:
             child.detail = problem
         elif child.part.external:
             raise LocalError(
-                f"{child.part.source} is set, but nothing usable answered there within "
+                f"{child.part.source} is set, but no usable server answered there within "
                 f"{child.part.ready_seconds:.0f} seconds: {problem}."
             )
         else:
@@ -303,15 +303,15 @@ class Local:
         child.crashes += 1
         if child.crashes >= MAX_QUICK_CRASHES:
             raise LocalError(
-                f"The {child.part.name} died {child.crashes} times in a row, the last time with "
+                f"The {child.part.name} died {child.crashes} times in a row, most recently with "
                 f"{exit_words(code)}.{tail_sentence(child.log)}"
             )
         delay = min(FIRST_BACK_OFF_SECONDS * 2**child.crashes, MAX_BACK_OFF_SECONDS)
         child.state, child.restart_at = State.RESTARTING, now + delay
-        child.detail = f"died ({exit_words(code)}); again in {delay:.0f} s"
+        child.detail = f"died ({exit_words(code)}); restarting in {delay:.0f} s"
 
     def _stop_children(self) -> None:
-        """A part is stopped when nothing that needs it still runs."""
+        """Stop each part once nothing that needs it is running."""
         running = {
             name: child
             for name, child in self._children.items()
@@ -346,11 +346,11 @@ class Local:
 
 
 def launched(command: Sequence[str], *, death_signal: int, user: str = "") -> list[str]:
-    """The command, to be started by the thread whose end is to end it with the signal."""
+    """The command, wrapped so that it gets the signal when the thread that starts it ends."""
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid())]
     return [*launcher, str(int(death_signal)), user, *command]
 
 
 def local_environment() -> Variables:
-    """What the person set, without the addresses that an earlier run may have left behind."""
+    """The user's settings, without addresses that an earlier run may have left behind."""
     return Variables(_env_file=None)

@@ -1,4 +1,4 @@
-"""What the machine is and offers: memory, disk, ports, and room for logs."""
+"""What the machine is and offers: memory, disk, ports, and log files."""
 
 import contextlib
 import os
@@ -10,7 +10,8 @@ from pathlib import Path
 from agents.inference import processor
 from arena.config.supervisor.errors import LocalError
 
-NEEDED_MEMORY_BYTES = 5 * 1024**3  # vLLM with the small base model on a CPU, in float32 4.5
+# vLLM with the small base model on a CPU; it takes 4.5 GiB in float32.
+NEEDED_MEMORY_BYTES = 5 * 1024**3
 NEEDED_DISK_BYTES = 1024**3
 PORTS_TRIED = 100
 MAX_LOG_BYTES, KEPT_LOGS = 10_000_000, 2
@@ -18,7 +19,7 @@ TAIL_LINES, TAIL_BYTES = 15, 20_000
 
 
 def this_machine() -> str:
-    """The machine in one line, to stand beside a measurement; what it computes in decides most."""
+    """The machine in one line, for the record of a measurement; the compute type matters most."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{processor.described()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
@@ -27,27 +28,27 @@ def this_machine() -> str:
 
 
 def check_disk(folder: Path) -> None:
-    """Raises LocalError when the folder's disk is nearly full."""
+    """Raise LocalError if the folder's disk is nearly full."""
     free = shutil.disk_usage(folder).free
     if free < NEEDED_DISK_BYTES:
         raise LocalError(
-            f"Only {_gib(free)} of disk are free in {folder}, and {_gib(NEEDED_DISK_BYTES)} are "
-            "needed. Make room, or set RLFC_HOME to a folder elsewhere."
+            f"Only {_gib(free)} of disk are free in {folder}, but {_gib(NEEDED_DISK_BYTES)} are "
+            "needed. Free some space, or set RLFC_HOME to another folder."
         )
 
 
 def check_memory(servers: int) -> None:
-    """Raises LocalError when so many vLLM servers would not fit."""
+    """Raise LocalError if this many vLLM servers would not fit."""
     free, needed = available_memory_bytes(), servers * NEEDED_MEMORY_BYTES
     if free < needed:
         raise LocalError(
-            f"Only {_gib(free)} of memory are free, and vLLM needs about "
-            f"{_gib(needed)}. Close something, or set VLLM_URL to a server elsewhere."
+            f"Only {_gib(free)} of memory are free, but vLLM needs about "
+            f"{_gib(needed)}. Close other programs, or set VLLM_URL to another server."
         )
 
 
 def available_memory_bytes() -> int:
-    """Memory that may still be taken: the machine's, or a container's limit if that is less."""
+    """Memory still available: the machine's, or a container's limit if that is less."""
     available = _meminfo("MemAvailable")
     with contextlib.suppress(FileNotFoundError, ValueError):
         limit = int(Path("/sys/fs/cgroup/memory.max").read_text())  # "max": no limit
@@ -65,7 +66,7 @@ def _meminfo(field: str) -> int:
 
 
 def rotate(log: Path) -> None:
-    """Set a log aside once it is large: part.log, part.log.1, part.log.2, then gone."""
+    """Rotate a log once it is large: part.log, part.log.1, part.log.2, then deleted."""
     if not log.exists() or log.stat().st_size < MAX_LOG_BYTES:
         return
     for number in range(KEPT_LOGS, 0, -1):
@@ -86,21 +87,21 @@ def tail(log: Path) -> str:
 
 
 def free_port(host: str, first: int) -> int:
-    """The first port from `first` on that nobody listens on; 0 asks the system for any."""
+    """The first free port from `first` on; 0 asks the system for any."""
     if first == 0:
         with socket.create_server((host, 0), family=_family(host)) as server:
             return int(server.getsockname()[1])
     for port in range(first, min(first + PORTS_TRIED, 65536)):
         if is_free(host, port):
             return port
-    raise LocalError(f"Ports {first} to {first + PORTS_TRIED - 1} of {host} are all taken.")
+    raise LocalError(f"Ports {first} to {first + PORTS_TRIED - 1} on {host} are all taken.")
 
 
 def is_free(host: str, port: int) -> bool:
     try:
         socket.create_server((host, port), family=_family(host)).close()
     except PermissionError:
-        raise LocalError(f"Port {port} may only be used by root: choose one over 1023.") from None
+        raise LocalError(f"Only root may use port {port}: choose one above 1023.") from None
     except OSError:
         return False
     return True

@@ -1,4 +1,4 @@
-"""What the product consists of on one machine: each part's command, needs and readiness."""
+"""The parts of the product on one machine: each one's command, needs and readiness."""
 
 import os
 import secrets
@@ -16,11 +16,11 @@ from arena.config.supervisor import embedded, probes
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.machine import free_port, is_free
 
-# In the order they are shown. A person may leave some out; the rest is started around them.
+# In display order. Users may leave some out; the rest start without them.
 DATABASE, BROKER, INFERENCE = "database", "broker", "inference"
 WEB, MATCH_WORKER, TRAIN_WORKER, BEAT = "web", "match-worker", "train-worker", "beat"
 ALL_PARTS = frozenset({DATABASE, BROKER, INFERENCE, WEB, MATCH_WORKER, TRAIN_WORKER, BEAT})
-# Jobs that prepare; they run to their end and are not chosen.
+# Preparatory jobs; they run to their end and cannot be left out.
 BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-files"
 
 DEFAULT_BASE_MODEL: str = Variables.model_fields["base_model"].default
@@ -38,7 +38,7 @@ class Options:
 
 @dataclass(frozen=True)
 class Endpoints:
-    """Where everything is reached, whoever started it."""
+    """The addresses of all parts, whoever started them."""
 
     database_url: str
     valkey_url: str
@@ -49,7 +49,7 @@ class Endpoints:
 
     @property
     def web_url(self) -> str:
-        """As a browser on this machine reaches it."""
+        """The address for a browser on this machine."""
         address = self.web_host
         if address in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
             address = "localhost"
@@ -57,7 +57,7 @@ class Endpoints:
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment variables that tell other processes; holds secrets."""
+        """Environment variables with the endpoints for other processes; contains secrets."""
         return {
             "DATABASE_URL": self.database_url,
             "VALKEY_URL": self.valkey_url,
@@ -80,10 +80,10 @@ class Part:
     user: str = ""
     job: bool = False  # runs to its end; ready when it exits 0
     stop_signal: signal.Signals = signal.SIGTERM
-    death_signal: signal.Signals = signal.SIGKILL  # received when the supervisor is killed
+    death_signal: signal.Signals = signal.SIGKILL  # sent when the supervisor is killed
     ready_seconds: float = 60.0
     stop_seconds: float = 10.0
-    source: str = ""  # of an external part: the variable that named it
+    source: str = ""  # for an external part: the variable that names it
 
     @property
     def external(self) -> bool:
@@ -91,13 +91,13 @@ class Part:
 
 
 def choose_endpoints(environment: Variables, options: Options) -> Endpoints:
-    """Take the URLs that are set; find a place for everything else."""
+    """Take the URLs that are set; choose addresses for everything else."""
 
     taken: set[int] = set()
 
     def port(first: int) -> int:
         found = free_port("127.0.0.1", 0 if options.free_ports else first)
-        while found in taken:  # promised to a part that does not listen yet
+        while found in taken:  # reserved for a part that is not listening yet
             found = free_port("127.0.0.1", 0 if options.free_ports else found + 1)
         taken.add(found)
         return found
@@ -128,14 +128,14 @@ def _web_port(environment: Variables, options: Options) -> int:
     if os.environ.get("WEB_PORT"):
         if not is_free(host, port):
             raise LocalError(
-                f"Port {port} of {host} is taken. Choose another WEB_PORT or unset it."
+                f"Port {port} on {host} is taken. Choose another WEB_PORT or unset it."
             )
         return port
     return free_port(host, 0 if options.free_ports else port)
 
 
 def plan(environment: Variables, options: Options, endpoints: Endpoints) -> list[Part]:
-    """The parts to run, in the order to show them; `needs` only names parts of the plan."""
+    """The parts to run, in display order; `needs` names only parts of the plan."""
     parts: list[Part] = []
     if DATABASE in options.parts:
         parts.append(_database(environment, endpoints))
@@ -196,8 +196,8 @@ def _base_model(environment: Variables, options: Options) -> list[Part]:
         if environment.vllm_url or INFERENCE not in options.parts:
             return []
         raise LocalError(
-            f"BASE_MODEL is {environment.base_model}: give its folder in BASE_MODEL_PATH, "
-            "or the address of a server that has it in VLLM_URL."
+            f"BASE_MODEL is {environment.base_model}: set BASE_MODEL_PATH to its folder, "
+            "or VLLM_URL to a server that has it."
         )
     target = str(environment.rlfc_home / "models" / environment.base_model)
     command = (sys.executable, "-m", "agents.convert", "--to", target)
@@ -225,7 +225,7 @@ def _inference(environment: Variables, endpoints: Endpoints) -> list[Part]:
 
 
 def _shares_of_cores(count: int) -> list[list[int]]:
-    """Cores for each of so many servers; none where vLLM had better choose by itself."""
+    """Cores for each of `count` servers; an empty share lets vLLM choose by itself."""
     own = sorted(os.sched_getaffinity(0))
     if count == 1:
         return [[]]
@@ -239,14 +239,14 @@ def _local_inference(
 ) -> Part:
     home = environment.rlfc_home
     model = environment.base_model_path or home / "models" / environment.base_model
-    command = [sys.executable, "-m", "agents.inference.serve"]  # vLLM, with its faults mended
+    command = [sys.executable, "-m", "agents.inference.serve"]  # vLLM, patched
     command += ["--model", str(model), "--served-model-name", environment.base_model]
-    # Its key does not guard every route: it is never reached from another machine.
+    # Its key does not guard every route, so it must not be reachable from other machines.
     command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
     command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "16"]
     command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", cpu_dtype()]
     command += ["--lora-target-modules", *LORA_MODULES]
-    # What several answers to one task share is read once: docs/decisions/kv-blocks.md
+    # Tokens that several answers to one task share are read once: docs/decisions/kv-blocks.md
     command += ["--max-model-len", "2048", "--max-num-seqs", "64", "--block-size", "32"]
     command += ["--uvicorn-log-level", "warning"]
     variables = {
@@ -256,7 +256,7 @@ def _local_inference(
         "VLLM_NO_USAGE_STATS": "1",
         "DO_NOT_TRACK": "1",
         "HF_HUB_OFFLINE": "1",
-        # Its worker binds itself to all cores but one, and takes one thread unless told.
+        # Its worker binds itself to all cores but one, and uses one thread unless told otherwise.
         # Measured: docs/decisions/vllm-on-cpus.md
         "OMP_NUM_THREADS": str(len(share) or cores()),
     }
@@ -268,7 +268,7 @@ def _local_inference(
         command=tuple(command),
         needs=(BASE_MODEL,),
         variables=variables,
-        death_signal=signal.SIGTERM,  # lets it end its engine processes
+        death_signal=signal.SIGTERM,  # so that it can stop its engine processes
         ready_seconds=600.0,
     )
 
@@ -282,7 +282,7 @@ def _web(environment: Variables, endpoints: Endpoints) -> Part:
     served = next(iter(environment.allowed_hosts), "*").removeprefix(".")
     command = [sys.executable, "-m", "uvicorn", "arena.config.asgi:application"]
     command += ["--host", endpoints.web_host, "--port", str(endpoints.web_port)]
-    # Open sockets never end by themselves: spectators reconnect to the next process.
+    # Open sockets never close by themselves; spectators reconnect to the next process.
     command += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
     return Part(
         WEB,
@@ -313,7 +313,7 @@ def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> 
                 command=(*celery, "worker", *flags, "--without-gossip", "--without-mingle"),
                 needs=needs,
                 variables={"OMP_NUM_THREADS": str(omp_threads)},
-                stop_seconds=15.0,  # then killed: a task survives that, its lease runs out
+                stop_seconds=15.0,  # then killed: its tasks survive, because their leases expire
             )
         )
     if BEAT in options.parts:
@@ -323,7 +323,7 @@ def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> 
 
 def _beat(celery: tuple[str, ...], environment: Variables) -> Part:
     folder = environment.rlfc_home / "run"
-    # What a killed beat left may be damaged, and the entries run every few seconds anyhow.
+    # A killed beat's file may be damaged, and the entries run every few seconds anyway.
     for stale in folder.glob("beat*"):
         stale.unlink()
 

@@ -1,4 +1,4 @@
-"""Is a part of the product ready? Each probe really uses it, and answers None or why not."""
+"""Is a part of the product ready? Each probe really uses it and returns None or the reason."""
 
 from collections.abc import Callable
 
@@ -18,7 +18,7 @@ Probe = Callable[[], str | None]
 
 
 def database(url: str, *, create: bool) -> Probe:
-    """A connection answers SELECT 1; with `create`, the database itself is made if absent."""
+    """A connection answers SELECT 1; with `create`, the database itself is created if missing."""
 
     def probe() -> str | None:
         try:
@@ -57,7 +57,7 @@ def broker(url: str) -> Probe:
 
 
 def http(url: str, *, path: str, host: str = "") -> Probe:
-    """A GET answers 200; asked under the name `host`, where the server knows itself by that only."""
+    """A GET answers 200; `host` sets the Host header, for a server that accepts only that name."""
     headers = {"Host": host} if host else {}
 
     def probe() -> str | None:
@@ -88,7 +88,7 @@ def worker(valkey_url: str, *, name: str) -> Probe:
 
 
 def always() -> str | None:
-    """For a part that offers nothing to ask: it is ready once it runs."""
+    """For a part that cannot be probed: it is ready once it runs."""
     return None
 
 

@@ -1,4 +1,4 @@
-"""Shows what the supervised parts do: a live table on a terminal, a line per change elsewhere."""
+"""Shows the supervised parts' states: a live table on a terminal, else a line per change."""
 
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +22,7 @@ COLOURS = {
 
 @contextmanager
 def progress_on(console: Console) -> Iterator[Progress]:
-    """Yields a function that shows the given statuses; call it as often as you like."""
+    """Yield a function that shows the given statuses; call it as often as you like."""
     if not console.is_terminal:
         yield _Lines(console)
         return

@@ -58,7 +58,7 @@ def test_an_empty_variable_counts_as_unset() -> None:
 def test_a_mail_server_needs_an_address_that_mail_comes_from() -> None:
     result = start(EMAIL_URL="smtps://user:hunter2@mail.example")
     assert result.returncode == 2
-    assert "Environment variable EMAIL_FROM: is needed with EMAIL_URL" in result.stderr
+    assert "Environment variable EMAIL_FROM: is required with EMAIL_URL" in result.stderr
     assert "hunter2" not in result.stderr
     assert start(EMAIL_URL="smtps://mail.example", EMAIL_FROM="arena@example.org").returncode == 0
 

@@ -26,4 +26,4 @@ def test_a_mail_server_that_refuses_is_told_and_the_page_goes_on(
     user.save()
     page = client.post("/accounts/password/reset/", {"email": user.email}, follow=True)
     assert page.status_code == 200
-    assert "The mail could not be sent" in page.content.decode()
+    assert "The email could not be sent" in page.content.decode()

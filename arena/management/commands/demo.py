@@ -1,4 +1,4 @@
-"""`manage.py demo`: start everything, let two users' agents compete until one has learned."""
+"""`manage.py demo`: start everything and let two users' agents compete until one has learned."""
 
 import os
 from pathlib import Path
@@ -15,7 +15,7 @@ from arena.config.supervisor.parts import Options
 from arena.config.supervisor.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 
-# A first run soon enough to be watched on two cores; whoever sets them decides.
+# So that the first run comes soon enough to watch on two cores; the environment overrides them.
 DEMO_VARIABLES = {"TRAINING_PAIRS": "24", "GATE_TASKS": "32", "PROBE_TASKS": "8"}
 
 
@@ -27,10 +27,10 @@ class Command(BaseCommand):
         parser.add_argument(
             "--headless",
             action="store_true",
-            help="use free ports and a fresh folder, stop when the loop has closed",
+            help="use free ports and a fresh folder, and stop once the loop has closed",
         )
-        parser.add_argument("--json", type=Path, help="write what happened to this file")
-        parser.add_argument("--minutes", type=float, default=18.0, help="give up after that")
+        parser.add_argument("--json", type=Path, help="write a report to this file")
+        parser.add_argument("--minutes", type=float, default=18.0, help="give up after this time")
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["json"] and not options["json"].resolve().parent.is_dir():

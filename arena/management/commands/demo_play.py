@@ -1,4 +1,4 @@
-"""`manage.py demo_play`: the demo's people, beside a running arena; started by `demo`."""
+"""`manage.py demo_play`: the demo's users, beside a running arena; started by `demo`."""
 
 import json
 import time
@@ -16,14 +16,14 @@ class Command(BaseCommand):
     requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", type=Path, help="write what happened to this file")
-        parser.add_argument("--minutes", type=float, default=18.0, help="give up after that")
-        parser.add_argument("--forever", action="store_true", help="then keep matches going")
+        parser.add_argument("--json", type=Path, help="write a report to this file")
+        parser.add_argument("--minutes", type=float, default=18.0, help="give up after this time")
+        parser.add_argument("--forever", action="store_true", help="keep matches going afterwards")
 
     def handle(self, *args: Any, **options: Any) -> None:
         agents, password = people.cast()
         if options["forever"]:
-            self.stdout.write(f"Log in as demo with the password {password}")
+            self.stdout.write(f"Sign in as demo with the password {password}")
         started = time.monotonic()
         run, stalled = None, None
         try:

@@ -1,8 +1,8 @@
-"""`manage.py learn_bench`: does competition alone make agents better, and beside what controls?
+"""`manage.py learn_bench`: does competition alone make agents better than controls?
 
-Starts an arena of its own, lets one learner for each arm and seed compete for so many minutes,
-and examines it on tasks that it never met. FILE keeps every finished piece: the same command
-goes on where it was stopped, and `--merge` shows several files as one table.
+Starts its own arena, lets one learner per arm and seed compete for `--minutes`, and examines it on
+tasks that it has never seen. The `--json` file keeps every finished result: the same command
+continues where it stopped, and `--merge` shows several files as one table.
 """
 
 import os
@@ -22,7 +22,7 @@ from arena.management.commands.up import stop_on_signals
 from benchmarks.learning import table
 
 MAX_MINUTES, MAX_SEEDS, MAX_TOGETHER = 240.0, 20, 64
-# A gate that leaves most minutes to learning, and yet takes what is a tenth better.
+# A gate that leaves most of the time to learning, yet adopts a version that is a tenth better.
 BENCH_VARIABLES = {
     "TRAINING_PAIRS": "40",
     "GATE_TASKS": "48",
@@ -31,22 +31,26 @@ BENCH_VARIABLES = {
 
 
 class Command(BaseCommand):
-    help = "Measure how much agents learn from competition, beside controls."
+    help = "Measure how much agents learn from competition, against controls."
     requires_system_checks = ()  # they need the database that this command starts
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--minutes", type=float, default=20.0, help="for each arm and seed")
-        parser.add_argument("--seeds", type=int, default=3, help="how many: 0, 1, 2, ...")
+        parser.add_argument(
+            "--minutes", type=float, default=20.0, help="time for each arm and seed"
+        )
+        parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 0, 1, 2, ...")
         parser.add_argument("--arms", default="", help="comma-separated; all arms by default")
         parser.add_argument(
             "--together",
             type=int,
             default=1,
-            help="learners that share the machine for these minutes, each in a Space of its own",
+            help="learners that share the machine during this time, each in its own Space",
         )
-        parser.add_argument("--json", type=Path, help="where results are kept, and gone on with")
         parser.add_argument(
-            "--merge", type=Path, nargs="+", help="measure nothing: show these files as one table"
+            "--json", type=Path, help="file that keeps the results, to continue from"
+        )
+        parser.add_argument(
+            "--merge", type=Path, nargs="+", help="measure nothing; show these files as one table"
         )
 
     def handle(self, *args: Any, **options: Any) -> None:
@@ -55,7 +59,7 @@ class Command(BaseCommand):
                 self._merge(options["merge"], options["json"])
                 return
             if options["json"] is None:
-                raise CommandError("Say with --json where the results are to be kept.")
+                raise CommandError("Use --json to say where to keep the results.")
             table.read(options["json"])  # refused now, not after an hour
         except table.BadFile as error:
             raise CommandError(str(error)) from None
@@ -99,4 +103,6 @@ class Command(BaseCommand):
             if not local.asked_to_stop:
                 raise CommandError(str(error)) from None
         if code != 0:
-            raise CommandError("Not all was measured; the same command goes on from here.")
+            raise CommandError(
+                "Not everything was measured; run the same command again to continue."
+            )

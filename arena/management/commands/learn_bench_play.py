@@ -33,17 +33,19 @@ class Command(BaseCommand):
         arms = [name for name in options["arms"].split(",") if name] or list(bench.ARMS)
         for name in arms:
             if name not in bench.ARMS:
-                raise CommandError(f"There is no arm {name!r}; choose of {', '.join(bench.ARMS)}.")
+                raise CommandError(
+                    f"There is no arm {name!r}; choose from {', '.join(bench.ARMS)}."
+                )
         minutes, together, path = options["minutes"], options["together"], options["json"]
         known = table.read(path)
-        # A whole table early, its intervals later.
+        # Seed by seed, so that a whole table comes early and its intervals later.
         wanted = [(arm, seed) for seed in range(options["seeds"]) for arm in arms]
         groups = [
             [Piece(minutes, len(group), arm, seed) for arm, seed in group]
             for group in batched(wanted, together)
         ]
-        # Those of a group begin together, measured before or not: without one of them the others
-        # would have more of the machine than the table says.
+        # All of a group begin together, even those already measured: if one were missing, the
+        # others would have more of the machine than the table says.
         missing = [group for group in groups if not all(table.has(known, piece) for piece in group)]
         if missing:
             base = table.base_exam(known, commit=_commit(), machine=this_machine())
@@ -80,7 +82,7 @@ class Command(BaseCommand):
 
 
 def batched(whole: Sequence[T], size: int) -> list[Sequence[T]]:
-    """In order, `size` at a time; the last may be shorter."""
+    """Batches of `size` in order; the last may be shorter."""
     return [whole[start : start + size] for start in range(0, len(whole), size)]
 
 

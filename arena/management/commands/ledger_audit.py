@@ -20,7 +20,7 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         try:
             with transaction.atomic(durable=True), connection.cursor() as cursor:
-                # One snapshot: credits that move while we add are seen wholly or not at all.
+                # One snapshot: a transfer made while we add is seen completely or not at all.
                 cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
                 result = ledger.audit()
         except OperationalError:

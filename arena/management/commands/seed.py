@@ -1,4 +1,4 @@
-"""`manage.py seed`: the base model, judges, Spaces and house agents, where they are missing."""
+"""`manage.py seed`: create the base model, judges, Spaces and house agents that are missing."""
 
 from typing import Any
 

@@ -1,4 +1,4 @@
-"""`manage.py up`: start everything on this machine, watch over it, stop it on Ctrl-C."""
+"""`manage.py up`: start everything on this machine, supervise it, stop it on Ctrl-C."""
 
 import signal
 from types import FrameType
@@ -31,10 +31,10 @@ class Command(BaseCommand):
             action="append",
             default=[],
             choices=sorted(ALL_PARTS),
-            help="start this part and no other; may be repeated",
+            help="start only this part; may be repeated",
         )
         parser.add_argument(
-            "--free-ports", action="store_true", help="take any free ports, not the usual ones"
+            "--free-ports", action="store_true", help="use any free ports instead of the usual ones"
         )
         names = "; ".join(f"{name}: {text}" for name, text in described() if text)
         parser.epilog = f"Environment variables. {names}"
@@ -64,12 +64,14 @@ class Command(BaseCommand):
 
 
 def stop_on_signals(local: Local) -> None:
-    """Ctrl-C, SIGTERM and a closed terminal ask for an orderly stop, which is bounded."""
+    """Make Ctrl-C, SIGTERM and a closed terminal ask for an orderly stop, which has a time limit."""
 
     def handler(number: int, frame: FrameType | None) -> None:
         local.request_stop()
 
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, handler)
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # nohup's, which is to last
+    if (
+        signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    ):  # ignored under nohup, which should keep running
         signal.signal(signal.SIGHUP, handler)

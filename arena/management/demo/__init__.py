@@ -1,1 +1,1 @@
-"""The people of `manage.py demo`, and the report on what they did."""
+"""The users of `manage.py demo`, and the report on what they did."""

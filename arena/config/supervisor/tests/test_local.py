@@ -211,7 +211,7 @@ def test_children_that_outlive_a_killed_supervisor_are_stopped_by_the_next_start
     assert leftovers.session_of(left) == [left.pid]
     with make_local(make_part("web")) as running:
         assert leftovers.session_of(left) == []
-        assert running.notes == ["An earlier run was killed and left web running: stopped."]
+        assert running.notes == ["An earlier run was killed and left web running; stopped now."]
         running.wait_ready()
 
 

@@ -49,7 +49,7 @@ def test_a_taken_port_that_was_asked_for_is_refused(
     tmp_path: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("WEB_PORT", str(taken_port))
-    with pytest.raises(LocalError, match=f"Port {taken_port} of 127.0.0.1 is taken"):
+    with pytest.raises(LocalError, match=f"Port {taken_port} on 127.0.0.1 is taken"):
         choose_endpoints(Variables(rlfc_home=tmp_path), Options())
 
 
