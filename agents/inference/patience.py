@@ -1,13 +1,17 @@
 """Coroutines side by side that raise one plain error, and requests that are retried."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Iterable
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
+from itertools import chain, repeat, takewhile
 from typing import Any, TypeVar
 
 from agents.inference.client import InferenceUnavailable
 
 # Pauses between retries of one request while no server answers; after them the work is put off.
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)
+# The same where somebody watches: soon at first; the last one repeats.
+EAGER_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)
 
 HEARTBEAT_SECONDS = 5.0
 
@@ -47,14 +51,31 @@ async def pulse(beat: Callable[[], Awaitable[None]]) -> None:
         await asyncio.sleep(HEARTBEAT_SECONDS)
 
 
-async def patiently(ask: Callable[[], Awaitable[Result]]) -> Result:
-    """The result of `ask`, retried after each of RETRY_PAUSES_SECONDS while no server answers.
+async def patiently(
+    ask: Callable[[], Awaitable[Result]],
+    *,
+    pauses: Iterable[float] | None = None,
+    on_fault: Callable[[InferenceUnavailable], object] = lambda _: None,
+) -> Result:
+    """The result of `ask`, retried after each of `pauses` (in seconds) while no server answers.
 
-    Raises the last error.
+    Without `pauses` they are RETRY_PAUSES_SECONDS. `on_fault` hears each fault that is followed by
+    a retry. Raises the last one.
     """
-    for pause_seconds in RETRY_PAUSES_SECONDS:
+    left = iter(RETRY_PAUSES_SECONDS if pauses is None else pauses)
+    while True:
         try:
             return await ask()
-        except InferenceUnavailable:
+        except InferenceUnavailable as fault:
+            pause_seconds = next(left, None)
+            if pause_seconds is None:
+                raise
+            on_fault(fault)
             await asyncio.sleep(pause_seconds)
-    return await ask()
+
+
+def eager_pauses(*, within_seconds: float) -> Iterator[float]:
+    """EAGER_PAUSES_SECONDS for `patiently`, none that would end later than so long from now."""
+    deadline = time.monotonic() + within_seconds
+    pauses = chain(EAGER_PAUSES_SECONDS, repeat(EAGER_PAUSES_SECONDS[-1]))
+    return takewhile(lambda pause: time.monotonic() + pause <= deadline, pauses)

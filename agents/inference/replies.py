@@ -106,6 +106,14 @@ def logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[flo
         raise InferenceUnavailable("the server's reply has no logprobs of the prompt") from None
 
 
+def tokens_of(response: httpx.Response) -> list[int]:
+    """Token ids of what was to be tokenized. Raises InferenceUnavailable."""
+    try:
+        return [int(token) for token in response.json()["tokens"]]
+    except (KeyError, TypeError, ValueError):
+        raise InferenceUnavailable("the server's reply has no tokens") from None
+
+
 def continuation_of(response: httpx.Response) -> Continuation:
     """The reply's text with its tokens. Raises InferenceUnavailable if it has none."""
     try:

@@ -1,15 +1,19 @@
 """The judges' tools on this installation: vLLM, the relevance scorer, the LLM judge's endpoint."""
 
-import contextlib
-import ssl
 from collections.abc import Mapping, Sequence
-from functools import cache
 from typing import Any
 
 import httpx
 from django.conf import settings
 
-from agents.prompts import neutralised
+from agents.inference.client import (
+    Inference,
+    InferenceUnavailable,
+    RequestRefused,
+    certificates,
+    plain_model,
+)
+from agents.inference.patience import patiently
 from judges.scorers.client import RelevanceScorer
 from judges.tools import CannotJudge, Message, Tools
 
@@ -54,50 +58,22 @@ async def complete(messages: Sequence[Message], *, max_tokens: int, temperature:
 
 
 async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]:
-    """Summed natural logprob of the answer's tokens under the base model, and their count.
+    """Summed natural logprob of the answer's tokens under the base model, and their count."""
+    model = plain_model(settings.ENV.base_model)
 
-    Asks vLLM to score the prompt instead of sampling: one prefill, no generation. On a CPU, the
-    server must keep lm_head out of its LoRA targets (`--lora-target-modules`), or this request
-    crashes the engine; `manage.py up` starts it that way.
-    """
-    model = settings.ENV.base_model
-    chat = {
-        "model": model,
-        "messages": [
-            {"role": message["role"], "content": neutralised(message["content"])}
-            for message in messages
-        ],
-        "add_generation_prompt": True,
-    }
-    text = {"model": model, "prompt": neutralised(answer), "add_special_tokens": False}
+    async def ask() -> tuple[float, int]:
+        asked = await inference.chat_ids(model.name, [dict(message) for message in messages])
+        said = (await inference.count_tokens(model.name, answer))[:MAX_ANSWER_TOKENS]
+        scores = await inference.score_tokens(model, asked, said)
+        return sum(scores), len(scores)
 
-    async def ask(http: httpx.AsyncClient, url: str) -> tuple[float, int]:
-        asked = (await _post(http, f"{url}/tokenize", chat))["tokens"]
-        said = (await _post(http, f"{url}/tokenize", text))["tokens"][:MAX_ANSWER_TOKENS]
-        if not said:
-            return 0.0, 0
-        body = {"model": model, "prompt": asked + said, "max_tokens": 1, "prompt_logprobs": 0}
-        return _summed(await _post(http, f"{url}/v1/completions", body), said)
-
-    *others, last = settings.VLLM_URLS
-    async with _client(settings.VLLM_API_KEY) as http:
-        for url in others:
-            # All serve the same base model; if one is down or failing, the next is asked.
-            with contextlib.suppress(httpx.HTTPError, ToolFailed):
-                return await ask(http, url)
-        return await ask(http, last)
-
-
-def _summed(reply: Mapping[str, Any], said: Sequence[int]) -> tuple[float, int]:
+    # All servers have the same base. One that failed rests: the next try asks another one.
+    pauses = [0.0] * (len(settings.VLLM_URLS) - 1)
     try:
-        positions = reply["choices"][0]["prompt_logprobs"][-len(said) :]
-        found = [
-            float(position[str(token)]["logprob"])
-            for position, token in zip(positions, said, strict=True)
-        ]
-    except (KeyError, IndexError, TypeError, ValueError):
-        raise ToolFailed("vLLM's reply has no logprobs of the prompt") from None
-    return sum(found), len(found)
+        async with Inference() as inference:
+            return await patiently(ask, pauses=pauses)
+    except (InferenceUnavailable, RequestRefused) as error:
+        raise ToolFailed(str(error)) from None
 
 
 def _client(key: str) -> httpx.AsyncClient:
@@ -105,14 +81,8 @@ def _client(key: str) -> httpx.AsyncClient:
     return httpx.AsyncClient(
         timeout=httpx.Timeout(REQUEST_SECONDS, connect=CONNECT_SECONDS),
         headers={"Authorization": f"Bearer {key}"} if key else {},
-        verify=_certificates(),
+        verify=certificates(),
     )
-
-
-@cache
-def _certificates() -> ssl.SSLContext:
-    """Cached, because reading the system's certificates takes 20 ms."""
-    return ssl.create_default_context()
 
 
 async def _post(http: httpx.AsyncClient, url: str, body: Mapping[str, Any]) -> dict[str, Any]:

@@ -6,8 +6,6 @@ and continues with what is missing. A seat whose answer was interrupted answers 
 
 import asyncio
 import contextlib
-import itertools
-import time
 import uuid
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -30,6 +28,7 @@ from agents.inference.client import (
     ServedModel,
     served_model,
 )
+from agents.inference.patience import eager_pauses, patiently
 from agents.models import AgentVersion, Engine
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages
@@ -41,7 +40,6 @@ from arena.matches.match import IllegalMove, MatchState
 from arena.models import Match, Round, Seat
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
-RETRY_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)  # the last one repeats
 LEASE_RENEWAL_SECONDS = 15.0
 # How often the house's coded competitor answers with code; otherwise it answers with its base
 # model. It shows what is possible without making first place hopeless.
@@ -292,18 +290,13 @@ async def _sample(
 
 async def _patiently(ask: Callable[[], Awaitable[T]], frames: FrameWriter, seat: int) -> T:
     """Ask until the inference server answers; InferenceUnavailable when patience ends."""
-    deadline = time.monotonic() + settings.INFERENCE_PATIENCE_SECONDS
-    for attempt in itertools.count():
-        try:
-            return await ask()
-        except InferenceUnavailable as error:
-            pause = RETRY_SECONDS[min(attempt, len(RETRY_SECONDS) - 1)]
-            if time.monotonic() + pause > deadline:
-                raise
-            log.warning("inference_retry", seat=seat, fault=str(error))
-            frames.reset(seat)
-            await asyncio.sleep(pause)
-    raise AssertionError("unreachable: the loop ends by return or raise")
+
+    def begin_again(fault: InferenceUnavailable) -> None:
+        log.warning("inference_retry", seat=seat, fault=str(fault))
+        frames.reset(seat)
+
+    pauses = eager_pauses(within_seconds=settings.INFERENCE_PATIENCE_SECONDS)
+    return await patiently(ask, pauses=pauses, on_fault=begin_again)
 
 
 async def _keep_lease(match_id: int, owner: uuid.UUID) -> None:

@@ -12,6 +12,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
 
+from agents.inference import patience
 from agents.inference.client import (
     AdapterRefused,
     InferenceUnavailable,
@@ -42,7 +43,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def run(match: Match, monkeypatch: pytest.MonkeyPatch, script: Any) -> ScriptedModel:
     model = ScriptedModel(script)
     monkeypatch.setattr(runner, "Inference", model)
-    monkeypatch.setattr(runner, "RETRY_SECONDS", (0.0,))
+    monkeypatch.setattr(patience, "EAGER_PAUSES_SECONDS", (0.0,))
     owner = uuid.uuid4()
     assert play.claim_match(match.id, owner=owner)
     runner.play_match(match.id, owner=owner)
