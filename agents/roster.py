@@ -1,14 +1,19 @@
-"""Verbs on agents: create, edit, train, roll back, retire."""
+"""Verbs on agents: create, edit, train, roll back, retire.
+
+Those that act for a person take `user_id` and look inside their lock whether the agent is theirs;
+others' agents look as if they did not exist. The verbs for the system, which act on behalf of a
+training run, have no user.
+"""
 
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from django.db import IntegrityError, connection, transaction
-from django.db.models import Max
+from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from agents.errors import InvalidName, Refused
+from agents.errors import InvalidName, NotAvailable, Refused
 from agents.inference.client import Sampling
 from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
 from agents.prompts import find_control_tokens, problem_with_prompt
@@ -18,7 +23,7 @@ MAX_NAME_CHARS = 60
 
 
 def create_agent(
-    owner_id: int,
+    user_id: int,
     *,
     name: str,
     base_model_id: int,
@@ -35,11 +40,11 @@ def create_agent(
         raise Refused("Choose one of the available base models.")
     try:
         with transaction.atomic(durable=True):
-            alive = Agent.objects.filter(owner_id=owner_id, retired_at=None).count()
+            alive = Agent.objects.filter(owner_id=user_id, retired_at=None).count()
             if alive >= MAX_AGENTS_PER_OWNER:
                 raise Refused(f"You have {alive} agents; retire one to make room for another.")
             agent = Agent.objects.create(
-                owner_id=owner_id,
+                owner_id=user_id,
                 name=name,
                 base_model_id=base_model_id,
                 engine=engine,
@@ -58,12 +63,14 @@ def create_agent(
     return agent
 
 
-def edit_agent(agent_id: int, *, prompt: str, sampling: Mapping[str, Any]) -> AgentVersion:
+def edit_agent(
+    user_id: int, *, agent_id: int, prompt: str, sampling: Mapping[str, Any]
+) -> AgentVersion:
     """A new current version with another prompt or sampling and the same adapter."""
     _check_prompt(prompt)
     checked = Sampling.from_json(sampling)
     with transaction.atomic(durable=True):
-        agent = _locked(agent_id)
+        agent = _own(user_id, agent_id)
         parent = agent.current_version
         assert parent is not None, "an agent has a version from its creation on"
         if parent.prompt == prompt and parent.sampling == checked.as_json():
@@ -82,7 +89,10 @@ def edit_agent(agent_id: int, *, prompt: str, sampling: Mapping[str, Any]) -> Ag
 
 
 def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: int) -> AgentVersion:
-    """The parent with a new adapter. It is not current yet: the gate decides."""
+    """The parent with a new adapter. It is not current yet: the gate decides.
+
+    For the system, without a user.
+    """
     with transaction.atomic(durable=True):
         agent = _locked(agent_id)
         parent = AgentVersion.objects.get(id=parent_version_id, agent=agent)
@@ -96,10 +106,10 @@ def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: in
         )
 
 
-def activate_version(agent_id: int, version_id: int) -> AgentVersion:
+def activate_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVersion:
     """Make any earlier or rejected version the one that plays next; a rollback is one step."""
     with transaction.atomic(durable=True):
-        agent = _locked(agent_id)
+        agent = _own(user_id, agent_id)
         version = AgentVersion.objects.filter(id=version_id, agent=agent).first()
         if version is None:
             raise Refused("That version belongs to another agent.")
@@ -111,7 +121,8 @@ def activate_version(agent_id: int, version_id: int) -> AgentVersion:
 def activate_child(agent_id: int, *, version_id: int) -> bool:
     """Make a trained version current if its parent still is; False if the owner moved on.
 
-    Inside the caller's transaction, so that adopting the run and playing its child are one fact.
+    For the system, without a user. Inside the caller's transaction, so that adopting the run and
+    playing its child are one fact.
     """
     assert connection.in_atomic_block, "a child is activated in its caller's transaction"
     agent = _locked(agent_id)
@@ -128,46 +139,67 @@ def activate_child(agent_id: int, *, version_id: int) -> bool:
 def begin_learning(agent_id: int) -> None:
     """A training run has begun: Spaces that wait for training seat the agent after it ends.
 
-    Inside the caller's transaction, which queues the run.
+    For the system, without a user. Inside the caller's transaction, which queues the run.
     """
     Agent.objects.filter(id=agent_id, learning_since=None).update(learning_since=timezone.now())
 
 
 def end_learning(agent_id: int) -> None:
-    """The training run is over. Inside the caller's transaction, which ends or pauses it."""
+    """The training run is over.
+
+    For the system, without a user. Inside the caller's transaction, which ends or pauses the run.
+    """
     Agent.objects.filter(id=agent_id).update(learning_since=None)
 
 
-def set_learning(agent_id: int, *, learning: Mapping[str, Any], is_training_enabled: bool) -> None:
+def set_learning(
+    user_id: int, *, agent_id: int, learning: Mapping[str, Any], is_training_enabled: bool
+) -> None:
     """Store training choices that training.methods has validated."""
     with transaction.atomic(durable=True):
-        agent = _locked(agent_id)
+        agent = _own(user_id, agent_id)
         agent.learning = dict(learning)
         agent.is_training_enabled = is_training_enabled
         agent.save(update_fields=["learning", "is_training_enabled"])
 
 
-def rename_agent(agent_id: int, *, name: str) -> None:
+def rename_agent(user_id: int, *, agent_id: int, name: str) -> None:
     """Rename the agent. Raises Refused when the owner has another agent of that name."""
     name = _checked_name(name)
     try:
         with transaction.atomic(durable=True):
-            Agent.objects.filter(id=agent_id).update(name=name)
+            agent = _own(user_id, agent_id)
+            agent.name = name
+            agent.save(update_fields=["name"])
     except IntegrityError:
         raise InvalidName(f"You already have an agent named {name}.") from None
 
 
-def retire_agent(agent_id: int) -> None:
+def retire_agent(user_id: int, *, agent_id: int) -> None:
     """Take the agent out of play for good; its matches and versions stay on record."""
     with transaction.atomic(durable=True):
-        agent = _locked(agent_id)
-        agent.retired_at = agent.retired_at or timezone.now()
+        agent = _own(user_id, agent_id)
+        agent.retired_at = timezone.now()
         agent.save(update_fields=["retired_at"])
 
 
+def _own(user_id: int, agent_id: int) -> Agent:
+    """The user's agent, locked; another's looks as if it did not exist."""
+    agent = _to_lock().filter(id=agent_id, owner_id=user_id).first()
+    if agent is None:
+        raise NotAvailable("There is no such agent.")
+    if agent.retired_at is not None:
+        raise NotAvailable("A retired agent cannot be changed.")
+    return agent
+
+
 def _locked(agent_id: int) -> Agent:
+    return _to_lock().get(id=agent_id)
+
+
+def _to_lock() -> QuerySet[Agent]:
     # no_key: seating the agent meanwhile only takes a foreign-key reference to it.
-    return Agent.objects.select_for_update(of=("self",), no_key=True).get(id=agent_id)
+    return Agent.objects.select_for_update(of=("self",), no_key=True)
 
 
 def _add_version(

@@ -1,10 +1,14 @@
-"""The only way to get a row for a user. Raises NotAvailable, which edges answer with 404."""
+"""The only way to get a row for a user. Raises NotAvailable, which edges answer with 404.
+
+Reads stand on it. One of something that is private as a whole raises NotAvailable for others; one
+of something public takes `viewer`, a user's id or None, and leaves out what is only its owner's.
+"""
 
 import uuid
 
 from agents.errors import NotAvailable
 from agents.models import Agent
-from arena.models import Entry, Match, Space
+from arena.models import Entry, Match
 
 
 def agent_for_viewer(agent_id: int) -> Agent:
@@ -46,12 +50,4 @@ def match_for_viewer(match_id: int) -> Match:
     row = Match.objects.select_related("space").filter(id=match_id).first()
     if row is None:
         raise NotAvailable("There is no such match.")
-    return row
-
-
-def space_for_viewer(slug: str) -> Space:
-    """Any Space, open or closed."""
-    row = Space.objects.select_related("base_model").filter(slug=slug).first()
-    if row is None:
-        raise NotAvailable("There is no such Space.")
     return row

@@ -107,7 +107,7 @@ def seed() -> None:
             )
             # The house stays a fixed yardstick, and trainers serve people's agents: the house sits
             # in most matches, so it would otherwise be first in line.
-            set_learning(agent.id, learning={}, is_training_enabled=False)
+            set_learning(house.id, agent_id=agent.id, learning={}, is_training_enabled=False)
 
 
 def register_base_model(served_name: str, path: Path) -> BaseModel:

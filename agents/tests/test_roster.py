@@ -79,17 +79,20 @@ def test_two_agents_of_one_owner_have_two_names(owner: User, base: BaseModel) ->
         create(owner, base, name="ada")
     other = create(owner, base, name="Bo")
     with pytest.raises(Refused, match="already have"):
-        roster.rename_agent(other.id, name="ADA")
+        roster.rename_agent(owner.id, agent_id=other.id, name="ADA")
 
 
 def test_editing_makes_a_version_and_leaves_the_old_one_as_it_was(
     owner: User, base: BaseModel
 ) -> None:
     agent = create(owner, base)
-    version = roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
+    version = roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
     assert (version.number, version.origin) == (2, VersionOrigin.EDITED)
     assert [each.prompt for each in agent.versions.all()] == ["Be brief.", "Be long."]
-    assert roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING) == version
+    assert (
+        roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
+        == version
+    )
 
 
 def test_rolling_back_is_one_step_and_only_to_ones_own_versions(
@@ -97,11 +100,11 @@ def test_rolling_back_is_one_step_and_only_to_ones_own_versions(
 ) -> None:
     agent, other = create(owner, base), create(owner, base, name="Bo")
     first = current(agent)
-    roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
-    roster.activate_version(agent.id, first)
+    roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
+    roster.activate_version(owner.id, agent_id=agent.id, version_id=first)
     assert Agent.objects.get(id=agent.id).current_version_id == first
     with pytest.raises(Refused, match="another agent"):
-        roster.activate_version(agent.id, current(other))
+        roster.activate_version(owner.id, agent_id=agent.id, version_id=current(other))
 
 
 def test_a_trained_child_is_activated_only_while_its_parent_is_current(
@@ -117,10 +120,10 @@ def test_a_trained_child_is_activated_only_while_its_parent_is_current(
         parent=agent.current_version,
         origin=VersionOrigin.TRAINED,
     )
-    roster.edit_agent(agent.id, prompt="Be long.", sampling=SAMPLING)
+    roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
     with transaction.atomic():
         assert not roster.activate_child(agent.id, version_id=child.id)
-    roster.activate_version(agent.id, current_before)
+    roster.activate_version(owner.id, agent_id=agent.id, version_id=current_before)
     for _ in range(2):
         with transaction.atomic():
             assert roster.activate_child(agent.id, version_id=child.id)
@@ -136,7 +139,7 @@ def test_edits_at_once_get_numbers_without_gaps(owner: User, base: BaseModel) ->
     agent = create(owner, base)
 
     def edit(number: int) -> None:
-        roster.edit_agent(agent.id, prompt=f"Edit {number}.", sampling=SAMPLING)
+        roster.edit_agent(owner.id, agent_id=agent.id, prompt=f"Edit {number}.", sampling=SAMPLING)
         connection.close()
 
     threads = [threading.Thread(target=edit, args=[number]) for number in range(4)]

@@ -46,9 +46,9 @@ class AuditResult:
     problems: tuple[str, ...]
 
 
-def account_of(user_id: int) -> Account:
+def account_of(owner_id: int) -> Account:
     """The user's account, created at first use."""
-    return _account(AccountKind.USER, f"user:{user_id}", owner_id=user_id)
+    return _account(AccountKind.USER, f"user:{owner_id}", owner_id=owner_id)
 
 
 def escrow_of(space_slug: str) -> Account:

@@ -42,18 +42,18 @@ class _About:
     seats: dict[int, Seat]
 
 
-def wallet_balance(user_id: int) -> Balance:
-    """The user's credits; nothing before the first top-up."""
-    account = Account.objects.filter(owner_id=user_id).first()
+def wallet_balance(viewer: int) -> Balance:
+    """The viewer's own credits; nothing before the first top-up."""
+    account = Account.objects.filter(owner_id=viewer).first()
     return balance(account) if account else Balance(available=0, held=0)
 
 
-def statement_page(user_id: int, *, before: datetime | None = None) -> StatementPage:
-    """What changed the available balance, newest first.
+def statement_page(viewer: int, *, before: datetime | None = None) -> StatementPage:
+    """What changed the viewer's available balance, newest first.
 
     A posted hold is shown as paid in its own line: posting it moves nothing more.
     """
-    account = Account.objects.filter(owner_id=user_id).first()
+    account = Account.objects.filter(owner_id=viewer).first()
     if account is None:
         return StatementPage((), "")
     # By the account's id: each side has an index, which a join to the owner would not use.
@@ -66,8 +66,8 @@ def statement_page(user_id: int, *, before: datetime | None = None) -> Statement
     if before is not None:
         rows = rows.filter(created_at__lt=before)
     page = list(rows[: PAGE_ROWS + 1])
-    about = _About(_entries_of(page), _seats_of(page, user_id))
-    lines = tuple(_line(row, user_id, about) for row in page[:PAGE_ROWS])
+    about = _About(_entries_of(page), _seats_of(page, viewer))
+    lines = tuple(_line(row, viewer, about) for row in page[:PAGE_ROWS])
     more = len(page) > PAGE_ROWS
     return StatementPage(lines, page[PAGE_ROWS - 1].created_at.isoformat() if more else "")
 

@@ -2,6 +2,7 @@
 
 Each verb owns one transaction, may be called twice (the second raises IllegalMove and changes
 nothing), and leaves the rows matching the events. Lock order: match, then accounts by id.
+For the system: workers call these verbs, no person does.
 """
 
 import uuid

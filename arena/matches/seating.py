@@ -1,4 +1,4 @@
-"""Makes matches from queues: the one place where a match begins."""
+"""Makes matches from queues: the one place where a match begins. For the system, without a user."""
 
 from collections.abc import Mapping, Sequence
 from random import Random

@@ -7,7 +7,8 @@ from typing import Any
 
 from django.db.models import Count, Q, Sum
 
-from agents.models import Agent, AgentVersion, BaseModel
+from agents.models import Agent, AgentVersion, BaseModel, Engine
+from arena import access
 from arena.models import Entry, EntryStatus, Rating, RatingChange, Seat
 
 MAX_VERSIONS = 200
@@ -65,6 +66,23 @@ class AgentCard:
 
 
 @dataclass(frozen=True)
+class AgentView:
+    """Who an agent is, and whether it is the viewer's own."""
+
+    agent_id: int
+    name: str
+    owner: str
+    is_own: bool
+    is_house: bool
+    is_coded: bool
+    base_model_id: int
+    base_model: str
+    version_number: int
+    is_retired: bool
+    is_training_enabled: bool | None  # None: the owner's business
+
+
+@dataclass(frozen=True)
 class AgentRecord:
     """What an agent has done in all Spaces."""
 
@@ -83,7 +101,7 @@ class VersionLine:
     origin: str
     parent_number: int | None
     is_current: bool
-    prompt: str
+    prompt: str | None  # None: only the owner sees prompts
     sampling: dict[str, Any]
     adapter_digest: str
     adapter_rank: int | None
@@ -104,10 +122,10 @@ class LiveEntry:
     match_id: int | None
 
 
-def agent_cards(owner_id: int) -> tuple[AgentCard, ...]:
-    """The owner's agents that are not retired, newest first."""
+def agent_cards(viewer: int) -> tuple[AgentCard, ...]:
+    """The viewer's own agents that are not retired, newest first."""
     agents = list(
-        Agent.objects.filter(owner_id=owner_id, retired_at=None)
+        Agent.objects.filter(owner_id=viewer, retired_at=None)
         .select_related("base_model", "current_version")
         .order_by("-id")
     )
@@ -142,6 +160,26 @@ def agent_cards(owner_id: int) -> tuple[AgentCard, ...]:
     return tuple(cards)
 
 
+def agent_view(agent_id: int, *, viewer: int | None) -> AgentView:
+    """One agent, which anybody may look at. Raises NotAvailable."""
+    row = access.agent_for_viewer(agent_id)
+    assert row.current_version is not None, "an agent has a version from its creation on"
+    is_own = row.owner_id == viewer
+    return AgentView(
+        agent_id=row.id,
+        name=row.name,
+        owner=row.owner.username,
+        is_own=is_own,
+        is_house=row.owner.is_house,
+        is_coded=row.engine == Engine.CODE,
+        base_model_id=row.base_model_id,
+        base_model=row.base_model.name,
+        version_number=row.current_version.number,
+        is_retired=row.retired_at is not None,
+        is_training_enabled=row.is_training_enabled if is_own else None,
+    )
+
+
 def agent_record(agent_id: int) -> AgentRecord:
     """Matches, wins and prizes of one agent."""
     spaces = _records([agent_id]).get(agent_id, ())
@@ -154,11 +192,11 @@ def agent_record(agent_id: int) -> AgentRecord:
     )
 
 
-def versions_of(agent_id: int, *, current_version_id: int | None) -> tuple[VersionLine, ...]:
-    """The agent's versions, newest first. The caller hides prompts from others."""
+def versions_of(agent_id: int, *, viewer: int | None) -> tuple[VersionLine, ...]:
+    """The agent's versions, newest first; prompts only for its owner."""
     rows = (
         AgentVersion.objects.filter(agent_id=agent_id)
-        .select_related("adapter", "parent", "made_by_run")
+        .select_related("agent", "adapter", "parent", "made_by_run")
         .defer("made_by_run__curve", "made_by_run__manifest", "made_by_run__gate")
         .annotate(match_count=Count("seats", filter=Q(seats__match__status="settled")))
         .order_by("-number")[:MAX_VERSIONS]
@@ -172,8 +210,8 @@ def versions_of(agent_id: int, *, current_version_id: int | None) -> tuple[Versi
                 number=row.number,
                 origin=row.origin,
                 parent_number=row.parent.number if row.parent else None,
-                is_current=row.id == current_version_id,
-                prompt=row.prompt,
+                is_current=row.id == row.agent.current_version_id,
+                prompt=row.prompt if row.agent.owner_id == viewer else None,
                 sampling=row.sampling,
                 adapter_digest=row.adapter.digest if row.adapter else "",
                 adapter_rank=row.adapter.rank if row.adapter else None,
@@ -196,14 +234,14 @@ def rating_history(agent_id: int, *, space_id: int) -> tuple[RatingPoint, ...]:
     return tuple(RatingPoint(*row) for row in reversed(rows[:MAX_CURVE_POINTS]))
 
 
-def live_entry_of(agent_id: int) -> LiveEntry | None:
-    """The agent's entry that is queued or seated, if there is one."""
+def live_entry_of(agent_id: int, *, viewer: int | None) -> LiveEntry | None:
+    """The viewer's entry with this agent that is queued or seated, if there is one."""
     entry = (
         Entry.objects.select_related("space")
         .filter(agent_id=agent_id, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED])
         .first()
     )
-    if entry is None:
+    if entry is None or entry.user_id != viewer:
         return None
     return LiveEntry(
         entry_id=entry.id,

@@ -1,10 +1,12 @@
 """Reads about Spaces and their queues."""
 
+import uuid
 from dataclasses import dataclass
 
 from django.db.models import Count, Q
 
 from agents.errors import NotAvailable
+from arena import access
 from arena.credits.prizes import prizes
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space
 from arena.queries.lists import LIVE_STATUSES
@@ -111,8 +113,9 @@ def space_card(slug: str) -> SpaceCard:
     return _card(row, _judges([row]), _counts([row.id])[row.id])
 
 
-def queue_state(entry: Entry) -> QueueState:
-    """The entry's place in the queue, or the match it was seated in."""
+def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
+    """The place of the viewer's entry in its queue, or its match. Raises NotAvailable."""
+    entry = access.entry_for_owner(viewer, entry_id)
     ahead = 0
     if entry.status == EntryStatus.QUEUED:
         ahead = Entry.objects.filter(

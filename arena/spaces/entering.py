@@ -102,7 +102,8 @@ def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
 def close_space(space_id: int) -> int:
     """Stop taking entries; waiting ones are cancelled and their fees released.
 
-    Matches already seated play on. Returns how many entries were cancelled.
+    For the staff: only the admin calls it. Matches already seated play on. Returns how many
+    entries were cancelled.
     """
     with transaction.atomic(durable=True):
         space = Space.objects.select_for_update().get(id=space_id)
@@ -119,7 +120,7 @@ def close_space(space_id: int) -> int:
 
 
 def open_space(space_id: int) -> None:
-    """Take entries again."""
+    """Take entries again. For the staff: only the admin calls it."""
     with transaction.atomic(durable=True):
         space = Space.objects.select_for_update().get(id=space_id)
         space.status = SpaceStatus.OPEN

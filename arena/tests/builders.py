@@ -125,9 +125,10 @@ def play_round(
 
 
 def record(match: Match, number: int, seat: int, text: str = "An answer.") -> None:
+    prompt = match.seats.get(index=seat).version.prompt
     answer = SeatAnswer(
         status=CompletionStatus.OK,
-        messages=[{"role": "system", "content": "Answer."}, {"role": "user", "content": "?"}],
+        messages=[{"role": "system", "content": prompt}, {"role": "user", "content": "?"}],
         text=text,
         token_ids=[1, 2, 3],
         logprobs=[-0.5, -0.25, -0.125],

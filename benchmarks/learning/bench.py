@@ -161,12 +161,12 @@ def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, 
                 _play(agent, space, timing, say, deadline=deadline)
             elif ready >= MIN_PAIRS and left > 0.8 * timing.run_seconds:
                 with contextlib.suppress(Refused):  # a sweep has started one meanwhile
-                    request_run(agent.id, space.id)
+                    request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
             else:
                 break  # the time that is left is too short for a run
         time.sleep(POLL_SECONDS)
     # Pairs that are left over start no run beside the exam or the next learner.
-    set_learning(agent.id, learning={}, is_training_enabled=False)
+    set_learning(agent.owner_id, agent_id=agent.id, learning={}, is_training_enabled=False)
     # A run that began in time may end; its minutes are in the record.
     while TrainingRun.objects.filter(
         agent=agent, status__in=[status for status in RunStatus if not status.is_final]
@@ -203,13 +203,18 @@ def _close_run(arm: Arm, run: TrainingRun, timing: _Timing, say: Say) -> None:
     if run.started_at and run.finished_at:
         timing.runs.append((run.finished_at - run.started_at).total_seconds())
     if arm.takes_every_version and run.status == RunStatus.REJECTED and run.child_version_id:
-        activate_version(run.agent_id, run.child_version_id)
+        activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version_id)
     say(f"run {run.pk} ({run.method}, {timing.run_seconds:.0f} s) {run.status}: {run.reason}")
 
 
 def _choose_method(arm: Arm, agent: Agent, *, turn: int, seed: int) -> None:
     config = arm.methods[turn % len(arm.methods)]
-    set_learning(agent.id, learning=config.as_json() | {"seed": seed}, is_training_enabled=True)
+    set_learning(
+        agent.owner_id,
+        agent_id=agent.id,
+        learning=config.as_json() | {"seed": seed},
+        is_training_enabled=True,
+    )
 
 
 def _is_playing(agent: Agent) -> bool:

@@ -15,8 +15,10 @@ from agents.errors import InvalidName, NotAvailable, Refused
 from agents.models import Agent
 from arena import access
 from arena.queries import (
+    AgentView,
     agent_cards,
     agent_record,
+    agent_view,
     live_entry_of,
     matches_of_agent,
     rating_history,
@@ -54,7 +56,8 @@ LINES_AT_ONCE = 200  # of a download, read from the database for each piece
 def agent_list(request: SignedInRequest) -> HttpResponse:
     cards = agent_cards(request.user.pk)
     ids = [card.agent_id for card in cards]
-    progress, offered = learning_progress(ids), offered_runs(ids)
+    viewer = request.user.pk
+    progress, offered = learning_progress(ids, viewer=viewer), offered_runs(ids, viewer=viewer)
     context = {
         "agents": [
             (card, progress.get(card.agent_id, ()), offered.get(card.agent_id, ()))
@@ -96,34 +99,39 @@ def new_agent(request: SignedInRequest) -> HttpResponse:
 
 @public_page()
 def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
-    agent = access.agent_for_viewer(agent_id)
-    is_owner = agent.owner_id == viewer_id(request)
+    viewer = viewer_id(request)
+    agent = agent_view(agent_id, viewer=viewer)
     record = agent_record(agent_id)
     gates = gate_figures(agent_id)
-    versions = versions_of(agent_id, current_version_id=agent.current_version_id)
     context = {
         "agent": agent,
-        "is_owner": is_owner,
+        "is_owner": agent.is_own,
         "record": record,
         "curves": [
             (space, rating_history(agent_id, space_id=space.space_id)) for space in record.spaces
         ],
-        "versions": [(version, gates.get(version.version_id)) for version in versions],
-        "offered": offered_runs([agent_id]).get(agent_id, ()),
+        "versions": [
+            (version, gates.get(version.version_id))
+            for version in versions_of(agent_id, viewer=viewer)
+        ],
+        "offered": offered_runs([agent_id], viewer=viewer).get(agent_id, ()),
         "matches": matches_of_agent(agent_id, limit=8),
-        "runs": runs_of_agent(agent_id, limit=10),
+        "runs": runs_of_agent(agent_id, viewer=viewer, limit=10),
     }
-    if is_owner:
-        context |= _workshop(request, agent)
+    if viewer is not None and agent.is_own:
+        context |= _workshop(agent, viewer)
     return render(request, "agents/detail.html", context)
 
 
 @owner_page()
 def state(request: SignedInRequest, agent_id: int) -> HttpResponse:
     """The fragment with pairs, progress and the current run, refreshed while the page is open."""
-    agent = access.agent_for_owner(request.user.pk, agent_id)
-    context = {"agent": agent, "is_owner": True, "runs": runs_of_agent(agent_id, limit=10)}
-    context |= _workshop(request, agent)
+    viewer = request.user.pk
+    access.agent_for_owner(viewer, agent_id)
+    agent = agent_view(agent_id, viewer=viewer)
+    runs = runs_of_agent(agent_id, viewer=viewer, limit=10)
+    context = {"agent": agent, "is_owner": agent.is_own, "runs": runs}
+    context |= _workshop(agent, viewer)
     return not_cached(render(request, "agents/detail.html#learning", context))
 
 
@@ -137,7 +145,10 @@ def edit(request: SignedInRequest, agent_id: int) -> HttpResponse:
         if form.is_valid():
             try:
                 version = roster.edit_agent(
-                    agent_id, prompt=form.cleaned_data["prompt"], sampling=form.sampling()
+                    request.user.pk,
+                    agent_id=agent_id,
+                    prompt=form.cleaned_data["prompt"],
+                    sampling=form.sampling(),
                 )
             except Refused as error:
                 form.add_error(None, str(error))
@@ -165,7 +176,8 @@ def learning(request: SignedInRequest, agent_id: int) -> HttpResponse:
         form = LearningForm(request.POST, kept=kept)
         if form.is_valid():
             roster.set_learning(
-                agent_id,
+                request.user.pk,
+                agent_id=agent_id,
                 learning=form.cleaned_data["learning"],
                 is_training_enabled=form.cleaned_data["is_training_enabled"],
             )
@@ -183,7 +195,9 @@ def rename(request: SignedInRequest, agent_id: int) -> HttpResponse:
         form = RenameForm(request.POST)
         if form.is_valid():
             try:
-                roster.rename_agent(agent_id, name=form.cleaned_data["name"])
+                roster.rename_agent(
+                    request.user.pk, agent_id=agent_id, name=form.cleaned_data["name"]
+                )
             except Refused as error:
                 form.add_error("name", str(error))
             else:
@@ -194,9 +208,8 @@ def rename(request: SignedInRequest, agent_id: int) -> HttpResponse:
 
 @owner_page("POST")
 def activate(request: SignedInRequest, agent_id: int, version_id: int) -> HttpResponse:
-    _in_play(request, agent_id)
     try:
-        version = roster.activate_version(agent_id, version_id)
+        version = roster.activate_version(request.user.pk, agent_id=agent_id, version_id=version_id)
     except Refused as error:
         refuse(request, error)
     else:
@@ -206,12 +219,11 @@ def activate(request: SignedInRequest, agent_id: int, version_id: int) -> HttpRe
 
 @owner_page("POST")
 def train_now(request: SignedInRequest, agent_id: int) -> HttpResponse:
-    _in_play(request, agent_id)
     space_id = request.POST.get("space", "")
     if not space_id.isdecimal() or len(space_id) >= MAX_ID_DIGITS:
         raise NotAvailable("There is no such Space.")
     try:
-        run = request_run(agent_id, space_id=int(space_id))
+        run = request_run(request.user.pk, agent_id=agent_id, space_id=int(space_id))
     except Refused as error:
         refuse(request, error)
         return redirect("agent", agent_id=agent_id)
@@ -225,7 +237,7 @@ def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
     if request.method != "POST":
         return render(request, "agents/retire.html", {"agent": agent})
     try:
-        roster.retire_agent(agent_id)
+        roster.retire_agent(request.user.pk, agent_id=agent_id)
     except Refused as error:
         refuse(request, error)
         return redirect("agent", agent_id=agent_id)
@@ -236,15 +248,15 @@ def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
 @owner_page()
 def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
     """The agent's preference pairs, as TRL's DPOTrainer reads them."""
-    agent = access.agent_for_owner(request.user.pk, agent_id)
-    return _download(export_pairs(agent.id), filename=f"agent-{agent.id}-pairs.jsonl")
+    rows = export_pairs(agent_id, viewer=request.user.pk)
+    return _download(rows, filename=f"agent-{agent_id}-pairs.jsonl")
 
 
 @owner_page()
 def groups(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
     """The groups that the agent practised on, each answer with its reward."""
-    agent = access.agent_for_owner(request.user.pk, agent_id)
-    return _download(export_groups(agent.id), filename=f"agent-{agent.id}-groups.jsonl")
+    rows = export_groups(agent_id, viewer=request.user.pk)
+    return _download(rows, filename=f"agent-{agent_id}-groups.jsonl")
 
 
 def _download(rows: Iterable[Mapping[str, Any]], *, filename: str) -> StreamingHttpResponse:
@@ -270,17 +282,18 @@ def _in_play(request: SignedInRequest, agent_id: int) -> Agent:
     return agent
 
 
-def _workshop(request: HttpRequest, agent: Agent) -> dict[str, object]:
+def _workshop(agent: AgentView, viewer: int) -> dict[str, object]:
+    agent_id = agent.agent_id
     return {
         "progress": [
-            (line, requestable(agent.id, line.space_id))
-            for line in learning_progress([agent.id]).get(agent.id, ())
+            (line, requestable(agent_id, line.space_id, viewer=viewer))
+            for line in learning_progress([agent_id], viewer=viewer).get(agent_id, ())
         ],
-        "pair_count": pair_count(agent.id),
-        "has_practised": has_practised(agent.id),
-        "unaffordable": unaffordable(agent.id),
-        "entry": live_entry_of(agent.id),
-        "balance": wallet_balance(agent.owner_id),
+        "pair_count": pair_count(agent_id, viewer=viewer),
+        "has_practised": has_practised(agent_id, viewer=viewer),
+        "unaffordable": unaffordable(agent_id, viewer=viewer),
+        "entry": live_entry_of(agent_id, viewer=viewer),
+        "balance": wallet_balance(viewer),
         # Each form has an id of its own: a double click enters once.
         "offers": [
             (space, uuid.uuid4())

@@ -39,7 +39,7 @@ def public_page(*methods: str) -> Callable[[View[P]], View[P]]:
 
 
 def owner_page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
-    """Signed-in users only; the view takes rows through arena.access."""
+    """Signed-in users only. What is theirs is for verbs and reads to say, which take their id."""
 
     def wrap(view: SignedInView[P]) -> View[P]:
         inner = _signed_in(_hiding(cast(View[P], view)))
@@ -49,7 +49,9 @@ def owner_page(*methods: str) -> Callable[[SignedInView[P]], View[P]]:
 
 
 def refuse(request: HttpRequest, error: Refused) -> None:
-    """Show the refusal's sentence on the next page."""
+    """Show the refusal's sentence on the next page; what is not available stays a 404."""
+    if isinstance(error, NotAvailable):
+        raise error
     messages.error(request, str(error))
 
 

@@ -1,14 +1,13 @@
 """Training runs: progress, curves, gate figures, manifest. Anybody may look; the owner acts."""
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, Protocol
 
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 
 from agents.errors import Refused
-from arena import access
 from frontend.pages.edge import (
     SignedInRequest,
     not_cached,
@@ -38,26 +37,26 @@ HEADINGS: Mapping[RunStatus, str] = {
 
 @public_page()
 def run_detail(request: HttpRequest, run_id: int) -> HttpResponse:
-    return not_cached(render(request, "runs/detail.html", _context(request, run_view(run_id))))
+    return not_cached(render(request, "runs/detail.html", _context(_run(request, run_id))))
 
 
 @public_page()
 def state(request: HttpRequest, run_id: int) -> HttpResponse:
     """The fragment that shows the run's progress."""
-    context = _context(request, run_view(run_id))
+    context = _context(_run(request, run_id))
     return not_cached(render(request, "runs/detail.html#state", context))
 
 
 @public_page()
 def curve(request: HttpRequest, run_id: int) -> HttpResponse:
     """Columns for the charts."""
-    run = run_view(run_id)
+    run = _run(request, run_id)
     return not_cached(JsonResponse({"is_final": run.is_final, "columns": columns_of(run)}))
 
 
 @public_page()
 def manifest(request: HttpRequest, run_id: int) -> HttpResponse:
-    run = run_view(run_id)
+    run = _run(request, run_id)
     response = JsonResponse(
         {"manifest": run.manifest, "sha256": run.manifest_digest},
         json_dumps_params={"indent": 2, "sort_keys": True},
@@ -93,26 +92,32 @@ def decline(request: SignedInRequest, run_id: int) -> HttpResponse:
     return _act(request, run_id, steering.decline_offered, said=said)
 
 
-def _act(
-    request: SignedInRequest, run_id: int, verb: Callable[[int], object], *, said: str = ""
-) -> HttpResponse:
-    run = run_view(run_id)
-    access.agent_for_owner(request.user.pk, run.agent_id)
+class Verb(Protocol):
+    """What an owner does with a run."""
+
+    def __call__(self, user_id: int, *, run_id: int) -> None: ...
+
+
+def _act(request: SignedInRequest, run_id: int, verb: Verb, *, said: str = "") -> HttpResponse:
     try:
-        verb(run_id)
+        verb(request.user.pk, run_id=run_id)
     except Refused as error:
         refuse(request, error)
     else:
         if said:
-            messages.success(request, said.format(child=run.child_number))
+            messages.success(request, said.format(child=_run(request, run_id).child_number))
     return redirect("run", run_id=run_id)
 
 
-def _context(request: HttpRequest, run: RunView) -> dict[str, Any]:
+def _run(request: HttpRequest, run_id: int) -> RunView:
+    return run_view(run_id, viewer=viewer_id(request))
+
+
+def _context(run: RunView) -> dict[str, Any]:
     method = METHODS[run.method]
     return {
         "run": run,
-        "is_owner": run.owner_id == viewer_id(request),
+        "is_owner": run.is_own,
         "heading": HEADINGS[RunStatus(run.status)],
         "method": method.words,
         "noun": method.examples.noun,

@@ -7,7 +7,6 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from agents.errors import Refused
-from arena import access
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.queries import (
@@ -74,7 +73,7 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
 @owner_page()
 def entry(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
     """The waiting room; once seated, it leads to the match, with or without script."""
-    state = queue_state(access.entry_for_owner(request.user.pk, entry_id))
+    state = queue_state(entry_id, viewer=request.user.pk)
     if state.match_id is not None:
         if request.htmx:  # type: ignore[attr-defined]
             return HttpResponse(status=204, headers={"HX-Redirect": f"/matches/{state.match_id}/"})
@@ -87,13 +86,12 @@ def entry(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
 
 @owner_page("POST")
 def leave(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
-    found = access.entry_for_owner(request.user.pk, entry_id)
     try:
-        leave_queue(request.user.pk, entry_id=entry_id)
+        left = leave_queue(request.user.pk, entry_id=entry_id)
     except Refused as error:
         refuse(request, error)
         return redirect("entry", entry_id=entry_id)
-    return redirect("space", slug=found.space.slug)
+    return redirect("space", slug=left.space.slug)
 
 
 def _space_page(

@@ -1,5 +1,6 @@
 """Rows that pages show, made with the verbs of the arena."""
 
+from collections.abc import Mapping
 from typing import Any
 
 from django.test import Client
@@ -41,12 +42,17 @@ GATE = {
 def settled_match(space: Space | None = None, *, text: str = "An answer.") -> Match:
     """Two people's agents, every round played and judged, credits and ratings moved."""
     match = make_match(space)
+    play_to_the_end(match, texts={0: text, 1: text})
+    return match
+
+
+def play_to_the_end(match: Match, *, texts: Mapping[int, str] | None = None) -> None:
+    """The first seat wins every round."""
     play.start_match(match.id)
     for number in range(1, match.space.round_count + 1):
-        play_round(match, number, scores={0: 0.9, 1: 0.4}, texts={0: text, 1: text})
+        play_round(match, number, scores={0: 0.9, 1: 0.4}, texts=texts)
     play.settle_match(match.id)
     match.refresh_from_db()
-    return match
 
 
 def running_match() -> Match:
@@ -90,7 +96,7 @@ def make_adapter(agent: Agent, *, rank: int = 16, alpha: int = 32) -> Adapter:
     version = add_trained_version(
         agent.pk, parent_version_id=agent.current_version.pk, adapter_id=adapter.pk
     )
-    activate_version(agent.pk, version.pk)
+    activate_version(agent.owner_id, agent_id=agent.pk, version_id=version.pk)
     return adapter
 
 

@@ -115,7 +115,7 @@ def test_practice_shows_how_far_it_is(client: Client, agent: Agent, match: Match
     assert "The curves begin with the first step" in page
 
 
-def test_training_shows_speed_memory_time_and_price(
+def test_training_shows_speed_memory_time_and_its_owner_the_price(
     client: Client, agent: Agent, match: Match
 ) -> None:
     progress = {
@@ -126,12 +126,12 @@ def test_training_shows_speed_memory_time_and_price(
         "tokens_per_second": 812.4,
         "memory_bytes": 3 * 2**30,
     }
-    run = make_run(
-        agent, match.space, status=RunStatus.TRAINING, progress=progress, price_credits=3
-    )
-    page = page_of(client, run)
-    for words in ("Step 31 of 72", "2 min 40 s left", "812 tokens/s", "3.0\xa0GB", "3 credits"):
+    now = {"status": RunStatus.TRAINING, "progress": progress, "price_credits": 3}
+    run = make_run(agent, match.space, **now)
+    page, own = page_of(client, run), page_of(signed_in(agent.owner_id), run)
+    for words in ("Step 31 of 72", "2 min 40 s left", "812 tokens/s", "3.0\xa0GB"):
         assert words in page
+    assert ("3 credits" in own, "3 credits" in page) == (True, False)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_where_the_price_is(
 ) -> None:
     child = agent.current_version if has_child else None
     run = make_run(agent, match.space, status=status, child_version=child, price_credits=3)
-    assert run_view(run.pk).price_state == words
+    assert run_view(run.pk, viewer=agent.owner_id).price_state == words
 
 
 def test_the_wallet_names_what_training_costs(agent: Agent, match: Match) -> None:
@@ -304,7 +304,7 @@ def test_one_stage_is_the_current_one(
     agent: Agent, match: Match, status: str, progress: dict[str, int], current: str
 ) -> None:
     run = make_run(agent, match.space, status=status, progress=progress)
-    stages = stages_of(run_view(run.pk))
+    stages = stages_of(run_view(run.pk, viewer=None))
     assert [stage.label for stage in stages if stage.is_current] == [current]
     assert len(stages) == 4
 
@@ -322,7 +322,7 @@ def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
     agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "Quill has enough pairs to train, which takes 3 credits; 1 are available."
-    monkeypatch.setattr("frontend.pages.agents.unaffordable", lambda agent_id: sentence)
+    monkeypatch.setattr("frontend.pages.agents.unaffordable", lambda agent_id, viewer: sentence)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
     assert sentence in page
 

@@ -12,6 +12,7 @@ from collections.abc import Container, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import lru_cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -24,6 +25,7 @@ from agents.errors import Refused
 from agents.files import write_atomically
 from agents.inference import processor
 from agents.lineage import within
+from arena import access
 from arena.environments import ENVIRONMENTS
 from training.configs.configs import LearningConfig
 from training.data.curation import HeldOutTasks, Limits, PairCandidate, curate_pairs, noise_of
@@ -98,26 +100,30 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
     return HeldOutTasks(task.prompt for task in tasks)
 
 
-def export_pairs(agent_id: int) -> Iterator[JSON]:
-    """All pairs of the agent, oldest first, as TRL's DPOTrainer reads them.
+def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
+    """All pairs of the viewer's agent, oldest first, as TRL's DPOTrainer reads them.
 
     The columns beyond prompt, chosen and rejected say where a pair comes from; their types are
-    the same in every row, and the trainer leaves them alone.
+    the same in every row, and the trainer leaves them alone. Raises NotAvailable at once.
     """
-    rows = _with_content(Pair.objects.filter(agent_id=agent_id)).order_by("id")
-    for pair in rows.iterator(chunk_size=EXPORT_CHUNK):
-        yield example(pair) | provenance(pair)
+    agent = access.agent_for_owner(viewer, agent_id)
+    rows = _with_content(Pair.objects.filter(agent=agent)).order_by("id")
+    return (example(pair) | provenance(pair) for pair in rows.iterator(chunk_size=EXPORT_CHUNK))
 
 
-def export_groups(agent_id: int) -> Iterator[JSON]:
-    """All judged groups that the agent has practised, oldest first, of every run.
+def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
+    """All judged groups that the viewer's agent has practised, oldest first, of every run.
 
-    `prompt` and `answers` are messages, each answer with its reward and its source.
+    `prompt` and `answers` are messages, each answer with its reward and its source. Raises
+    NotAvailable at once.
     """
     practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
-    runs = TrainingRun.objects.filter(agent_id=agent_id, method__in=practising)
-    for run in runs.select_related("space", "parent_version").order_by("id"):
-        yield from practised_texts(run, run_folder(run.pk))
+    agent = access.agent_for_owner(viewer, agent_id)
+    runs = TrainingRun.objects.filter(agent=agent, method__in=practising)
+    return chain.from_iterable(
+        practised_texts(run, run_folder(run.pk))
+        for run in runs.select_related("space", "parent_version").order_by("id")
+    )
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

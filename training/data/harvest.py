@@ -1,4 +1,7 @@
-"""Pairs of settled matches: each match is harvested once, however often it is tried."""
+"""Pairs of settled matches: each match is harvested once, however often it is tried.
+
+For the system, without a user.
+"""
 
 from collections.abc import Mapping
 

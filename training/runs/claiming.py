@@ -1,7 +1,8 @@
 """Which waiting run a worker takes next, and which others it takes along. The rows are the queue.
 
 Owners take turns: who has had the least training in the last day comes first. Among the runs of
-one owner, those asked for by hand come before those that started by themselves.
+one owner, those asked for by hand come before those that started by themselves. For the system:
+workers claim, without a user.
 """
 
 from datetime import timedelta

@@ -2,6 +2,7 @@
 
 A worker that dies stops renewing; another takes the run over when the lease has expired (see
 arena.leases and training.runs.claiming), and whatever the first one still tries to write is refused.
+For the system, without a user.
 """
 
 import threading

@@ -7,8 +7,10 @@ import json
 from typing import Any
 
 from django.db import connection, transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
+from agents.errors import NotAvailable
 from agents.models import Agent
 from agents.roster import begin_learning, end_learning
 from arena.live.stream import publish, run_channel
@@ -18,9 +20,16 @@ from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
 
 
 def locked_run(run_id: int) -> TrainingRun:
-    """The run, its agent locked before it. Inside the caller's transaction."""
-    Agent.objects.select_for_update(of=("self",), no_key=True).get(runs=run_id)
-    return TrainingRun.objects.select_for_update(no_key=True).get(id=run_id)
+    """The run, its agent locked before it. For the system, inside the caller's transaction."""
+    _agents().get(runs=run_id)
+    return _runs().get(id=run_id)
+
+
+def own_locked_run(user_id: int, run_id: int) -> TrainingRun:
+    """The same for the owner of the run's agent. Raises NotAvailable: to others it is not there."""
+    if _agents().filter(runs=run_id, owner_id=user_id).first() is None:
+        raise NotAvailable("There is no such training run.")
+    return _runs().get(id=run_id)
 
 
 def queue_run(run: TrainingRun) -> None:
@@ -65,6 +74,14 @@ def announce_run(run_id: int) -> None:
 def publish_run(run_id: int) -> None:
     """Tell whoever watches the run that it changed."""
     publish(run_channel(run_id), json.dumps({"t": "run", "id": run_id}))
+
+
+def _agents() -> QuerySet[Agent]:
+    return Agent.objects.select_for_update(of=("self",), no_key=True)
+
+
+def _runs() -> QuerySet[TrainingRun]:
+    return TrainingRun.objects.select_for_update(no_key=True)
 
 
 def _move_credits(run: TrainingRun, event: RunEvent, *, is_charged: bool) -> None:

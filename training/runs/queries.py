@@ -10,7 +10,7 @@ from django.conf import settings
 from django.db.models import Count, Max, Q
 
 from agents.errors import NotAvailable
-from agents.models import Adapter
+from agents.models import Adapter, Agent
 from training.configs.configs import ATTENTION_MODULES, Targets
 from training.gate.record import GateRecord, gate_from_json
 from training.models import Pair, Rollout, TrainingRun
@@ -39,7 +39,7 @@ class RunLine:
     pair_count: int
     parent_number: int
     child_number: int | None
-    price_credits: int
+    price_credits: int | None  # None: what it costs is its owner's business
     is_by_hand: bool
     progress: Mapping[str, Any]
     gate: GateRecord | None  # None before it has decided
@@ -67,8 +67,8 @@ class RunView(RunLine):
     """All of a run."""
 
     agent_name: str
-    owner_id: int
     owner: str
+    is_own: bool  # the viewer's
     space_slug: str
     config: Mapping[str, Any]
     curve: Sequence[Mapping[str, Any]]
@@ -109,28 +109,31 @@ class LearningProgress:
         return min(self.new_pairs / self.needed_pairs, 1.0)
 
 
-def runs_of_agent(agent_id: int, *, limit: int = 20) -> tuple[RunLine, ...]:
-    """Newest first."""
+def runs_of_agent(agent_id: int, *, viewer: int | None, limit: int = 20) -> tuple[RunLine, ...]:
+    """Newest first; prices only for the owner."""
     rows = (
         TrainingRun.objects.filter(agent_id=agent_id)
-        .select_related("space", "parent_version", "child_version")
+        .select_related("agent", "space", "parent_version", "child_version")
         .defer("curve", "manifest")
         .order_by("-id")[: min(limit, MAX_ROWS)]
     )
-    return tuple(RunLine(**_line(row)) for row in rows)
+    return tuple(RunLine(**_line(row, viewer)) for row in rows)
 
 
-def offered_runs(agent_ids: Iterable[int]) -> dict[int, tuple[RunLine, ...]]:
-    """Per agent, the runs whose version waits for the owner's word, oldest first."""
+def offered_runs(agent_ids: Iterable[int], *, viewer: int | None) -> dict[int, tuple[RunLine, ...]]:
+    """Per agent, the runs whose version waits for the owner's word, oldest first.
+
+    Anybody may know of them; prices are only for the owner.
+    """
     rows = (
         TrainingRun.objects.filter(agent_id__in=list(agent_ids), status=RunStatus.OFFERED)
-        .select_related("space", "parent_version", "child_version")
+        .select_related("agent", "space", "parent_version", "child_version")
         .defer("curve", "manifest")
         .order_by("id")[:MAX_ROWS]
     )
     offered: dict[int, tuple[RunLine, ...]] = {}
     for row in rows:
-        offered[row.agent_id] = (*offered.get(row.agent_id, ()), RunLine(**_line(row)))
+        offered[row.agent_id] = (*offered.get(row.agent_id, ()), RunLine(**_line(row, viewer)))
     return offered
 
 
@@ -147,8 +150,8 @@ def gate_figures(agent_id: int) -> dict[int, GateFigures]:
     return {version_id: GateFigures(*figures) for version_id, *figures in rows if version_id}
 
 
-def run_view(run_id: int) -> RunView:
-    """One run; anybody may look at it. Raises NotAvailable."""
+def run_view(run_id: int, *, viewer: int | None) -> RunView:
+    """One run, which anybody may look at; its price only for the owner. Raises NotAvailable."""
     row = (
         TrainingRun.objects.select_related(
             "agent__owner", "space", "parent_version", "child_version"
@@ -159,10 +162,10 @@ def run_view(run_id: int) -> RunView:
     if row is None:
         raise NotAvailable("There is no such training run.")
     return RunView(
-        **_line(row),
+        **_line(row, viewer),
         agent_name=row.agent.name,
-        owner_id=row.agent.owner_id,
         owner=row.agent.owner.username,
+        is_own=row.agent.owner_id == viewer,
         space_slug=row.space.slug,
         config=row.config,
         curve=row.curve,
@@ -189,19 +192,22 @@ def kept_shape(adapter: Adapter) -> dict[str, Any]:
     }
 
 
-def pair_count(agent_id: int) -> int:
-    """All pairs that the agent has collected."""
-    return Pair.objects.filter(agent_id=agent_id).count()
+def pair_count(agent_id: int, *, viewer: int | None) -> int:
+    """All pairs that the viewer's own agent has collected; 0 of another's."""
+    return Pair.objects.filter(agent_id=agent_id, agent__owner_id=viewer).count()
 
 
-def has_practised(agent_id: int) -> bool:
-    """Whether the agent has answers of practice."""
-    return Rollout.objects.filter(run__agent_id=agent_id).exists()
+def has_practised(agent_id: int, *, viewer: int | None) -> bool:
+    """Whether the viewer's own agent has answers of practice."""
+    return Rollout.objects.filter(run__agent_id=agent_id, run__agent__owner_id=viewer).exists()
 
 
-def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgress, ...]]:
-    """Per agent, one line for each Space in which it has pairs or a run in hand."""
-    ids = list(agent_ids)
+def learning_progress(
+    agent_ids: Iterable[int], *, viewer: int | None
+) -> dict[int, tuple[LearningProgress, ...]]:
+    """Per own agent of the viewer, one line for each Space in which it has pairs."""
+    own = Agent.objects.filter(id__in=list(agent_ids), owner_id=viewer)
+    ids = list(own.values_list("id", flat=True))
     spent = {
         (row["agent_id"], row["space_id"]): row["last"]
         for row in TrainingRun.objects.filter(agent_id__in=ids)
@@ -247,7 +253,7 @@ def learning_progress(agent_ids: Iterable[int]) -> dict[int, tuple[LearningProgr
     return progress
 
 
-def _line(row: TrainingRun) -> dict[str, Any]:
+def _line(row: TrainingRun, viewer: int | None) -> dict[str, Any]:
     return {
         "run_id": row.id,
         "agent_id": row.agent_id,
@@ -257,7 +263,7 @@ def _line(row: TrainingRun) -> dict[str, Any]:
         "pair_count": row.pair_count,
         "parent_number": row.parent_version.number,
         "child_number": row.child_version.number if row.child_version else None,
-        "price_credits": row.price_credits,
+        "price_credits": row.price_credits if row.agent.owner_id == viewer else None,
         "is_by_hand": row.is_by_hand,
         "progress": row.progress,
         "gate": gate_from_json(row.gate),

@@ -29,7 +29,10 @@ MIN_PAIRS = 8  # fewer teach nothing but their own words
 
 
 def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
-    """Queue a run for each agent with enough new pairs of one Space; return the runs' ids."""
+    """Queue a run for each agent with enough new pairs of one Space; return the runs' ids.
+
+    For the system: the sweep calls it, without a user.
+    """
     started: list[int] = []
     # In any order: whose turn it is, is decided when a worker is free (see training.runs.claiming), and
     # nobody without credits may stand before the others for ever.
@@ -37,16 +40,21 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
         if len(started) == limit:
             break
         try:
-            run = _queue_run(due["agent_id"], due["space_id"], is_by_hand=False)
+            run = _queue_run(Agent.objects.filter(id=due["agent_id"]), due["space_id"])
         except Refused:
             continue  # not enough credits (see `unaffordable`), or another sweep was faster
         started.append(run.pk)
     return started
 
 
-def unaffordable(agent_id: int) -> str:
-    """Why a run that is due does not start by itself, in a sentence; empty if one can."""
-    agent = _with_parent(Agent.objects.select_related("owner")).get(id=agent_id)
+def unaffordable(agent_id: int, *, viewer: int | None) -> str:
+    """Why a run that is due does not start by itself, in a sentence; empty if one can.
+
+    It tells what the owner has left, so it is empty for everybody else.
+    """
+    agent = _requesting(agent_id, viewer)
+    if agent is None:
+        return ""
     for due in _due().filter(agent_id=agent_id):
         plan = _plan(agent, due["space_id"])
         if plan.price_credits > (available := charges.available_credits(agent)):
@@ -57,13 +65,13 @@ def unaffordable(agent_id: int) -> str:
     return ""
 
 
-def request_run(agent_id: int, space_id: int) -> TrainingRun:
+def request_run(user_id: int, *, agent_id: int, space_id: int) -> TrainingRun:
     """Train now, with fewer pairs than a run by itself waits for.
 
-    Raises Refused, InsufficientCredits among them.
+    Raises NotAvailable if the agent is not the user's, and Refused, InsufficientCredits among them.
     """
-    _check_request(_requesting(agent_id), space_id)
-    return _queue_run(agent_id, space_id, is_by_hand=True)
+    own = Agent.objects.filter(id=agent_id, owner_id=user_id)
+    return _queue_run(own, space_id, is_by_hand=True)
 
 
 @dataclass(frozen=True)
@@ -74,9 +82,11 @@ class Requestable:
     price_credits: int
 
 
-def requestable(agent_id: int, space_id: int) -> Requestable | None:
-    """None where `request_run` would refuse, want of credits aside."""
-    agent = _requesting(agent_id)
+def requestable(agent_id: int, space_id: int, *, viewer: int | None) -> Requestable | None:
+    """None where `request_run` would refuse the viewer, want of credits aside."""
+    agent = _requesting(agent_id, viewer)
+    if agent is None:
+        return None
     if TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
         return None
     try:
@@ -87,8 +97,8 @@ def requestable(agent_id: int, space_id: int) -> Requestable | None:
     return None if plan.problem else Requestable(plan.pair_count, plan.price_credits)
 
 
-def _requesting(agent_id: int) -> Agent:
-    return _with_parent(Agent.objects.select_related("base_model", "owner")).get(id=agent_id)
+def _requesting(agent_id: int, viewer: int | None) -> Agent | None:
+    return _with_parent(Agent.objects.filter(id=agent_id, owner_id=viewer)).first()
 
 
 def _check_request(agent: Agent, space_id: int) -> None:
@@ -137,12 +147,17 @@ def _due() -> QuerySet[Pair, Any]:
     )
 
 
-def _queue_run(agent_id: int, space_id: int, *, is_by_hand: bool) -> TrainingRun:
+def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = False) -> TrainingRun:
+    """For the one agent that `agents` finds, if it finds it."""
     try:
         with transaction.atomic(durable=True):
             # Locked without the key: whoever seats the agent meanwhile only refers to it.
-            agents = Agent.objects.select_for_update(of=("self",), no_key=True)
-            agent = _with_parent(agents).get(id=agent_id)
+            locked = agents.select_for_update(of=("self",), no_key=True)
+            agent = _with_parent(locked).first()
+            if agent is None:
+                raise NotAvailable("There is no such agent.")
+            if is_by_hand:
+                _check_request(agent, space_id)
             run = _new_run(agent, space_id, is_by_hand=is_by_hand)
             queue_run(run)
             transaction.on_commit(nudge_waiting_runs, robust=True)
@@ -156,7 +171,7 @@ def _queue_run(agent_id: int, space_id: int, *, is_by_hand: bool) -> TrainingRun
 
 
 def _with_parent(agents: QuerySet[Agent]) -> QuerySet[Agent]:
-    return agents.select_related("current_version__adapter")
+    return agents.select_related("owner", "base_model", "current_version__adapter")
 
 
 def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:

@@ -1,5 +1,6 @@
-"""Verbs on a run in hand: pause, resume, cancel, adopt, decline.
+"""An owner's verbs on a run in hand: pause, resume, cancel, adopt, decline.
 
+Each looks inside its lock whether the run's agent is the user's, and raises NotAvailable if not.
 A worker that holds the run notices within seconds what its owner did.
 """
 
@@ -11,14 +12,14 @@ from django.db import transaction
 from agents.errors import Refused
 from agents.roster import activate_child
 from training.models import TrainingRun
-from training.runs.moves import apply_event, locked_run
+from training.runs.moves import apply_event, locked_run, own_locked_run
 from training.runs.nudges import nudge_again, nudge_waiting_runs
 from training.states import RunEvent, RunStatus
 
 
-def pause_run(run_id: int) -> None:
+def pause_run(user_id: int, *, run_id: int) -> None:
     """Give the worker back and keep the checkpoint, the place and the held price."""
-    with _steered(run_id) as run:
+    with _steered(user_id, run_id) as run:
         match run.status:
             case RunStatus.PAUSED:
                 raise Refused("This run is paused already.")
@@ -29,9 +30,9 @@ def pause_run(run_id: int) -> None:
         apply_event(run, RunEvent.PAUSE, reason="Paused; it keeps what it has learned so far.")
 
 
-def resume_run(run_id: int) -> None:
+def resume_run(user_id: int, *, run_id: int) -> None:
     """Queue a paused run again; it goes on from its checkpoint."""
-    with _steered(run_id) as run:
+    with _steered(user_id, run_id) as run:
         _refuse_final(run)
         if run.status != RunStatus.PAUSED:
             raise Refused("This run is not paused.")
@@ -43,12 +44,12 @@ def resume_run(run_id: int) -> None:
         transaction.on_commit(nudge_waiting_runs, robust=True)
 
 
-def cancel_run(run_id: int) -> None:
+def cancel_run(user_id: int, *, run_id: int) -> None:
     """Stop the run where it stands; its pairs stay for the next one.
 
     What was held for it is given back; once it has trained, its price is spent.
     """
-    with _steered(run_id) as run:
+    with _steered(user_id, run_id) as run:
         _refuse_final(run)
         reason = "Cancelled; its pairs stay for the next run."
         if run.child_version:
@@ -61,18 +62,22 @@ def cancel_run(run_id: int) -> None:
 
 
 def cancel_runs_of_retired() -> None:
-    """A retired agent trains no more: its runs end, and what is held for them is given back."""
+    """A retired agent trains no more: its runs end, and what is held for them is given back.
+
+    For the system: the sweep calls it, without a user.
+    """
     live = [RunStatus.QUEUED, RunStatus.TRAINING, RunStatus.PAUSED]
     runs = TrainingRun.objects.filter(status__in=live, agent__retired_at__isnull=False)
     for run_id in runs.values_list("id", flat=True):
-        with _steered(run_id) as run:
+        with transaction.atomic(durable=True):
+            run = locked_run(run_id)
             if run.status in live:
                 apply_event(run, RunEvent.CANCEL, reason="Its agent was retired.")
 
 
-def adopt_offered(run_id: int) -> None:
+def adopt_offered(user_id: int, *, run_id: int) -> None:
     """Let the version that a run offers play, if the agent still plays with its parent."""
-    with _steered(run_id) as run:
+    with _steered(user_id, run_id) as run:
         _refuse_unoffered(run)
         child = run.child_version
         assert child is not None, "what is offered is a version"
@@ -84,17 +89,17 @@ def adopt_offered(run_id: int) -> None:
         apply_event(run, RunEvent.ADOPT)
 
 
-def decline_offered(run_id: int) -> None:
+def decline_offered(user_id: int, *, run_id: int) -> None:
     """Keep the parent; the declined version stays on record."""
-    with _steered(run_id) as run:
+    with _steered(user_id, run_id) as run:
         _refuse_unoffered(run)
         apply_event(run, RunEvent.REJECT, reason=f"Declined by its owner. {run.reason}")
 
 
 @contextmanager
-def _steered(run_id: int) -> Iterator[TrainingRun]:
+def _steered(user_id: int, run_id: int) -> Iterator[TrainingRun]:
     with transaction.atomic(durable=True):
-        yield locked_run(run_id)
+        yield own_locked_run(user_id, run_id)
 
 
 def _refuse_final(run: TrainingRun) -> None:

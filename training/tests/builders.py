@@ -6,6 +6,7 @@ from typing import Any
 from uuid import uuid4
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
+from agents.roster import edit_agent
 from arena.credits.wallet import top_up_sandbox
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
@@ -188,6 +189,12 @@ def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
     rival = make_agent(engine=Engine.CODE)
     make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)
     harvest_matches()
+
+
+def edit_prompt(run: TrainingRun) -> None:
+    """The owner edits the prompt of the version that the run starts from."""
+    owner_id, sampling = run.agent.owner_id, run.parent_version.sampling
+    edit_agent(owner_id, agent_id=run.agent_id, prompt="New.", sampling=sampling)
 
 
 def make_run(agent: Agent, space: Space, *, config: LearningConfig) -> TrainingRun:

@@ -33,13 +33,13 @@ def test_a_live_run_shows_its_step_figures_and_time_left() -> None:
         progress={"step": 3, "steps": 9, "remaining_seconds": 41.0, "memory_bytes": 3 * 2**30},
         curve=[{"step": 3, "loss": 1.25, "kl": 0.01}],
     )
-    line = in_a_line(run_view(run.pk))
+    line = in_a_line(run_view(run.pk, viewer=None))
     assert "training, step 3 of 9, loss 1.25, kl 0.01, 3.0 GiB, about 41 s left" in line
 
 
 def test_a_stage_is_told_before_the_first_step() -> None:
     run = make_run(RunStatus.TRAINING, progress={"stage": "loading the base model"})
-    assert in_a_line(run_view(run.pk)).endswith("training, loading the base model")
+    assert in_a_line(run_view(run.pk, viewer=None)).endswith("training, loading the base model")
 
 
 def test_the_newest_run_is_followed_to_its_end() -> None:

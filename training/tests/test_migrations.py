@@ -287,7 +287,7 @@ def test_runs_of_the_commit_before_read_as_they_did(before: Apps) -> None:
     ids = seed(before)
     migrate_to_today()
 
-    last = run_view(ids["last"])
+    last = run_view(ids["last"], viewer=None)
     assert (last.status, last.child_number, last.method) == (RunStatus.ADOPTED, 2, "dpo")
     assert (last.manifest, last.manifest_digest) == (MANIFEST, "c0" * 32)
     assert (list(last.curve), last.reason) == (CURVE, "Adopted.")
@@ -300,14 +300,14 @@ def test_runs_of_the_commit_before_read_as_they_did(before: Apps) -> None:
         "asked. Not clearly worse elsewhere: Tiny poems."
     )
 
-    first = run_view(ids["first"])
+    first = run_view(ids["first"], viewer=None)
     assert (first.status, first.reason) == (RunStatus.REJECTED, "Not adopted. Worse.")
     assert first.gate is not None
     assert (first.gate.passed, first.gate.own.tasks) == (False, 40)
     assert [criterion.holds for criterion in first.gate.criteria()] == [False, False]
 
-    assert run_view(ids["waiting"]).gate is None
-    assert [run.run_id for run in runs_of_agent(ids["agent"])] == [
+    assert run_view(ids["waiting"], viewer=None).gate is None
+    assert [run.run_id for run in runs_of_agent(ids["agent"], viewer=None)] == [
         ids["waiting"],
         ids["last"],
         ids["first"],

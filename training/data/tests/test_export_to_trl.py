@@ -44,7 +44,9 @@ def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> N
     agent = make_agent()
     make_match([agent, make_agent()], [{0: 0, 1: 1.0}, {0: 0.75, 1: 0.5}, {0: 0.1, 1: 1}])
     harvest_matches()
-    (tmp_path / "pairs.jsonl").write_bytes(b"".join(json_lines(export_pairs(agent.pk))))
+    (tmp_path / "pairs.jsonl").write_bytes(
+        b"".join(json_lines(export_pairs(agent.pk, viewer=agent.owner_id)))
+    )
     arguments = [str(base_model), str(tmp_path / "pairs.jsonl"), str(tmp_path / "output")]
     done = subprocess.run(
         [sys.executable, "-c", LOAD_AS_TRL_DOES, *arguments],

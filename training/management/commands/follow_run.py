@@ -26,7 +26,7 @@ class Command(BaseCommand):
         shown = ""
         while True:
             try:
-                run = run_view(number)
+                run = run_view(number, viewer=None)
             except NotAvailable as error:
                 raise CommandError(str(error)) from None
             if (line := in_a_line(run)) != shown:

@@ -429,7 +429,7 @@ def test_an_answer_too_long_for_the_run_is_left_out_of_its_group(
 def test_an_export_of_groups_has_texts_rewards_and_sources(fake_base: Path) -> None:
     run = make_grpo_run(fake_base)
     practise_now(run)
-    groups = list(export_groups(run.agent_id))
+    groups = list(export_groups(run.agent_id, viewer=run.agent.owner_id))
     assert [group["round"] for group in groups] == [1, 2, 3, 4]
     first = groups[0]
     assert first["prompt"][0] == {"role": "system", "content": "I am first."}
@@ -438,4 +438,5 @@ def test_an_export_of_groups_has_texts_rewards_and_sources(fake_base: Path) -> N
         GOOD,
         BAD,
     }
-    assert list(export_groups(run.agent_id + 1)) == []
+    other = make_agent()
+    assert list(export_groups(other.pk, viewer=other.owner_id)) == []

@@ -45,7 +45,7 @@ def make_due(**changes: Any) -> tuple[Agent, Space]:
 
 def make_run() -> TrainingRun:
     agent, space = make_due()
-    return request_run(agent.pk, space.pk)
+    return request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
 
 
 def wallet(agent: Agent) -> tuple[int, int]:
@@ -96,7 +96,7 @@ def test_a_queued_run_holds_its_price_and_a_trained_one_pays_it() -> None:
 
 def test_a_run_in_groups_is_priced_by_the_tasks_there_are() -> None:
     agent, space = make_due(learning={"method": "grpo", "rollouts": 10, "share": 0, "epochs": 2})
-    run = request_run(agent.pk, space.pk)
+    run = request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
     assert (run.method, run.price_credits) == ("grpo", 2 * PRICE)  # 8 tasks: 160 answers
 
 
@@ -130,8 +130,8 @@ def test_retiring_an_agent_ends_its_run_and_frees_the_price(status: str) -> None
     if status == "training":
         claim()
     elif status == "paused":
-        pause_run(run.pk)
-    retire_agent(run.agent_id)
+        pause_run(run.agent.owner_id, run_id=run.pk)
+    retire_agent(run.agent.owner_id, agent_id=run.agent_id)
     cancel_runs_of_retired()
     for each in (run, other):
         each.refresh_from_db()
@@ -142,18 +142,18 @@ def test_retiring_an_agent_ends_its_run_and_frees_the_price(status: str) -> None
 
 def test_cancelling_gives_back_what_is_held_and_not_what_was_charged() -> None:
     first, second = make_run(), make_run()
-    cancel_run(first.pk)
+    cancel_run(first.agent.owner_id, run_id=first.pk)
     assert wallet(first.agent) == (CREDITS, 0)
     move_run(claim(), RunEvent.TRAINED)
-    cancel_run(second.pk)
+    cancel_run(second.agent.owner_id, run_id=second.pk)
     assert wallet(second.agent) == (CREDITS - PRICE, 0)
 
 
 def test_a_paused_run_keeps_its_hold() -> None:
     run = make_run()
-    pause_run(run.pk)
+    pause_run(run.agent.owner_id, run_id=run.pk)
     assert wallet(run.agent) == (CREDITS - PRICE, PRICE)
-    cancel_run(run.pk)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     assert wallet(run.agent) == (CREDITS, 0)
 
 
@@ -169,17 +169,17 @@ def test_without_credits_a_request_is_refused_with_a_sentence() -> None:
     agent, space = make_due()
     spend(agent, leave=PRICE - 1)
     with pytest.raises(InsufficientCredits, match=r"Not enough credits to train\. That takes 50"):
-        request_run(agent.pk, space.pk)
+        request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
     assert not TrainingRun.objects.exists()
     assert wallet(agent) == (PRICE - 1, 0)
 
 
 def test_without_credits_a_run_does_not_start_by_itself_and_says_why() -> None:
     agent, _ = make_due()
-    assert unaffordable(agent.pk) == ""
+    assert unaffordable(agent.pk, viewer=agent.owner_id) == ""
     spend(agent, leave=3)
     assert start_due_runs() == []
-    assert unaffordable(agent.pk) == (
+    assert unaffordable(agent.pk, viewer=agent.owner_id) == (
         f"{agent.name} has enough pairs to train, which takes 50 credits; 3 are available."
     )
 
@@ -197,8 +197,8 @@ def test_the_house_trains_on_its_own_account() -> None:
     agent, space = make_due()
     agent.owner.is_house = True
     agent.owner.save()
-    request_run(agent.pk, space.pk)
-    assert unaffordable(agent.pk) == ""
+    request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
+    assert unaffordable(agent.pk, viewer=agent.owner_id) == ""
     assert ledger.balance(ledger.house_account()).held == PRICE
     assert audit().problems == ()
 
@@ -217,7 +217,10 @@ def test_a_cancel_and_the_end_of_training_at_once_agree_on_the_price() -> None:
     for _ in range(5):
         run = make_run()
         lease = claim()
-        at_once(partial(move_run, lease, RunEvent.TRAINED), partial(cancel_run, run.pk))
+        at_once(
+            partial(move_run, lease, RunEvent.TRAINED),
+            partial(cancel_run, run.agent.owner_id, run_id=run.pk),
+        )
         run.refresh_from_db()
         assert run.status == RunStatus.CANCELLED
         resolution = Transfer.objects.get(reference=f"run:{run.pk}", pending__isnull=False)
@@ -233,7 +236,12 @@ def test_two_agents_of_one_owner_at_once_do_not_overdraw_the_wallet() -> None:
     second.save()
     make_pairs_for(second, count=8, space=space)
     spend(first, leave=PRICE)
-    outcomes = at_once(*[partial(request_run, agent.pk, space.pk) for agent in (first, second)])
+    outcomes = at_once(
+        *[
+            partial(request_run, agent.owner_id, agent_id=agent.pk, space_id=space.pk)
+            for agent in (first, second)
+        ]
+    )
     assert sorted(type(outcome).__name__ for outcome in outcomes) == [
         "InsufficientCredits",
         "TrainingRun",

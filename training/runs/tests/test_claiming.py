@@ -42,7 +42,7 @@ def make_run(
         agent.owner = owner
         agent.save()
     make_pairs_for(agent, count=8, space=space)
-    return request_run(agent.id, space.id)
+    return request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
 def has_trained(run: TrainingRun, *, seconds: float, days_ago: float = 0.0) -> None:
@@ -155,7 +155,12 @@ def test_a_run_out_of_attempts_is_given_up_and_the_next_is_taken(space: Space) -
 
 def test_a_run_that_waits_goes_on_from_an_edited_prompt_and_the_same_weights(space: Space) -> None:
     run = make_run(space)
-    edited = edit_agent(run.agent_id, prompt="Another.", sampling=run.parent_version.sampling)
+    edited = edit_agent(
+        run.agent.owner_id,
+        agent_id=run.agent_id,
+        prompt="Another.",
+        sampling=run.parent_version.sampling,
+    )
     assert claimed(claim_next()) == run.pk
     run.refresh_from_db()
     assert run.parent_version == edited
@@ -166,7 +171,7 @@ def test_a_run_of_weights_that_nobody_plays_with_any_more_is_cancelled(space: Sp
     parent = run.parent_version
     adapter = make_adapter(run.agent.base_model)
     other = add_trained_version(run.agent_id, parent_version_id=parent.pk, adapter_id=adapter.pk)
-    activate_version(run.agent_id, other.pk)
+    activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=other.pk)
     assert claim_next() is None
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
@@ -176,7 +181,12 @@ def test_a_run_of_weights_that_nobody_plays_with_any_more_is_cancelled(space: Sp
 def test_a_run_that_has_begun_keeps_its_parent(space: Space) -> None:
     run = make_run(space)
     TrainingRun.objects.filter(id=run.pk).update(manifest={"pairs": []})
-    edit_agent(run.agent_id, prompt="Another.", sampling=run.parent_version.sampling)
+    edit_agent(
+        run.agent.owner_id,
+        agent_id=run.agent_id,
+        prompt="Another.",
+        sampling=run.parent_version.sampling,
+    )
     assert claimed(claim_next()) == run.pk
     parent = run.parent_version
     run.refresh_from_db()

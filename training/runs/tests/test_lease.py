@@ -36,7 +36,7 @@ def nudges(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def run(nudges: list[int]) -> TrainingRun:
     space, agent = make_space(), make_agent()
     make_pairs_for(agent, count=8, space=space)
-    return request_run(agent.id, space.id)
+    return request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
 def expire(run: TrainingRun) -> None:
@@ -125,7 +125,7 @@ def test_the_time_in_which_nobody_tried_is_no_outage(run: TrainingRun) -> None:
 def test_nothing_is_written_after_a_cancel(run: TrainingRun) -> None:
     lease = claim_next()
     assert lease is not None
-    cancel_run(run.pk)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     with pytest.raises(LeaseLost):
         record(lease, progress={"step": 1}, curve=[])
     with pytest.raises(LeaseLost):

@@ -165,8 +165,8 @@ def test_a_run_learns_again_from_pairs_that_its_version_has_not_learned() -> Non
     TrainingRun.objects.filter(id=run_id).update(status=RunStatus.REJECTED, child_version=child)
     make_pairs_for(agent, count=10, space=space)
     assert (unlearned(first), unlearned(child)) == (30, 10)
-    activate_version(agent.pk, child.pk)
-    assert request_run(agent.pk, space.pk).pair_count == 10
+    activate_version(agent.owner_id, agent_id=agent.pk, version_id=child.pk)
+    assert request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk).pair_count == 10
 
 
 def test_invalid_settings_fail_the_run_with_a_sentence_instead_of_hanging() -> None:
@@ -192,42 +192,50 @@ def test_train_now_needs_a_few_pairs() -> None:
     space = make_space()
     agent = make_due_agent(pairs=7, space=space)
     with pytest.raises(Refused, match=r"has 7 pairs .* at least 8"):
-        request_run(agent.id, space.id)
+        request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
     make_pairs_for(agent, count=1, space=space)
-    assert request_run(agent.id, space.id).pair_count == 8
+    assert request_run(agent.owner_id, agent_id=agent.id, space_id=space.id).pair_count == 8
 
 
 def test_one_run_at_a_time() -> None:
     space = make_space()
     agent = make_due_agent(space=space)
-    request_run(agent.id, space.id)
+    request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
     with pytest.raises(Refused, match="in training already"):
-        request_run(agent.id, space.id)
+        request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
 def test_a_coded_agent_is_not_trained() -> None:
+    agent = make_agent(engine=Engine.CODE)
     with pytest.raises(Refused, match="by code"):
-        request_run(make_agent(engine=Engine.CODE).id, make_space().id)
+        request_run(agent.owner_id, agent_id=agent.id, space_id=make_space().id)
 
 
 def test_what_can_be_asked_for_is_said_with_its_pairs_and_nothing_else_is_offered() -> None:
     agent, space = make_agent(), make_space()
     make_pairs_for(agent, count=MIN_PAIRS - 1, space=space)
-    assert requestable(agent.pk, space.pk) is None
+    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) is None
     make_pairs_for(agent, count=1, space=space)
-    assert requestable(agent.pk, space.pk) == Requestable(MIN_PAIRS, price_credits=1)
-    run = request_run(agent.pk, space.pk)
-    assert requestable(agent.pk, space.pk) is None, "a run is in hand"
+    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) == Requestable(
+        MIN_PAIRS, price_credits=1
+    )
+    run = request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
+    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) is None, "a run is in hand"
     TrainingRun.objects.filter(id=run.pk).update(status=RunStatus.REJECTED)
     make_pairs_for(agent, count=2, space=space)
-    found = requestable(agent.pk, space.pk)
+    found = requestable(agent.pk, space.pk, viewer=agent.owner_id)
     assert found is not None
-    assert found.pair_count == request_run(agent.pk, space.pk).pair_count == MIN_PAIRS + 2
+    assert (
+        found.pair_count
+        == request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk).pair_count
+        == MIN_PAIRS + 2
+    )
 
 
 def test_an_unknown_space_is_not_available() -> None:
+    agent = make_agent()
     with pytest.raises(NotAvailable):
-        request_run(make_agent().id, 10**9)
+        request_run(agent.owner_id, agent_id=agent.id, space_id=10**9)
 
 
 # --- cancelling ----------------------------------------------------------------------------
@@ -236,12 +244,12 @@ def test_an_unknown_space_is_not_available() -> None:
 def test_a_cancelled_run_gives_its_pairs_back() -> None:
     space = make_space()
     agent = make_due_agent(space=space)
-    run = request_run(agent.id, space.id)
+    run = request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
     claim_next()
-    cancel_run(run.pk)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
     assert run.lease_owner is None
     assert unlearned_pairs(run.parent_version, space.id).count() == 10
     with pytest.raises(Refused, match="over"):
-        cancel_run(run.pk)
+        cancel_run(run.agent.owner_id, run_id=run.pk)

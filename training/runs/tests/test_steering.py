@@ -33,9 +33,9 @@ def make_run(*, status: RunStatus = RunStatus.QUEUED, **learning: Any) -> Traini
     """A run that has come so far."""
     agent, space = make_agent(learning=learning), make_space()
     make_pairs_for(agent, count=8, space=space)
-    run = request_run(agent.id, space.id)
+    run = request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
     if status == RunStatus.PAUSED:
-        pause_run(run.pk)
+        pause_run(run.agent.owner_id, run_id=run.pk)
     elif status != RunStatus.QUEUED:
         lease = claim()
         if status in {RunStatus.EVALUATING, RunStatus.OFFERED}:
@@ -73,11 +73,11 @@ def refreshed(run: TrainingRun) -> TrainingRun:
 @pytest.mark.parametrize("status", [RunStatus.QUEUED, RunStatus.TRAINING])
 def test_a_paused_run_holds_no_worker_and_waits_until_it_is_resumed(status: RunStatus) -> None:
     run = make_run(status=status)
-    pause_run(run.pk)
+    pause_run(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
     assert (run.status, run.lease_owner, run.lease_expires_at) == (RunStatus.PAUSED, None, None)
     assert claim_next() is None
-    resume_run(run.pk)
+    resume_run(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).status == RunStatus.QUEUED
     assert claim().run_id == run.pk
 
@@ -85,7 +85,7 @@ def test_a_paused_run_holds_no_worker_and_waits_until_it_is_resumed(status: RunS
 def test_the_worker_of_a_paused_run_may_write_no_more() -> None:
     run = make_run()
     lease = claim()
-    pause_run(run.pk)
+    pause_run(run.agent.owner_id, run_id=run.pk)
     for write in (renew, partial(record, progress={}), partial(move_run, event=RunEvent.TRAINED)):
         with pytest.raises(LeaseLost):
             write(lease)
@@ -98,15 +98,15 @@ def test_a_resumed_run_is_offered_to_the_workers_at_once(monkeypatch: pytest.Mon
         "training.runs.nudges.nudge", lambda task, run_id, **options: offered.append(run_id)
     )
     run = make_run(status=RunStatus.PAUSED)
-    resume_run(run.pk)
+    resume_run(run.agent.owner_id, run_id=run.pk)
     assert offered == [run.pk, run.pk], "when it was queued, and again"
 
 
 def test_a_resumed_run_has_all_its_attempts_again() -> None:
     run = make_run(status=RunStatus.TRAINING)
     TrainingRun.objects.update(attempts=3)
-    pause_run(run.pk)
-    resume_run(run.pk)
+    pause_run(run.agent.owner_id, run_id=run.pk)
+    resume_run(run.agent.owner_id, run_id=run.pk)
     assert claim().run_id == run.pk
     assert refreshed(run).attempts == 1
 
@@ -122,24 +122,24 @@ def test_a_resumed_run_has_all_its_attempts_again() -> None:
 def test_a_run_that_cannot_be_paused_says_why(status: RunStatus, sentence: str) -> None:
     run = make_run(status=status)
     with pytest.raises(Refused, match=sentence):
-        pause_run(run.pk)
+        pause_run(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).status == status
 
 
 def test_only_a_paused_run_can_be_resumed() -> None:
     run = make_run(status=RunStatus.TRAINING)
     with pytest.raises(Refused, match="is not paused"):
-        resume_run(run.pk)
-    cancel_run(run.pk)
+        resume_run(run.agent.owner_id, run_id=run.pk)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     with pytest.raises(Refused, match="is over"):
-        resume_run(run.pk)
+        resume_run(run.agent.owner_id, run_id=run.pk)
 
 
 def test_a_run_of_a_retired_agent_is_not_resumed() -> None:
     run = make_run(status=RunStatus.PAUSED)
     Agent.objects.update(retired_at="2026-01-01T00:00Z")
     with pytest.raises(Refused, match="retired"):
-        resume_run(run.pk)
+        resume_run(run.agent.owner_id, run_id=run.pk)
 
 
 @pytest.mark.parametrize(
@@ -148,17 +148,17 @@ def test_a_run_of_a_retired_agent_is_not_resumed() -> None:
 )
 def test_a_cancelled_run_says_what_is_left_of_it(status: RunStatus, sentence: str) -> None:
     run = make_run(status=status)
-    cancel_run(run.pk)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     assert sentence in refreshed(run).reason
 
 
 def test_a_paused_run_can_be_cancelled_and_keeps_others_from_starting() -> None:
     run = make_run(status=RunStatus.PAUSED)
     with pytest.raises(Refused, match="in training already"):
-        request_run(run.agent_id, run.space_id)
-    cancel_run(run.pk)
+        request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).status == RunStatus.CANCELLED
-    request_run(run.agent_id, run.space_id)
+    request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
 
 
 # --- the agent's time in training ----------------------------------------------------------
@@ -166,12 +166,16 @@ def test_a_paused_run_can_be_cancelled_and_keeps_others_from_starting() -> None:
 
 @pytest.mark.parametrize(
     "end",
-    [cancel_run, pause_run, lambda _: move_run(claim(), RunEvent.FAIL, reason="Broke.")],
+    [
+        cancel_run,
+        pause_run,
+        lambda _, run_id: move_run(claim(), RunEvent.FAIL, reason="Broke."),
+    ],
 )
 def test_an_agent_is_learning_while_a_run_is_in_hand(end: Any) -> None:
     run = make_run()
     assert refreshed(run).agent.learning_since is not None
-    end(run.pk)
+    end(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).agent.learning_since is None
 
 
@@ -180,23 +184,28 @@ def test_an_agent_is_learning_until_its_version_is_judged_and_again_when_resumed
     assert refreshed(run).agent.learning_since is not None
     TrainingRun.objects.update(status=RunStatus.PAUSED)
     Agent.objects.update(learning_since=None)
-    resume_run(run.pk)
+    resume_run(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).agent.learning_since is not None
 
 
 def test_an_agent_whose_run_could_not_be_queued_is_not_learning() -> None:
     agent, space = make_agent(learning={"rank": 10_000}), make_space()
     make_pairs_for(agent, count=8, space=space)
-    run = request_run(agent.id, space.id)
+    run = request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
     assert run.status == RunStatus.FAILED
     assert refreshed(run).agent.learning_since is None
 
 
 def test_an_answered_offer_leaves_a_newer_run_in_hand() -> None:
     run = make_run(status=RunStatus.OFFERED)
-    edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
-    request_run(run.agent_id, run.space_id)
-    decline_offered(run.pk)
+    edit_agent(
+        run.agent.owner_id,
+        agent_id=run.agent_id,
+        prompt="New.",
+        sampling=run.parent_version.sampling,
+    )
+    request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
+    decline_offered(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).agent.learning_since is not None
 
 
@@ -212,7 +221,7 @@ def test_a_version_that_passes_waits_for_an_owner_who_decides_by_hand(fake_base:
     assert run.status == RunStatus.OFFERED
     assert run.reason.startswith("Version 2 waits for your word.")
     assert run.agent.current_version == parent
-    adopt_offered(run.pk)
+    adopt_offered(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
     assert (run.status, run.agent.current_version) == (RunStatus.ADOPTED, run.child_version)
 
@@ -230,19 +239,24 @@ def test_a_version_that_does_not_pass_is_not_offered(
 def test_a_declined_version_does_not_play() -> None:
     run = make_run(status=RunStatus.OFFERED)
     parent = refreshed(run).agent.current_version
-    decline_offered(run.pk)
+    decline_offered(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
     assert (run.status, run.agent.current_version) == (RunStatus.REJECTED, parent)
     assert run.reason == "Declined by its owner. Version 2 waits for your word."
     with pytest.raises(Refused, match="offers no version; it is rejected"):
-        adopt_offered(run.pk)
+        adopt_offered(run.agent.owner_id, run_id=run.pk)
 
 
 def test_an_offer_to_an_agent_that_changed_is_refused_and_stays() -> None:
     run = make_run(status=RunStatus.OFFERED)
-    edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
+    edit_agent(
+        run.agent.owner_id,
+        agent_id=run.agent_id,
+        prompt="New.",
+        sampling=run.parent_version.sampling,
+    )
     with pytest.raises(Refused, match="activate version 2 by hand"):
-        adopt_offered(run.pk)
+        adopt_offered(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
     assert run.status == RunStatus.OFFERED
     assert run.agent.current_version is not None
@@ -257,15 +271,18 @@ def test_no_run_starts_while_an_offer_is_open(
     make_pairs_for(run.agent, count=8, space=run.space)
     assert start_due_runs() == []
     with pytest.raises(Refused, match="adopt or decline it first"):
-        request_run(run.agent_id, run.space_id)
-    decline_offered(run.pk)
+        request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
+    decline_offered(run.agent.owner_id, run_id=run.pk)
     assert len(start_due_runs()) == 1
 
 
 @pytest.mark.django_db(transaction=True)
 def test_two_clicks_at_once_answer_an_offer_once() -> None:
     run = make_run(status=RunStatus.OFFERED)
-    outcomes = at_once(partial(adopt_offered, run.pk), partial(decline_offered, run.pk))
+    outcomes = at_once(
+        partial(adopt_offered, run.agent.owner_id, run_id=run.pk),
+        partial(decline_offered, run.agent.owner_id, run_id=run.pk),
+    )
     assert sum(isinstance(outcome, Refused) for outcome in outcomes) == 1
     run = refreshed(run)
     plays_child = run.agent.current_version_id == run.child_version_id
@@ -285,7 +302,10 @@ def test_a_cancel_at_the_moment_of_adoption_agrees_with_what_plays(
         lease = claim()
         add_child(lease)
         record(lease, gate=PASSED.as_json())
-        at_once(partial(steps.judge, lease, Leases([lease])), partial(cancel_run, run.pk))
+        at_once(
+            partial(steps.judge, lease, Leases([lease])),
+            partial(cancel_run, run.agent.owner_id, run_id=run.pk),
+        )
         run = refreshed(run)
         assert run.status in {RunStatus.ADOPTED, RunStatus.CANCELLED}
         plays_child = run.agent.current_version_id == run.child_version_id
@@ -299,7 +319,7 @@ def test_an_ending_run_and_the_request_for_the_next_do_not_deadlock() -> None:
         lease = claim()
         outcomes = at_once(
             partial(move_run, lease, RunEvent.FAIL, reason="Broke."),
-            partial(request_run, run.agent_id, run.space_id),
+            partial(request_run, run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id),
         )
         ended, following = outcomes
         assert ended is None
@@ -307,4 +327,4 @@ def test_an_ending_run_and_the_request_for_the_next_do_not_deadlock() -> None:
         is_learning = refreshed(run).agent.learning_since is not None
         assert is_learning == isinstance(following, TrainingRun)
         if isinstance(following, TrainingRun):
-            cancel_run(following.pk)
+            cancel_run(following.agent.owner_id, run_id=following.pk)

@@ -68,7 +68,7 @@ def space(fake_base: Path) -> Space:
 def make_run(space: Space, *, seed: int = 0, **learning: Any) -> TrainingRun:
     agent = make_agent(learning={"rank": 4, "alpha": 8, "seed": seed, **learning})
     make_pairs_for(agent, count=8, space=space)
-    return request_run(agent.id, space.id)
+    return request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
 def until(condition: Callable[[], object]) -> None:
@@ -208,7 +208,7 @@ def test_a_paused_run_leaves_the_process_and_goes_on_from_where_it_was(
     behave(fake_base, "hang", seed=1)
     worker = alongside(train_due)
     until(has_step(run))
-    pause_run(run.pk)
+    pause_run(run.agent.owner_id, run_id=run.pk)
     worker.join(timeout=20)
     for each in (run, other):
         each.refresh_from_db()
@@ -217,7 +217,7 @@ def test_a_paused_run_leaves_the_process_and_goes_on_from_where_it_was(
     assert train_due() == 0
 
     behave(fake_base, "learn", seed=1)
-    resume_run(run.pk)
+    resume_run(run.agent.owner_id, run_id=run.pk)
     train_due()
     run.refresh_from_db()
     assert (run.status, steps_of(run)) == (RunStatus.ADOPTED, [1, 2])
@@ -229,7 +229,7 @@ def test_a_cancelled_run_stops_its_trainer(space: Space, fake_base: Path) -> Non
     behave(fake_base, "deaf")
     worker = alongside(train_due)
     until(has_step(run))
-    cancel_run(run.pk)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
     worker.join(timeout=20)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
@@ -313,7 +313,7 @@ def test_attempts_that_bring_a_run_further_are_not_counted_against_it(
     until(lambda: TrainingRun.objects.get(id=run.pk).progress["step"] == 2)
     run.refresh_from_db()
     assert run.attempts == 1
-    pause_run(run.pk)
+    pause_run(run.agent.owner_id, run_id=run.pk)
     worker.join(timeout=20)
 
 

@@ -34,7 +34,7 @@ def run(fake_base: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     make_base(str(fake_base))
     agent, space = make_agent(learning={"rank": 4, "alpha": 8, "method": "grpo"}), make_space()
     make_pairs_for(agent, count=8, space=space)
-    return request_run(agent.id, space.id)
+    return request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
 def write_nothing(run: TrainingRun) -> dict[str, Any]:
@@ -84,7 +84,7 @@ def test_a_run_in_pairs_does_not_practise(
     practised = script_practice(monkeypatch)
     agent = make_agent(learning={"rank": 4, "alpha": 8})
     make_pairs_for(agent, count=8, space=run.space)
-    pairs_run = request_run(agent.id, run.space_id)
+    pairs_run = request_run(agent.owner_id, agent_id=agent.id, space_id=run.space_id)
     assert train_due() == 2
     pairs_run.refresh_from_db()
     assert pairs_run.status == RunStatus.ADOPTED
@@ -94,7 +94,7 @@ def test_a_run_in_pairs_does_not_practise(
 def test_practice_says_how_far_it_is_and_stops_when_its_run_is_paused(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    script_practice(monkeypatch, fault=lambda run: pause_run(run.pk))
+    script_practice(monkeypatch, fault=lambda run: pause_run(run.agent.owner_id, run_id=run.pk))
     finish(run)
     assert run.status == RunStatus.PAUSED
     assert run.progress == {"stage": "Practising: 1 of 2."}
@@ -118,7 +118,7 @@ def test_practice_of_one_run_keeps_the_leases_of_the_others(
 ) -> None:
     agent = make_agent(learning={"rank": 4, "alpha": 8})
     make_pairs_for(agent, count=8, space=run.space)
-    other = request_run(agent.id, run.space_id)
+    other = request_run(agent.owner_id, agent_id=agent.id, space_id=run.space_id)
     kept: list[bool] = []
 
     def look_and_write(each: TrainingRun) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from django.utils import timezone
 from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
-from agents.roster import activate_version, edit_agent
+from agents.roster import activate_version
 from training.gate.evaluate import GateInconclusive
 from training.gate.formats import format_1_of
 from training.gate.record import GateRecord, gate_from_json
@@ -24,7 +24,7 @@ from training.practice.rehearsal import DRAWN_BY_RUN, rehearsal_file
 from training.runs.claiming import MAX_ATTEMPTS
 from training.runs.starting import request_run
 from training.states import RunStatus
-from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
+from training.tests.builders import edit_prompt, make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import (
     PASSED,
     REFUSED,
@@ -54,7 +54,7 @@ def run(fake_base: Path) -> TrainingRun:
     make_base(str(fake_base))
     agent, space = make_agent(learning={"rank": 4, "alpha": 8}), make_space()
     make_pairs_for(agent, count=8, space=space)
-    return request_run(agent.id, space.id)
+    return request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
 def finish(run: TrainingRun) -> TrainingRun:
@@ -147,7 +147,7 @@ def test_a_second_run_learns_on_from_the_first_ones_adapter(run: TrainingRun) ->
     make_pairs_for(run.agent, count=8, space=run.space)
     run.agent.learning = {"rank": 32}
     run.agent.save()
-    second = request_run(run.agent_id, run.space_id)
+    second = request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
     assert (second.config["rank"], second.config["alpha"]) == (4, 8)
     train_due()
     second.refresh_from_db()
@@ -165,11 +165,11 @@ def test_a_worse_child_is_kept_and_does_not_play(
     assert run.child_version is not None
     assert run.reason.startswith("Not adopted. The new version is behind its parent")
     assert "0.200 (new) and 0.400 (parent)" in run.reason
-    activate_version(run.agent_id, run.child_version.pk)
+    activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version.pk)
 
 
 def test_an_edit_while_the_run_waits_is_what_it_learns_on(run: TrainingRun) -> None:
-    edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
+    edit_prompt(run)
     finish(run)
     assert run.status == RunStatus.ADOPTED
     assert run.agent.current_version == run.child_version
@@ -181,7 +181,7 @@ def test_an_owner_who_changed_the_agent_meanwhile_decides(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def store(*given: Any, **named: Any) -> Adapter:
-        edit_agent(run.agent_id, prompt="New.", sampling=run.parent_version.sampling)
+        edit_prompt(run)
         return store_adapter(*given, **named)
 
     monkeypatch.setattr(steps, "store_adapter", store)
@@ -251,7 +251,7 @@ def test_a_damaged_parent_adapter_is_not_learned_on(run: TrainingRun) -> None:
     weights = adapter_folder(digest_of(run)) / WEIGHTS_FILE
     weights.write_bytes(weights.read_bytes()[:-10])
     make_pairs_for(run.agent, count=8, space=run.space)
-    second = request_run(run.agent_id, run.space_id)
+    second = request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
     finish(second)
     assert second.status == RunStatus.FAILED
     assert "is damaged" in second.reason

@@ -1,0 +1,185 @@
+"""Every route, asked for by strangers with the owner's ids: nothing private, nothing changed.
+
+A route that is missing from the table fails the test.
+"""
+
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any
+
+import pytest
+from django.http import HttpResponse
+from django.test import Client
+from django.urls import URLPattern, reverse
+
+from arena.live import stream
+from arena.live.consumers import match_sockets
+from arena.models import MatchEvent
+from frontend import urls
+from frontend.tests.builders import signed_in
+from frontend.tests.two_people import PRICE, PROMPT, SEED, TwoPeople, all_rows, make_two_people
+from training.consumers import run_sockets
+from training.runs.moves import publish_run
+
+pytestmark = pytest.mark.django_db
+
+
+class Access(StrEnum):
+    PUBLIC = "anybody may look"
+    SIGNED_IN = "everybody their own, with an account"
+    OWNER = "to others it does not exist"
+
+
+ROUTES: Mapping[str, Access] = {
+    "home": Access.PUBLIC,
+    "how_it_works": Access.PUBLIC,
+    "choose_theme": Access.PUBLIC,
+    "agents": Access.SIGNED_IN,
+    "new_agent": Access.SIGNED_IN,
+    "agent": Access.PUBLIC,
+    "edit_agent": Access.OWNER,
+    "agent_learning": Access.OWNER,
+    "rename_agent": Access.OWNER,
+    "activate_version": Access.OWNER,
+    "train_now": Access.OWNER,
+    "retire_agent": Access.OWNER,
+    "agent_pairs": Access.OWNER,
+    "agent_groups": Access.OWNER,
+    "agent_state": Access.OWNER,
+    "spaces": Access.PUBLIC,
+    "space": Access.PUBLIC,
+    "enter_space": Access.SIGNED_IN,
+    "entry": Access.OWNER,
+    "leave_queue": Access.OWNER,
+    "matches": Access.PUBLIC,
+    "live_matches": Access.PUBLIC,
+    "match": Access.PUBLIC,
+    "match_summary": Access.PUBLIC,
+    "round": Access.PUBLIC,
+    "run": Access.PUBLIC,
+    "run_state": Access.PUBLIC,
+    "run_curve": Access.PUBLIC,
+    "run_manifest": Access.PUBLIC,
+    "pause_run": Access.OWNER,
+    "resume_run": Access.OWNER,
+    "cancel_run": Access.OWNER,
+    "adopt_run": Access.OWNER,
+    "decline_run": Access.OWNER,
+    "wallet": Access.SIGNED_IN,
+}
+# Where the owner finds what the walk looks for: were it nowhere, the walk could not fail.
+OWNERS_FIND: Mapping[str, str] = {
+    "agent": PROMPT,
+    "edit_agent": PROMPT,
+    "agent_learning": str(SEED),
+    "run": f"{PRICE:,}",
+    "run_state": f"{PRICE:,}",
+}
+SOCKETS = {"ws/matches/<int:pk>/", "ws/runs/<int:pk>/"}
+
+
+@pytest.fixture
+def people() -> TwoPeople:
+    return make_two_people()
+
+
+def patterns() -> dict[str, URLPattern]:
+    return {str(pattern.name): pattern for pattern in urls.urlpatterns}
+
+
+def path_of(name: str, people: TwoPeople) -> str:
+    """The route with the owner's ids."""
+    ids: dict[str, Any] = {
+        "agent_id": people.agent_id,
+        "version_id": people.version_id,
+        "entry_id": people.entry_id,
+        "match_id": people.match_id,
+        "run_id": people.run_id,
+        "slug": people.slug,
+        "number": 1,
+    }
+    return reverse(name, kwargs={key: ids[key] for key in patterns()[name].pattern.converters})
+
+
+def form_of(people: TwoPeople) -> dict[str, Any]:
+    """Fields of every form of the product, as whole as they can be with the owner's ids."""
+    return {
+        "agent": people.agent_id,
+        "entry_id": people.entry_id,
+        "fee": 10,
+        "space": people.space_id,
+        "name": "Taken over",
+        "prompt": "Taken over.",
+        "temperature": "0.5",
+        "top_p": "0.5",
+        "max_tokens": "16",
+        "amount": "5",
+        "transfer_id": people.transfer_id,
+    }
+
+
+def asked(client: Client, method: str, name: str, people: TwoPeople) -> HttpResponse:
+    path = path_of(name, people)
+    response = client.get(path) if method == "GET" else client.post(path, form_of(people))
+    assert isinstance(response, HttpResponse), "a stranger is never sent a download"
+    return response
+
+
+def test_every_route_says_who_may_see_it() -> None:
+    assert set(ROUTES) == set(patterns())
+
+
+def test_strangers_see_nothing_private_on_any_route_and_change_nothing(people: TwoPeople) -> None:
+    anonymous, rival = Client(), signed_in(people.rival_id)
+    before, secrets = all_rows(), people.secrets
+    for name, access in ROUTES.items():
+        for visitor, is_known in ((anonymous, False), (rival, True)):
+            case = f"{name}, {'rival' if is_known else 'anonymous'}"
+            answers = [asked(visitor, method, name, people) for method in ("GET", "POST")]
+            for answer in answers:
+                shown = f"{answer.headers} {answer.content.decode()}"
+                assert not [secret for secret in secrets if secret in shown], case
+            acted = [answer for answer in answers if answer.status_code != 405]
+            assert acted, case
+            match access:
+                case Access.OWNER if is_known:
+                    assert {answer.status_code for answer in acted} == {404}, case
+                case Access.OWNER | Access.SIGNED_IN if not is_known:
+                    for answer in acted:
+                        assert answer.headers["Location"].startswith("/accounts/login/"), case
+                case _:
+                    assert {answer.status_code for answer in acted} <= {200, 302, 422}, case
+    assert all_rows() == before
+
+
+@pytest.mark.parametrize("name", sorted(OWNERS_FIND))
+def test_the_owner_finds_there_what_strangers_do_not(name: str, people: TwoPeople) -> None:
+    page = asked(signed_in(people.owner_id), "GET", name, people).content.decode()
+    assert OWNERS_FIND[name] in page
+
+
+def test_only_the_owner_finds_balance_and_entry(people: TwoPeople) -> None:
+    owner, rival = signed_in(people.owner_id), signed_in(people.rival_id)
+    assert f"{people.balance:,}" in owner.get("/wallet/").content.decode()
+    link = f"/entries/{people.entry_id}/"
+    assert link in asked(owner, "GET", "agent", people).content.decode()
+    assert link not in asked(rival, "GET", "agent", people).content.decode()
+
+
+def test_who_signs_in_sees_only_their_own(people: TwoPeople) -> None:
+    rival = signed_in(people.rival_id)
+    for name in ("agents", "wallet", "enter_space"):
+        page = rival.get(path_of(name, people), follow=True).content.decode()
+        assert "Secretive" not in page, name
+        assert not [secret for secret in people.secrets if secret in page], name
+
+
+def test_sockets_tell_nothing_private(people: TwoPeople, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = [*match_sockets, *run_sockets]
+    assert {str(one.pattern) for one in found} == SOCKETS
+    sent = [stream.event_message(row) for row in MatchEvent.objects.filter(match=people.match_id)]
+    assert len(sent) > 10
+    monkeypatch.setattr("training.runs.moves.publish", lambda _, line: sent.append(line))
+    publish_run(people.run_id)
+    assert f'"id": {people.run_id}' in sent[-1]
+    assert not [secret for secret in people.secrets if secret in "\n".join(sent)]

@@ -1,0 +1,144 @@
+"""Two people for tests of access: an owner with something to hide, and a rival who has met them."""
+
+import uuid
+from collections.abc import Mapping
+from dataclasses import dataclass
+from random import Random
+from typing import Any
+
+from django.apps import apps
+
+from agents.models import Agent
+from agents.roster import create_agent, set_learning
+from arena.credits import wallet
+from arena.credits.statement import wallet_balance
+from arena.matches import seating
+from arena.models import Match, Round
+from arena.tests.builders import SAMPLING, enter, make_space, make_user
+from frontend.tests.builders import make_offer, play_to_the_end
+from training.data.harvest import harvest_matches
+from training.methods.dpo import DPOConfig
+from training.models import Rollout
+from training.tests.builders import make_base, make_pairs_for
+
+PROMPT = "Zanzibar is the word that only the owner may read."
+SEED = 918_273_645  # of the learning settings
+PRICE = 7_654_321
+ROOMS = ("agents", "arena", "judges", "training")  # whose rows are compared
+
+
+@dataclass(frozen=True)
+class TwoPeople:
+    """Ids of rows; all are the owner's but the rival's own."""
+
+    owner_id: int
+    rival_id: int
+    rivals_agent_id: int
+    agent_id: int  # with a match, pairs, an offered version, and an entry that waits
+    student_id: int  # with pairs enough to be trained
+    version_id: int
+    entry_id: uuid.UUID
+    match_id: int
+    run_id: int
+    transfer_id: uuid.UUID
+    space_id: int  # where the student has its pairs
+    slug: str  # where the entry waits
+
+    @property
+    def balance(self) -> int:
+        return wallet_balance(self.owner_id).available
+
+    @property
+    def secrets(self) -> tuple[str, ...]:
+        """What only the owner may read, as pages or as reads spell it."""
+        return (
+            PROMPT,
+            str(SEED),
+            f"{PRICE:,}",
+            f"price_credits={PRICE}",
+            f"{self.balance:,}",
+            f"available={self.balance}",
+        )
+
+
+def make_two_people() -> TwoPeople:
+    base = make_base()
+    owner, rival = make_user(), make_user(credits=100)
+    for _ in range(4):
+        transfer_id = uuid.uuid4()
+        wallet.top_up_sandbox(owner.pk, amount_credits=999, transfer_id=transfer_id)
+    agent, student, rivals = (
+        create_agent(
+            user.pk,
+            name=name,
+            base_model_id=base.pk,
+            prompt=prompt,
+            sampling=SAMPLING,
+            learning={},
+        )
+        for user, name, prompt in (
+            (owner, "Secretive", PROMPT),
+            (owner, "Student", PROMPT),
+            (rival, "Rival", "Win."),
+        )
+    )
+    learning = DPOConfig(seed=SEED).as_json()
+    for own in (agent, student):
+        set_learning(owner.pk, agent_id=own.pk, learning=learning, is_training_enabled=True)
+    match = _played(agent, rivals)
+    space, waiting = make_space(), make_space()
+    make_pairs_for(student, count=8, space=space)
+    entry_id = enter(agent, waiting)
+    run = make_offer(agent, match.space, price_credits=PRICE)
+    _practised(run.pk, match)
+    version = agent.versions.get(number=1)
+    return TwoPeople(
+        owner_id=owner.pk,
+        rival_id=rival.pk,
+        rivals_agent_id=rivals.pk,
+        agent_id=agent.pk,
+        student_id=student.pk,
+        version_id=version.pk,
+        entry_id=entry_id,
+        match_id=match.pk,
+        run_id=run.pk,
+        transfer_id=transfer_id,
+        space_id=space.pk,
+        slug=waiting.slug,
+    )
+
+
+def all_rows() -> Mapping[str, list[dict[str, Any]]]:
+    """Every row of the product, to be compared with the rows after a call."""
+    return {
+        model._meta.label: list(model._default_manager.order_by("pk").values())
+        for model in apps.get_models()
+        if model._meta.app_label in ROOMS
+    }
+
+
+def _played(*agents: Agent) -> Match:
+    space = make_space()
+    for agent in agents:
+        enter(agent, space)
+    (match_id,) = seating.seat_matches(space.pk, rng=Random(1))
+    match = Match.objects.get(id=match_id)
+    play_to_the_end(match)
+    harvest_matches()
+    return match
+
+
+def _practised(run_id: int, match: Match) -> None:
+    seat = match.seats.get(agent__name="Secretive")
+    Rollout.objects.create(
+        run_id=run_id,
+        version=seat.version,
+        round=Round.objects.get(match=match, number=1),
+        index=0,
+        text="An answer of practice.",
+        prompt_token_ids=[1],
+        token_ids=[1],
+        logprobs=[-0.5],
+        finish_reason="stop",
+        sampling=SAMPLING,
+    )
