@@ -1,11 +1,18 @@
 """Pages in tests name their static files plainly: nothing has been collected. No test is timed."""
 
+import fcntl
+import os
+from pathlib import Path
+
 import pytest
+from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
-from pytest_django import Settings
+from pytest_django import DjangoDbBlocker, Settings
+
+from arena.config.testing import HOME_VARIABLE
 
 hypothesis_settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -18,6 +25,25 @@ def _plain_static_files(settings: Settings) -> None:
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
+) -> None:
+    """Of several workers one migrates; each copies its test database from what that one made."""
+    if "PYTEST_XDIST_WORKER" not in os.environ:
+        return
+    shared_home = Path(os.environ[HOME_VARIABLE])
+    with (shared_home / "migrated").open("a+") as done, django_db_blocker.unblock():
+        fcntl.flock(done, fcntl.LOCK_EX)
+        if done.tell() == 0:
+            call_command("migrate", verbosity=0)
+            connection.close()
+            # What somebody is connected to, if only from a pool, cannot be copied.
+            connection.close_pool()  # type: ignore[attr-defined]
+            done.write("yes")
+    connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
 
 
 # What Django writes after the migrations and would write again after each flush.

@@ -1,8 +1,5 @@
 """What an owner downloads is what TRL's own trainer takes."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -14,7 +11,8 @@ from training.tests.builders import make_agent, make_match
 TIMEOUT_SECONDS = 240
 
 LOAD_AS_TRL_DOES = """
-import sys
+import os, sys
+os.environ["HF_HOME"] = sys.argv[3]
 from datasets import load_dataset
 from transformers import AutoTokenizer, LlamaConfig, LlamaForCausalLM
 from trl import DPOConfig, DPOTrainer
@@ -39,8 +37,11 @@ print("steps", trainer.state.global_step)
 
 
 @pytest.mark.slow
+@pytest.mark.xdist_group("trainers")
 @pytest.mark.django_db
 def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> None:
+    from training.trainers.tests.builders import trainers  # noqa: PLC0415 torch takes seconds
+
     agent = make_agent()
     make_match([agent, make_agent()], [{0: 0, 1: 1.0}, {0: 0.75, 1: 0.5}, {0: 0.1, 1: 1}])
     harvest_matches()
@@ -48,13 +49,6 @@ def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> N
         b"".join(json_lines(export_pairs(agent.pk, viewer=agent.owner_id)))
     )
     arguments = [str(base_model), str(tmp_path / "pairs.jsonl"), str(tmp_path / "output")]
-    done = subprocess.run(
-        [sys.executable, "-c", LOAD_AS_TRL_DOES, *arguments],
-        env=os.environ | {"HF_HUB_OFFLINE": "1", "HF_HOME": str(tmp_path)},
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=TIMEOUT_SECONDS,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert "steps 1" in done.stdout
+    done = trainers().start(("-c", LOAD_AS_TRL_DOES, *arguments), log=tmp_path / "log")
+    assert done.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, done.output[-3000:]
+    assert "steps 1" in done.output
