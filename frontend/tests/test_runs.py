@@ -216,7 +216,7 @@ def test_drift_is_shown_with_its_bound_and_its_sentence(
         "0.79",
         "of 0.91",
         "67% of what training changed differs",
-        "What plays is what was trained",
+        "The server plays what was trained",
     ):
         assert words in page, words
     drifted = DRIFT | {

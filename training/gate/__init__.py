@@ -1,1 +1,1 @@
-"""Whether a trained version may play: exams, decisions, drift, and the record of what was found."""
+"""Whether a trained version may play: exams, decisions, drift, and the record of the results."""

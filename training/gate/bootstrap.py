@@ -17,10 +17,10 @@ def bootstrap(
 ) -> list[float]:
     """The figure of RESAMPLES samples drawn with replacement, smallest first.
 
-    A group holds an outcome for each task, in task order; the tasks are the same in all groups.
-    Of several groups (seeds of a benchmark) as many are drawn first, then tasks, the same ones of
-    each (Davison & Hinkley 1997, 3.8). Of one group only tasks are drawn (Efron & Tibshirani
-    1993, chapter 16). Where outcomes are differences or pairs, the bootstrap is a paired one.
+    A group holds one outcome per task, in task order; the tasks are the same in all groups. With
+    several groups (seeds of a benchmark), groups are resampled first, then tasks, the same tasks
+    in each group (Davison & Hinkley 1997, 3.8). With one group, only tasks are resampled (Efron &
+    Tibshirani 1993, chapter 16). If outcomes are differences or pairs, the bootstrap is paired.
     """
     task_count = len(groups[0])
 
@@ -33,5 +33,5 @@ def bootstrap(
 
 
 def quantile(ordered: Sequence[float], share: float) -> float:
-    """The value below which that share of an ascending sequence lies, share in [0, 1)."""
+    """The value below which `share` of an ascending sequence lies; share in [0, 1)."""
     return ordered[int(share * len(ordered))]

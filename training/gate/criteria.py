@@ -1,4 +1,4 @@
-"""What is asked of a trained version, each condition with a sentence for its owner. PURE."""
+"""What a trained version must meet, each condition with a sentence for the owner. PURE."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,7 +10,7 @@ from training.gate.figures import Probe, Probed
 
 @dataclass(frozen=True)
 class Criterion:
-    """A condition that a version has to meet; the sentence says whether it does, with figures."""
+    """A condition for a version; the sentence says, with figures, whether it is met."""
 
     holds: bool
     sentence: str
@@ -24,7 +24,7 @@ def criteria_of(
 ) -> tuple[Criterion, ...]:
     """Every condition of the gate; a version passes if all of them hold.
 
-    What was not looked at, and what says nothing, has no criterion.
+    What was not measured, or cannot be decided, has no criterion.
     """
     asked = [(probe.name, probe.probed) for probe in probes if probe.probed]
     return (
@@ -39,9 +39,9 @@ def criteria_of(
 def _not_behind(own: GateDecision) -> Criterion:
     points = _points(abs(own.difference))
     if own.is_behind:
-        sentence = f"The new version is behind its parent on the held-out tasks: by {points}."
+        sentence = f"The new version is {points} behind its parent on the held-out tasks."
         return Criterion(False, sentence)
-    return Criterion(True, f"It is not behind on these tasks: it is {points} ahead.")
+    return Criterion(True, f"It is not behind its parent on these tasks: it is {points} ahead.")
 
 
 def _within_margin(own: GateDecision) -> Criterion:
@@ -64,21 +64,21 @@ def _kinds(kinds: Mapping[str, KindCount]) -> Criterion:
     if not unlearned:
         return Criterion(
             True,
-            "It has unlearned no kind of task: what its parent passes clearly, it still passes.",
+            "It has not unlearned any kind of task: what its parent clearly passes, it still passes.",
         )
     names = ", ".join(kind.replace("_", " ") for kind in unlearned)
     counts = ", ".join(f"{count.parent_passed} of {count.tasks}" for count in unlearned.values())
     return Criterion(
         False,
         f"It has unlearned {'a kind' if len(unlearned) == 1 else 'kinds'} of task: {names}. "
-        f"It passes none, and its parent passes {counts}.",
+        f"It passes none, while its parent passes {counts}.",
     )
 
 
 def _elsewhere(asked: Sequence[tuple[str, Probed]]) -> Criterion:
     worse = [(name, probed) for name, probed in asked if probed.decision.is_regressed]
     if not worse:
-        return Criterion(True, "It is not clearly worse at anything else that was asked.")
+        return Criterion(True, "It is not clearly worse at anything else that was tested.")
     names = ", ".join(name for name, _ in worse)
     losses = " ".join(_loss(name, probed) for name, probed in worse)
     return Criterion(False, f"It is clearly worse elsewhere: {names}. {losses}")
@@ -89,7 +89,7 @@ def _loss(name: str, probed: Probed) -> str:
     return (
         f"In {name} it is {_points(-decision.difference)} behind its {probed.than}, and with "
         f"{decision.confidence:.0%} confidence at least {_points(-decision.upper_bound)} behind on "
-        f"other tasks like those, where {_points(decision.bound)} are allowed."
+        f"other tasks like those; {_points(decision.bound)} are allowed."
     )
 
 
@@ -97,7 +97,7 @@ def _played_as_trained(drift: Drift) -> Criterion:
     if drift.drifted:
         return Criterion(False, drift.why)
     return Criterion(
-        True, "What plays is what was trained: server and trainer agree on its answers."
+        True, "The server plays what was trained: server and trainer agree on its answers."
     )
 
 
@@ -106,5 +106,5 @@ def _points(share: float) -> str:
 
 
 def _signed_points(share: float) -> str:
-    """With a real minus sign."""
+    """Signed, with a real minus sign."""
     return f"{share * 100:+.1f} points".replace("-", "−")

@@ -7,16 +7,16 @@ from statistics import fmean
 
 from training.gate.bootstrap import bootstrap, quantile
 
-MARGIN = 0.05  # of the mean score: so much worse is still called "not worse"
-# One-sided, of each of two looks: docs/decisions/gate-looks.md
+MARGIN = 0.05  # of the mean score: this much worse still counts as "not worse"
+# One-sided, for each of two looks: docs/decisions/gate-looks.md
 CONFIDENCE = 0.94
 
-# A probe only looks for damage: it refuses what is clearly worse, and lets noise through.
+# A probe only looks for damage: it refuses clear losses and tolerates noise.
 PROBE_BOUND = 0.1
 PROBE_CONFIDENCE = 0.95  # one-sided
-MIN_PROBE_TASKS = 8  # a bootstrap over fewer is far too sure of itself
+MIN_PROBE_TASKS = 8  # a bootstrap over fewer is far too confident
 
-# A parent passes a kind of task clearly from so many passes on, and from this share on.
+# A parent clearly passes a kind of task if it passes at least this many and this share of it.
 MIN_KIND_PASSES = 3
 MIN_KIND_SHARE = 0.25
 
@@ -32,7 +32,7 @@ class GateDecision:
 
     @property
     def is_behind(self) -> bool:
-        """On these very tasks."""
+        """On the tasks of the exam itself."""
         return self.difference < 0
 
     @property
@@ -42,7 +42,7 @@ class GateDecision:
 
     @property
     def is_good(self) -> bool:
-        """Not behind here, nor by more than the margin elsewhere."""
+        """Not behind here, and not by more than the margin elsewhere."""
         return not self.is_behind and self.is_within_margin
 
     @property
@@ -69,13 +69,13 @@ class KindCount:
     tasks: int = 0
     parent_passed: int = 0
     child_passed: int = 0
-    # What "passed clearly" means for the parent.
+    # What "clearly passed" means for the parent.
     min_passes: int = MIN_KIND_PASSES
     min_share: float = MIN_KIND_SHARE
 
     @property
     def fell_to_zero(self) -> bool:
-        """Whether the child passes none of what the parent passed clearly."""
+        """Whether the child passes none of a kind that the parent clearly passed."""
         return (
             self.child_passed == 0
             and self.parent_passed >= self.min_passes
@@ -96,7 +96,7 @@ def decide(
     The child is good if it is not behind on these tasks and, with the stated one-sided
     confidence, not behind by more than the margin on others like them. Both halves are needed:
     the bound alone would let small losses through, one run after another, and the mean alone
-    would let the luck of a few tasks through. Scores are in [0, 1], one a task, in task order.
+    would let the luck of a few tasks through. Scores are in [0, 1], one per task, in task order.
     """
     differences = _differences(parent_scores, child_scores)
     means = bootstrap([differences], fmean, rng=rng)
@@ -116,9 +116,9 @@ def decide_probe(
     bound: float = PROBE_BOUND,
     confidence: float = PROBE_CONFIDENCE,
 ) -> ProbeDecision:
-    """The same bootstrap, asked the other way round: is the child worse by more than the bound?
+    """The same bootstrap the other way round: is the child worse by more than the bound?
 
-    It is called regressed only if, with the stated one-sided confidence, it is behind by more
+    It counts as regressed only if, with the stated one-sided confidence, it is behind by more
     than the bound on tasks like these.
     """
     differences = _differences(earlier_scores, child_scores)

@@ -1,11 +1,12 @@
-"""Whether the server plays the adapter that was trained: log-probabilities of the same tokens. PURE.
+"""Whether the server plays the trained adapter: log-probabilities of the same tokens. PURE.
 
-The trainer writes what some answers' tokens are worth under the new adapter and under the plain
-base, in its own precision; vLLM is asked for the same. nf4 moves the base itself, so two things
-are looked at: the distance under the adapter beside the distance under the base, and whether the
-CHANGE that the adapter makes (adapter minus base, token by token) is the same on both sides.
+The trainer writes the log-probabilities of some answers' tokens under the new adapter and under the
+plain base, in its own precision; vLLM is asked for the same. nf4 changes the base itself, so two
+things are checked: the distance under the adapter, compared with the distance under the base, and
+whether the CHANGE that the adapter makes (adapter minus base, token by token) is the same on both
+sides.
 
-Measured, and what is not seen: docs/decisions/drift-bounds.md
+Measurements and blind spots: docs/decisions/drift-bounds.md
 """
 
 from collections.abc import Mapping, Sequence
@@ -17,23 +18,23 @@ from typing import Any
 from training.configs.configs import Precision
 
 MAX_SEQUENCES = 16
-# How far a trainer's plain base may be from the server's: twice and more what is measured.
+# How far a trainer's plain base may be from the server's: at least twice what was measured.
 BASE_BOUND = {Precision.BF16: 0.15, Precision.NF4: 1.3}
-# So much further away than the base may the adapter be: a floor, and a share of its change.
+# How much further away the adapter may be than the base: a floor, and a share of its change.
 CHILD_FLOOR = 0.1
 CHILD_SHARE = 0.25
-# Of the change: 0 is the same change on both sides, 1 is none at all on the server.
+# As a share of the change: 0 means the same change on both sides, 1 no change on the server.
 MISMATCH_BOUND = 0.85
-# A smaller change drowns in the distance of the bases, and its mismatch says nothing.
+# A smaller change is lost in the distance between the bases, so its mismatch says nothing.
 MIN_CHANGE = 0.15
 MIN_CHANGE_OF_BASE = 0.5
-# A log-probability that is no number, or absurdly small, counts as so far away: means stay finite.
+# The distance of a log-probability that is NaN or absurdly small, so that means stay finite.
 MAX_DISTANCE = 50.0
 
 
 @dataclass(frozen=True)
 class TrainedSequence:
-    """One answer as the trainer sees it; natural logarithms, one a token."""
+    """One answer as the trainer sees it; natural logarithms, one per token."""
 
     prompt_ids: Sequence[int]
     ids: Sequence[int]
@@ -43,7 +44,7 @@ class TrainedSequence:
 
 @dataclass(frozen=True)
 class TrainerView:
-    """What a finished trainer says about its adapter."""
+    """What a finished trainer reports about its adapter."""
 
     precision: str
     sequences: Sequence[TrainedSequence]
@@ -64,9 +65,9 @@ class Drift:
     mean_child: float
     mean_base: float
     bound: float  # of mean_child
-    base_bound: float | None  # of mean_base; None: of a record that does not name it
-    mean_change: float  # that the adapter makes, as the trainer sees it
-    mismatch: float | None  # of the changes, 0 is none; None: the change is too small to say
+    base_bound: float | None  # of mean_base; None in a record that does not have it
+    mean_change: float  # the change that the adapter makes, as the trainer sees it
+    mismatch: float | None  # between the changes, 0 is none; None: the change is too small to tell
     mismatch_bound: float | None  # None as for base_bound
     sequences: int
     drifted: bool
@@ -74,13 +75,13 @@ class Drift:
 
 
 def trainer_view(result: Mapping[str, Any], *, precision: str) -> TrainerView:
-    """Of a trainer's result.json."""
+    """From a trainer's result.json."""
     sequences = [TrainedSequence(**value) for value in result.get("drift", ())]
     return TrainerView(precision, tuple(sequences[:MAX_SEQUENCES]))
 
 
 def compare(pairs: Sequence[tuple[TrainedSequence, ServedSequence]], *, precision: str) -> Drift:
-    """The distances and what follows. Each sequence has at least one token."""
+    """The distances and the decision. Each sequence has at least one token."""
     child, base, change, mismatch = [], [], [], []
     for ours, theirs in pairs:
         for a, a_base, b, b_base in zip(
@@ -109,7 +110,7 @@ def decide_drift(
     precision: str,
     sequences: int,
 ) -> Drift:
-    """What follows from the four mean distances, in nats."""
+    """The decision from the four mean distances, in nats."""
     bound = mean_base + max(CHILD_FLOOR, CHILD_SHARE * mean_change)
     is_visible = mean_change >= max(MIN_CHANGE, MIN_CHANGE_OF_BASE * mean_base)
     mismatch = mean_mismatch / mean_change if is_visible else None
@@ -140,17 +141,16 @@ def _why(
     if mean_base > base_bound:
         return (
             "Trainer and inference server do not hold the same base model: log-probabilities of "
-            f"the same tokens are {mean_base:.2f} apart, where {base_bound:.2f} is the bound."
+            f"the same tokens are {mean_base:.2f} apart; the bound is {base_bound:.2f}."
         )
     if mean_child > bound:
         return (
             "The inference server does not play the adapter that was trained: log-probabilities "
-            f"of the same tokens are {mean_child:.2f} apart, where {bound:.2f} is the bound."
+            f"of the same tokens are {mean_child:.2f} apart; the bound is {bound:.2f}."
         )
     if mismatch is not None and mismatch > MISMATCH_BOUND:
         return (
             "The inference server does not play the adapter that was trained: what the adapter "
-            f"changes differs by {mismatch:.0%} of the change, where {MISMATCH_BOUND:.0%} is the "
-            "bound."
+            f"changes differs by {mismatch:.0%} of the change; the bound is {MISMATCH_BOUND:.0%}."
         )
     return ""

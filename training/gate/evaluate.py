@@ -1,6 +1,6 @@
 """Whether a trained version may play: parent and child on held-out tasks, and a bootstrap.
 
-The Space's own tasks show what was learned, probes of other skills what was lost for it. Both
+The Space's own tasks show what was learned; probes of other skills show what it cost. Both
 versions get the agent's own prompt and sampling; each Space's panel judges its own tasks.
 """
 
@@ -38,8 +38,8 @@ from training.gate.sitting import (
     draw_tasks,
 )
 
-MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer the gate says nothing
-# A few tasks a kind fall to zero by bad luck: a kind that seems to is asked so many more.
+MIN_JUDGED_SHARE = 0.75  # of the tasks; with fewer, the gate does not decide
+# With few tasks, a kind can fall to zero by bad luck: if it seems to, this many more are asked.
 RECHECK_TASKS = 8
 EXAMPLES = 6
 EXAMPLE_CHARS = 600
@@ -150,13 +150,11 @@ def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> OwnFigures:
 def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> Probe:
     tasks = len(trials)
     if tasks < MIN_PROBE_TASKS:
-        # Another Space's sick judge must not keep this one's agents from learning.
-        problem = (
-            f"Only {tasks} of {exam.task_count} tasks could be judged: too few to say anything."
-        )
+        # Another Space's failing judge must not keep this Space's agents from learning.
+        problem = f"Only {tasks} of {exam.task_count} tasks could be judged: too few to decide."
         return Probe(exam.slug, exam.name, tasks, probed=None, problem=problem)
     child, earlier = _scores(trials, CHILD), {Earlier.PARENT: _scores(trials, PARENT)}
-    # What many runs lose a little at a time, none of them loses clearly: the base keeps count.
+    # Many small losses, none of them clear, add up: comparing with the base catches them.
     if len(trials[0].scores) > BASE:
         earlier[Earlier.BASE] = _scores(trials, BASE)
     decisions = {than: decide_probe(scores, child, rng=rng) for than, scores in earlier.items()}
@@ -173,7 +171,7 @@ def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> Probe:
 
 
 def _telling(trials: Sequence[Trial]) -> list[Trial]:
-    """Trials from both ends: the child's clearest gains and losses."""
+    """The child's clearest gains and losses."""
     ordered = sorted(trials, key=lambda trial: trial.scores[PARENT] - trial.scores[CHILD])
     if len(ordered) <= EXAMPLES:
         return ordered

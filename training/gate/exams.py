@@ -1,4 +1,4 @@
-"""Which exams a trained version sits: its own Space's, and probes of what it might have lost."""
+"""Which exams a trained version takes: its own Space's, and probes of what it might have lost."""
 
 from django.conf import settings
 
@@ -8,9 +8,9 @@ from arena.matches.panels import PanelJudge
 from arena.models import Space, SpaceStatus
 from training.gate.sitting import Exam
 
-MAX_PROBED_SPACES = 8  # what a gate may cost has an end
-# Answers to sums are short: for the time of one poem several can be asked, and a small model's
-# pass rate needs them.
+MAX_PROBED_SPACES = 8  # bounds the cost of a gate
+# Answers to sums are short: several take the time of one poem, and a small model's pass rate
+# needs them.
 ARITHMETIC_TASK_FACTOR = 2
 ARITHMETIC_MAX_TOKENS = 32
 _BY_CODE = [PanelJudge(judge_id=0, slug="code", kind="code", config={}, weight=1.0)]
@@ -24,10 +24,10 @@ def own_exam(space: Space) -> Exam:
 def probe_exams(space: Space) -> list[Exam]:
     """ENV.probe_tasks of each other environment that the base model plays, and arithmetic.
 
-    Of several Spaces with one environment the oldest stands for all.
+    If several Spaces share an environment, the oldest one is used.
 
-    Arithmetic is asked whether or not any Space plays it: it is the regression check that
-    stays the same however Spaces come and go. Empty where ENV.probe_tasks is 0.
+    Arithmetic is asked whether or not any Space plays it: it is the regression check that stays
+    the same as Spaces come and go. Empty if ENV.probe_tasks is 0.
     """
     task_count = settings.ENV.probe_tasks
     if not task_count:

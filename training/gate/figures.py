@@ -1,4 +1,4 @@
-"""What the gate measures: on a Space's own tasks, in probes of other skills, in examples. PURE."""
+"""What the gate measures: the Space's own tasks, probes of other skills, and examples. PURE."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -18,12 +18,12 @@ class Side:
     """One version on the Space's own tasks."""
 
     mean: float  # of the scores, [0, 1]
-    passed: int  # tasks, in full
+    passed: int  # tasks passed in full
 
 
 @dataclass(frozen=True)
 class OwnFigures:
-    """Both versions on the Space's own tasks: of both looks, where the first left it open."""
+    """Both versions on the Space's own tasks; both looks together, if the first left it open."""
 
     tasks: int
     parent: Side
@@ -33,24 +33,24 @@ class OwnFigures:
 
 @dataclass(frozen=True)
 class Probed:
-    """Mean scores in a probe, [0, 1], and what follows."""
+    """Mean scores in a probe, [0, 1], and the decision."""
 
     parent: float
     child: float
-    base: float | None  # None where the parent is the plain base
-    than: Earlier  # what the decision compares with: the base if the child regressed from it alone
+    base: float | None  # None if the parent is the plain base
+    than: Earlier  # what the decision compares with: the base only if the child regressed from it alone
     decision: ProbeDecision
 
 
 @dataclass(frozen=True)
 class Probe:
-    """One exam of another skill; it says nothing where too few of its tasks could be judged."""
+    """One exam of another skill; undecided if too few of its tasks could be judged."""
 
     space: str  # slug
     name: str
     tasks: int
     probed: Probed | None
-    problem: str = ""  # a sentence, where it says nothing
+    problem: str = ""  # a sentence, if undecided
 
     @property
     def is_regressed(self) -> bool:
@@ -59,7 +59,7 @@ class Probe:
 
 @dataclass(frozen=True)
 class BothAnswers:
-    """What both said to one of the Space's own tasks, shortened; scores in [0, 1]."""
+    """Both answers to one of the Space's own tasks, shortened; scores in [0, 1]."""
 
     kind: str
     task: str

@@ -1,6 +1,6 @@
-"""The formats in which the gate's record has been stored, each made of the one before. PURE.
+"""The formats of the stored gate record, each converted from the one before. PURE.
 
-1   without a number; what passed was called "adopted". Its oldest rows have neither kinds, probes
+1   unnumbered; what passed was called "adopted". Its oldest rows have neither kinds, probes
     nor drift, and later ones no comparison with the plain base.
 2   training.gate.record.GateRecord.as_json. "passed", and every bound that the verdict rests on.
 """
@@ -12,9 +12,9 @@ FORMAT = 2
 
 JSON = dict[str, Any]
 
-# Without these a gate of format 1 had not been decided.
+# Without these, a gate of format 1 had not been decided.
 _DECIDED = {"tasks", "parent", "child", "difference", "lower_bound", "adopted"}
-# What the bounds were wherever format 1 does not name them.
+# The bounds in use wherever format 1 does not name them.
 _OWN = {"confidence": 0.9, "margin": 0.05}
 _KIND = {"tasks": 0, "parent_passed": 0, "child_passed": 0, "min_passes": 3, "min_share": 0.25}
 _PROBE = {
@@ -31,7 +31,7 @@ _PROBE = {
     "bound": 0.1,
     "regressed": False,
 }
-# Without these a probe of format 1 said nothing.
+# Without these, a probe of format 1 was undecided.
 _PROBED = ("parent", "child", "difference", "upper_bound")
 _DRIFT = {
     "mean_child": 0.0,
@@ -72,7 +72,7 @@ def in_this_format(stored: Mapping[str, Any]) -> JSON:
 
 
 def format_2_of(old: Mapping[str, Any]) -> JSON:
-    """A record of format 1; empty where no gate had been decided."""
+    """From a record of format 1; empty if no gate had been decided."""
     if not old.keys() >= _DECIDED:
         return {}
     drift = old.get("drift")
@@ -94,7 +94,7 @@ def format_2_of(old: Mapping[str, Any]) -> JSON:
 
 
 def format_1_of(new: Mapping[str, Any]) -> JSON:
-    """A record of format 2 as the release before it reads one."""
+    """A record of format 2 as the release before it would read one."""
     drift = new["drift"]
     return {
         **_without(new, "format", "passed"),
@@ -108,12 +108,12 @@ def format_1_of(new: Mapping[str, Any]) -> JSON:
 
 
 def _probe_2_of(old: JSON) -> JSON:
-    """Says what the difference is from, which format 1 leaves to be seen from the figures."""
+    """Say what the difference is from, which format 1 leaves to be inferred from the figures."""
     if old["problem"] or None in [old[name] for name in _PROBED]:
         return old | {"than": None, "problem": old["problem"] or "It was not judged."}
 
     def far(side: str) -> float:
-        """How far the difference is from that of the means, which are rounded."""
+        """How far the difference is from the difference of the (rounded) means."""
         return abs(float(old["difference"] - (old["child"] - old[side])))
 
     is_from_base = old["base"] is not None and far("base") < far("parent")
@@ -121,7 +121,7 @@ def _probe_2_of(old: JSON) -> JSON:
 
 
 def _with(defaults: Mapping[str, Any], found: Mapping[str, Any]) -> JSON:
-    """What was found of these names, and the defaults for the rest."""
+    """The found values of these names, and the defaults for the rest."""
     return {name: found.get(name, default) for name, default in defaults.items()}
 
 

@@ -1,4 +1,4 @@
-"""The record of a gate: its figures, what was asked, and the verdict; kept in TrainingRun.gate. PURE."""
+"""The record of a gate: figures, criteria and verdict; stored in TrainingRun.gate. PURE."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -15,46 +15,46 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True)
 class GateRecord:
-    """What one gate found.
+    """The result of one gate.
 
-    It keeps the bounds it was decided with, its verdict, and the sentences that were told: later
-    bounds and later words change none of them.
+    It keeps the bounds it was decided with, its verdict and its sentences, so that later bounds
+    and later wording change none of them.
     """
 
     own: OwnFigures
     kinds: Mapping[str, KindCount]
     probes: tuple[Probe, ...]
-    drift: Drift | None  # None where the trainer left nothing to compare
+    drift: Drift | None  # None if the trainer left nothing to compare
     examples: tuple[BothAnswers, ...]
     passed: bool
     refusals: tuple[str, ...]  # a sentence for each criterion that does not hold
 
     def criteria(self) -> tuple[Criterion, ...]:
-        """What was asked of the version, and whether it holds."""
+        """What was asked of the version, and whether it was met."""
         return criteria_of(self.own.decision, self.kinds, self.probes, self.drift)
 
     def in_words(self) -> str:
-        """Why the version was refused, if it was, and the figures."""
+        """Why the version was refused, if it was, with the figures."""
         own, decision = self.own, self.own.decision
         figures = (
             f"On {own.tasks} held-out tasks the mean scores are {own.child.mean:.3f} (new) and "
-            f"{own.parent.mean:.3f} (parent), {own.child.passed} and {own.parent.passed} passed; "
-            f"with {decision.confidence:.0%} confidence the difference of "
-            f"{decision.difference:+.3f} is above {decision.lower_bound:+.3f}, where at least "
-            f"{-decision.margin:+.3f} is asked."
+            f"{own.parent.mean:.3f} (parent), with {own.child.passed} and {own.parent.passed} "
+            f"passed; with {decision.confidence:.0%} confidence the difference of "
+            f"{decision.difference:+.3f} is above {decision.lower_bound:+.3f}; at least "
+            f"{-decision.margin:+.3f} is required."
         )
         held = [probe.name for probe in self.probes if probe.probed and not probe.is_regressed]
         elsewhere = [f"Not clearly worse elsewhere: {', '.join(held)}."] if held else []
         return " ".join([*self.refusals, figures, *elsewhere])
 
     def as_json(self) -> JSON:
-        """What TrainingRun.gate keeps; training.gate.formats tells what changed from one to the next.
+        """What TrainingRun.gate stores; training.gate.formats says what changed between formats.
 
         format, passed, refusals
         tasks, parent and child {mean, passed}, difference, lower_bound, confidence, margin
         kinds       {kind: {tasks, parent_passed, child_passed, min_passes, min_share}}
         probes      [{space, name, tasks, problem, parent, child, base, than, difference, upper_bound,
-                    confidence, bound, regressed}]; all after the problem null where there is one
+                    confidence, bound, regressed}]; if there is a problem, all fields after it are null
         drift       the fields of training.gate.drift.Drift, or null
         examples    the fields of BothAnswers, each
         """
@@ -82,7 +82,7 @@ def judged(
     drift: Drift | None,
     examples: Sequence[BothAnswers],
 ) -> GateRecord:
-    """The record of a gate that is over: a version passes if all criteria hold."""
+    """The record of a finished gate: a version passes if all criteria hold."""
     criteria = criteria_of(own.decision, kinds, probes, drift)
     return GateRecord(
         own=own,
@@ -96,7 +96,7 @@ def judged(
 
 
 def gate_from_json(stored: Mapping[str, Any]) -> GateRecord | None:
-    """The record that was stored, by this release or an earlier one; None before there is one."""
+    """The record stored by this release or an earlier one; None before there is one."""
     values = in_this_format(stored)
     if not values:
         return None

@@ -1,4 +1,4 @@
-"""What the server makes of the tokens that a trainer has valued, beside what the trainer said."""
+"""The server's log-probabilities of the trainer's tokens, compared with the trainer's own."""
 
 from agents.inference.client import Inference, RequestRefused, ServedModel
 from agents.inference.patience import together
@@ -8,7 +8,7 @@ from training.gate.drift import Drift, ServedSequence, TrainedSequence, TrainerV
 async def measure_drift(
     inference: Inference, *, child: ServedModel, base: ServedModel, trained: TrainerView
 ) -> Drift | None:
-    """Ask the server for the trainer's tokens; None where there is nothing to compare.
+    """Ask the server about the trainer's tokens; None if there is nothing to compare.
 
     Raises InferenceUnavailable or AdapterRefused.
     """
@@ -20,7 +20,7 @@ async def measure_drift(
                 for model in (child, base)
             )
         except RequestRefused:
-            return None  # longer than the server takes
+            return None  # longer than the server accepts
         return ServedSequence(logprobs, base_logprobs)
 
     served = await together(serve(sequence) for sequence in trained.sequences)

@@ -1,4 +1,4 @@
-"""Parent, child and their base before the same held-out tasks: drawing, asking, judging.
+"""Parent, child and their base on the same held-out tasks: drawing, asking, judging.
 
 Requests carry no seed (see agents.inference.client), so "the same" means tasks, prompt, sampling and
 judges; the noise of sampling is left to the bootstrap.
@@ -26,18 +26,18 @@ from arena.environments.base import Environment, Split, Task
 from arena.matches.panels import PanelJudge, judge_answers
 from judges.tools import Tools
 
-LOOKS = 2  # at a Space's own tasks: the second, at as many others, where the first leaves it open
-# For each inference server, over all exams of a gate; two or three answers each.
+LOOKS = 2  # at a Space's own tasks: a second, at as many new ones, if the first leaves it open
+# Per inference server, over all exams of a gate; two or three answers per task.
 CONCURRENT_TASKS = 8
-DRAWS_PER_TASK = 16  # so that rare kinds are among the drawn
-DRAWS_PER_TASK_OF_KIND = 200  # until one of the wanted kind comes
+DRAWS_PER_TASK = 16  # enough that rare kinds are drawn too
+DRAWS_PER_TASK_OF_KIND = 200  # to find one of the wanted kind
 
 PARENT, CHILD, BASE = 0, 1, 2
 
 
 @dataclass(frozen=True)
 class Exam:
-    """Held-out tasks of one Space, before its panel and under its limit on answers."""
+    """Held-out tasks of one Space, with its panel and its limit on answers."""
 
     slug: str
     name: str
@@ -62,7 +62,7 @@ class Contestants:
         return plain_model(self.child.base)
 
     def models(self, *, beside_base: bool) -> tuple[ServedModel, ...]:
-        """Parent and child, and the base where it is asked for and is not the parent."""
+        """Parent and child, plus the base if asked for and different from the parent."""
         with_base = beside_base and self.parent != self.base
         return (self.parent, self.child, *((self.base,) if with_base else ()))
 
@@ -78,13 +78,13 @@ class Trial:
 
 
 def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
-    """Different held-out tasks, in turn from each kind; fewer where there are no more."""
+    """Distinct held-out tasks, in turn from each kind; fewer if there are no more."""
     kinds: dict[str, dict[str, Task]] = {}
     for _ in range(count * DRAWS_PER_TASK):
         task = environment.make_task(rng, Split.HELDOUT)
         kinds.setdefault(task.kind, {}).setdefault(task.key, task)
     columns = [list(tasks.values()) for tasks in kinds.values()]
-    rng.shuffle(columns)  # the kinds that get one task more are no fixed ones
+    rng.shuffle(columns)  # so that it varies which kinds get one task more
     in_turn = (task for row in zip_longest(*columns) for task in row if task is not None)
     return list(islice(in_turn, count))
 
@@ -92,7 +92,7 @@ def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Tas
 def draw_kind(
     environment: Environment, kind: str, *, rng: Random, count: int, known: Collection[str]
 ) -> list[Task]:
-    """Different held-out tasks of one kind whose keys are not known yet; perhaps fewer."""
+    """Distinct held-out tasks of one kind whose keys are not in `known`; perhaps fewer."""
     tasks: dict[str, Task] = {}
     for _ in range(count * DRAWS_PER_TASK_OF_KIND):
         if len(tasks) == count:
@@ -115,7 +115,7 @@ class Examiner:
     async def examine(
         self, exam: Exam, tasks: Sequence[Task], *, beside_base: bool = False
     ) -> list[Trial]:
-        """The tasks that could be put to all and judged, in order.
+        """Trials of the tasks that all could answer and that were judged, in order.
 
         Raises InferenceUnavailable or AdapterRefused.
         """
@@ -124,7 +124,7 @@ class Examiner:
         return [trial for trial in trials if trial is not None]
 
     async def _try(self, exam: Exam, task: Task, models: Sequence[ServedModel]) -> Trial | None:
-        """None where the task cannot be put to the models or no judge had an opinion."""
+        """None if the task cannot be put to the models or no judge voted."""
         contestants = self._contestants
         messages = build_messages(contestants.prompt, task)
         sampling = replace(
@@ -135,7 +135,7 @@ class Examiner:
             try:
                 texts = await together(self._ask(model, messages, sampling) for model in models)
             except RequestRefused:
-                return None  # the same request for all: it says nothing about any
+                return None  # all got the same request, so it says nothing about any of them
             _, verdict = await judge_answers(
                 exam.panel, exam.environment, task, dict(enumerate(texts)), self._tools
             )

@@ -24,9 +24,7 @@ def fresh_home(environment: Variables, *, complain: Callable[[str], object]) -> 
     Uses the usual home's converted base model if there is one.
     """
     home = Path(tempfile.mkdtemp(prefix="rlfc-"))
-    home.chmod(
-        0o755
-    )  # as root, PostgreSQL runs as another user, who must be able to reach its folder
+    home.chmod(0o755)  # as root, PostgreSQL runs as another user, who must reach its folder
     os.environ["RLFC_HOME"] = str(home)
     model = environment.rlfc_home / "models" / environment.base_model
     if environment.base_model_path is None and (model / "config.json").is_file():

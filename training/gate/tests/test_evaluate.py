@@ -92,12 +92,12 @@ def test_a_child_that_is_behind_is_refused_with_a_sentence(monkeypatch: pytest.M
     assert gate.passed is False
     assert gate.own.tasks == 16, "that needs no second look"
     behind, perhaps_further = gate.refusals
-    assert behind == "The new version is behind its parent on the held-out tasks: by 33.3 points."
+    assert behind == "The new version is 33.3 points behind its parent on the held-out tasks."
     assert perhaps_further == (
         "On other tasks like them it may be more than 5.0 points behind: with 94% confidence the "
         "difference is at least −33.3 points."
     )
-    assert gate.in_words().startswith("The new version is behind its parent")
+    assert gate.in_words().startswith("The new version is 33.3 points behind its parent")
 
 
 def test_a_lead_that_may_be_luck_is_refused_with_a_sentence(
@@ -146,7 +146,7 @@ def test_a_kind_that_fell_to_zero_refuses_an_otherwise_better_child(
     assert gate.kinds["number"] == KindCount(tasks=4, parent_passed=0, child_passed=4)
     (refusal,) = gate.refusals
     assert refusal == (
-        "It has unlearned a kind of task: title. It passes none, and its parent passes "
+        "It has unlearned a kind of task: title. It passes none, while its parent passes "
         f"{tasks} of {tasks}."
     )
     assert gate.own.tasks == 16, "the second look changes no mean"

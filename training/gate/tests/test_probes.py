@@ -69,8 +69,8 @@ def test_a_skill_lost_elsewhere_refuses_the_child(monkeypatch: pytest.MonkeyPatc
     (refusal,) = gate.refusals
     assert refusal == (
         "It is clearly worse elsewhere: Tiny poems. In Tiny poems it is 66.7 points behind its "
-        "parent, and with 95% confidence at least 66.7 points behind on other tasks like those, "
-        "where 10.0 points are allowed."
+        "parent, and with 95% confidence at least 66.7 points behind on other tasks like those; "
+        "10.0 points are allowed."
     )
 
 

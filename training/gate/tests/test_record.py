@@ -74,21 +74,21 @@ def test_a_version_of_which_every_criterion_holds_passes() -> None:
     assert gate.in_words().endswith("Not clearly worse elsewhere: Tiny poems.")
 
 
-BEHIND = "The new version is behind its parent on the held-out tasks: by 1.5 points."
+BEHIND = "The new version is 1.5 points behind its parent on the held-out tasks."
 LUCKY = (
     "Its lead may be luck: on other tasks it could be more than 5.0 points behind; with 94% "
     "confidence the difference is at least −8.3 points."
 )
 ONE_KIND = (
-    "It has unlearned a kind of task: end phrase. It passes none, and its parent passes 5 of 12."
+    "It has unlearned a kind of task: end phrase. It passes none, while its parent passes 5 of 12."
 )
 TWO_KINDS = (
-    "It has unlearned kinds of task: title, quotes. It passes none, and its parent passes 5 of "
+    "It has unlearned kinds of task: title, quotes. It passes none, while its parent passes 5 of "
     "12, 5 of 8."
 )
 ELSEWHERE = (
     "It is clearly worse elsewhere: Tiny poems. In Tiny poems it is 22.0 points behind its "
-    "parent, and with 95% confidence at least 12.0 points behind on other tasks like those, where "
+    "parent, and with 95% confidence at least 12.0 points behind on other tasks like those; "
     "10.0 points are allowed."
 )
 DRIFTED = "Another adapter plays."
