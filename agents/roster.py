@@ -184,7 +184,7 @@ def retire_agent(user_id: int, *, agent_id: int) -> None:
 
 
 def _own(user_id: int, agent_id: int) -> Agent:
-    """The user's agent, locked; another's looks as if it did not exist."""
+    """The user's own agent, locked; anybody else's looks as if it did not exist."""
     agent = _to_lock().filter(id=agent_id, owner_id=user_id).first()
     if agent is None:
         raise NotAvailable("There is no such agent.")

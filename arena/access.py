@@ -1,7 +1,7 @@
 """The only way to get a row for a user. Raises NotAvailable, which edges answer with 404.
 
-Reads stand on it. One of something that is private as a whole raises NotAvailable for others; one
-of something public takes `viewer`, a user's id or None, and leaves out what is only its owner's.
+Reads build on it. A read of something private raises NotAvailable for others; a read of something
+public takes `viewer`, a user's id or None, and leaves out what only the owner may see.
 """
 
 import uuid

@@ -11,10 +11,10 @@ from training.runs import queries
 
 
 class RunConsumer(LiveConsumer):
-    """/ws/runs/<id>/: a nudge for each change of a run; the page fetches what it may show."""
+    """/ws/runs/<id>/: a nudge for each change to a run; the page then fetches what it may show."""
 
     async def channel(self) -> str:
-        # Each watched channel costs the process a connection: only real runs have one.
+        # Each watched channel costs the process a connection, so only real runs get one.
         await database_sync_to_async(queries.run_for_viewer)(self.row_id)
         return stream.run_channel(self.row_id)
 

@@ -10,7 +10,7 @@ from training.states import RunStatus
 
 
 class Harvest(models.Model):
-    """Marks a settled match whose pairs have been made: claimed once, however often tried."""
+    """Marks a settled match whose pairs have been made, so that they are made once."""
 
     match = models.OneToOneField("arena.Match", on_delete=models.PROTECT, related_name="harvest")
     pair_count = models.PositiveIntegerField()
@@ -49,7 +49,7 @@ class Pair(models.Model):
 
 
 class TrainingRun(models.Model):
-    """One attempt to make an agent better from its pairs of one Space."""
+    """One attempt to improve an agent with its pairs from one Space."""
 
     agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="runs")
     space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="runs")
@@ -71,9 +71,9 @@ class TrainingRun(models.Model):
     )
     method = models.CharField(max_length=10, default=DEFAULT)  # of training.methods
     config = models.JSONField()  # the method's config as a dict
-    # Asked for by its owner: before runs that start by themselves, among one owner's runs.
+    # Requested by its owner: comes before automatic runs among the same owner's runs.
     is_by_hand = models.BooleanField(default=False, db_default=False)
-    # Held when the run is queued, charged when it has trained, given back when it fails.
+    # Held when the run is queued, charged when it has trained, returned if it fails.
     price_credits = models.PositiveIntegerField(default=0, db_default=0)
     # Pairs up to and including this id are spent: the next run counts from here.
     last_pair_id = models.BigIntegerField()
@@ -88,9 +88,9 @@ class TrainingRun(models.Model):
     # Empty until the gate has decided; see training.gate.record.GateRecord.as_json.
     gate = models.JSONField(default=dict)
     reason = models.TextField(blank=True)  # a sentence for the owner
-    # Claims in a row that brought it no further.
+    # Claims in a row without progress.
     attempts = models.PositiveSmallIntegerField(default=0)
-    # Since when every try has met an outage: of the inference server, or of the disk.
+    # Since when every try has met an outage of the inference server or the disk.
     outage_since = models.DateTimeField(null=True, blank=True)
     lease_owner = models.UUIDField(null=True, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
@@ -113,18 +113,18 @@ class TrainingRun(models.Model):
 
 
 class Rollout(models.Model):
-    """A practice answer: drawn from the version that a run starts from, on a task it has played."""
+    """A practice answer, sampled from a run's parent version on a task that the agent has played."""
 
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="rollouts")
     version = models.ForeignKey(
         "agents.AgentVersion", on_delete=models.PROTECT, related_name="rollouts"
     )
     round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="rollouts")
-    index = models.PositiveSmallIntegerField()  # of the answers to one task in one run, from 0
+    index = models.PositiveSmallIntegerField()  # among the answers to one task in one run, from 0
     text = models.TextField(blank=True)
     prompt_token_ids = ArrayField(models.IntegerField())
     token_ids = ArrayField(models.IntegerField())
-    # Natural logarithms under the sampling policy, one a token.
+    # Natural logarithms under the sampling policy, one per token.
     logprobs = ArrayField(models.FloatField())
     finish_reason = models.CharField(max_length=20)
     adapter_digest = models.CharField(max_length=64, blank=True)  # empty: the plain base
@@ -143,7 +143,7 @@ class Rollout(models.Model):
 
 
 class RehearsalText(models.Model):
-    """A prompt that a plain base made up, and the tokens with which its answer begins."""
+    """A prompt that a plain base made up, and the first tokens of its answer."""
 
     base_model = models.ForeignKey(
         "agents.BaseModel", on_delete=models.PROTECT, related_name="rehearsal_texts"

@@ -16,7 +16,7 @@ class RunStatus(StrEnum):
     EVALUATING = "evaluating"
     PAUSED = "paused"
     ADOPTED = "adopted"
-    OFFERED = "offered"  # passed the gate; its owner has the last word
+    OFFERED = "offered"  # passed the gate; the owner decides
     REJECTED = "rejected"
     FAILED = "failed"
     CANCELLED = "cancelled"
@@ -29,7 +29,7 @@ class RunStatus(StrEnum):
 class RunEvent(StrEnum):
     """What happens to a run."""
 
-    CLAIM = "claim"  # a worker takes it, or takes it over from one that died
+    CLAIM = "claim"  # a worker takes it, perhaps from one that died
     TRAINED = "trained"
     ADOPT = "adopt"
     OFFER = "offer"
@@ -47,8 +47,8 @@ class IllegalRunEvent(Exception):
 CLAIMABLE_STATUSES = frozenset({RunStatus.QUEUED, RunStatus.TRAINING, RunStatus.EVALUATING})
 LIVE_STATUSES = CLAIMABLE_STATUSES | {RunStatus.PAUSED}
 
-# A run taken over while training goes on from its last checkpoint; while evaluating it is
-# evaluated again.
+# A run taken over while training continues from its last checkpoint; one taken over while
+# evaluating is evaluated again.
 TRANSITIONS: Mapping[tuple[RunStatus, RunEvent], RunStatus] = MappingProxyType(
     {
         (RunStatus.QUEUED, RunEvent.CLAIM): RunStatus.TRAINING,
@@ -62,7 +62,7 @@ TRANSITIONS: Mapping[tuple[RunStatus, RunEvent], RunStatus] = MappingProxyType(
         (RunStatus.OFFERED, RunEvent.REJECT): RunStatus.REJECTED,
         (RunStatus.QUEUED, RunEvent.PAUSE): RunStatus.PAUSED,
         (RunStatus.TRAINING, RunEvent.PAUSE): RunStatus.PAUSED,
-        # Before its version exists only: an evaluation is short and ends by itself.
+        # Not while evaluating: an evaluation is short and ends by itself.
         (RunStatus.PAUSED, RunEvent.RESUME): RunStatus.QUEUED,
     }
     | {

@@ -14,15 +14,15 @@ from training.worker import batch
 
 @shared_task
 def run_training(run_id: int) -> None:
-    """Bring waiting runs to their ends: those whose turn it is, whichever gave the nudge."""
-    # Celery puts the exit status there, 0 among them, when the worker is to stop.
+    """Work on waiting runs in the order of their turns, whichever run sent the nudge."""
+    # Celery puts the exit status there, possibly 0, when the worker should stop.
     while worker_state.should_stop is None and batch.train_due():
         tidy_runs()
 
 
 @shared_task
 def sweep() -> None:
-    """Make pairs of settled matches, end, start and offer runs as it is due."""
+    """Make pairs from settled matches; end, start and offer runs that are due."""
     harvest_matches()
     cancel_runs_of_retired()
     start_due_runs()

@@ -120,7 +120,7 @@ def make_run(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
 
 
 def make_offer(agent: Agent, space: Space, **changes: Any) -> TrainingRun:
-    """A run whose version waits for the owner's word; the agent plays its parent."""
+    """A run whose version awaits the owner's decision; the agent plays its parent."""
     make_adapter(agent)
     agent.refresh_from_db()
     assert agent.current_version is not None

@@ -321,7 +321,7 @@ def test_versions_bear_the_figures_of_their_gate(
 def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
     agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sentence = "Quill has enough pairs to train, which takes 3 credits; 1 are available."
+    sentence = "Quill has enough pairs to train, which costs 3 credits; 1 are available."
     monkeypatch.setattr("frontend.pages.agents.unaffordable", lambda agent_id, viewer: sentence)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
     assert sentence in page

@@ -1,1 +1,1 @@
-"""A training run from its queueing to its end: states, claims, leases, charges and its owner's verbs."""
+"""A training run from queue to end: states, claims, leases, charges and the owner's verbs."""

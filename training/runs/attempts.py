@@ -1,8 +1,8 @@
-"""Folders of one run's trainers: one for each process that ever worked on it.
+"""Folders of a run's trainers: one for each process that ever worked on it.
 
-A dead worker's trainer may still be dying when the next worker takes the run over, so no two
-trainers ever share a folder. The checkpoint moves from the last folder into the new one, whole,
-with the progress that led to it: what the old process still writes stays where nobody looks.
+A dead worker's trainer may still be dying when the next worker takes over the run, so no two
+trainers ever share a folder. The checkpoint moves from the last folder to the new one, with the
+progress that led to it; whatever the old process still writes is ignored.
 """
 
 import shutil
@@ -21,7 +21,7 @@ _PREFIX = "attempt-"
 
 
 def run_folder(run_id: int) -> Path:
-    """Where a run's files are."""
+    """The folder of a run's files."""
     return Path(settings.RUN_STORE) / str(run_id)
 
 
@@ -40,7 +40,7 @@ def new_attempt(run_id: int) -> Path:
 
 
 def finished_attempt(run_id: int) -> Path | None:
-    """The folder of a trainer that came to its end, if one did."""
+    """The folder of a trainer that finished, if one did."""
     return next((folder for folder in _attempts(run_id) if is_finished(folder)), None)
 
 
@@ -53,7 +53,7 @@ def is_finished(folder: Path) -> bool:
 def tidy_runs() -> None:
     """Remove adapters and checkpoints of runs that ended a while ago.
 
-    The store has what was adopted or offered; what shows how a run went stays.
+    What was adopted or offered is in the store; the files that show how a run went stay.
     """
     found: dict[int, list[Path]] = {}
     for name in (ADAPTER_FOLDER, CHECKPOINT_FOLDER):

@@ -1,6 +1,6 @@
-"""What a run costs: held when it is queued, charged when it has trained, given back otherwise.
+"""A run's price: held when the run is queued, charged when it has trained, returned otherwise.
 
-Ids of transfers are derived from the run, so that a step that is repeated pays once. Except for
+Ids of transfers are derived from the run, so that a repeated step pays once. Except for
 `price_of`, everything here runs inside a verb's transaction.
 """
 
@@ -17,19 +17,19 @@ from training.configs.configs import LearningConfig
 from training.methods import method_of
 from training.models import TrainingRun
 
-ANSWERS_A_UNIT = 100  # ENV.training_price is for so many answers shown
+ANSWERS_A_UNIT = 100  # ENV.training_price is for this many answers shown
 
 _NAMESPACE = uuid.UUID("0c6a6a3b-7d0e-4a52-9a3e-4f1f6f0f6d2e")
 
 
 def price_of(config: LearningConfig, *, pairs: int, tasks: int) -> int:
-    """Credits for a run on so many pairs of so many different tasks: it counts the answers shown."""
+    """Credits for a run on this many pairs from this many tasks, by the number of answers shown."""
     size = method_of(config).size(config, pairs=pairs, tasks=tasks)
     return ceil(size.answers * config.epochs / ANSWERS_A_UNIT) * settings.ENV.training_price
 
 
 def available_credits(agent: Agent) -> int:
-    """What the agent's owner could pay now; the house can pay anything."""
+    """Credits that the agent's owner could pay now; the house can pay anything."""
     if agent.owner.is_house:
         return MAX_AMOUNT_CREDITS
     account = Account.objects.filter(owner=agent.owner).first()
@@ -60,7 +60,7 @@ def charge(run: TrainingRun) -> None:
 
 
 def give_back(run: TrainingRun) -> None:
-    """Free the hold."""
+    """Release the hold."""
     if run.price_credits:
         ledger.void(
             uuid.uuid5(_hold_id(run), "void"),
@@ -70,7 +70,7 @@ def give_back(run: TrainingRun) -> None:
 
 
 def refund(run: TrainingRun) -> None:
-    """Pay a charged price back."""
+    """Refund a charged price."""
     if run.price_credits:
         ledger.transfer(
             uuid.uuid5(_hold_id(run), "refund"),

@@ -1,8 +1,8 @@
-"""Which waiting run a worker takes next, and which others it takes along. The rows are the queue.
+"""Which waiting run a worker takes next, and which others with it. The rows are the queue.
 
-Owners take turns: who has had the least training in the last day comes first. Among the runs of
-one owner, those asked for by hand come before those that started by themselves. For the system:
-workers claim, without a user.
+Owners take turns: whoever had the least training in the last day comes first. Among one owner's
+runs, those requested by hand come before those that started by themselves. For the system: workers
+claim, without a user.
 """
 
 from datetime import timedelta
@@ -22,11 +22,11 @@ from training.runs.moves import apply_event, locked_run
 from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus
 
 MAX_ATTEMPTS = 3
-# A run that was free for so long found nobody to try: that was no outage, the site was off.
+# If a run was free for this long, nobody tried it: the site was off, which is not an outage.
 UNATTENDED = timedelta(hours=1)
 FAIRNESS_WINDOW = timedelta(hours=24)
-MIN_SECONDS = 1.0  # what a run counts that has only just begun
-MAX_GIVEN_UP = 100  # runs out of attempts that one claim passes over
+MIN_SECONDS = 1.0  # what a run that has only just begun counts as
+MAX_GIVEN_UP = 100  # runs without attempts left that one claim may skip
 
 _CLAIM_LOCK = 0x524C4643  # any number that no other advisory lock of this database uses
 
@@ -49,7 +49,7 @@ def waiting_runs() -> QuerySet[TrainingRun]:
 
 
 def claim_next(among: Q | None = None) -> Lease | None:
-    """Take the fairest waiting run, or take it over from a dead worker; None if none waits.
+    """Claim the fairest waiting run, perhaps from a dead worker; None if none is waiting.
 
     A run that has used up its attempts is given up on the way.
     """
@@ -66,7 +66,7 @@ def claim_next(among: Q | None = None) -> Lease | None:
 
 
 def claim_together(limit: int) -> list[Lease]:
-    """Take the fairest waiting run and up to `limit` - 1 that can share its trainer process."""
+    """Claim the fairest waiting run and up to `limit` - 1 that can share its trainer process."""
     first = claim_next()
     leases = [first] if first else []
     while first and len(leases) < limit and (other := claim_next(_companions_of(first))):
@@ -82,8 +82,8 @@ def _companions_of(lease: Lease) -> Q:
         status__in=[RunStatus.QUEUED, RunStatus.TRAINING],
         agent__base_model=run.agent.base_model_id,
         config__precision=config_from_json(run.config).precision,
-        # The last attempt is made alone: whatever ended the others' process was perhaps its
-        # neighbour's doing, or its own.
+        # A run makes its last attempt alone: the earlier crashes may have been a neighbour's fault,
+        # or its own.
         attempts__lt=MAX_ATTEMPTS - 1,
     )
 
@@ -95,8 +95,8 @@ def _take(run: TrainingRun) -> Lease | None:
         apply_event(
             run,
             RunEvent.FAIL,
-            reason=f"Training was given up after {MAX_ATTEMPTS} attempts that broke off; the "
-            f"parent version stays.{why}",
+            reason=f"Training was given up after {MAX_ATTEMPTS} interrupted attempts; the parent "
+            f"version stays.{why}",
         )
         return None
     parent = _parent_of(run)
@@ -104,8 +104,8 @@ def _take(run: TrainingRun) -> Lease | None:
         apply_event(
             run,
             RunEvent.CANCEL,
-            reason="The agent plays with another version now than the one this run was to train; its "
-            "pairs stay for the next run.",
+            reason="The agent no longer plays with the version that this run was to train; the pairs "
+            "stay for the next run.",
         )
         return None
     lease = Lease(run.pk)
@@ -123,9 +123,9 @@ def _take(run: TrainingRun) -> Lease | None:
 
 
 def _parent_of(run: TrainingRun) -> AgentVersion | None:
-    """The version that the run starts from; None if it would train what nobody plays with.
+    """The version that the run starts from; None if it would train a version that no longer plays.
 
-    While it waited its agent may have got another prompt, which changes nothing for it.
+    If only the agent's prompt was edited while the run waited, the run starts from that version.
     """
     parent, current = run.parent_version, run.agent.current_version
     has_begun = run.status != RunStatus.QUEUED or run.manifest or run.rollouts.exists()
@@ -135,12 +135,12 @@ def _parent_of(run: TrainingRun) -> AgentVersion | None:
 
 
 def _is_free(run: TrainingRun) -> bool:
-    """The same as `claimable`, once the row is locked."""
+    """The same condition as `claimable`, for a locked row."""
     return run.status in CLAIMABLE_STATUSES and leases.is_expired(run)
 
 
 def _seconds_of_owner() -> QuerySet[TrainingRun, float]:
-    """Training that the owner of the outer query's run has had, live runs too."""
+    """Seconds of training that the owner of the outer query's run has had, including live runs."""
     seconds = Greatest(Cast(KT("progress__seconds"), FloatField()), Value(MIN_SECONDS))
     return (
         TrainingRun.objects.filter(
@@ -154,6 +154,6 @@ def _seconds_of_owner() -> QuerySet[TrainingRun, float]:
 
 
 def _wait_for_other_claims() -> None:
-    """One claim at a time, until the transaction's end: the next one sees what this one took."""
+    """Allow one claim at a time, until the transaction ends, so that the next sees what was taken."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])

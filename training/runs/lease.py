@@ -1,8 +1,8 @@
 """A worker's hold on training runs: every write of a live run goes through it.
 
-A worker that dies stops renewing; another takes the run over when the lease has expired (see
-arena.leases and training.runs.claiming), and whatever the first one still tries to write is refused.
-For the system, without a user.
+A worker that dies stops renewing its lease; another takes over the run once the lease has expired
+(see arena.leases and training.runs.claiming), and anything that the first one still tries to write
+is refused. For the system, without a user.
 """
 
 import threading
@@ -24,7 +24,7 @@ from training.states import CLAIMABLE_STATUSES, RunEvent
 
 LEASE = timedelta(seconds=90)  # renewed every few seconds
 BACK_OFF = timedelta(seconds=30)  # times the attempt's number, after an infrastructure fault
-OUTAGE_LIMIT = timedelta(hours=24)  # so long an outage costs no attempt
+OUTAGE_LIMIT = timedelta(hours=24)  # a shorter outage does not count as an attempt
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class Lease:
 
 
 class Leases:
-    """All that one worker holds: what it does for one run, however long, keeps the others.
+    """All leases of one worker: while it works on one run, however long, it keeps the others.
 
     Its threads may share it.
     """
@@ -46,7 +46,7 @@ class Leases:
         self._lock = threading.Lock()
 
     def keep(self, lease: Lease) -> None:
-        """Hold all for longer. Raises LeaseLost if `lease` is lost; the others may be."""
+        """Renew all leases. Raises LeaseLost if `lease` is lost; the others may be."""
         with self._lock:
             for each in list(self._held):
                 try:
@@ -58,19 +58,19 @@ class Leases:
 
 
 def renew(lease: Lease) -> None:
-    """Hold the run for longer. Raises LeaseLost."""
+    """Renew the lease. Raises LeaseLost."""
     _write(lease)
 
 
 def record(lease: Lease, **fields: Any) -> None:
-    """Store results of a step, and hold the run for longer. Raises LeaseLost."""
+    """Store a step's results and renew the lease. Raises LeaseLost."""
     _write(lease, **fields)
     publish_run(lease.run_id)
 
 
 @contextmanager
 def held_run(lease: Lease) -> Iterator[TrainingRun]:
-    """The run, locked for `apply_event`, in a transaction of its own. Raises LeaseLost."""
+    """The run, locked for `apply_event` in its own transaction. Raises LeaseLost."""
     with transaction.atomic(durable=True):
         run = locked_run(lease.run_id)
         if run.lease_owner != lease.owner:
@@ -79,16 +79,16 @@ def held_run(lease: Lease) -> Iterator[TrainingRun]:
 
 
 def move_run(lease: Lease, event: RunEvent, **fields: Any) -> None:
-    """Apply the event together with the fields; a final state ends the lease."""
+    """Apply the event and set the fields; a final state ends the lease."""
     with held_run(lease) as run:
         apply_event(run, event, lease_expires_at=timezone.now() + LEASE, **fields)
 
 
 def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
-    """Give the run back to be tried again after a while: nobody's fault, nothing decided.
+    """Release the run to be retried later, without a verdict and without blame.
 
-    In an outage, of a server or of the disk, nothing was tried: it counts as an attempt only when
-    it lasts too long.
+    In an outage of a server or the disk nothing was tried, so it counts as an attempt only if it
+    lasts too long.
     """
     with held_run(lease) as run:
         now = timezone.now()

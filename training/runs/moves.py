@@ -1,6 +1,6 @@
-"""The one place where a run's status changes: together with its price and its agent.
+"""The one place where a run's status changes, together with its price and its agent.
 
-Lock order: agent, run, accounts by id. Whoever queues a run locks its agent first, too.
+Lock order: agent, run, accounts by id. Queueing a run locks its agent first, too.
 """
 
 import json
@@ -20,13 +20,13 @@ from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
 
 
 def locked_run(run_id: int) -> TrainingRun:
-    """The run, its agent locked before it. For the system, inside the caller's transaction."""
+    """The locked run, with its agent locked first. For the system, in the caller's transaction."""
     _agents().get(runs=run_id)
     return _runs().get(id=run_id)
 
 
 def own_locked_run(user_id: int, run_id: int) -> TrainingRun:
-    """The same for the owner of the run's agent. Raises NotAvailable: to others it is not there."""
+    """The same for the owner of the run's agent. Raises NotAvailable for anybody else."""
     if _agents().filter(runs=run_id, owner_id=user_id).first() is None:
         raise NotAvailable("There is no such training run.")
     return _runs().get(id=run_id)
@@ -44,7 +44,7 @@ def queue_run(run: TrainingRun) -> None:
 
 
 def apply_event(run: TrainingRun, event: RunEvent, **fields: Any) -> None:
-    """Move the run and set the fields with it. Raises IllegalRunEvent.
+    """Apply the event to the run and set the fields. Raises IllegalRunEvent.
 
     Inside the caller's transaction, on a run from `locked_run`.
     """
@@ -67,12 +67,12 @@ def apply_event(run: TrainingRun, event: RunEvent, **fields: Any) -> None:
 
 
 def announce_run(run_id: int) -> None:
-    """Tell whoever watches the run that it changed, once that is committed."""
+    """Tell the run's spectators that it changed, once the change is committed."""
     transaction.on_commit(lambda: publish_run(run_id))
 
 
 def publish_run(run_id: int) -> None:
-    """Tell whoever watches the run that it changed."""
+    """Tell the run's spectators that it changed."""
     publish(run_channel(run_id), json.dumps({"t": "run", "id": run_id}))
 
 
@@ -88,6 +88,6 @@ def _move_credits(run: TrainingRun, event: RunEvent, *, is_charged: bool) -> Non
     if event == RunEvent.TRAINED:
         charges.charge(run)
     elif event == RunEvent.FAIL and is_charged:
-        charges.refund(run)  # its owner has nothing of it, and no hand in it
+        charges.refund(run)  # the owner got nothing and was not at fault
     elif event in {RunEvent.FAIL, RunEvent.CANCEL} and not is_charged:
         charges.give_back(run)

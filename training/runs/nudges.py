@@ -1,4 +1,4 @@
-"""Runs that wait are offered to the workers; the rows are the queue, and this only a nudge."""
+"""Offers waiting runs to the workers. The rows are the queue; this only nudges."""
 
 from django.core.cache import cache
 
@@ -7,7 +7,7 @@ from training.models import TrainingRun
 from training.runs.claiming import claimable
 
 NUDGE_LIMIT = 20
-NUDGE_SECONDS = 60  # a waiting run is offered to the workers once in this time
+NUDGE_SECONDS = 60  # a waiting run is offered to the workers at most once in this time
 
 
 def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
@@ -15,12 +15,12 @@ def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
     waiting = TrainingRun.objects.filter(claimable()).order_by("id").values_list("id", flat=True)
     for run_id in waiting[:limit]:
         if cache.add(_nudge_key(run_id), 1, timeout=NUDGE_SECONDS):
-            # While the workers are away or busy nudges would pile up; a sweep gives another soon.
+            # Nudges would pile up while workers are away or busy; a sweep sends another soon.
             nudge(RUN_TRAINING, run_id, expires=NUDGE_SECONDS)
 
 
 def nudge_again(run_id: int) -> None:
-    """Let the run be offered at once, even if it was a moment ago."""
+    """Let the run be offered again at once, even if it was offered a moment ago."""
     cache.delete(_nudge_key(run_id))
 
 

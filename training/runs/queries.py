@@ -1,4 +1,4 @@
-"""Reads for pages and the API: runs, pairs, and how far the next run is."""
+"""Reads for pages and the API: runs, pairs, and progress towards the next run."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -20,7 +20,7 @@ MAX_ROWS = 100
 
 
 class PriceState(StrEnum):
-    """What has become of a run's price."""
+    """What happened to a run's price."""
 
     HELD = "held"
     CHARGED = "charged"
@@ -53,7 +53,7 @@ class RunLine:
 
     @property
     def price_state(self) -> PriceState:
-        """Where the price is, as training.runs.moves moves it."""
+        """Where the price is, following training.runs.moves."""
         has_failed = self.status == RunStatus.FAILED
         if self.child_number is not None:
             return PriceState.GIVEN_BACK if has_failed else PriceState.CHARGED
@@ -64,7 +64,7 @@ class RunLine:
 
 @dataclass(frozen=True)
 class RunView(RunLine):
-    """All of a run."""
+    """Everything about a run."""
 
     agent_name: str
     owner: str
@@ -101,7 +101,7 @@ class LearningProgress:
 
     @property
     def is_moving(self) -> bool:
-        """Whether a run goes on right now; how far is on its own page."""
+        """Whether a run is in progress; the run's own page shows how far it is."""
         return self.live_run_id is not None and self.live_run_status != RunStatus.PAUSED
 
     @property
@@ -121,9 +121,9 @@ def runs_of_agent(agent_id: int, *, viewer: int | None, limit: int = 20) -> tupl
 
 
 def offered_runs(agent_ids: Iterable[int], *, viewer: int | None) -> dict[int, tuple[RunLine, ...]]:
-    """Per agent, the runs whose version waits for the owner's word, oldest first.
+    """Per agent, the runs whose version awaits the owner's decision, oldest first.
 
-    Anybody may know of them; prices are only for the owner.
+    They are public; prices are only for the owner.
     """
     rows = (
         TrainingRun.objects.filter(agent_id__in=list(agent_ids), status=RunStatus.OFFERED)
@@ -138,7 +138,7 @@ def offered_runs(agent_ids: Iterable[int], *, viewer: int | None) -> dict[int, t
 
 
 def gate_figures(agent_id: int) -> dict[int, GateFigures]:
-    """By trained version of the agent, how it did against its parent."""
+    """Per trained version of the agent, its figures against its parent."""
     rows = (
         TrainingRun.objects.filter(agent_id=agent_id, gate__has_key="difference")
         .exclude(child_version=None)
@@ -177,13 +177,13 @@ def run_view(run_id: int, *, viewer: int | None) -> RunView:
 
 
 def run_for_viewer(run_id: int) -> None:
-    """Anybody may watch a run. Raises NotAvailable where there is none."""
+    """Anybody may watch a run. Raises NotAvailable if there is none."""
     if not TrainingRun.objects.filter(id=run_id).exists():
         raise NotAvailable("There is no such training run.")
 
 
 def kept_shape(adapter: Adapter) -> dict[str, Any]:
-    """Settings that a run takes from the adapter it goes on with, whatever the owner chose."""
+    """Settings that a run takes from the adapter it continues, whatever the owner chose."""
     is_attention = set(adapter.target_modules) <= set(ATTENTION_MODULES)
     return {
         "rank": adapter.rank,
@@ -193,19 +193,19 @@ def kept_shape(adapter: Adapter) -> dict[str, Any]:
 
 
 def pair_count(agent_id: int, *, viewer: int | None) -> int:
-    """All pairs that the viewer's own agent has collected; 0 of another's."""
+    """How many pairs the viewer's own agent has collected; 0 for another's agent."""
     return Pair.objects.filter(agent_id=agent_id, agent__owner_id=viewer).count()
 
 
 def has_practised(agent_id: int, *, viewer: int | None) -> bool:
-    """Whether the viewer's own agent has answers of practice."""
+    """Whether the viewer's own agent has practice answers."""
     return Rollout.objects.filter(run__agent_id=agent_id, run__agent__owner_id=viewer).exists()
 
 
 def learning_progress(
     agent_ids: Iterable[int], *, viewer: int | None
 ) -> dict[int, tuple[LearningProgress, ...]]:
-    """Per own agent of the viewer, one line for each Space in which it has pairs."""
+    """For each of the viewer's own agents, one line per Space in which it has pairs."""
     own = Agent.objects.filter(id__in=list(agent_ids), owner_id=viewer)
     ids = list(own.values_list("id", flat=True))
     spent = {

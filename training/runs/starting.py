@@ -1,4 +1,4 @@
-"""Verbs that queue a run: by itself once there are enough new pairs, or because its owner asks."""
+"""Verbs that queue a run: automatically once there are enough new pairs, or at the owner's request."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -23,19 +23,19 @@ from training.runs.queries import kept_shape
 from training.runs.unlearned import new_pairs, unlearned_pairs
 from training.states import LIVE_STATUSES, RunStatus
 
-START_LIMIT = 20  # runs a sweep
-LOOK_LIMIT = 200  # agents with enough pairs that a sweep looks at
-MIN_PAIRS = 8  # fewer teach nothing but their own words
+START_LIMIT = 20  # runs per sweep
+LOOK_LIMIT = 200  # agents with enough pairs that one sweep considers
+MIN_PAIRS = 8  # fewer would teach only their own wording
 
 
 def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
-    """Queue a run for each agent with enough new pairs of one Space; return the runs' ids.
+    """Queue a run for each agent with enough new pairs in one Space; return the runs' ids.
 
     For the system: the sweep calls it, without a user.
     """
     started: list[int] = []
-    # In any order: whose turn it is, is decided when a worker is free (see training.runs.claiming), and
-    # nobody without credits may stand before the others for ever.
+    # In random order, so that agents whose owners lack credits cannot block the others forever.
+    # Whose turn it is gets decided when a worker is free (see training.runs.claiming).
     for due in _due().order_by("?")[:LOOK_LIMIT]:
         if len(started) == limit:
             break
@@ -48,9 +48,9 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
 
 
 def unaffordable(agent_id: int, *, viewer: int | None) -> str:
-    """Why a run that is due does not start by itself, in a sentence; empty if one can.
+    """A sentence saying why a due run does not start by itself; empty if one can.
 
-    It tells what the owner has left, so it is empty for everybody else.
+    It reveals the owner's balance, so it is empty for everybody else.
     """
     agent = _requesting(agent_id, viewer)
     if agent is None:
@@ -59,16 +59,16 @@ def unaffordable(agent_id: int, *, viewer: int | None) -> str:
         plan = _plan(agent, due["space_id"])
         if plan.price_credits > (available := charges.available_credits(agent)):
             return (
-                f"{agent.name} has enough pairs to train, which takes {plan.price_credits:,} "
+                f"{agent.name} has enough pairs to train, which costs {plan.price_credits:,} "
                 f"credits; {available:,} are available."
             )
     return ""
 
 
 def request_run(user_id: int, *, agent_id: int, space_id: int) -> TrainingRun:
-    """Train now, with fewer pairs than a run by itself waits for.
+    """Train now, with fewer pairs than an automatic run waits for.
 
-    Raises NotAvailable if the agent is not the user's, and Refused, InsufficientCredits among them.
+    Raises NotAvailable if the agent is not the user's, or Refused, including InsufficientCredits.
     """
     own = Agent.objects.filter(id=agent_id, owner_id=user_id)
     return _queue_run(own, space_id, is_by_hand=True)
@@ -76,14 +76,14 @@ def request_run(user_id: int, *, agent_id: int, space_id: int) -> TrainingRun:
 
 @dataclass(frozen=True)
 class Requestable:
-    """What a run that is asked for now would learn from, and its price."""
+    """What a run requested now would learn from, and its price."""
 
     pair_count: int
     price_credits: int
 
 
 def requestable(agent_id: int, space_id: int, *, viewer: int | None) -> Requestable | None:
-    """None where `request_run` would refuse the viewer, want of credits aside."""
+    """None if `request_run` would refuse the viewer for a reason other than missing credits."""
     agent = _requesting(agent_id, viewer)
     if agent is None:
         return None
@@ -106,16 +106,18 @@ def _check_request(agent: Agent, space_id: int) -> None:
     if space is None:
         raise NotAvailable("There is no such Space.")
     if agent.engine != Engine.MODEL:
-        raise Refused("This agent answers by code; there is nothing to train.")
+        raise Refused("This agent answers with code; there is nothing to train.")
     if agent.retired_at:
         raise Refused("This agent is retired.")
     if not agent.base_model.path:
-        raise Refused(f"The weights of {agent.base_model} are not on this site's machines.")
+        raise Refused(
+            f"The weights of {agent.base_model} are not on this site's machines, so it cannot be trained."
+        )
     assert agent.current_version is not None, "an agent has a version from its creation on"
     if TrainingRun.objects.filter(
         agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
     ).exists():
-        raise Refused("A trained version waits for your word: adopt or decline it first.")
+        raise Refused("A trained version awaits your decision: adopt or decline it first.")
     count = unlearned_pairs(agent.current_version, space_id).count()
     if count < MIN_PAIRS:
         raise Refused(
@@ -127,7 +129,7 @@ def _check_request(agent: Agent, space_id: int) -> None:
 def _due() -> QuerySet[Pair, Any]:
     runs = TrainingRun.objects.filter(agent=OuterRef("agent"))
     live = runs.filter(status__in=LIVE_STATUSES)
-    # Its owner has yet to say which version goes on.
+    # The owner has yet to decide which version to continue with.
     on_offer = runs.filter(
         status=RunStatus.OFFERED, parent_version=OuterRef("agent__current_version")
     )
@@ -148,10 +150,10 @@ def _due() -> QuerySet[Pair, Any]:
 
 
 def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = False) -> TrainingRun:
-    """For the one agent that `agents` finds, if it finds it."""
+    """Queue a run for the one agent in `agents`. Raises NotAvailable if there is none."""
     try:
         with transaction.atomic(durable=True):
-            # Locked without the key: whoever seats the agent meanwhile only refers to it.
+            # no_key: seating the agent meanwhile only takes a foreign-key reference to it.
             locked = agents.select_for_update(of=("self",), no_key=True)
             agent = _with_parent(locked).first()
             if agent is None:
@@ -165,7 +167,7 @@ def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = Fal
         raise InsufficientCredits(f"Not enough credits to train. {error}") from None
     except IntegrityError:
         raise Refused(
-            "This agent is in training already; wait for that run or cancel it."
+            "This agent is already in training; wait for that run or cancel it."
         ) from None
     return run
 
@@ -194,7 +196,7 @@ def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:
 
 @dataclass(frozen=True)
 class _Plan:
-    """The next run of an agent in a Space, as its owner's choices and its pairs make it."""
+    """The next run of an agent in a Space, from its owner's choices and its pairs."""
 
     method: str
     config: Mapping[str, Any]
@@ -211,7 +213,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
         count=Count("id"), last=Max("id"), tasks=Count("round__task_key", distinct=True)
     )
     try:
-        # The adapter that is learned on keeps its shape.
+        # A run continues its parent's adapter, which keeps its shape.
         shape = kept_shape(parent.adapter) if parent.adapter else {}
         config = config_from_json({**agent.learning, **shape})
     except InvalidConfig as error:

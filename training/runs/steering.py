@@ -1,7 +1,7 @@
-"""An owner's verbs on a run in hand: pause, resume, cancel, adopt, decline.
+"""An owner's verbs on a run: pause, resume, cancel, adopt, decline.
 
-Each looks inside its lock whether the run's agent is the user's, and raises NotAvailable if not.
-A worker that holds the run notices within seconds what its owner did.
+Each checks inside its lock that the run's agent is the user's, and raises NotAvailable if not.
+A worker that holds the run notices the owner's action within seconds.
 """
 
 from collections.abc import Iterator
@@ -18,20 +18,20 @@ from training.states import RunEvent, RunStatus
 
 
 def pause_run(user_id: int, *, run_id: int) -> None:
-    """Give the worker back and keep the checkpoint, the place and the held price."""
+    """Free the worker and keep the checkpoint, the place in the queue and the held price."""
     with _steered(user_id, run_id) as run:
         match run.status:
             case RunStatus.PAUSED:
-                raise Refused("This run is paused already.")
+                raise Refused("This run is already paused.")
             case RunStatus.EVALUATING:
-                raise Refused("The new version is being evaluated, which ends by itself.")
+                raise Refused("The new version is being evaluated; that will end soon by itself.")
             case _:
                 _refuse_final(run)
-        apply_event(run, RunEvent.PAUSE, reason="Paused; it keeps what it has learned so far.")
+        apply_event(run, RunEvent.PAUSE, reason="Paused. The run keeps what it has learned so far.")
 
 
 def resume_run(user_id: int, *, run_id: int) -> None:
-    """Queue a paused run again; it goes on from its checkpoint."""
+    """Queue a paused run again; it continues from its checkpoint."""
     with _steered(user_id, run_id) as run:
         _refuse_final(run)
         if run.status != RunStatus.PAUSED:
@@ -39,30 +39,30 @@ def resume_run(user_id: int, *, run_id: int) -> None:
         if run.agent.retired_at:
             raise Refused("This agent is retired.")
         apply_event(run, RunEvent.RESUME, reason="", attempts=0, outage_since=None)
-        # It may have been offered just before the pause.
+        # It may have been offered to workers just before the pause.
         transaction.on_commit(lambda: nudge_again(run_id), robust=True)
         transaction.on_commit(nudge_waiting_runs, robust=True)
 
 
 def cancel_run(user_id: int, *, run_id: int) -> None:
-    """Stop the run where it stands; its pairs stay for the next one.
+    """Stop the run; its pairs stay for the next one.
 
-    What was held for it is given back; once it has trained, its price is spent.
+    A held price is returned; once the run has trained, its price is spent.
     """
     with _steered(user_id, run_id) as run:
         _refuse_final(run)
-        reason = "Cancelled; its pairs stay for the next run."
+        reason = "Cancelled. Its pairs stay for the next run."
         if run.child_version:
             number = run.child_version.number
             reason = (
-                "Cancelled after it had trained, so its price is spent; activate version "
-                f"{number} by hand if you want it, else its pairs stay for the next run."
+                "Cancelled after training, so its price is spent. You can still activate version "
+                f"{number} by hand; otherwise its pairs stay for the next run."
             )
         apply_event(run, RunEvent.CANCEL, reason=reason)
 
 
 def cancel_runs_of_retired() -> None:
-    """A retired agent trains no more: its runs end, and what is held for them is given back.
+    """End the runs of retired agents and return their held prices.
 
     For the system: the sweep calls it, without a user.
     """
@@ -76,14 +76,14 @@ def cancel_runs_of_retired() -> None:
 
 
 def adopt_offered(user_id: int, *, run_id: int) -> None:
-    """Let the version that a run offers play, if the agent still plays with its parent."""
+    """Make the offered version play, if the agent still plays with its parent."""
     with _steered(user_id, run_id) as run:
         _refuse_unoffered(run)
         child = run.child_version
         assert child is not None, "what is offered is a version"
         if not activate_child(run.agent_id, version_id=child.pk):
             raise Refused(
-                "The agent's version changed after this run began; activate version "
+                "The agent's version changed after this run began. Activate version "
                 f"{child.number} by hand if you want it, or decline the offer."
             )
         apply_event(run, RunEvent.ADOPT)
@@ -109,4 +109,4 @@ def _refuse_final(run: TrainingRun) -> None:
 
 def _refuse_unoffered(run: TrainingRun) -> None:
     if run.status != RunStatus.OFFERED:
-        raise Refused(f"This run offers no version; it is {run.status}.")
+        raise Refused(f"This run has no version on offer; it is {run.status}.")

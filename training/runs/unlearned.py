@@ -1,4 +1,4 @@
-"""Which of an agent's pairs a next run would learn from."""
+"""Which of an agent's pairs its next run would learn from."""
 
 from django.db.models import F, Max, OuterRef, QuerySet, Subquery
 from django.db.models.functions import Coalesce
@@ -9,10 +9,10 @@ from training.models import Pair, TrainingRun
 
 
 def unlearned_pairs(version: AgentVersion, space_id: int) -> QuerySet[Pair]:
-    """The agent's pairs that no run on the way to this version has learned from.
+    """The agent's pairs that no run in this version's ancestry has learned from.
 
-    What a run taught another version, rejected or rolled back, this one does not know: those
-    pairs come again, together with newer ones.
+    What a run taught a version that was rejected or rolled back, this version does not know: those
+    pairs are used again, together with newer ones.
     """
     learned = TrainingRun.objects.filter(
         space_id=space_id, child_version__in=ancestors(version)
@@ -21,7 +21,7 @@ def unlearned_pairs(version: AgentVersion, space_id: int) -> QuerySet[Pair]:
 
 
 def new_pairs() -> QuerySet[Pair]:
-    """Pairs since their agent's last run in their Space, whatever became of it."""
+    """Pairs newer than their agent's last run in their Space, whatever its outcome."""
     last = (
         TrainingRun.objects.filter(agent=OuterRef("agent"), space=OuterRef("space"))
         .order_by("-last_pair_id")

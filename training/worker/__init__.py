@@ -1,1 +1,1 @@
-"""The worker that brings runs to their end: preparing, following the trainer, storing, judging."""
+"""The worker that executes runs: preparing, following the trainer, storing, judging."""

@@ -1,6 +1,6 @@
-"""Brings waiting runs to their end: several of one base and precision in one trainer process.
+"""Executes waiting runs: several of one base and precision in one trainer process.
 
-What becomes of one run is recorded with it and is no concern of the others.
+Each run's outcome is recorded with it and does not affect the others.
 """
 
 from collections.abc import Callable, Sequence
@@ -26,14 +26,14 @@ from training.worker.steps import Follower, finish, judge, prepare
 
 T = TypeVar("T")
 
-# Runs that ask the inference servers at the same time. Why: docs/decisions/practice-concurrency.md
+# Runs that use the inference servers at the same time. Why: docs/decisions/practice-concurrency.md
 ASKING_AT_ONCE = 2
 
 log = structlog.get_logger(__name__)
 
 
 def train_due() -> int:
-    """Take the fairest waiting run and those that can share its process; how many were taken."""
+    """Work on the fairest waiting run and those that can share its process; returns how many."""
     claimed = claim_together(settings.ENV.training_together)
     with ThreadPoolExecutor(ASKING_AT_ONCE) as pool:
         _Batch(claimed, pool).work()
@@ -43,15 +43,15 @@ def train_due() -> int:
 class _Batch:
     """The runs that a worker has taken together.
 
-    They are prepared and trained together; each is evaluated as soon as it has trained, while
-    the others go on.
+    They are prepared and trained together; each is evaluated as soon as it has trained, while the
+    others continue.
     """
 
     def __init__(self, claimed: Sequence[Lease], pool: ThreadPoolExecutor) -> None:
         self._leases = Leases(claimed)
         self._pool = pool if len(claimed) > 1 else None
         self._folders: dict[Lease, Path] = {}
-        self._waiting = list(claimed)  # for their ends
+        self._waiting = list(claimed)  # still to be finished
 
     def work(self) -> None:
         prepared = self._each(lambda lease: prepare(lease, self._leases))
@@ -83,7 +83,7 @@ class _Batch:
         judge(lease, self._leases)
 
     def _each(self, step: Callable[[Lease], T]) -> dict[Lease, T | None]:
-        """What the step gives for each that waits; some at once, for it asks servers."""
+        """The step's result for each waiting run; several at a time, because steps ask servers."""
         if not self._pool:
             return {lease: _attempt(lease, step) for lease in self._waiting}
         futures = {
@@ -100,7 +100,7 @@ def _attempt_in_thread(lease: Lease, step: Callable[[Lease], T]) -> T | None:
 
 
 def _attempt(lease: Lease, step: Callable[[Lease], T]) -> T | None:
-    """What the step gives, or None if it broke off; the run then says why."""
+    """The step's result, or None if it failed; the run then says why."""
     try:
         return step(lease)
     except Exception as error:  # noqa: BLE001 told apart, logged and kept with the run
@@ -109,16 +109,16 @@ def _attempt(lease: Lease, step: Callable[[Lease], T]) -> T | None:
 
 
 def _record_fault(lease: Lease, error: Exception) -> None:
-    """Fail the run for what its owner can change; put it off for anything else."""
+    """Fail the run for faults that its owner can fix; postpone it for all others."""
     try:
         match error:
             case LeaseLost():
                 raise error
             case InferenceUnavailable():
-                reason = f"The run waits for the inference server: {error}"
+                reason = f"The run is waiting for the inference server: {error}"
                 postpone_run(lease, reason=reason, is_outage=True)
             case GateInconclusive():
-                reason = f"The new version waits for its evaluation: {error}"
+                reason = f"The new version is waiting to be evaluated: {error}"
                 postpone_run(lease, reason=reason)
             case TrainerPostponed():
                 postpone_run(lease, reason=str(error), is_outage=True)
@@ -133,7 +133,7 @@ def _record_fault(lease: Lease, error: Exception) -> None:
                 move_run(lease, RunEvent.FAIL, reason=str(error))
             case _:
                 log.error("run_broke", run_id=lease.run_id, exc_info=error)
-                reason = "The training machine met an error that its log shows."
+                reason = "The training machine hit an error; its log has the details."
                 postpone_run(lease, reason=reason)
     except LeaseLost:
         log.info("run_lease_lost", run_id=lease.run_id)

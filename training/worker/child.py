@@ -1,4 +1,4 @@
-"""Runs a trainer as a process of its own and follows its jobs, so that its crash stays its own."""
+"""Runs a trainer in its own process and follows its jobs, so that a crash stays contained."""
 
 import contextlib
 import json
@@ -29,11 +29,11 @@ from training.trainers.job import (
 
 TRAINER = "training.trainers"
 POLL_SECONDS = 1.0
-STOP_SECONDS = 120.0  # for a trainer that has only paused jobs left, to keep where they are
+STOP_SECONDS = 120.0  # for a trainer with only paused jobs left, to save their checkpoints
 MAX_TRAINING_SECONDS = 12 * 3600  # for each of the jobs that share a process
 LOG_FILE = "trainer.log"
 LOG_TAIL_CHARS = 2000
-# All that a trainer inherits: no address, key or password of the site.
+# All that a trainer inherits: none of the site's addresses, keys or passwords.
 INHERITED = ("PATH", "LANG", "LC_ALL", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES")
 
 JSON = dict[str, Any]
@@ -42,7 +42,7 @@ log = structlog.get_logger(__name__)
 
 
 class TrainerFailed(Refused):
-    """The trainer found that this job makes no adapter; the sentence is for the agent's owner."""
+    """The trainer found that this job cannot produce an adapter; the sentence is for the owner."""
 
 
 class TrainerDied(Exception):
@@ -55,11 +55,11 @@ class TrainerPostponed(Exception):
 
 @dataclass(frozen=True)
 class FollowedJob:
-    """A folder with a job.toml, and who hears of its progress.
+    """A folder with a job.toml, and callbacks for its progress.
 
-    `on_lines` is called about once a second with the new progress lines, often none. It answers
-    with PAUSE or CANCEL to stop this job, or with "" to let it go on; whatever it raises ends the
-    whole process. `on_result` is called once, when the job has its result and nobody stopped it.
+    `on_lines` is called about once per second with the new progress lines, often none. It returns
+    PAUSE or CANCEL to stop this job, or "" to let it continue; an exception ends the whole
+    process. `on_result` is called once, when the job has its result and nobody stopped it.
     """
 
     folder: Path
@@ -68,7 +68,7 @@ class FollowedJob:
 
 
 def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
-    """Run all the jobs in one process, to its end; return its exit status."""
+    """Run all the jobs in one process until it ends; return its exit status."""
     scratch = Path(mkdtemp(prefix="scratch-", dir=jobs[0].folder))
     logs = jobs[0].folder / LOG_FILE
     with logs.open("wb") as output:
@@ -106,13 +106,13 @@ def result_of(folder: Path, *, returncode: int) -> JSON:
         raise TrainerPostponed(str(result["postponed"]))
     if returncode < 0:
         raise TrainerDied(
-            f"The trainer was killed (signal {-returncode}), often for want of memory."
+            f"The trainer was killed (signal {-returncode}), often because memory ran out."
         )
-    raise TrainerDied("The trainer stopped with an error that its log shows.")
+    raise TrainerDied("The trainer stopped with an error; its log has the details.")
 
 
 def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bool:
-    """Whether the process ended by itself; otherwise it is of no more use."""
+    """Whether the process ended by itself; if not, it can be killed."""
     started = time.monotonic()
     following = {job: _Tail(job.folder / PROGRESS_FILE) for job in jobs}
     pausing: set[Path] = set()
@@ -121,7 +121,7 @@ def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bo
     while not has_ended:
         has_ended = _has_ended(process)
         for job, progress in list(following.items()):
-            # Asked first: whoever has a result has written all its lines.
+            # Checked first: a job with a result has written all its lines.
             is_over = read_result(job.folder) is not None
             if word := job.on_lines(progress.new_lines()):
                 write_atomically(job.folder / STOP_FILE, word)
@@ -156,8 +156,8 @@ def _give_up(folder: Path) -> None:
 class _Tail:
     """Reads whole new lines of a file that another process appends to.
 
-    A trainer that goes on from a checkpoint first replaces the file by its lines up to there:
-    then all are new.
+    A trainer that continues from a checkpoint first replaces the file with its lines up to there;
+    then all lines are new.
     """
 
     def __init__(self, path: Path) -> None:

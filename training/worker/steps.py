@@ -1,8 +1,8 @@
 """The steps of one training run: prepare, follow its trainer, store the adapter, judge.
 
-Every step may be repeated: a worker that takes a run over finds what the last one left (practice
+Every step may be repeated: a worker that takes over a run finds what the last one left (practice
 answers, a dataset, a checkpoint, a finished trainer's result, a child version, the gate's
-figures) and goes on from there. `training.worker.batch` puts the steps together.
+figures) and continues from there. `training.worker.batch` combines the steps.
 """
 
 import os
@@ -181,7 +181,7 @@ def judge(lease: Lease, leases: Leases) -> None:
             apply_event(
                 locked,
                 RunEvent.OFFER,
-                reason=f"Version {child.number} waits for your word. {gate.in_words()}",
+                reason=f"Version {child.number} awaits your decision. {gate.in_words()}",
             )
         elif activate_child(run.agent_id, version_id=child.pk):
             apply_event(locked, RunEvent.ADOPT, reason=f"Adopted. {gate.in_words()}")

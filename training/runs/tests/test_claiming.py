@@ -175,7 +175,7 @@ def test_a_run_of_weights_that_nobody_plays_with_any_more_is_cancelled(space: Sp
     assert claim_next() is None
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
-    assert "plays with another version now" in run.reason
+    assert "no longer plays with the version" in run.reason
 
 
 def test_a_run_that_has_begun_keeps_its_parent(space: Space) -> None:

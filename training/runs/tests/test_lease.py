@@ -71,7 +71,7 @@ def test_a_run_whose_workers_keep_dying_is_given_up_with_a_sentence(run: Trainin
     assert claim_next() is None
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
-    assert run.reason.startswith("Training was given up after 3 attempts")
+    assert run.reason.startswith("Training was given up after 3 interrupted attempts")
     assert run.finished_at is not None
 
 

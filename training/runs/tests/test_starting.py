@@ -201,7 +201,7 @@ def test_one_run_at_a_time() -> None:
     space = make_space()
     agent = make_due_agent(space=space)
     request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
-    with pytest.raises(Refused, match="in training already"):
+    with pytest.raises(Refused, match="already in training"):
         request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 

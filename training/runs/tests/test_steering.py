@@ -42,7 +42,7 @@ def make_run(*, status: RunStatus = RunStatus.QUEUED, **learning: Any) -> Traini
             add_child(lease)
         if status == RunStatus.OFFERED:
             record(lease, gate=PASSED.as_json())
-            move_run(lease, RunEvent.OFFER, reason="Version 2 waits for your word.")
+            move_run(lease, RunEvent.OFFER, reason="Version 2 awaits your decision.")
     run.refresh_from_db()
     assert run.status == status
     return run
@@ -114,7 +114,7 @@ def test_a_resumed_run_has_all_its_attempts_again() -> None:
 @pytest.mark.parametrize(
     ("status", "sentence"),
     [
-        (RunStatus.PAUSED, "paused already"),
+        (RunStatus.PAUSED, "already paused"),
         (RunStatus.EVALUATING, "ends by itself"),
         (RunStatus.OFFERED, "is over: it was offered"),
     ],
@@ -144,7 +144,7 @@ def test_a_run_of_a_retired_agent_is_not_resumed() -> None:
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(RunStatus.TRAINING, "its pairs stay"), (RunStatus.EVALUATING, "activate version 2 by hand")],
+    [(RunStatus.TRAINING, "Its pairs stay"), (RunStatus.EVALUATING, "activate version 2 by hand")],
 )
 def test_a_cancelled_run_says_what_is_left_of_it(status: RunStatus, sentence: str) -> None:
     run = make_run(status=status)
@@ -154,7 +154,7 @@ def test_a_cancelled_run_says_what_is_left_of_it(status: RunStatus, sentence: st
 
 def test_a_paused_run_can_be_cancelled_and_keeps_others_from_starting() -> None:
     run = make_run(status=RunStatus.PAUSED)
-    with pytest.raises(Refused, match="in training already"):
+    with pytest.raises(Refused, match="already in training"):
         request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
     cancel_run(run.agent.owner_id, run_id=run.pk)
     assert refreshed(run).status == RunStatus.CANCELLED
@@ -219,7 +219,7 @@ def test_a_version_that_passes_waits_for_an_owner_who_decides_by_hand(fake_base:
     train_due()
     run = refreshed(run)
     assert run.status == RunStatus.OFFERED
-    assert run.reason.startswith("Version 2 waits for your word.")
+    assert run.reason.startswith("Version 2 awaits your decision.")
     assert run.agent.current_version == parent
     adopt_offered(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
@@ -242,8 +242,8 @@ def test_a_declined_version_does_not_play() -> None:
     decline_offered(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
     assert (run.status, run.agent.current_version) == (RunStatus.REJECTED, parent)
-    assert run.reason == "Declined by its owner. Version 2 waits for your word."
-    with pytest.raises(Refused, match="offers no version; it is rejected"):
+    assert run.reason == "Declined by its owner. Version 2 awaits your decision."
+    with pytest.raises(Refused, match="has no version on offer; it is rejected"):
         adopt_offered(run.agent.owner_id, run_id=run.pk)
 
 

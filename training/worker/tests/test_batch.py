@@ -149,7 +149,7 @@ def test_an_error_of_our_own_in_one_run_is_put_off_and_keeps_no_other_from_its_e
     for run in (broken, other):
         run.refresh_from_db()
     assert (broken.status, other.status) == (RunStatus.TRAINING, RunStatus.ADOPTED)
-    assert broken.reason == "The training machine met an error that its log shows."
+    assert broken.reason == "The training machine hit an error; its log has the details."
     assert broken.lease_owner is None
 
 
@@ -253,7 +253,7 @@ def test_a_trainer_killed_from_outside_puts_its_unfinished_runs_off(
     for run in (hanging, done):
         run.refresh_from_db()
     assert (hanging.status, done.status) == (RunStatus.TRAINING, RunStatus.ADOPTED)
-    assert hanging.reason == ("The trainer was killed (signal 9), often for want of memory.")
+    assert hanging.reason == ("The trainer was killed (signal 9), often because memory ran out.")
     behave(fake_base, "learn", seed=1)
     expire(hanging)
     train_due()

@@ -110,7 +110,7 @@ def test_practice_without_a_server_waits_and_costs_no_attempt(
     script_practice(monkeypatch, fault=fail)
     finish(run)
     assert (run.status, run.attempts) == (RunStatus.TRAINING, 0)
-    assert run.reason == "The run waits for the inference server: gone"
+    assert run.reason == "The run is waiting for the inference server: gone"
 
 
 def test_practice_of_one_run_keeps_the_leases_of_the_others(

@@ -121,7 +121,7 @@ def test_a_run_whose_base_is_away_waits_before_it_rehearses(run: TrainingRun) ->
     ScriptedBase.prompts = staticmethod(lambda number: InferenceUnavailable("gone"))
     finish(run)
     assert (run.status, run.attempts) == (RunStatus.TRAINING, 0)
-    assert run.reason == "The run waits for the inference server: gone"
+    assert run.reason == "The run is waiting for the inference server: gone"
 
 
 def test_both_versions_are_evaluated_with_the_agents_own_prompt(
@@ -163,7 +163,7 @@ def test_a_worse_child_is_kept_and_does_not_play(
     assert run.status == RunStatus.REJECTED
     assert run.agent.current_version == parent
     assert run.child_version is not None
-    assert run.reason.startswith("Not adopted. The new version is behind its parent")
+    assert run.reason.startswith("Not adopted. The new version is ")
     assert "0.200 (new) and 0.400 (parent)" in run.reason
     activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version.pk)
 
@@ -227,7 +227,7 @@ def test_a_trainer_that_keeps_dying_fails_the_run_after_the_last_attempt_only(
     assert train_due() == 0
     run.refresh_from_db()
     assert run.status == RunStatus.FAILED
-    assert run.reason.startswith("Training was given up after 3 attempts")
+    assert run.reason.startswith("Training was given up after 3 interrupted attempts")
     assert sentence in run.reason
 
 
@@ -269,8 +269,8 @@ def test_an_adapter_that_the_server_refuses_fails_the_run(
 @pytest.mark.parametrize(
     ("fault", "sentence", "attempts"),
     [
-        (InferenceUnavailable("gone"), "waits for the inference server: gone", 1),
-        (GateInconclusive("Only 2."), "waits for its evaluation: Only 2.", 2),
+        (InferenceUnavailable("gone"), "waiting for the inference server: gone", 1),
+        (GateInconclusive("Only 2."), "waiting to be evaluated: Only 2.", 2),
     ],
 )
 def test_an_infrastructure_fault_postpones_and_is_never_a_rejection(
