@@ -1,4 +1,4 @@
-"""Environments by the key that a Space stores: they make tasks and score answers by code. Pure."""
+"""Environments, by the key that a Space stores; they make tasks and score answers in code. Pure."""
 
 from arena.environments.arithmetic.family import Arithmetic
 from arena.environments.base import Environment

@@ -1,4 +1,4 @@
-"""How a task is put to an agent; matches, the gate and training all ask in this one way."""
+"""How an agent is asked a task; matches, the gate and training all ask this way."""
 
 from arena.environments.base import Task
 

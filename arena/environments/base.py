@@ -1,4 +1,4 @@
-"""What an environment is: it makes tasks, scores answers by code, and can answer itself."""
+"""The environment protocol: make tasks, score answers in code, and solve tasks in code."""
 
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -11,7 +11,7 @@ from judges.transcript import Check
 
 
 class Split(StrEnum):
-    """Which tasks may be used for what; the three sets share no prompt."""
+    """Which tasks may be used for what; the three sets have no prompt in common."""
 
     TRAIN = "train"  # matches, practice and training
     HELDOUT = "heldout"  # unseen prompts of trained kinds: the gate
@@ -42,7 +42,7 @@ class Task:
 
 @dataclass(frozen=True)
 class Score:
-    """The environment's own opinion of one answer."""
+    """The environment's own judgement of one answer."""
 
     value: float  # [0, 1]
     passed: bool  # every check passed
@@ -60,9 +60,9 @@ class Environment(Protocol):
         ...
 
     def score(self, task: Task, text: str) -> Score:
-        """Check an answer by code. Never raises, whatever the text holds."""
+        """Check an answer in code. Never raises, whatever the text contains."""
         ...
 
     def solve(self, task: Task, rng: Random) -> str:
-        """Answer by code, as the house's coded competitor does."""
+        """Answer in code, as the house's coded competitor does."""
         ...

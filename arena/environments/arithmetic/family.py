@@ -1,8 +1,8 @@
-"""One-step arithmetic on small numbers: a skill that no Space trains, so that its loss shows.
+"""One-step arithmetic on small numbers: a skill that no Space trains, so a loss of it shows.
 
-Value of an answer: 1 if the last number in it is the right one, else 0. What stands before that
-number is free, because small models explain themselves in many ways. The right number never is
-one of the task's own, so that repeating the task never passes.
+Value of an answer: 1 if its last number is the right one, else 0. Anything may come before that
+number, because small models explain themselves in many ways. The right number is never one of the
+task's own, so repeating the task never passes.
 """
 
 import re
@@ -15,9 +15,9 @@ from arena.environments.base import Score, Split, Task
 from arena.environments.text.words import readable
 from judges.transcript import Check
 
-HELDOUT_SHARE = 0.3  # of the pairs of numbers of each trained kind
+HELDOUT_SHARE = 0.3  # of each trained kind's pairs of numbers
 MAX_SHOWN_CHARACTERS = 20
-# A minus between two numbers is no sign: the last number of "9-4=5, 9-4" is 4.
+# A minus between two numbers is not a sign: the last number of "9-4=5, 9-4" is 4.
 _NUMBER = re.compile(r"(?<![0-9])[-\u2212]?[0-9]+(?:\.[0-9]+)?")
 
 Pair = tuple[int, int]
@@ -25,13 +25,13 @@ Pair = tuple[int, int]
 
 @dataclass(frozen=True)
 class Operation:
-    """A kind of task, made from pairs of numbers whose order is free."""
+    """A kind of task, made from pairs of numbers in either order."""
 
     pairs: Sequence[Pair]
-    # (what is shown, the answer); never raises for one of the pairs in either order.
+    # Returns (the shown numbers, the answer); never raises for one of the pairs, in either order.
     make: Callable[[int, int], tuple[tuple[int, ...], int]]
     wordings: tuple[str, ...]  # format strings over the shown numbers
-    solution: str  # of the coded solver: the same with the answer last
+    solution: str  # the coded solver's: the same with the answer last
 
 
 def _pairs(low: int, high: int) -> list[Pair]:
@@ -76,7 +76,7 @@ OPERATIONS: dict[str, Operation] = TRAIN_OPERATIONS | UNSEEN_OPERATIONS
 
 
 def _divided(kind: str, pairs: Sequence[Pair]) -> tuple[list[Pair], list[Pair]]:
-    """(held out, the others): the same every time, and alike in difficulty."""
+    """(held out, the others): the same every time, with similar difficulty."""
     mixed = list(pairs)
     Random(f"arithmetic:{kind}").shuffle(mixed)
     cut = round(HELDOUT_SHARE * len(mixed))
@@ -111,12 +111,12 @@ class Arithmetic:
     def score(self, task: Task, text: str) -> Score:
         numbers = _NUMBER.findall(readable(text))
         if not numbers:
-            return _score(False, "names no number")
+            return _score(False, "has no number")
         last = numbers[-1].replace("\u2212", "-")
-        # float() takes any number of digits; int() refuses more than some thousands.
+        # float() takes any number of digits; int() refuses more than a few thousand.
         passed = float(last) == task.data["answer"]
         shown = last[:MAX_SHOWN_CHARACTERS]
-        return _score(passed, f"ends with {shown}, {task.data['answer']} is right")
+        return _score(passed, f"ends with {shown} ({task.data['answer']} is right)")
 
     def solve(self, task: Task, rng: Random) -> str:
         numbers = task.data["numbers"]

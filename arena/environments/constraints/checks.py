@@ -1,6 +1,6 @@
-"""How each rule of the Constraints Space is measured in an answer.
+"""How an answer is measured against each rule of the Constraints Space.
 
-`closeness` is 1 exactly when the rule holds; below that it tells how near the answer came, so
+`closeness` is 1 exactly when the rule holds; below that it says how close the answer came, so
 that two failures can still be ranked.
 """
 
@@ -28,7 +28,7 @@ class Finding:
 
 
 def _near(got: int, wanted: int) -> float:
-    """1 at the wanted count, 1/2 one beside it, 1/3 two beside it, ..."""
+    """1 at the wanted count, 1/2 if off by one, 1/3 if off by two, ..."""
     return 1.0 / (1 + abs(got - wanted))
 
 
@@ -61,7 +61,7 @@ def quotes(params: Params, text: str) -> Finding:
     closes = len(text) > 1 and text[-1] in _CLOSING
     if opens and closes and not _OPENING.isdisjoint(text[1:-1]):
         return Finding(0.75, "has more quotes inside")
-    shown = {2: "is wrapped in quotes", 1: "has a quote at one end only", 0: "has no quotes around"}
+    shown = {2: "is wrapped in quotes", 1: "has a quote at one end only", 0: "is not in quotes"}
     return Finding((opens + closes) / 2, shown[opens + closes])
 
 
@@ -82,7 +82,7 @@ def title(params: Params, text: str) -> Finding:
     found = re.search(r"<<([^<>\n]{1,100})>>", text)
     if found and words(found.group(1)) not in ([], ["title"], ["my", "title"]):
         if words(text[: found.start()]):
-            return Finding(0.8, "has its title in <<double angle brackets>> too late")
+            return Finding(0.8, "does not begin with its title in <<double angle brackets>>")
         return Finding(1.0, "has a title in <<double angle brackets>>")
     halves = ("<<" in text) + (">>" in text)
     return Finding(0.3 * halves, "has no title in <<double angle brackets>>")
@@ -103,7 +103,7 @@ def include(params: Params, text: str) -> Finding:
 
 def repeat(params: Params, text: str) -> Finding:
     got, wanted = words(text).count(params["word"]), params["n"]
-    detail = f"says “{params['word']}” {_plural(got, 'time')}, at least {wanted} were asked"
+    detail = f"says “{params['word']}” {_plural(got, 'time')} (at least {wanted} were asked for)"
     return Finding(min(1.0, got / wanted), detail)
 
 
@@ -126,20 +126,20 @@ def end_phrase(params: Params, text: str) -> Finding:
 
 
 def _without_end_marks(text: str) -> str:
-    """Quotes and stops at the end are no words: 'the end' of 'The end."'."""
+    """The text without quotes and stops at its end: 'the end' from 'The end."'."""
     return text.casefold().rstrip(" \t\n.!?\"'*)\u201d\u2019")
 
 
 def max_words(params: Params, text: str) -> Finding:
     got, limit = len(words(text)), params["n"]
-    detail = f"has {_plural(got, 'word')}, at most {limit} were asked"
+    detail = f"has {_plural(got, 'word')} (at most {limit} were asked for)"
     return Finding(1.0 if got <= limit else limit / (got + limit), detail)
 
 
 def min_words(params: Params, text: str) -> Finding:
     got, wanted = len(words(text)), params["n"]
     return Finding(
-        min(1.0, got / wanted), f"has {_plural(got, 'word')}, at least {wanted} were asked"
+        min(1.0, got / wanted), f"has {_plural(got, 'word')} (at least {wanted} were asked for)"
     )
 
 
@@ -150,7 +150,7 @@ def bullets(params: Params, text: str) -> Finding:
     got = len(re.findall(r"^[ \t]*[-*•][ \t]+.*\w", text, re.MULTILINE))
     wanted = params["n"]
     closeness = _near(got, wanted) if got else 0.0
-    return Finding(closeness, f"uses {_plural(got, 'bullet point')}, {wanted} were asked")
+    return Finding(closeness, f"uses {_plural(got, 'bullet point')} ({wanted} were asked for)")
 
 
 def numbered(params: Params, text: str) -> Finding:
@@ -158,15 +158,15 @@ def numbered(params: Params, text: str) -> Finding:
         int(digits) for digits in re.findall(r"^[ \t]*(\d{1,3})[.)][ \t]+.*\w", text, re.MULTILINE)
     ]
     wanted = params["n"]
-    detail = f"has {_plural(len(got), 'numbered point')}, {wanted} were asked"
+    detail = f"has {_plural(len(got), 'numbered point')} ({wanted} were asked for)"
     if len(got) == wanted and got != list(range(1, wanted + 1)):
         return Finding(0.8, f"{detail}, and its numbers are out of order")
     return Finding(_near(len(got), wanted) if got else 0.0, detail)
 
 
 def sentence_count(text: str) -> int:
-    """Stretches with a word in them, parted by ., ! or ? before a blank or the end, or by a line
-    break before a capital letter. The stops of "U.S.", "Dr." and "1." part nothing."""
+    """Parts with a word in them, separated by ., ! or ? before a blank or the end, or by a line
+    break before a capital letter. The stops in "U.S.", "Dr." and "1." do not separate."""
     whole = _NO_STOP.sub(lambda found: found.group().replace(".", ""), text)
     parts = re.split(r"[.!?]+[\"')\]\u201d\u2019]*(?:\s+|$)|\n+(?=\W*[A-Z])", whole)
     return sum(bool(words(part)) for part in parts)
@@ -180,7 +180,7 @@ _NO_STOP = re.compile(
 
 def sentences(params: Params, text: str) -> Finding:
     got, wanted = sentence_count(text), params["n"]
-    return Finding(_near(got, wanted), f"has {_plural(got, 'sentence')}, {wanted} were asked")
+    return Finding(_near(got, wanted), f"has {_plural(got, 'sentence')} ({wanted} were asked for)")
 
 
 def one_line(params: Params, text: str) -> Finding:
@@ -188,7 +188,9 @@ def one_line(params: Params, text: str) -> Finding:
     outside = max(params["low"] - got, got - params["high"], 0)
     closeness = _near(outside, 0) / lines
     shown = f"has {_plural(got, 'word')} on {_plural(lines, 'line')}"
-    return Finding(closeness, f"{shown}, {params['low']} to {params['high']} on one were asked")
+    return Finding(
+        closeness, f"{shown} ({params['low']} to {params['high']} on one line were asked for)"
+    )
 
 
 def json_keys(params: Params, text: str) -> Finding:
@@ -215,7 +217,7 @@ def json_keys(params: Params, text: str) -> Finding:
 def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     value = dict(pairs)
     if len(value) < len(pairs):
-        raise ValueError("a key stands there twice")
+        raise ValueError("a key appears twice")
     return value
 
 
@@ -228,7 +230,7 @@ def _is_filled(value: object) -> bool:
 def paragraphs(params: Params, text: str) -> Finding:
     got = sum(bool(words(part)) for part in re.split(r"\n[ \t]*\n", text))
     wanted = params["n"]
-    return Finding(_near(got, wanted), f"has {_plural(got, 'paragraph')}, {wanted} were asked")
+    return Finding(_near(got, wanted), f"has {_plural(got, 'paragraph')} ({wanted} were asked for)")
 
 
 def separator(params: Params, text: str) -> Finding:

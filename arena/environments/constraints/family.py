@@ -1,4 +1,4 @@
-"""The Constraints Space: a short text about a topic, under one or two rules checked by code.
+"""The Constraints Space: a short text about a topic, under one or two rules checked in code.
 
 Value of an answer, in [0, 1]:
 
@@ -6,9 +6,9 @@ Value of an answer, in [0, 1]:
     otherwise             0.5 * closeness * (1 if all gates hold, else 0.2)
 
 `closeness` is the mean of the rules' closeness, `polish` the mean of three graded properties of
-the wording (see `_polish`). A pass therefore beats every failure by 0.4 at least, and both
-passes and failures can be ranked among themselves; but two passes are closer than what makes a
-preference pair, for polish is not what was asked. An answer without words is worth 0.
+the wording (see `_polish`). A pass therefore beats every failure by at least 0.4, and both passes
+and failures can be ranked among themselves. Two passes are always too close to make a preference
+pair, because the task does not ask for polish. An answer without words is worth 0.
 """
 
 import re
@@ -39,7 +39,7 @@ _VARIETY_WANTED = 0.7  # of the words different: what prose reaches, and lists o
 _FUNCTION_SHARE = 0.1  # measured: docs/decisions/answer-gates.md
 _LISTS = frozenset(["bullets", "numbered", "json_keys"])
 
-# A small model keeps most rules more often in a short answer.
+# A small model obeys most rules more often in a short answer.
 _REQUESTS = (
     "Tell me about {name}.",
     "Describe {name}.",
@@ -56,7 +56,7 @@ _SHORT_REQUESTS = (
     "Write one short sentence about {name}.",
     "Share one fact about {name}.",
 )
-# Rules that say how much is to be written: a request for one sentence would contradict them.
+# Rules that set the length: a request for one sentence would contradict them.
 _SHAPED = frozenset(
     ["bullets", "numbered", "sentences", "json_keys", "max_words", "min_words", "one_line"]
 ) | {"paragraphs", "separator", "postscript"}
@@ -125,14 +125,14 @@ class Constraints:
         text = solver.draft(topic, rng, sentences=1 if is_short else rng.choice((1, 2)))
         first = task.data["rules"][0]["rule"]
         if task.prompt.startswith(_TITLE_ONLY) or (is_short and first in solver.WHOLE_SENTENCES):
-            text = ""  # what the rule adds is all that was asked for
+            text = ""  # what the rule adds is the whole answer
         for rule in task.data["rules"]:
             text = solver.STEPS[rule["rule"]](text, rule["params"], topic, rng)
         return text
 
 
 def _demanded(rules: Sequence[Mapping[str, Any]]) -> str:
-    """The words that the rules want to see."""
+    """The words that the rules demand."""
     found = []
     for rule in rules:
         params = rule["params"]
@@ -160,7 +160,7 @@ def _word(drawn: Sequence[tuple[str, Params]], topic: str, rng: Random) -> str:
 
 
 def _polish(text: str, said: Sequence[str], prompt: str) -> float:
-    """Mean of: brings words of its own, varies them, comes to an end; in [0, 1]."""
+    """Mean of novelty of the words, their variety, and a proper ending; in [0, 1]."""
     asked = set(words(prompt))
     new = len({word for word in said if word not in asked})
     novelty = min(1.0, new / _NEW_WORDS_WANTED)

@@ -1,6 +1,6 @@
-"""The rules of the Constraints Space: what each asks for, in which words.
+"""The rules of the Constraints Space: what each demands, and in which words.
 
-A rule draws JSON parameters and words an instruction; `constraints_checks` measures it.
+A rule draws JSON parameters and words an instruction; `checks` measures it.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,4 +1,4 @@
-"""Honest answers by code: facts about the topic, put under the rules one after the other.
+"""Honest answers in code: facts about the topic, made to fit one rule after another.
 
 Each step takes the text so far and returns a text that satisfies its rule; a step that changes
 the shape comes before one that decorates (see `TRAIN_PAIRS`). What agents learn from it:
@@ -15,7 +15,7 @@ from arena.environments.text.words import words
 
 Step = Callable[[str, Params, Topic, Random], str]
 
-# Closing sentences that are true of any topic and keep clear of every rule.
+# Closing sentences that are true of any topic and break no rule.
 _GENERAL = (
     "Many people enjoy learning about {name}.",
     "There is always something new to find out about {name}.",
@@ -26,7 +26,7 @@ _GENERAL = (
 
 
 def draft(topic: Topic, rng: Random, *, sentences: int) -> str:
-    """So many sentences about the topic."""
+    """The given number of sentences about the topic."""
     return " ".join(_sentences(topic, rng, sentences))
 
 
@@ -165,7 +165,7 @@ def _postscript(text: str, params: Params, topic: Topic, rng: Random) -> str:
     return f"{text}\n\nP.S. {last}"
 
 
-# Steps that need no text before them: what they write is a sentence about the topic by itself.
+# Steps that need no text before them, because they write a whole sentence about the topic.
 WHOLE_SENTENCES = frozenset(["include", "repeat", "number"])
 STEPS: dict[str, Step] = {
     "lowercase": _lowercase,

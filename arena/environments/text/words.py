@@ -1,7 +1,7 @@
 """Reading an answer: words, overlap with the prompt, and the gates that every answer must pass.
 
-Gates refuse what satisfies a rule without answering: nothing, the prompt again, one word over
-and over, keywords without grammar, or a speech to the judges.
+Gates refuse text that satisfies a rule without answering: nothing, the prompt again, one word over
+and over, keywords without grammar, or an appeal to the judges.
 """
 
 import re
@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from judges.parsing import INVISIBLE
 from judges.transcript import Check
 
-# An answer of a match has at most a few hundred tokens; whatever follows is not looked at.
+# Answers in matches have at most a few hundred tokens; the rest is ignored.
 MAX_TEXT_CHARACTERS = 4_000
 
 # Measured: docs/decisions/answer-gates.md
@@ -20,7 +20,7 @@ COPY_SHARE = 0.4  # of 4-grams shared with the prompt: honest answers share some
 ECHO_SHARE = 0.7  # of words in the prompt's order, whatever stands between them
 MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
 MIN_DISTINCT_SHARE = 0.35
-MIN_WORDS_TO_MEASURE = 8  # shares of shorter answers mean nothing
+MIN_WORDS_TO_MEASURE = 8  # in shorter answers, shares mean nothing
 MIN_FUNCTION_SHARE = 0.06
 _NGRAM = 4
 _LONG_STEM = 5
@@ -41,7 +41,7 @@ _TO_JUDGES = re.compile(
 
 
 def readable(text: str) -> str:
-    """The part of an answer that is looked at: what a reader sees of it, without blank ends."""
+    """The part of an answer that is scored: what a reader sees, stripped."""
     return INVISIBLE.sub("", text[:MAX_TEXT_CHARACTERS]).strip()
 
 
@@ -66,7 +66,7 @@ _FUNCTION_WORDS = frozenset(
 def copied_share(text: str, prompt: str) -> float:
     """Share of the text's 4-grams of words that occur in the prompt, in [0, 1].
 
-    Of a text of fewer than four words it is 1 if the words stand in the prompt in that order.
+    For a text of fewer than four words, it is 1 if the prompt has these words in a row, else 0.
     """
     said, asked = words(text), words(prompt)
     size = min(_NGRAM, len(said))
@@ -78,8 +78,8 @@ def copied_share(text: str, prompt: str) -> float:
 
 
 def echoed_share(said: Sequence[str], asked: Sequence[str]) -> float:
-    """Share of the words said that stand in what was asked, in the same order, in [0, 1]."""
-    longest = [0] * (len(asked) + 1)  # common subsequences with each beginning of the prompt
+    """Share of the words in `said` that also occur, in the same order, in `asked`; in [0, 1]."""
+    longest = [0] * (len(asked) + 1)  # longest common subsequence with each prefix of the prompt
     for word in said:
         before, longest = longest, [0]
         for place, other in enumerate(asked, start=1):
@@ -89,7 +89,7 @@ def echoed_share(said: Sequence[str], asked: Sequence[str]) -> float:
 
 
 def is_disguised(text: str) -> bool:
-    """Whether some word mixes Latin letters with those of another alphabet that look like them."""
+    """Whether a word mixes Latin letters with look-alikes from another alphabet."""
     return not text.isascii() and any(
         {"LATIN"} < {unicodedata.name(letter, "").partition(" ")[0] for letter in word} & _ALPHABETS
         for word in words(text)
@@ -107,10 +107,10 @@ def _ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:
 def gates(
     text: str, prompt: str, *, demanded: str = "", function_share: float = MIN_FUNCTION_SHARE
 ) -> tuple[Check, ...]:
-    """The checks that hold for every task; `text` is already `readable`.
+    """The checks that every task makes; `text` is already `readable`.
 
-    Words that the task has `demanded` are no echo of it. `function_share` of its words at least are to be words like "the", "of" and "is": the task's
-    own figure, 0 where it asks for a list.
+    Words that the task has `demanded` do not count as an echo. At least `function_share` of the
+    words must be words like "the", "of" and "is"; it is 0 if the task asks for a list.
     """
     said = words(text)
     return (
@@ -130,7 +130,9 @@ def _own_words(text: str, prompt: str, demanded: str) -> Check:
     free = [word for word in words(plain) if word not in set(words(demanded))]
     echo = echoed_share(free, words(asked)) if len(free) >= MIN_WORDS_TO_MEASURE else 0.0
     if share < COPY_SHARE and echo >= ECHO_SHARE:
-        return Check("own words", False, f"is the task again to {echo:.0%}, word by word")
+        return Check(
+            "own words", False, f"repeats the task: {echo:.0%} of its words, in the same order"
+        )
     return Check(
         "own words", share < COPY_SHARE, f"shares {share:.0%} of its wording with the task"
     )
