@@ -12,6 +12,9 @@ class MatchStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+LIVE_MATCH_STATUSES = frozenset({MatchStatus.SEATED, MatchStatus.RUNNING})
+
+
 class RoundStatus(StrEnum):
     """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
 
@@ -19,6 +22,9 @@ class RoundStatus(StrEnum):
     JUDGING = "judging"
     DECIDED = "decided"
     VOID = "void"
+
+
+ENDED_ROUND_STATUSES = frozenset({RoundStatus.DECIDED, RoundStatus.VOID})
 
 
 class CompletionStatus(StrEnum):

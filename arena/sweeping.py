@@ -14,7 +14,7 @@ from arena import leases
 from arena.matches import play, seating
 from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
-from arena.states import MatchStatus, RoundStatus
+from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES, MatchStatus, RoundStatus
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
 # A nudged task that no worker has taken after this long is nudged again.
@@ -42,7 +42,7 @@ def matches_to_play() -> list[int]:
     now = timezone.now()
     waiting = (
         # Filtered first, by an index: otherwise this counts the rounds of every match ever played.
-        Match.objects.filter(status__in=[MatchStatus.SEATED, MatchStatus.RUNNING])
+        Match.objects.filter(status__in=LIVE_MATCH_STATUSES)
         .annotate(
             started_rounds=Count("rounds"),
             open_rounds=Count("rounds", filter=Q(rounds__status=RoundStatus.PLAYING)),
@@ -81,7 +81,7 @@ def rounds_to_judge() -> list[int]:
 
 def settle_finished() -> int:
     """Settle matches whose worker died after recording the last verdict; returns how many."""
-    done = Q(rounds__status__in=[RoundStatus.DECIDED, RoundStatus.VOID])
+    done = Q(rounds__status__in=ENDED_ROUND_STATUSES)
     waiting = (
         Match.objects.filter(status=MatchStatus.RUNNING)
         .annotate(done_rounds=Count("rounds", filter=done))

@@ -21,7 +21,7 @@ from arena.matches.events import (
     RoundVoided,
     VoteRecorded,
 )
-from arena.states import MatchStatus, RoundStatus
+from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES, MatchStatus, RoundStatus
 from judges.panel import rank
 
 
@@ -106,12 +106,12 @@ class MatchState:
 
     @property
     def is_over(self) -> bool:
-        return self.status in {MatchStatus.SETTLED, MatchStatus.CANCELLED}
+        return self.status not in LIVE_MATCH_STATUSES
 
     @property
     def rounds_are_over(self) -> bool:
         return len(self.rounds) == self.seating.round_count and all(
-            each.status in {RoundStatus.DECIDED, RoundStatus.VOID} for each in self.rounds
+            each.status in ENDED_ROUND_STATUSES for each in self.rounds
         )
 
     @property

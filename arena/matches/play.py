@@ -53,7 +53,7 @@ from arena.models import (
     Vote,
 )
 from arena.nudges import JUDGE_ROUND, nudge_on_commit
-from arena.states import CompletionStatus, MatchStatus, RoundStatus
+from arena.states import LIVE_MATCH_STATUSES, CompletionStatus, RoundStatus
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
@@ -233,7 +233,7 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
     """Take the match's lease; False if another worker holds it or nothing is left to play."""
     with transaction.atomic(durable=True):
         match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
-        if match is None or match.status in {MatchStatus.SETTLED, MatchStatus.CANCELLED}:
+        if match is None or match.status not in LIVE_MATCH_STATUSES:
             return False
         if not leases.is_free(match):
             return False

@@ -125,6 +125,9 @@ class EntryStatus(StrEnum):
     CANCELLED = "cancelled"
 
 
+LIVE_ENTRY_STATUSES = frozenset({EntryStatus.QUEUED, EntryStatus.SEATED})
+
+
 class Entry(models.Model):
     """An agent's paid entry to play one match in a Space. Its id doubles as the hold's id."""
 

@@ -9,7 +9,7 @@ from django.db.models import Count, Q, Sum
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine
 from arena import access
-from arena.models import Entry, EntryStatus, Rating, RatingChange, Seat
+from arena.models import LIVE_ENTRY_STATUSES, Entry, MatchStatus, Rating, RatingChange, Seat
 
 MAX_VERSIONS = 200
 MAX_CURVE_POINTS = 200
@@ -134,7 +134,7 @@ def agent_cards(viewer: int) -> tuple[AgentCard, ...]:
     entries = {
         entry.agent_id: entry
         for entry in Entry.objects.select_related("space").filter(
-            agent_id__in=ids, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED]
+            agent_id__in=ids, status__in=LIVE_ENTRY_STATUSES
         )
     }
     curves = _curves(records)
@@ -198,7 +198,7 @@ def versions_of(agent_id: int, *, viewer: int | None) -> tuple[VersionLine, ...]
         AgentVersion.objects.filter(agent_id=agent_id)
         .select_related("agent", "adapter", "parent", "made_by_run")
         .defer("made_by_run__curve", "made_by_run__manifest", "made_by_run__gate")
-        .annotate(match_count=Count("seats", filter=Q(seats__match__status="settled")))
+        .annotate(match_count=Count("seats", filter=Q(seats__match__status=MatchStatus.SETTLED)))
         .order_by("-number")[:MAX_VERSIONS]
     )
     lines = []
@@ -238,7 +238,7 @@ def live_entry_of(agent_id: int, *, viewer: int | None) -> LiveEntry | None:
     """The viewer's entry with this agent that is queued or seated, if there is one."""
     entry = (
         Entry.objects.select_related("space")
-        .filter(agent_id=agent_id, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED])
+        .filter(agent_id=agent_id, status__in=LIVE_ENTRY_STATUSES)
         .first()
     )
     if entry is None or entry.user_id != viewer:

@@ -7,10 +7,10 @@ from datetime import datetime
 from django.db.models import Count, F, Prefetch, Q, QuerySet
 
 from agents.models import Agent, Engine
-from arena.models import Match, MatchStatus, Rating, Seat
+from arena.models import Match, Rating, Seat
+from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
 
 MAX_ROWS = 100
-LIVE_STATUSES = (MatchStatus.SEATED, MatchStatus.RUNNING)
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class MatchCard:
 
     @property
     def is_live(self) -> bool:
-        return self.status in LIVE_STATUSES
+        return self.status in LIVE_MATCH_STATUSES
 
     @property
     def by_rank(self) -> tuple[SeatLine, ...]:
@@ -114,7 +114,7 @@ def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standi
 
 def live_matches(*, space_slug: str | None = None, limit: int = 12) -> tuple[MatchCard, ...]:
     """Seated and running matches, newest first."""
-    rows = _in_space(Match.objects.filter(status__in=LIVE_STATUSES), space_slug)
+    rows = _in_space(Match.objects.filter(status__in=LIVE_MATCH_STATUSES), space_slug)
     return _cards(rows.order_by("-id")[: min(limit, MAX_ROWS)])
 
 
@@ -122,7 +122,7 @@ def recent_matches(
     *, space_slug: str | None = None, limit: int = 20, before_id: int | None = None
 ) -> tuple[MatchCard, ...]:
     """Settled and cancelled matches, newest first; `before_id` pages on."""
-    rows = _in_space(Match.objects.exclude(status__in=LIVE_STATUSES), space_slug)
+    rows = _in_space(Match.objects.exclude(status__in=LIVE_MATCH_STATUSES), space_slug)
     if before_id is not None:
         rows = rows.filter(id__lt=before_id)
     return _cards(rows.order_by("-id")[: min(limit, MAX_ROWS)])
@@ -141,7 +141,7 @@ def _in_space(rows: QuerySet[Match], space_slug: str | None) -> QuerySet[Match]:
 
 def _cards(rows: QuerySet[Match]) -> tuple[MatchCard, ...]:
     seats = Seat.objects.select_related("agent__owner", "version").order_by("index")
-    decided = Count("rounds", filter=Q(rounds__status__in=["decided", "void"]))
+    decided = Count("rounds", filter=Q(rounds__status__in=ENDED_ROUND_STATUSES))
     rows = (
         rows.select_related("space")
         .annotate(rounds_decided=decided)

@@ -17,12 +17,12 @@ from arena.models import (
     MatchEvent,
     MatchStatus,
     Round,
-    RoundStatus,
     Seat,
     Verdict,
     Vote,
 )
-from arena.queries.lists import LIVE_STATUSES, Competitor
+from arena.queries.lists import Competitor
+from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
 from judges.panel import places_of
 
 
@@ -91,7 +91,7 @@ class RoundView:
 
     @property
     def is_open(self) -> bool:
-        return self.status in {RoundStatus.PLAYING, RoundStatus.JUDGING}
+        return self.status not in ENDED_ROUND_STATUSES
 
 
 @dataclass(frozen=True)
@@ -139,7 +139,7 @@ class MatchSnapshot:
 
     @property
     def is_live(self) -> bool:
-        return self.status in LIVE_STATUSES
+        return self.status in LIVE_MATCH_STATUSES
 
     @property
     def is_settled(self) -> bool:

@@ -9,7 +9,7 @@ from agents.errors import NotAvailable
 from arena import access
 from arena.credits.prizes import prizes
 from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space
-from arena.queries.lists import LIVE_STATUSES
+from arena.states import LIVE_MATCH_STATUSES
 from judges.models import Judge
 
 
@@ -148,7 +148,7 @@ def _counts(space_ids: list[int]) -> dict[int, _Counts]:
     for space_id, status, number in (
         Match.objects.filter(in_spaces).values_list("space_id", "status").annotate(Count("id"))
     ):
-        if status in LIVE_STATUSES:
+        if status in LIVE_MATCH_STATUSES:
             counts[space_id].live += number
         elif status == MatchStatus.SETTLED:
             counts[space_id].settled += number

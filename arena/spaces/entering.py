@@ -9,7 +9,15 @@ from agents.adapters.store import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent
 from arena.credits import ledger
-from arena.models import Entry, EntryStatus, Space, SpaceStatus, Transfer, TransferCode
+from arena.models import (
+    LIVE_ENTRY_STATUSES,
+    Entry,
+    EntryStatus,
+    Space,
+    SpaceStatus,
+    Transfer,
+    TransferCode,
+)
 from arena.nudges import SWEEP_MATCHES, nudge_on_commit
 
 _USED_FORM = "This form was already used for something else; reload the page and try again."
@@ -179,9 +187,7 @@ def _check(agent: Agent, space: Space) -> None:
             f"{space.name} is played on {space.base_model.name}; {agent.name} uses "
             f"{agent.base_model.name}."
         )
-    live = Entry.objects.filter(
-        agent=agent, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED]
-    ).select_related("space")
+    live = Entry.objects.filter(agent=agent, status__in=LIVE_ENTRY_STATUSES).select_related("space")
     if entry := live.first():
         doing = "waiting for" if entry.status == EntryStatus.QUEUED else "playing"
         raise Refused(f"{agent.name} is already {doing} a match in {entry.space.name}.")

@@ -23,12 +23,12 @@ from agents.roster import activate_version, create_agent, set_learning
 from arena.spaces import entering
 from arena.credits import ledger, wallet
 from benchmarks.learning import exam
-from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
+from arena.models import LIVE_ENTRY_STATUSES, Entry, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
 from training.configs.configs import LearningConfig, Precision
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
-from training.states import RunStatus
+from training.states import LIVE_STATUSES, RunStatus
 from training.runs.starting import MIN_PAIRS, request_run
 from training.runs.unlearned import new_pairs
 from training.models import Pair, Rollout, TrainingRun
@@ -168,9 +168,7 @@ def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, 
     # Pairs that are left over start no run beside the exam or the next learner.
     set_learning(agent.owner_id, agent_id=agent.id, learning={}, is_training_enabled=False)
     # A run that began in time may end; its minutes are in the record.
-    while TrainingRun.objects.filter(
-        agent=agent, status__in=[status for status in RunStatus if not status.is_final]
-    ).exists():
+    while TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
         time.sleep(POLL_SECONDS)
     for run in TrainingRun.objects.filter(agent=agent).order_by("id")[max(seen, 0) :]:
         _close_run(arm, run, timing, say)
@@ -218,8 +216,7 @@ def _choose_method(arm: Arm, agent: Agent, *, turn: int, seed: int) -> None:
 
 
 def _is_playing(agent: Agent) -> bool:
-    live = [EntryStatus.QUEUED, EntryStatus.SEATED]
-    return Entry.objects.filter(agent=agent, status__in=live).exists()
+    return Entry.objects.filter(agent=agent, status__in=LIVE_ENTRY_STATUSES).exists()
 
 
 def _awaits_harvest(agent: Agent) -> bool:

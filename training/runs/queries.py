@@ -14,7 +14,7 @@ from agents.models import Adapter, Agent
 from training.configs.configs import ATTENTION_MODULES, Targets
 from training.gate.record import GateRecord, gate_from_json
 from training.models import Pair, Rollout, TrainingRun
-from training.states import RunStatus
+from training.states import LIVE_STATUSES, RunStatus
 
 MAX_ROWS = 100
 
@@ -216,9 +216,9 @@ def learning_progress(
     }
     live = {
         (run.agent_id, run.space_id): run
-        for run in TrainingRun.objects.filter(agent_id__in=ids)
-        .exclude(status__in=[status for status in RunStatus if status.is_final])
-        .only("id", "agent_id", "space_id", "status")
+        for run in TrainingRun.objects.filter(agent_id__in=ids, status__in=LIVE_STATUSES).only(
+            "id", "agent_id", "space_id", "status"
+        )
     }
     is_new = Q(pk__in=[])
     rows = list(

@@ -2,7 +2,15 @@ import itertools
 
 import pytest
 
-from training.states import TRANSITIONS, IllegalRunEvent, RunEvent, RunStatus, advance
+from training.models import TrainingRun
+from training.states import (
+    LIVE_STATUSES,
+    TRANSITIONS,
+    IllegalRunEvent,
+    RunEvent,
+    RunStatus,
+    advance,
+)
 
 
 def test_the_whole_life_of_a_run_that_is_adopted() -> None:
@@ -30,3 +38,11 @@ def test_what_is_not_in_the_table_is_refused(status: RunStatus, event: RunEvent)
     else:
         with pytest.raises(IllegalRunEvent, match=str(status)):
             advance(status, event)
+
+
+def test_the_database_allows_one_live_run_of_an_agent_by_the_same_states() -> None:
+    (one_live,) = (
+        each for each in TrainingRun._meta.constraints if each.name.startswith("run_one")
+    )
+    condition = one_live.deconstruct()[2]["condition"]
+    assert set(dict(condition.children)["status__in"]) == LIVE_STATUSES

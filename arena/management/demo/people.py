@@ -21,9 +21,9 @@ from agents.roster import create_agent
 from arena.config.env import kept_secret
 from arena.credits import ledger, wallet
 from arena.models import (
+    LIVE_ENTRY_STATUSES,
     Completion,
     Entry,
-    EntryStatus,
     Match,
     MatchStatus,
     Round,
@@ -36,7 +36,7 @@ from arena.models import (
 )
 from arena.spaces import entering
 from training.models import Pair, TrainingRun
-from training.states import RunStatus
+from training.states import LIVE_STATUSES, RunStatus
 
 POLL_SECONDS = 1.0
 LEARNING_SPACE = "constraints"
@@ -188,7 +188,7 @@ class _Narrator:
 
 
 def _enter_if_idle(agent: Agent, space_slug: str) -> None:
-    busy = Entry.objects.filter(agent=agent, status__in=[EntryStatus.QUEUED, EntryStatus.SEATED])
+    busy = Entry.objects.filter(agent=agent, status__in=LIVE_ENTRY_STATUSES)
     if busy.exists():
         return
     account = ledger.account_of(agent.owner_id)
@@ -216,10 +216,8 @@ def _gated_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
 
 
 def _live_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
-    final = [status for status in RunStatus if status.is_final]
     return (
-        TrainingRun.objects.filter(agent__in=agents.values())
-        .exclude(status__in=final)
+        TrainingRun.objects.filter(agent__in=agents.values(), status__in=LIVE_STATUSES)
         .select_related("agent")
         .first()
     )
