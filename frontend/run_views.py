@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from frontend import charts
 from training.data.curation import Reason
 from training.data.groups import Source
-from training.data.pairs import PairSource
 from training.gate.criteria import Criterion
 from training.gate.drift import Drift
 from training.gate.figures import Probe
@@ -18,7 +17,7 @@ from training.gate.record import GateRecord
 from training.methods import METHODS
 from training.methods.base import ChartWords
 from training.methods.examples import KINDS
-from training.states import TRANSITIONS, RunEvent, RunStatus
+from training.states import TRANSITIONS, PairSource, RunEvent, RunStatus
 
 if TYPE_CHECKING:
     from training.runs.queries import RunView

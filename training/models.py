@@ -4,9 +4,8 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
-from training.data.pairs import PairSource
 from training.methods import DEFAULT
-from training.states import RunStatus
+from training.states import PairSource, RunStatus
 
 
 class Harvest(models.Model):

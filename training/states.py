@@ -1,8 +1,15 @@
-"""The states of a training run and the moves between them, as data. Pure."""
+"""What training's rows store: a pair's source, a run's states and the moves between them. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
+
+
+class PairSource(StrEnum):
+    """Where an agent's own answer stands in its pair."""
+
+    OWN_CHOSEN = "own_chosen"  # the agent's answer beat another seat's
+    OWN_REJECTED = "own_rejected"  # another seat's answer beat the agent's
 
 
 class RunStatus(StrEnum):

@@ -37,7 +37,9 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.data.dataset import export_groups, export_pairs, json_lines
+from training.data.dataset import json_lines
+from training.data.pair_dataset import export_pairs
+from training.practice.group_dataset import export_groups
 from training.runs.queries import (
     gate_figures,
     has_practised,

@@ -11,9 +11,8 @@ from arena.matches import play
 from arena.matches.runner import task_of
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
-from training.data.pairs import PairSource
 from training.models import Pair, TrainingRun
-from training.states import RunStatus
+from training.states import PairSource, RunStatus
 
 HOSTILE = "<script>alert(1)</script>{{ 7|add:7 }}</textarea><img src=x onerror=alert(2)>"
 # As a release stored it that looked at the Space's own tasks only.

@@ -2,10 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from math import fsum
 
 from judges.panel import preference
+from training.states import PairSource
 
 MIN_MARGIN = 0.1  # difference of scores; below it the panel's opinion is noise
 # A better answer scores more than this: what was refused at an environment's gates (an empty
@@ -16,13 +16,6 @@ MAX_PAIRS_PER_ROUND = 2  # for one agent: a task teaches, it must not dominate
 MAX_LENGTH_RATIO = 10.0  # of the two texts; beyond it length alone would be learned
 SHORT_CHARS = 20  # texts shorter than this count as this long in the ratio
 MAX_TEXT_CHARS = 8_000
-
-
-class PairSource(StrEnum):
-    """Where an agent's own answer stands in its pair."""
-
-    OWN_CHOSEN = "own_chosen"  # the agent's answer beat another seat's
-    OWN_REJECTED = "own_rejected"  # another seat's answer beat the agent's
 
 
 @dataclass(frozen=True)

@@ -9,8 +9,8 @@ from typing import Any
 
 from agents.prompts import neutralised
 from arena.models import Completion
-from training.data.pairs import PairSource
 from training.models import Pair
+from training.states import PairSource
 
 JSON = dict[str, Any]
 

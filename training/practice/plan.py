@@ -23,12 +23,12 @@ from agents.lineage import within
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, CompletionStatus, Round
-from training.configs.configs import LearningConfig
 from training.data.curation import HeldOutTasks, Reason
 from training.data.groups import Member, Source, choose_members
 from training.data.tokens import ChatTokens
 from training.methods.base import PracticeSize
 from training.models import Rollout, TrainingRun
+from training.runs.spec import RunSpec
 
 PLAN_FILE = "practice.json"
 SCORES_FILE = "scores.json"
@@ -114,10 +114,9 @@ def write_scores(folder: Path, scores: Mapping[int, GroupScores]) -> None:
 
 
 def make_plan(
-    run: TrainingRun,
+    spec: RunSpec,
     round_ids: Sequence[int],
     *,
-    config: LearningConfig,
     size: PracticeSize,
     tokens: ChatTokens,
     held_out: HeldOutTasks,
@@ -135,7 +134,7 @@ def make_plan(
             left_out[Reason.HELD_OUT.value] += 1
         else:
             chosen[one.task_key] = one
-    answers = _Answers(run, list(chosen.values()), config=config, size=size, tokens=tokens)
+    answers = _Answers(spec, list(chosen.values()), size=size, tokens=tokens)
     groups = tuple(PlannedGroup(one.pk, answers.choose(one)) for one in chosen.values())
     return PracticePlan(groups, dict(left_out), dict(answers.left_out))
 
@@ -178,18 +177,17 @@ class _Answers:
 
     def __init__(
         self,
-        run: TrainingRun,
+        spec: RunSpec,
         rounds: Sequence[Round],
         *,
-        config: LearningConfig,
         size: PracticeSize,
         tokens: ChatTokens,
     ) -> None:
         self.left_out: Counter[str] = Counter()
-        self._run = run
-        self._config = config
+        self._spec = spec
+        self._run = run = spec.run
         self._size = size
-        self._fresh = within(run.parent_version, config.max_staleness)
+        self._fresh = within(spec.parent, spec.config.max_staleness)
         self._tokens = tokens
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
@@ -222,18 +220,17 @@ class _Answers:
             self._external(one, prompt_length=len(played.prompt_token_ids) if played else 0),
             rollouts=self._size.rollouts,
             share=self._size.share,
-            rng=Random(f"share:{self._config.seed}:{self._run.pk}:{one.pk}"),
+            rng=Random(f"share:{self._spec.config.seed}:{self._run.pk}:{one.pk}"),
         )
 
     def _problem_of_played(self, played: Completion, one: Round) -> Reason | None:
-        parent = self._run.parent_version
         if not (played.token_ids and played.prompt_token_ids):
             return Reason.WITHOUT_TOKENS
         if len(played.logprobs) != len(played.token_ids):
             return Reason.WITHOUT_TOKENS
         if played.version_id not in self._fresh:
             return Reason.STALE
-        if played.messages != build_messages(parent.prompt, Task.from_json(one.task)):
+        if played.messages != build_messages(self._spec.parent.prompt, Task.from_json(one.task)):
             return Reason.OTHER_PROMPT
         return None
 
@@ -262,7 +259,7 @@ class _Answers:
             return Reason.OTHER_BASE
         if not self._tokens.is_plain(row.token_ids):
             return Reason.CONTROL_TOKENS
-        if prompt_length + len(row.token_ids) + 1 > self._config.max_length:
+        if prompt_length + len(row.token_ids) + 1 > self._spec.config.max_length:
             return Reason.TOO_LONG
         return None
 

@@ -5,9 +5,9 @@ same prompt, sampling and limit. The Space's panel then judges each group's answ
 """
 
 import asyncio
-from collections.abc import Iterator, Mapping, Sequence
+from collections import deque
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from random import Random
 
 import structlog
@@ -21,22 +21,23 @@ from agents.inference.client import (
     Message,
     RequestRefused,
     Sampling,
-    ServedModel,
     served_model,
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages
-from arena.environments.base import Environment, Task
+from arena.environments.base import Task
 from arena.matches.judge_tools import build_tools
 from arena.matches.judging import panel_of
-from arena.matches.panels import PanelJudge, judge_answers
+from arena.matches.panels import judge_answers
 from arena.models import Round
-from training.data.dataset import held_out_tasks, unlearned_rounds
+from judges.tools import Tools
+from training.data.dataset import held_out_tasks
 from training.data.groups import Source
+from training.data.pair_dataset import unlearned_rounds
 from training.data.tokens import read_chat_tokens
-from training.methods import config_from_json, method_of
-from training.models import Rollout, TrainingRun
+from training.methods import method_of
+from training.models import Rollout
 from training.practice.plan import (
     GroupScores,
     PlannedGroup,
@@ -46,7 +47,7 @@ from training.practice.plan import (
     stored_answers,
     write_scores,
 )
-from training.runs.attempts import run_folder
+from training.runs.spec import RunSpec
 
 # Requests in flight for each inference server. Measured: docs/decisions/practice-concurrency.md
 CONCURRENT_ANSWERS = 16
@@ -64,215 +65,191 @@ class _Draw:
     messages: Sequence[Message]
 
 
-@dataclass(frozen=True)
-class _Practice:
-    """All that practising needs; read once, outside the event loop."""
-
-    run: TrainingRun
-    folder: Path
-    plan: PracticePlan
-    tasks: Mapping[int, Task]  # by round
-    missing: Sequence[_Draw]
-    model: ServedModel
-    sampling: Sampling
-    environment: Environment
-    panel: Sequence[PanelJudge]
-
-
-@dataclass
-class _Progress:
-    """What the heartbeat tells."""
-
-    sentence: str = ""
-
-
-async def practise(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
+async def practise(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
     """Draw and judge what the run's groups lack; nothing is drawn or judged twice.
 
     `heartbeat` is awaited with a sentence every few seconds and may raise to stop. A task that
     the server refuses, or that nobody judges, stays without scores and thus out of the dataset.
     Raises InferenceUnavailable, AdapterRefused, or Refused.
     """
-    practice = await sync_to_async(_prepare)(run.pk)
-    progress = _Progress()
-    telling = pulse(lambda: heartbeat(progress.sentence))
-    await beside(telling, _work(practice, progress))
+    practice = await sync_to_async(Practice)(spec)
+    telling = pulse(lambda: heartbeat(practice.sentence))
+    await beside(telling, practice.work())
 
 
-async def _work(practice: _Practice, progress: _Progress) -> None:
-    await _draw_missing(practice, progress)
-    await _judge_groups(practice, progress)
+class Practice:
+    """The practice of one run, in two stages: answers are drawn, then the panel judges them."""
+
+    def __init__(self, spec: RunSpec) -> None:
+        """All that is read is read here, outside the event loop. Raises Refused."""
+        self.sentence = ""  # how far it is
+        run, parent = spec.run, spec.parent
+        self._spec = spec
+        self._plan = _plan_of(spec)
+        rounds = Round.objects.in_bulk([group.round_id for group in self._plan.groups])
+        self._tasks = {round_id: Task.from_json(one.task) for round_id, one in rounds.items()}
+        self._environment = ENVIRONMENTS[run.space.environment]
+        self._panel = panel_of(
+            tuple((chair["judge"], chair["weight"]) for chair in run.space.panel)
+        )
+        sampling = Sampling.from_json(parent.sampling)
+        longest = min(sampling.max_tokens, run.space.max_tokens)
+        self._sampling = replace(sampling, max_tokens=longest)
+        self._model = served_model(parent)
+        self._missing = deque(_missing(spec, self._plan, self._tasks))
+        self._drawn = self._to_draw - len(self._missing)
+        self._refused: set[int] = set()  # rounds whose task the server does not take
+        self._outages: list[InferenceUnavailable] = []
+        self._scores: dict[int, GroupScores] = {}
+        self._saving = asyncio.Lock()
+
+    async def work(self) -> None:
+        await self._draw()
+        await self._judge()
+
+    @property
+    def _to_draw(self) -> int:
+        members = [member for group in self._plan.groups for member in group.members]
+        return sum(member.source == Source.PRACTISED for member in members)
+
+    async def _draw(self) -> None:
+        """The first stage: as many requests at once as the servers take beside live matches."""
+        self._tell_drawn()
+        if not self._missing:
+            return
+        async with Inference() as inference:
+            await inference.ensure_adapter(self._model)
+            streams = CONCURRENT_ANSWERS * len(settings.VLLM_URLS)
+            await together(self._draw_on(inference) for _ in range(streams))
+        if self._outages:
+            raise self._outages[0]
+
+    async def _draw_on(self, inference: Inference) -> None:
+        """One answer after another, until none is missing or the server is away."""
+        while self._missing and not self._outages:
+            draw = self._missing.popleft()
+            if draw.round_id in self._refused:
+                continue
+            try:
+                answer = await self._ask(inference, draw.messages)
+            except InferenceUnavailable as error:
+                # Not raised here: what others have drawn just now is stored first.
+                self._outages.append(error)
+            except RequestRefused as error:
+                self._refused.add(draw.round_id)
+                log.warning("practice_refused", round_id=draw.round_id, reason=str(error))
+            else:
+                await sync_to_async(self._store)(draw, answer)
+                self._drawn += 1
+                self._tell_drawn()
+
+    async def _ask(self, inference: Inference, messages: Sequence[Message]) -> Generation:
+        return await patiently(lambda: inference.generate(self._model, messages, self._sampling))
+
+    def _tell_drawn(self) -> None:
+        self.sentence = f"practising: {self._drawn} of {self._to_draw} answers"
+
+    def _store(self, draw: _Draw, answer: Generation) -> None:
+        parent = self._spec.parent
+        row = Rollout(
+            run=self._spec.run,
+            version=parent,
+            round_id=draw.round_id,
+            index=draw.index,
+            text=answer.text,
+            prompt_token_ids=answer.prompt_token_ids,
+            token_ids=answer.token_ids,
+            logprobs=answer.logprobs,
+            finish_reason=answer.finish_reason,
+            adapter_digest=parent.adapter.digest if parent.adapter else "",
+            sampling=self._sampling.as_json(),
+        )
+        # A worker that was thought dead may have stored the same one just now: the first one counts.
+        Rollout.objects.bulk_create([row], ignore_conflicts=True)
+
+    async def _judge(self) -> None:
+        """The second stage: each group whole, a few of them before the panel at once."""
+        self._scores = await sync_to_async(read_scores)(self._spec.folder)
+        texts = await sync_to_async(_texts)(self._spec, self._plan.groups)
+        waiting = deque(
+            (group, texts[group.round_id])
+            for group in self._plan.groups
+            if group.round_id in texts and group.round_id not in self._scores
+        )
+        tools = build_tools()
+        self._tell_judged()
+        await together(self._judge_on(waiting, tools) for _ in range(CONCURRENT_GROUPS))
+
+    async def _judge_on(self, waiting: deque[tuple[PlannedGroup, list[str]]], tools: Tools) -> None:
+        """One group after another, until none waits."""
+        while waiting:
+            group, texts = waiting.popleft()
+            scores = await self._scores_of(group, texts, tools)
+            if scores is None:
+                log.warning("practice_not_judged", round_id=group.round_id)
+                continue
+            async with self._saving:
+                self._scores[group.round_id] = scores
+                await sync_to_async(self._save)(group)
+            self._tell_judged()
+
+    async def _scores_of(
+        self, group: PlannedGroup, texts: Sequence[str], tools: Tools
+    ) -> GroupScores | None:
+        # Seats are dealt anew: no judge can tell own answers from shared ones by place.
+        seats = list(range(len(group.members)))
+        Random(f"seats:{self._spec.run.pk}:{group.round_id}").shuffle(seats)
+        _, verdict = await judge_answers(
+            self._panel,
+            self._environment,
+            self._tasks[group.round_id],
+            dict(zip(seats, texts, strict=True)),
+            tools,
+        )
+        if verdict is None:
+            return None
+        return GroupScores([verdict.scores[seat] for seat in seats], verdict.agreement)
+
+    def _tell_judged(self) -> None:
+        self.sentence = f"judging: {len(self._scores)} of {len(self._plan.groups)} tasks"
+
+    def _save(self, group: PlannedGroup) -> None:
+        own = self._spec.run.rollouts.filter(round_id=group.round_id)
+        scores = self._scores[group.round_id].scores
+        for member, score in zip(group.members, scores, strict=True):
+            if member.source == Source.PRACTISED:
+                own.filter(index=member.id).update(score=score)
+        write_scores(self._spec.folder, self._scores)
 
 
-def _prepare(run_id: int) -> _Practice:
-    run = TrainingRun.objects.select_related(
-        "agent__base_model", "space", "parent_version__adapter", "parent_version__agent__base_model"
-    ).get(id=run_id)
-    folder = run_folder(run_id)
-    folder.mkdir(parents=True, exist_ok=True)
-    plan = PracticePlan.read(folder)
+def _plan_of(spec: RunSpec) -> PracticePlan:
+    """The run's plan, made and kept where it has none yet."""
+    plan = PracticePlan.read(spec.folder)
     if plan is None:
-        plan = _new_plan(run)
-        plan.write(folder)
-    rounds = Round.objects.in_bulk([group.round_id for group in plan.groups])
-    tasks = {round_id: Task.from_json(one.task) for round_id, one in rounds.items()}
-    sampling = Sampling.from_json(run.parent_version.sampling)
-    return _Practice(
-        run=run,
-        folder=folder,
-        plan=plan,
-        tasks=tasks,
-        missing=_missing(run, plan, tasks),
-        model=served_model(run.parent_version),
-        sampling=replace(sampling, max_tokens=min(sampling.max_tokens, run.space.max_tokens)),
-        environment=ENVIRONMENTS[run.space.environment],
-        panel=panel_of(tuple((chair["judge"], chair["weight"]) for chair in run.space.panel)),
-    )
+        size = method_of(spec.config).practice(spec.config)
+        assert size is not None, "only a run whose method practises is asked to"
+        plan = make_plan(
+            spec,
+            unlearned_rounds(spec.run),
+            size=size,
+            tokens=read_chat_tokens(spec.base_folder),
+            held_out=held_out_tasks(spec.run),
+        )
+        spec.folder.mkdir(parents=True, exist_ok=True)
+        plan.write(spec.folder)
+    return plan
 
 
-def _new_plan(run: TrainingRun) -> PracticePlan:
-    config = config_from_json(run.config)
-    size = method_of(config).practice(config)
-    assert size is not None, "only a method that practises is asked to"
-    return make_plan(
-        run,
-        unlearned_rounds(run),
-        config=config,
-        size=size,
-        tokens=read_chat_tokens(Path(run.agent.base_model.path)),
-        held_out=held_out_tasks(run),
-    )
-
-
-def _missing(run: TrainingRun, plan: PracticePlan, tasks: Mapping[int, Task]) -> list[_Draw]:
-    drawn = set(run.rollouts.values_list("round_id", "index"))
-    prompt = run.parent_version.prompt
+def _missing(spec: RunSpec, plan: PracticePlan, tasks: Mapping[int, Task]) -> Iterable[_Draw]:
+    drawn = set(spec.run.rollouts.values_list("round_id", "index"))
     return [
-        _Draw(group.round_id, member.id, build_messages(prompt, tasks[group.round_id]))
+        _Draw(group.round_id, member.id, build_messages(spec.parent.prompt, tasks[group.round_id]))
         for group in plan.groups
         for member in group.members
         if member.source == Source.PRACTISED and (group.round_id, member.id) not in drawn
     ]
 
 
-async def _draw_missing(practice: _Practice, progress: _Progress) -> None:
-    total = sum(
-        member.source == Source.PRACTISED
-        for group in practice.plan.groups
-        for member in group.members
-    )
-    done = total - len(practice.missing)
-    refused: set[int] = set()
-    outages: list[InferenceUnavailable] = []
-    draws = iter(practice.missing)
-
-    def tell() -> None:
-        progress.sentence = f"practising: {done} of {total} answers"
-
-    async def draw_on(inference: Inference, draws: Iterator[_Draw]) -> None:
-        nonlocal done
-        for draw in draws:
-            if outages:
-                return
-            if draw.round_id in refused:
-                continue
-            try:
-                answer = await _ask(inference, practice, draw.messages)
-            except InferenceUnavailable as error:
-                # Not raised here: what others have drawn just now is stored first.
-                outages.append(error)
-                return
-            except RequestRefused as error:
-                refused.add(draw.round_id)
-                log.warning("practice_refused", round_id=draw.round_id, reason=str(error))
-                continue
-            await sync_to_async(_store)(practice, draw, answer)
-            done += 1
-            tell()
-
-    tell()
-    if not practice.missing:
-        return
-    async with Inference() as inference:
-        await inference.ensure_adapter(practice.model)
-        streams = CONCURRENT_ANSWERS * len(settings.VLLM_URLS)
-        await together(draw_on(inference, draws) for _ in range(streams))
-    if outages:
-        raise outages[0]
-
-
-async def _ask(
-    inference: Inference, practice: _Practice, messages: Sequence[Message]
-) -> Generation:
-    return await patiently(lambda: inference.generate(practice.model, messages, practice.sampling))
-
-
-def _store(practice: _Practice, draw: _Draw, answer: Generation) -> None:
-    adapter = practice.run.parent_version.adapter
-    row = Rollout(
-        run=practice.run,
-        version=practice.run.parent_version,
-        round_id=draw.round_id,
-        index=draw.index,
-        text=answer.text,
-        prompt_token_ids=answer.prompt_token_ids,
-        token_ids=answer.token_ids,
-        logprobs=answer.logprobs,
-        finish_reason=answer.finish_reason,
-        adapter_digest=adapter.digest if adapter else "",
-        sampling=practice.sampling.as_json(),
-    )
-    # A worker that was thought dead may have stored the same one just now: the first one counts.
-    Rollout.objects.bulk_create([row], ignore_conflicts=True)
-
-
-async def _judge_groups(practice: _Practice, progress: _Progress) -> None:
-    scores = await sync_to_async(read_scores)(practice.folder)
-    groups = practice.plan.groups
-    texts = await sync_to_async(_texts)(practice.run, groups)
-    waiting = iter([one for one in groups if one.round_id in texts and one.round_id not in scores])
-    tools = build_tools()
-    saving = asyncio.Lock()
-
-    def tell() -> None:
-        progress.sentence = f"judging: {len(scores)} of {len(groups)} tasks"
-
-    async def judge_on() -> None:
-        for group in waiting:
-            # Seats are dealt anew: no judge can tell own answers from shared ones by place.
-            seats = list(range(len(group.members)))
-            Random(f"seats:{practice.run.pk}:{group.round_id}").shuffle(seats)
-            by_seat = dict(zip(seats, texts[group.round_id], strict=True))
-            _, verdict = await judge_answers(
-                practice.panel,
-                practice.environment,
-                practice.tasks[group.round_id],
-                by_seat,
-                tools,
-            )
-            if verdict is None:
-                log.warning("practice_not_judged", round_id=group.round_id)
-                continue
-            found = GroupScores([verdict.scores[seat] for seat in seats], verdict.agreement)
-            async with saving:
-                scores[group.round_id] = found
-                await sync_to_async(_save_scores)(practice, group, dict(scores))
-            tell()
-
-    tell()
-    await together(judge_on() for _ in range(CONCURRENT_GROUPS))
-
-
-def _texts(run: TrainingRun, groups: Sequence[PlannedGroup]) -> dict[int, list[str]]:
-    answers = stored_answers(run, groups)
+def _texts(spec: RunSpec, groups: Sequence[PlannedGroup]) -> dict[int, list[str]]:
+    answers = stored_answers(spec.run, groups)
     return {round_id: [row.text for _, row in rows] for round_id, rows in answers.items()}
-
-
-def _save_scores(
-    practice: _Practice, group: PlannedGroup, scores: Mapping[int, GroupScores]
-) -> None:
-    own = Rollout.objects.filter(run=practice.run, round_id=group.round_id)
-    for member, score in zip(group.members, scores[group.round_id].scores, strict=True):
-        if member.source == Source.PRACTISED:
-            own.filter(index=member.id).update(score=score)
-    write_scores(practice.folder, scores)

@@ -33,9 +33,8 @@ from agents.inference.client import (
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from agents.models import BaseModel
 from training.data.tokens import shared_beginning
-from training.methods import config_from_json
-from training.models import RehearsalText, TrainingRun
-from training.runs.attempts import run_folder
+from training.models import RehearsalText
+from training.runs.spec import RunSpec
 from training.trainers.job import RehearsalExample
 
 DRAWN_BY_RUN = 24  # until the base has MOST_KEPT
@@ -52,45 +51,45 @@ JSON = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 
-def rehearsal_file(run: TrainingRun) -> Path:
+def rehearsal_file(spec: RunSpec) -> Path:
     """Where the run keeps what it rehearses: texts under the prompt of the version it starts from.
 
     While it waits its agent may get another version with another prompt.
     """
-    return run_folder(run.pk) / f"rehearsal-v{run.parent_version.number}.jsonl"
+    return spec.folder / f"rehearsal-v{spec.parent.number}.jsonl"
 
 
-async def prepare_rehearsal(run: TrainingRun, *, heartbeat: Heartbeat) -> None:
+async def prepare_rehearsal(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
     """Write what the run rehearses into its file, unless it is there already.
 
     `heartbeat` is awaited with a sentence every few seconds and may raise to stop.
     Raises InferenceUnavailable.
     """
-    path = rehearsal_file(run)
+    path = rehearsal_file(spec)
     if path.exists():
         return
 
     async def work() -> list[RehearsalExample]:
         async with Inference() as inference:
-            base = _Base(inference, run.agent.base_model)
+            base = _Base(inference, spec.run.agent.base_model)
             await base.add_texts()
-            texts = await sync_to_async(_choose)(run)
-            return await together(base.example(run, text) for text in texts)
+            texts = await sync_to_async(_choose)(spec)
+            return await together(base.example(spec, text) for text in texts)
 
     telling = pulse(lambda: heartbeat("drawing what is rehearsed"))
     examples = await beside(telling, work())
-    longest = config_from_json(run.config).max_length
+    longest = spec.config.max_length
     fitting = [one for one in examples if len(one.prompt_ids) + len(one.ids) <= longest]
     if len(fitting) < len(examples):
-        log.warning("rehearsal_too_long", run_id=run.pk, left_out=len(examples) - len(fitting))
+        log.warning("rehearsal_too_long", run_id=spec.run.pk, left_out=len(examples) - len(fitting))
     path.parent.mkdir(parents=True, exist_ok=True)
     # Once: a worker that was thought dead may wake while another one trains on these.
     write_once(path, "".join(json.dumps(asdict(one)) + "\n" for one in fitting))
 
 
-def rehearsal_facts(run: TrainingRun) -> JSON:
+def rehearsal_facts(spec: RunSpec) -> JSON:
     """For the manifest: how many texts the run has to rehearse and their file's SHA-256."""
-    path = rehearsal_file(run)
+    path = rehearsal_file(spec)
     if not path.exists():
         return {"texts": 0}
     content = path.read_bytes()
@@ -118,9 +117,9 @@ class _Base:
             log.warning("rehearsal_not_drawn", base=self._base.slug, missing=count - len(drawn))
         await RehearsalText.objects.abulk_create(drawn)
 
-    async def example(self, run: TrainingRun, text: RehearsalText) -> RehearsalExample:
+    async def example(self, spec: RunSpec, text: RehearsalText) -> RehearsalExample:
         """Asked as the run's agent is asked: under its own prompt."""
-        messages = [{"role": "system", "content": run.parent_version.prompt}, _user(text.prompt)]
+        messages = [{"role": "system", "content": spec.parent.prompt}, _user(text.prompt)]
         async with self._slots:
             return RehearsalExample(await self._chat_ids(messages), text.token_ids)
 
@@ -157,10 +156,10 @@ class _Base:
         return await patiently(lambda: self._inference.continue_ids(self._plain, ids, sampling))
 
 
-def _choose(run: TrainingRun) -> list[RehearsalText]:
+def _choose(spec: RunSpec) -> list[RehearsalText]:
     """Those of the run, in its order: different for each run."""
-    texts = list(run.agent.base_model.rehearsal_texts.order_by("id"))
-    Random(f"rehearsal:{run.pk}").shuffle(texts)
+    texts = list(spec.run.agent.base_model.rehearsal_texts.order_by("id"))
+    Random(f"rehearsal:{spec.run.pk}").shuffle(texts)
     return texts[:MOST_REHEARSED]
 
 

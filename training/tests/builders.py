@@ -24,9 +24,14 @@ from arena.models import (
 )
 from judges.models import Judge, JudgeKind
 from training.configs.configs import LearningConfig
+from training.data.dataset import write_dataset
 from training.data.harvest import harvest_matches
+from training.data.pair_dataset import pair_dataset
 from training.data.pairs import JudgedAnswer
 from training.models import Pair, TrainingRun
+from training.practice.group_dataset import group_dataset
+from training.practice.rehearsal import rehearsal_facts
+from training.runs.spec import RunSpec
 from training.states import RunStatus
 
 CREDITS = 1000  # of a new agent's owner
@@ -211,3 +216,20 @@ def make_run(agent: Agent, space: Space, *, config: LearningConfig) -> TrainingR
         last_pair_id=max(pairs.values_list("id", flat=True), default=0),
         pair_count=min(len(pairs), getattr(config, "max_pairs", len(pairs))),
     )
+
+
+def spec_of(run: TrainingRun) -> RunSpec:
+    """As a worker reads the run now."""
+    return RunSpec.of(TrainingRun.objects.get(id=run.pk))
+
+
+def write_pairs(run: TrainingRun) -> dict[str, Any]:
+    """Write the dataset of a run that learns from pairs; its manifest."""
+    spec = spec_of(run)
+    return write_dataset(spec, pair_dataset(spec), rehearsal=rehearsal_facts(spec))
+
+
+def write_groups(run: TrainingRun) -> dict[str, Any]:
+    """Write the dataset of a run that has practised; its manifest."""
+    spec = spec_of(run)
+    return write_dataset(spec, group_dataset(spec), rehearsal=rehearsal_facts(spec))

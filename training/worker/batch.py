@@ -20,9 +20,10 @@ from training.gate.evaluate import GateInconclusive
 from training.runs.attempts import is_finished
 from training.runs.claiming import claim_together
 from training.runs.lease import Lease, Leases, move_run, postpone_run
+from training.runs.spec import RunSpec
 from training.states import RunEvent
 from training.worker.child import FollowedJob, TrainerDied, TrainerPostponed, run_trainer
-from training.worker.steps import Follower, finish, judge, prepare
+from training.worker.steps import Follower, finish, judge, prepare, spec_of
 
 T = TypeVar("T")
 
@@ -50,11 +51,15 @@ class _Batch:
     def __init__(self, claimed: Sequence[Lease], pool: ThreadPoolExecutor) -> None:
         self._leases = Leases(claimed)
         self._pool = pool if len(claimed) > 1 else None
+        self._specs: dict[Lease, RunSpec] = {}
         self._folders: dict[Lease, Path] = {}
         self._waiting = list(claimed)  # still to be finished
 
     def work(self) -> None:
-        prepared = self._each(lambda lease: prepare(lease, self._leases))
+        read = self._each(spec_of)
+        self._specs = {lease: spec for lease, spec in read.items() if spec}
+        self._waiting = list(self._specs)
+        prepared = self._each(lambda lease: prepare(lease, self._specs[lease], self._leases))
         self._folders = {lease: folder for lease, folder in prepared.items() if folder}
         try:
             returncode = self._train()
@@ -78,9 +83,10 @@ class _Batch:
             self._pool.submit(_attempt_in_thread, lease, self._end)
 
     def _end(self, lease: Lease, *, returncode: int = 0) -> None:
+        spec = self._specs[lease]
         if folder := self._folders.get(lease):
-            finish(lease, folder, returncode=returncode)
-        judge(lease, self._leases)
+            finish(lease, spec, folder, returncode=returncode)
+        judge(lease, spec, self._leases)
 
     def _each(self, step: Callable[[Lease], T]) -> dict[Lease, T | None]:
         """The step's result for each waiting run; several at a time, because steps ask servers."""

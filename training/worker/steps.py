@@ -27,16 +27,19 @@ from training.data.dataset import (
     manifest_digest,
     write_dataset,
 )
+from training.data.pair_dataset import pair_dataset
 from training.gate.drift import trainer_view
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam, probe_exams
 from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants
-from training.methods import config_from_json, method_of
+from training.methods import method_of
+from training.methods.examples import GROUPS
 from training.models import TrainingRun
+from training.practice.group_dataset import group_dataset
 from training.practice.practice import practise
-from training.practice.rehearsal import prepare_rehearsal, rehearsal_file
-from training.runs.attempts import finished_attempt, new_attempt, run_folder
+from training.practice.rehearsal import prepare_rehearsal, rehearsal_facts, rehearsal_file
+from training.runs.attempts import finished_attempt, new_attempt
 from training.runs.lease import (
     Lease,
     Leases,
@@ -45,6 +48,7 @@ from training.runs.lease import (
     record,
 )
 from training.runs.moves import apply_event
+from training.runs.spec import RunSpec
 from training.states import RunEvent, RunStatus
 from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job, read_result
 from training.worker.child import result_of
@@ -63,28 +67,31 @@ SHOWN = (
 JSON = dict[str, Any]
 
 
-def prepare(lease: Lease, leases: Leases) -> Path | None:
+def spec_of(lease: Lease) -> RunSpec:
+    """What the run's other steps need of it. Raises LeaseLost or InvalidConfig."""
+    return RunSpec.of(run_of(lease))
+
+
+def prepare(lease: Lease, spec: RunSpec, leases: Leases) -> Path | None:
     """The folder in which a trainer finds all that it needs, or one that has finished.
 
     None for a run that has been trained. Raises Refused where there is nothing to learn from,
     InferenceUnavailable, LeaseLost.
     """
-    run = run_of(lease)
+    run, parent = spec.run, spec.parent.adapter
     if run.status != RunStatus.TRAINING:
         return None
     if finished := finished_attempt(run.pk):
         return finished
-    config = config_from_json(run.config)
-    parent = run.parent_version.adapter
     parent_folder = adapter_folder(parent.digest, verify=True) if parent else ""
-    dataset, manifest = run_folder(run.pk) / DATASET_FILE, run.manifest
+    dataset, manifest = spec.folder / DATASET_FILE, spec.manifest
     # Written once: a checkpoint counts its position in this very dataset.
     if not (manifest and dataset.exists()):
-        if config.rehearsal:
-            _with_heartbeat(lease, leases, partial(prepare_rehearsal, run))
-        if method_of(config).practice(config):
-            _with_heartbeat(lease, leases, partial(practise, run))
-        manifest = write_dataset(run)
+        if spec.config.rehearsal:
+            _with_heartbeat(lease, leases, partial(prepare_rehearsal, spec))
+        if method_of(spec.config).practice(spec.config):
+            _with_heartbeat(lease, leases, partial(practise, spec))
+        manifest = make_dataset(spec)
         record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))
     rehearsed = manifest.get("rehearsal", {}).get("texts", 0)
     folder = new_attempt(run.pk)
@@ -95,8 +102,8 @@ def prepare(lease: Lease, leases: Leases) -> Path | None:
         threads=available_threads(),
         device=settings.ENV.train_device,
         worker_pid=os.getpid(),
-        config=config,
-        rehearsal_path=str(rehearsal_file(run)) if rehearsed else "",
+        config=spec.config,
+        rehearsal_path=str(rehearsal_file(spec)) if rehearsed else "",
     )
     job.write(folder)
     leases.keep(lease)
@@ -143,7 +150,7 @@ class Follower:
         record(self._lease, progress=progress, **fields)
 
 
-def finish(lease: Lease, folder: Path, *, returncode: int) -> None:
+def finish(lease: Lease, spec: RunSpec, folder: Path, *, returncode: int) -> None:
     """Make the agent's next version of what the trainer left.
 
     Raises what result_of raises, BadAdapter, OSError, LeaseLost.
@@ -154,15 +161,15 @@ def finish(lease: Lease, folder: Path, *, returncode: int) -> None:
     record(lease, progress=run.progress | {"result": figures})
     adapter = store_adapter(
         folder / ADAPTER_FOLDER,
-        base_model=run.agent.base_model,
-        parent=run.parent_version.adapter,
+        base_model=spec.run.agent.base_model,
+        parent=spec.parent.adapter,
     )
-    version = _child_version(run, adapter)
+    version = _child_version(spec, adapter)
     # The evaluation has its attempts anew.
     move_run(lease, RunEvent.TRAINED, child_version_id=version.pk, attempts=1, outage_since=None)
 
 
-def judge(lease: Lease, leases: Leases) -> None:
+def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
     """Evaluate the new version, and adopt, offer or reject it.
 
     Raises InferenceUnavailable, AdapterRefused, GateInconclusive, LeaseLost.
@@ -171,9 +178,9 @@ def judge(lease: Lease, leases: Leases) -> None:
     child, gate = run.child_version, gate_from_json(run.gate)
     assert child is not None, "a run is evaluated once its version exists"
     if gate is None:
-        gate = _evaluate(lease, leases, run)
+        gate = _evaluate(lease, spec, leases, child=child)
         record(lease, gate=gate.as_json())
-    is_by_hand = config_from_json(run.config).adoption == Adoption.BY_HAND
+    is_by_hand = spec.config.adoption == Adoption.BY_HAND
     with held_run(lease) as locked:
         if not gate.passed:
             apply_event(locked, RunEvent.REJECT, reason=f"Not adopted. {gate.in_words()}")
@@ -243,9 +250,8 @@ def _with_heartbeat(lease: Lease, leases: Leases, work: Callable[..., Awaitable[
     async_to_sync(work)(heartbeat=heartbeat)
 
 
-def _evaluate(lease: Lease, leases: Leases, run: TrainingRun) -> GateRecord:
-    parent, child = run.parent_version, run.child_version
-    assert child is not None, "see judge"
+def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersion) -> GateRecord:
+    run, parent = spec.run, spec.parent
     contestants = Contestants(
         parent=served_model(parent),
         child=served_model(child),
@@ -263,7 +269,7 @@ def _evaluate(lease: Lease, leases: Leases, run: TrainingRun) -> GateRecord:
         contestants,
         own=own_exam(run.space),
         probes=probe_exams(run.space),
-        trained=trainer_view(result or {}, precision=config_from_json(run.config).precision),
+        trained=trainer_view(result or {}, precision=spec.config.precision),
         tools=build_tools(),
         seed=str(run.pk),
         heartbeat=heartbeat,
@@ -271,7 +277,15 @@ def _evaluate(lease: Lease, leases: Leases, run: TrainingRun) -> GateRecord:
     return gate
 
 
-def _child_version(run: TrainingRun, adapter: Adapter) -> AgentVersion:
+def make_dataset(spec: RunSpec) -> JSON:
+    """Write the dataset of the kind that the run's method learns from; return the manifest."""
+    has_groups = method_of(spec.config).examples is GROUPS
+    dataset = group_dataset(spec) if has_groups else pair_dataset(spec)
+    return write_dataset(spec, dataset, rehearsal=rehearsal_facts(spec))
+
+
+def _child_version(spec: RunSpec, adapter: Adapter) -> AgentVersion:
+    run = spec.run
     # A worker that died between the version's birth and the run's record left one behind.
     orphan = AgentVersion.objects.filter(
         agent_id=run.agent_id,

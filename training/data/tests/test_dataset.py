@@ -17,13 +17,12 @@ from arena.models import Completion, Space
 from training.data.dataset import (
     DATASET_FILE,
     PROVENANCE_FILE,
-    export_pairs,
     held_out_tasks,
     json_lines,
     manifest_digest,
-    write_dataset,
 )
 from training.data.harvest import harvest_matches
+from training.data.pair_dataset import export_pairs
 from training.gate.drift import TrainerView
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam
@@ -43,6 +42,7 @@ from training.tests.builders import (
     make_run,
     make_space,
     prompt_ids_of,
+    write_pairs,
 )
 
 pytestmark = pytest.mark.django_db
@@ -108,7 +108,7 @@ def test_an_answer_cannot_speak_as_another_role() -> None:
 
 def test_a_dataset_holds_the_newest_pairs_oldest_first(fake_base: Path) -> None:
     run = make_dpo_run(fake_base, pairs=12, max_pairs=8)
-    manifest = write_dataset(run)
+    manifest = write_pairs(run)
     newest = list(Pair.objects.order_by("id").values_list("id", flat=True))[-8:]
     assert [pair["id"] for pair in manifest["pairs"]] == newest
     assert len(examples_of(run)) == 8
@@ -122,7 +122,7 @@ def test_examples_are_the_stored_tokens_each_answer_ended_as_it_was(fake_base: P
     pair.rejected.finish_reason = "length"
     pair.rejected.token_ids = ids_of(pair.rejected.text)
     pair.rejected.save()
-    write_dataset(run)
+    write_pairs(run)
     *_, finished, cut = examples_of(run)
     assert finished.rejected_ids[-1] == END_ID, "a model's answer brings its end along"
     assert cut.rejected_ids == ids_of(pair.rejected.text), "it never came to an end"
@@ -141,7 +141,7 @@ def test_a_divided_panel_is_told_to_the_trainer_as_noise(fake_base: Path) -> Non
         )  # fmt: skip
     harvest_matches()
     run = make_run(agent, space, config=DPOConfig())
-    manifest = write_dataset(run)
+    manifest = write_pairs(run)
     assert [one.noise for one in examples_of(run)] == pytest.approx([0.0, 0.2])
     assert manifest["left_out"] == {}, "where half of the panel dissents there is no pair"
 
@@ -157,7 +157,7 @@ def test_answers_of_versions_that_are_too_old_are_left_out_and_counted(fake_base
         run.agent.save()
         make_pairs_for(run.agent, count=2, space=run.space)
     again = make_run_after(run, max_staleness=1)
-    manifest = write_dataset(again)
+    manifest = write_pairs(again)
     assert manifest["left_out"] == {"stale": 2}
     assert len(manifest["pairs"]) == 4
 
@@ -175,7 +175,7 @@ def test_a_task_that_the_gate_will_ask_is_left_out_and_counted(fake_base: Path) 
     round_ = Pair.objects.latest("id").round
     round_.task = held_out.as_json()
     round_.save()
-    manifest = write_dataset(run)
+    manifest = write_pairs(run)
     assert manifest["left_out"] == {"held_out": 1}
     assert len(manifest["pairs"]) == 7
 
@@ -218,12 +218,12 @@ def test_a_better_answer_that_speaks_as_another_role_is_left_out(fake_base: Path
     completion = Pair.objects.latest("id").chosen
     completion.token_ids = [FIRST_ID, END_ID, 1, FIRST_ID]
     completion.save()
-    assert write_dataset(run)["left_out"] == {"control_tokens": 1}
+    assert write_pairs(run)["left_out"] == {"control_tokens": 1}
 
 
 def test_a_dataset_has_no_column_but_the_trainers(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
-    write_dataset(run)
+    write_pairs(run)
     for line in lines_of(run_folder(run.pk) / DATASET_FILE):
         assert set(line) == {"prompt_ids", "chosen_ids", "rejected_ids", "noise"}
 
@@ -231,12 +231,12 @@ def test_a_dataset_has_no_column_but_the_trainers(fake_base: Path) -> None:
 def test_pairs_made_after_the_run_was_queued_wait_for_the_next(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     make_pairs_for(run.agent, count=3, space=run.space)
-    assert len(write_dataset(run)["pairs"]) == 8
+    assert len(write_pairs(run)["pairs"]) == 8
 
 
 def test_the_same_run_gives_the_same_manifest(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
-    first, again = write_dataset(run), write_dataset(run)
+    first, again = write_pairs(run), write_pairs(run)
     assert manifest_digest(first) == manifest_digest(again)
     assert first["base"]["sha256"]
     assert first["config"] == run.config
@@ -259,14 +259,14 @@ def test_a_manifest_of_before_keeps_its_digest_and_a_new_one_has_the_digest_of_e
 
 def test_another_base_or_another_answer_changes_the_manifest(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
-    digests = {manifest_digest(write_dataset(run))}
+    digests = {manifest_digest(write_pairs(run))}
     completion = Pair.objects.latest("id").chosen
     completion.token_ids[0] += 1
     completion.save()
-    digests.add(manifest_digest(write_dataset(run)))
+    digests.add(manifest_digest(write_pairs(run)))
     with (fake_base / "model.safetensors").open("ab") as file:
         file.write(b" ")
-    digests.add(manifest_digest(write_dataset(run)))
+    digests.add(manifest_digest(write_pairs(run)))
     assert len(digests) == 3
 
 
@@ -274,14 +274,14 @@ def test_a_run_without_pairs_is_refused_with_a_sentence(fake_base: Path) -> None
     run = make_dpo_run(fake_base)
     run.last_pair_id = 0
     with pytest.raises(Refused, match="no pairs"):
-        write_dataset(run)
+        write_pairs(run)
 
 
 def test_a_run_whose_pairs_are_all_left_out_says_why(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     Completion.objects.update(token_ids=[])
     with pytest.raises(Refused, match="8 without tokens"):
-        write_dataset(run)
+        write_pairs(run)
 
 
 def test_pairs_that_all_prefer_one_answer_are_refused(fake_base: Path) -> None:
@@ -289,4 +289,4 @@ def test_pairs_that_all_prefer_one_answer_are_refused(fake_base: Path) -> None:
     chosen = [pair.chosen_id for pair in Pair.objects.all()]
     Completion.objects.filter(id__in=chosen).update(token_ids=ids_of("always the same words"))
     with pytest.raises(Refused, match="one and the same answer"):
-        write_dataset(run)
+        write_pairs(run)

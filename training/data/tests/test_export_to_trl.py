@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from training.data.dataset import export_pairs, json_lines
+from training.data.dataset import json_lines
 from training.data.harvest import harvest_matches
+from training.data.pair_dataset import export_pairs
 from training.tests.builders import make_agent, make_match
 
 TIMEOUT_SECONDS = 240

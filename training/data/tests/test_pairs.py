@@ -10,11 +10,11 @@ from training.data.pairs import (
     MIN_CHOSEN_SCORE,
     MIN_MARGIN,
     JudgedAnswer,
-    PairSource,
     PairSpec,
     PanelVote,
     make_pairs,
 )
+from training.states import PairSource
 from training.tests.builders import make_answer
 
 

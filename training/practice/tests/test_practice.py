@@ -27,15 +27,14 @@ from judges.models import Judge
 from training.data.dataset import (
     DATASET_FILE,
     PROVENANCE_FILE,
-    export_groups,
     held_out_tasks,
-    write_dataset,
 )
 from training.data.harvest import harvest_matches
 from training.methods.examples import GroupExample
 from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
 from training.practice import practice
+from training.practice.group_dataset import export_groups
 from training.practice.practice import CONCURRENT_ANSWERS, practise
 from training.runs.attempts import run_folder
 from training.tests.builders import (
@@ -47,6 +46,8 @@ from training.tests.builders import (
     make_run,
     make_space,
     prompt_ids_of,
+    spec_of,
+    write_groups,
 )
 
 pytestmark = pytest.mark.django_db
@@ -133,7 +134,7 @@ def practise_now(run: TrainingRun, told: list[str] | None = None) -> None:
         if told is not None:
             told.append(sentence)
 
-    async_to_sync(practise)(run, heartbeat=heartbeat)
+    async_to_sync(practise)(spec_of(run), heartbeat=heartbeat)
 
 
 def examples_of(run: TrainingRun) -> list[GroupExample]:
@@ -188,11 +189,11 @@ def test_practice_that_is_over_asks_and_judges_nothing_again(
 ) -> None:
     run = make_grpo_run(fake_base)
     practise_now(run)
-    first = write_dataset(run)
+    first = write_groups(run)
     model.script = staticmethod(lambda messages, number: pytest.fail("asked again"))
     Judge.objects.update(quarantined_at="2026-01-01T00:00Z")
     practise_now(run)
-    assert write_dataset(run) == first
+    assert write_groups(run) == first
 
 
 def test_an_outage_keeps_what_was_drawn_and_another_worker_draws_the_rest(
@@ -249,7 +250,7 @@ def test_a_heartbeat_that_raises_ends_practice(
         raise Lost
 
     with pytest.raises(Lost):
-        async_to_sync(practise)(make_grpo_run(fake_base), heartbeat=heartbeat)
+        async_to_sync(practise)(spec_of(make_grpo_run(fake_base)), heartbeat=heartbeat)
 
 
 def test_all_answers_of_a_group_are_judged_together(fake_base: Path) -> None:
@@ -257,7 +258,7 @@ def test_all_answers_of_a_group_are_judged_together(fake_base: Path) -> None:
     Completion.objects.filter(seat__agent=run.agent).update(text=BAD)
     practise_now(run)
     (rollout,) = Rollout.objects.all()
-    write_dataset(run)
+    write_groups(run)
     (origin,) = origins_of(run)
     by_source = {one["source"]: one["reward"] for one in origin["answers"]}
     assert by_source["practised"] == rollout.score
@@ -271,7 +272,7 @@ def test_the_trainer_gets_own_answers_with_their_logprobs_and_others_without(
 ) -> None:
     run = make_grpo_run(fake_base, rounds=1)
     practise_now(run)
-    manifest = write_dataset(run)
+    manifest = write_groups(run)
     (group,) = examples_of(run)
     assert [answer.logprobs is None for answer in group.answers] == [False, False, True, True]
     own = Completion.objects.get(seat__agent=run.agent)
@@ -287,7 +288,7 @@ def test_the_trainer_gets_own_answers_with_their_logprobs_and_others_without(
 def test_provenance_names_whose_answer_each_is(fake_base: Path) -> None:
     run = make_grpo_run(fake_base, rounds=1)
     practise_now(run)
-    write_dataset(run)
+    write_groups(run)
     (origin,) = origins_of(run)
     played, practised, *shared = origin["answers"]
     assert played["source"] == "played"
@@ -305,7 +306,7 @@ def test_another_agents_practice_of_the_same_task_is_shared(fake_base: Path) -> 
     other = Completion.objects.exclude(seat__agent=run.agent).earliest("id").seat.agent
     theirs = make_run(other, run.space, config=GRPOConfig(tasks=4, rollouts=4, share=3))
     practise_now(theirs)
-    manifest = write_dataset(theirs)
+    manifest = write_groups(theirs)
     assert manifest["sources"] == {"played": 1, "shared": 2, "shared_practice": 1}
     answers = origins_of(theirs)[0]["answers"]
     (shared,) = [one for one in answers if one["source"] == "shared_practice"]
@@ -315,11 +316,11 @@ def test_another_agents_practice_of_the_same_task_is_shared(fake_base: Path) -> 
 def test_a_plan_stays_when_others_answer_meanwhile(fake_base: Path) -> None:
     run = make_grpo_run(fake_base, rounds=1)
     practise_now(run)
-    manifest = write_dataset(run)
+    manifest = write_groups(run)
     other = Completion.objects.exclude(seat__agent=run.agent).earliest("id").seat.agent
     practise_now(make_run(other, run.space, config=GRPOConfig(tasks=4, rollouts=4, share=0)))
     practise_now(run)
-    assert write_dataset(run) == manifest
+    assert write_groups(run) == manifest
 
 
 def test_a_group_that_nobody_judged_is_left_out_and_has_no_score(fake_base: Path) -> None:
@@ -328,10 +329,10 @@ def test_a_group_that_nobody_judged_is_left_out_and_has_no_score(fake_base: Path
     practise_now(run)
     assert set(Rollout.objects.values_list("score", flat=True)) == {None}
     with pytest.raises(Refused, match="4 not judged"):
-        write_dataset(run)
+        write_groups(run)
     Judge.objects.update(quarantined_at=None)
     practise_now(run)
-    assert len(write_dataset(run)["groups"]) == 4, "judged once the panel is back"
+    assert len(write_groups(run)["groups"]) == 4, "judged once the panel is back"
 
 
 def test_a_task_that_the_server_refuses_is_left_out_alone(
@@ -345,7 +346,7 @@ def test_a_task_that_the_server_refuses_is_left_out_alone(
     run = make_grpo_run(fake_base, share=0)
     model.script = staticmethod(refuse_one)
     practise_now(run)
-    manifest = write_dataset(run)
+    manifest = write_groups(run)
     assert manifest["left_out"] == {"not_answered": 1}
     assert len(manifest["groups"]) == 3
 
@@ -358,12 +359,12 @@ def test_groups_of_one_score_are_left_out_and_alone_refused(
     Completion.objects.update(text=BAD)
     practise_now(run)
     with pytest.raises(Refused, match="4 same scores"):
-        write_dataset(run)
+        write_groups(run)
 
 
 def test_without_practice_there_is_nothing_to_learn_from(fake_base: Path) -> None:
     with pytest.raises(Refused, match="No group of answers"):
-        write_dataset(make_grpo_run(fake_base))
+        write_groups(make_grpo_run(fake_base))
 
 
 def test_a_held_out_task_is_not_practised(fake_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -374,7 +375,7 @@ def test_a_held_out_task_is_not_practised(fake_base: Path, monkeypatch: pytest.M
     assert held_out_tasks(run).contain(_task_of(run, 4).prompt)
     practise_now(run)
     assert sorted(Rollout.objects.values_list("round__number", flat=True)) == [1, 2, 3]
-    assert write_dataset(run)["left_out"] == {"held_out": 1}
+    assert write_groups(run)["left_out"] == {"held_out": 1}
 
 
 def _task_of(run: TrainingRun, number: int) -> Task:
@@ -400,7 +401,7 @@ def test_a_played_answer_of_another_prompt_or_too_old_is_practised_anew(
     )
     run.save()
     practise_now(run)
-    manifest = write_dataset(run)
+    manifest = write_groups(run)
     assert manifest["answers_left_out"] == {reason: 1}
     assert manifest["sources"] == {"practised": 3, "shared": 1}
 
@@ -409,7 +410,7 @@ def test_a_shared_answer_that_speaks_as_another_role_is_not_shared(fake_base: Pa
     run = make_grpo_run(fake_base, rounds=1)
     Completion.objects.exclude(seat__agent=run.agent).update(token_ids=[50, END_ID, 1, 51])
     practise_now(run)
-    manifest = write_dataset(run)
+    manifest = write_groups(run)
     assert manifest["answers_left_out"] == {"control_tokens": 2}
     assert manifest["sources"] == {"played": 1, "practised": 3}
 
@@ -421,7 +422,7 @@ def test_an_answer_too_long_for_the_run_is_left_out_of_its_group(
     texts = [GOOD, BAD, "cats purr. " * 40]
     model.script = staticmethod(lambda messages, number: texts[number])
     practise_now(run)
-    manifest = write_dataset(run)
+    manifest = write_groups(run)
     assert manifest["answers_left_out"] == {"too_long": 1}
     assert len(examples_of(run)[0].answers) == 3
 

@@ -29,6 +29,7 @@ from training.tests.builders import (
     make_run,
     make_space,
     prompt_ids_of,
+    spec_of,
 )
 from training.tests.scripted import TURN_ID, ScriptedBase, script_base
 
@@ -50,8 +51,8 @@ def prepare(run: TrainingRun) -> list[dict[str, Any]]:
     async def heartbeat(sentence: str) -> None:
         pass
 
-    async_to_sync(prepare_rehearsal)(run, heartbeat=heartbeat)
-    return [json.loads(line) for line in rehearsal_file(run).read_text().splitlines()]
+    async_to_sync(prepare_rehearsal)(spec_of(run), heartbeat=heartbeat)
+    return [json.loads(line) for line in rehearsal_file(spec_of(run)).read_text().splitlines()]
 
 
 def test_the_base_makes_up_prompts_and_answers_them_as_the_agent_is_asked() -> None:
@@ -109,7 +110,7 @@ def test_prompts_without_an_end_or_words_are_not_kept(words: str, is_finished: b
     run = some_run()
     assert prepare(run) == []
     assert ScriptedBase.made_up == DRAWN_BY_RUN * TRIES
-    assert rehearsal_facts(run)["texts"] == 0
+    assert rehearsal_facts(spec_of(run))["texts"] == 0
 
 
 def test_a_base_that_refuses_to_make_up_texts_is_no_fault_of_the_agents() -> None:
@@ -131,7 +132,7 @@ def test_a_server_that_stays_away_leaves_nothing_half_done() -> None:
     run = some_run()
     with pytest.raises(InferenceUnavailable):
         prepare(run)
-    assert not rehearsal_file(run).exists()
+    assert not rehearsal_file(spec_of(run)).exists()
     ScriptedBase.reset()
     assert len(prepare(run)) == RehearsalText.objects.count() == DRAWN_BY_RUN
 
@@ -152,14 +153,16 @@ def test_the_first_of_two_workers_decides_what_is_rehearsed() -> None:
     others = '{"prompt_ids": [1], "ids": [2]}\n'
 
     def wake_late(number: int) -> str:
-        path = rehearsal_file(run)
+        path = rehearsal_file(spec_of(run))
         path.parent.mkdir(exist_ok=True)
         path.write_text(others)
         return f"What is {number}?"
 
     ScriptedBase.prompts = staticmethod(wake_late)
     assert prepare(run) == [json.loads(others)]
-    assert [path.name for path in rehearsal_file(run).parent.iterdir()] == ["rehearsal-v1.jsonl"]
+    assert [path.name for path in rehearsal_file(spec_of(run)).parent.iterdir()] == [
+        "rehearsal-v1.jsonl"
+    ]
 
 
 def test_a_run_that_follows_its_agents_new_prompt_rehearses_under_it() -> None:

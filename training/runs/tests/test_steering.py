@@ -302,10 +302,8 @@ def test_a_cancel_at_the_moment_of_adoption_agrees_with_what_plays(
         lease = claim()
         add_child(lease)
         record(lease, gate=PASSED.as_json())
-        at_once(
-            partial(steps.judge, lease, Leases([lease])),
-            partial(cancel_run, run.agent.owner_id, run_id=run.pk),
-        )
+        judge = partial(steps.judge, lease, steps.spec_of(lease), Leases([lease]))
+        at_once(judge, partial(cancel_run, run.agent.owner_id, run_id=run.pk))
         run = refreshed(run)
         assert run.status in {RunStatus.ADOPTED, RunStatus.CANCELLED}
         plays_child = run.agent.current_version_id == run.child_version_id

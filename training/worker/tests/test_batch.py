@@ -139,10 +139,10 @@ def test_an_error_of_our_own_in_one_run_is_put_off_and_keeps_no_other_from_its_e
 ) -> None:
     broken, other = make_run(space), make_run(space)
 
-    def sometimes(lease: Any, leases: Any) -> Path | None:
+    def sometimes(lease: Any, spec: Any, leases: Any) -> Path | None:
         if lease.run_id == broken.pk:
             raise KeyError("a bug")
-        return prepare(lease, leases)
+        return prepare(lease, spec, leases)
 
     monkeypatch.setattr(batch, "prepare", sometimes)
     train_due()
@@ -182,7 +182,7 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
     kept: list[bool] = []
     looked = Event()
 
-    def slowly(lease: Any, leases: Any) -> None:
+    def slowly(lease: Any, spec: Any, leases: Any) -> None:
         if lease.run_id == first.pk:
             expire(second)
             leases.keep(lease)
@@ -191,7 +191,7 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
             looked.set()
         else:
             assert looked.wait(60)  # it may have trained first
-        judge(lease, leases)
+        judge(lease, spec, leases)
 
     monkeypatch.setattr(batch, "judge", slowly)
     assert train_due() == 2

@@ -10,7 +10,7 @@ from django.utils import timezone
 
 from agents.inference.client import InferenceUnavailable
 from training.models import TrainingRun
-from training.runs.attempts import run_folder
+from training.runs.spec import RunSpec
 from training.runs.starting import request_run
 from training.runs.steering import pause_run
 from training.states import RunStatus
@@ -30,18 +30,17 @@ def _scripted(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 @pytest.fixture
 def run(fake_base: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
     """What practice and the dataset are is tested with them."""
-    monkeypatch.setattr(steps, "write_dataset", write_nothing)
+    monkeypatch.setattr(steps, "make_dataset", write_nothing)
     make_base(str(fake_base))
     agent, space = make_agent(learning={"rank": 4, "alpha": 8, "method": "grpo"}), make_space()
     make_pairs_for(agent, count=8, space=space)
     return request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
 
 
-def write_nothing(run: TrainingRun) -> dict[str, Any]:
-    folder = run_folder(run.pk)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "dataset.jsonl").write_text("")
-    return {"method": run.method}
+def write_nothing(spec: RunSpec) -> dict[str, Any]:
+    spec.folder.mkdir(parents=True, exist_ok=True)
+    (spec.folder / "dataset.jsonl").write_text("")
+    return {"method": spec.run.method}
 
 
 def finish(run: TrainingRun) -> None:
@@ -55,10 +54,10 @@ def script_practice(
     """Runs that practised; `fault` happens between two heartbeats."""
     practised: list[int] = []
 
-    async def practise(run: TrainingRun, *, heartbeat: Any) -> None:
+    async def practise(spec: RunSpec, *, heartbeat: Any) -> None:
         await heartbeat("Practising: 1 of 2.")
-        practised.append(run.pk)
-        await sync_to_async(fault)(run)
+        practised.append(spec.run.pk)
+        await sync_to_async(fault)(spec.run)
         await heartbeat("Practising: 2 of 2.")
 
     monkeypatch.setattr(steps, "practise", practise)
@@ -121,13 +120,13 @@ def test_practice_of_one_run_keeps_the_leases_of_the_others(
     other = request_run(agent.owner_id, agent_id=agent.id, space_id=run.space_id)
     kept: list[bool] = []
 
-    def look_and_write(each: TrainingRun) -> dict[str, Any]:
-        if each.pk == run.pk:  # it has practised, and what happened meanwhile is mended
+    def look_and_write(spec: RunSpec) -> dict[str, Any]:
+        if spec.run.pk == run.pk:  # it has practised, and what happened meanwhile is mended
             other.refresh_from_db()
             kept.append(bool(other.lease_expires_at and other.lease_expires_at > timezone.now()))
-        return write_nothing(each)
+        return write_nothing(spec)
 
     script_practice(monkeypatch, fault=lambda run: expire(other))
-    monkeypatch.setattr(steps, "write_dataset", look_and_write)
+    monkeypatch.setattr(steps, "make_dataset", look_and_write)
     assert train_due() == 2
     assert kept == [True]

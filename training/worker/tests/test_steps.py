@@ -24,7 +24,14 @@ from training.practice.rehearsal import DRAWN_BY_RUN, rehearsal_file
 from training.runs.claiming import MAX_ATTEMPTS
 from training.runs.starting import request_run
 from training.states import RunStatus
-from training.tests.builders import edit_prompt, make_agent, make_base, make_pairs_for, make_space
+from training.tests.builders import (
+    edit_prompt,
+    make_agent,
+    make_base,
+    make_pairs_for,
+    make_space,
+    spec_of,
+)
 from training.tests.scripted import (
     PASSED,
     REFUSED,
@@ -111,10 +118,12 @@ def test_a_run_whose_rehearsal_is_lost_does_not_train_without_it(
     behave(fake_base, "killed once")
     finish(run)
     assert run.status == RunStatus.TRAINING
-    rehearsal_file(run).unlink()
+    rehearsal_file(spec_of(run)).unlink()
     expire(run)
     finish(run)
-    assert Job.read(attempt_folder(run, 2) / JOB_FILE).rehearsal_path == str(rehearsal_file(run))
+    assert Job.read(attempt_folder(run, 2) / JOB_FILE).rehearsal_path == str(
+        rehearsal_file(spec_of(run))
+    )
 
 
 def test_a_run_whose_base_is_away_waits_before_it_rehearses(run: TrainingRun) -> None:
@@ -299,7 +308,7 @@ def test_a_full_disk_is_named_and_the_run_goes_on_when_there_is_room(
         raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
 
     with monkeypatch.context() as patch:
-        patch.setattr(steps, "write_dataset", write)
+        patch.setattr(steps, "make_dataset", write)
         finish(run)
     assert run.status == RunStatus.TRAINING
     assert "No space left on device" in run.reason

@@ -1,0 +1,132 @@
+"""The dataset of a run that learns from preference pairs, and the export of an agent's pairs.
+
+Exports are texts, for people and other trainers; see training.data.provenance.
+"""
+
+from collections import Counter
+from collections.abc import Container, Iterator, Mapping, Sequence
+from typing import Any
+
+from django.db.models import QuerySet
+
+from agents.errors import Refused
+from agents.lineage import within
+from arena import access
+from training.data.curation import Limits, PairCandidate, curate_pairs, noise_of
+from training.data.dataset import Dataset, held_out_tasks, in_words
+from training.data.provenance import example, own_answer, provenance
+from training.data.tokens import ChatTokens, read_chat_tokens
+from training.methods.examples import PAIRS, PairExample
+from training.models import Pair, TrainingRun
+from training.runs.spec import RunSpec
+from training.runs.unlearned import unlearned_pairs
+
+EXPORT_CHUNK = 200
+# Of a run's places so many pairs are looked at: older ones replace those that are left out.
+CANDIDATES_PER_PLACE = 4
+
+JSON = dict[str, Any]
+
+
+def pair_dataset(spec: RunSpec) -> Dataset:
+    """The newest pairs that pass curation, `run.pair_count` at most, oldest first.
+
+    Raises Refused when there is nothing to learn from.
+    """
+    run, config = spec.run, spec.config
+    newest = _with_content(_pairs_of(run)).order_by("-id")[: CANDIDATES_PER_PLACE * run.pair_count]
+    pairs: dict[int, Pair] = {pair.pk: pair for pair in newest}
+    if not pairs:
+        raise Refused("There are no pairs to learn from.")
+    tokens = read_chat_tokens(spec.base_folder)
+    fresh = within(spec.parent, config.max_staleness)
+    candidates = [_candidate(pair, run, tokens, fresh=fresh) for pair in pairs.values()]
+    limits = Limits(places=run.pair_count, max_length=config.max_length)
+    curated = curate_pairs(candidates, limits=limits, held_out=held_out_tasks(run))
+    _refuse_one_sided(curated.kept, curated.left_out)
+    kept = [pairs[one.pair_id] for one in curated.kept]
+    return Dataset(
+        kind=PAIRS,
+        examples=[
+            PairExample(
+                prompt_ids=list(one.prompt_ids),
+                chosen_ids=list(one.chosen_ids),
+                rejected_ids=list(one.rejected_ids),
+                noise=noise_of(pair.agreement),
+            )
+            for one, pair in zip(curated.kept, kept, strict=True)
+        ],
+        origins=[provenance(pair) for pair in kept],
+        ids=[pair.pk for pair in kept],
+        facts={
+            "left_out": dict(curated.left_out),
+            "sources": dict(Counter(pair.source for pair in kept)),
+        },
+    )
+
+
+def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
+    """All pairs of the viewer's agent, oldest first, as TRL's DPOTrainer reads them.
+
+    The columns beyond prompt, chosen and rejected say where a pair comes from; their types are
+    the same in every row, and the trainer leaves them alone. Raises NotAvailable at once.
+    """
+    agent = access.agent_for_owner(viewer, agent_id)
+    rows = _with_content(Pair.objects.filter(agent=agent)).order_by("id")
+    return (example(pair) | provenance(pair) for pair in rows.iterator(chunk_size=EXPORT_CHUNK))
+
+
+def unlearned_rounds(run: TrainingRun) -> list[int]:
+    """Rounds behind the run's pairs, newest first: the agent answered them all."""
+    rounds = _pairs_of(run).order_by("-id").values_list("round_id", flat=True)
+    return list(dict.fromkeys(rounds))
+
+
+def _pairs_of(run: TrainingRun) -> QuerySet[Pair]:
+    return unlearned_pairs(run.parent_version, run.space_id).filter(id__lte=run.last_pair_id)
+
+
+def _candidate(
+    pair: Pair, run: TrainingRun, tokens: ChatTokens, *, fresh: Container[int]
+) -> PairCandidate:
+    own = own_answer(pair)
+    opponent = pair.rejected if own is pair.chosen else pair.chosen
+    chosen, rejected = (
+        tokens.canonical(one.token_ids, is_finished=one.finish_reason != "length")
+        if one.token_ids
+        else []
+        for one in (pair.chosen, pair.rejected)
+    )
+    return PairCandidate(
+        pair_id=pair.pk,
+        task=pair.round.task["prompt"],
+        task_key=pair.round.task_key,
+        prompt_ids=own.prompt_token_ids,
+        chosen_ids=chosen,
+        rejected_ids=rejected,
+        chosen_text=pair.chosen.text,
+        rejected_text=pair.rejected.text,
+        is_fresh=own.version_id in fresh,
+        opponent_id=opponent.seat.agent_id,
+        is_against_house=opponent.seat.agent.owner.is_house,
+        is_same_base=opponent.seat.agent.base_model_id == run.agent.base_model_id,
+        is_plain=tokens.is_plain(chosen),
+    )
+
+
+def _refuse_one_sided(pairs: Sequence[PairCandidate], left_out: Mapping[str, int]) -> None:
+    if not pairs:
+        raise Refused(f"No pair is left to learn from; {in_words(left_out)}.")
+    if len(pairs) > 1 and len({tuple(pair.chosen_ids) for pair in pairs}) == 1:
+        raise Refused("Every pair prefers one and the same answer: only that would be learned.")
+
+
+def _with_content(rows: Any) -> Any:
+    return rows.select_related(
+        "space",
+        "round",
+        "chosen__seat__agent__owner",
+        "chosen__version",
+        "rejected__seat__agent__owner",
+        "rejected__version",
+    ).prefetch_related("round__votes__judge")

@@ -1,0 +1,74 @@
+"""The dataset of a run that has practised, and the export of an agent's groups."""
+
+from collections import Counter
+from collections.abc import Iterator
+from itertools import chain
+from typing import Any
+
+from agents.errors import Refused
+from arena import access
+from training.data.dataset import Dataset, in_words
+from training.data.tokens import read_chat_tokens
+from training.methods import METHODS, method_of
+from training.methods.examples import GROUPS, AnswerExample, GroupExample
+from training.models import TrainingRun
+from training.practice.practised import practised_groups, practised_texts
+from training.runs.attempts import run_folder
+from training.runs.spec import RunSpec
+
+JSON = dict[str, Any]
+
+
+def group_dataset(spec: RunSpec) -> Dataset:
+    """The practised groups that tell better answers from worse, oldest task first.
+
+    Raises Refused when there is nothing to learn from.
+    """
+    config = spec.config
+    tokens = read_chat_tokens(spec.base_folder)
+    size = method_of(config).practice(config)
+    assert size is not None, "groups come of practice"
+    found = practised_groups(spec.run, spec.folder, tokens=tokens, max_length=config.max_length)
+    if not found.groups:
+        raise Refused(f"No group of answers is left to learn from; {in_words(found.left_out)}.")
+    answers = [answer for one in found.groups for answer in one.group.answers]
+    return Dataset(
+        kind=GROUPS,
+        examples=[
+            GroupExample(
+                prompt_ids=list(one.group.prompt_ids),
+                answers=[
+                    AnswerExample(
+                        ids=list(answer.ids),
+                        reward=answer.reward,
+                        logprobs=None if answer.logprobs is None else list(answer.logprobs),
+                    )
+                    for answer in one.group.answers
+                ],
+            )
+            for one in found.groups
+        ],
+        origins=[one.origin for one in found.groups],
+        ids=[one.round_id for one in found.groups],
+        facts={
+            "left_out": dict(found.left_out),
+            "answers_left_out": dict(found.answers_left_out),
+            "share": size.share,
+            "sources": dict(Counter(answer.member.source.value for answer in answers)),
+        },
+    )
+
+
+def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
+    """All judged groups that the viewer's agent has practised, oldest first, of every run.
+
+    `prompt` and `answers` are messages, each answer with its reward and its source. Raises
+    NotAvailable at once.
+    """
+    practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
+    agent = access.agent_for_owner(viewer, agent_id)
+    runs = TrainingRun.objects.filter(agent=agent, method__in=practising)
+    return chain.from_iterable(
+        practised_texts(run, run_folder(run.pk))
+        for run in runs.select_related("space", "parent_version").order_by("id")
+    )

@@ -1,0 +1,42 @@
+"""A run as its worker finds it: read once, and passed on from step to step."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from agents.models import AgentVersion
+from training.configs.configs import LearningConfig
+from training.methods import config_from_json
+from training.models import TrainingRun
+from training.runs.attempts import run_folder
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What stays the same while a worker holds the run.
+
+    What moves on meanwhile (status, progress, gate, child version) is read when it is wanted.
+    """
+
+    run: TrainingRun
+    config: LearningConfig
+    parent: AgentVersion  # that the run starts from
+    folder: Path
+    manifest: Mapping[str, Any]  # empty: the dataset has not been written
+
+    @classmethod
+    def of(cls, run: TrainingRun) -> "RunSpec":
+        """The run's spec. Raises InvalidConfig."""
+        return cls(
+            run=run,
+            config=config_from_json(run.config),
+            parent=run.parent_version,
+            folder=run_folder(run.pk),
+            manifest=run.manifest,
+        )
+
+    @property
+    def base_folder(self) -> Path:
+        """Where the weights and the tokenizer of the agent's base model are."""
+        return Path(self.run.agent.base_model.path)
