@@ -7,7 +7,6 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -36,12 +35,6 @@ class ChatTokens:
         """No special token but one stop token at the end: the answer speaks as nobody else."""
         body = ids[:-1] if ids and ids[-1] in self.stop_ids else ids
         return self.control_ids.isdisjoint(body)
-
-
-def shared_beginning(one: Sequence[int], other: Sequence[int]) -> int:
-    """How many tokens both begin with."""
-    pairs = zip(one, other, strict=False)
-    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def read_chat_tokens(base: Path) -> ChatTokens:

@@ -6,6 +6,7 @@ them. Token ids are as sampled or served, never rebuilt from text.
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from typing import Any
 
 SMALLEST_ADVANTAGE = 1e-6
@@ -104,6 +105,12 @@ class ExampleKind:
     # Raises ValueError, TypeError or KeyError for an invalid line.
     read: Callable[[Mapping[str, Any], int], Example | None]
     nothing_preferred: str  # a sentence for a dataset in which no example prefers anything
+
+
+def shared_beginning(one: Sequence[int], other: Sequence[int]) -> int:
+    """How many tokens both begin with."""
+    pairs = zip(one, other, strict=False)
+    return sum(1 for _ in takewhile(lambda pair: pair[0] == pair[1], pairs))
 
 
 def group_advantages(rewards: Sequence[float]) -> list[float]:

@@ -32,7 +32,7 @@ from agents.inference.client import (
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from agents.models import BaseModel
-from training.data.tokens import shared_beginning
+from training.methods.examples import shared_beginning
 from training.models import RehearsalText
 from training.runs.spec import RunSpec
 from training.trainers.job import RehearsalExample

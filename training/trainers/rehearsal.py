@@ -12,8 +12,7 @@ from pathlib import Path
 
 import torch
 
-from training.data.tokens import shared_beginning
-from training.methods.examples import Unit
+from training.methods.examples import Unit, shared_beginning
 from training.trainers.job import RehearsalExample
 from training.trainers.model.base_model import FrozenBase
 from training.trainers.model.lora import AdapterWeights
