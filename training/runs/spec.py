@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from django.db.models import QuerySet
+
 from agents.models import AgentVersion
 from training.configs.configs import LearningConfig
 from training.methods import config_from_json
@@ -27,7 +29,7 @@ class RunSpec:
 
     @classmethod
     def of(cls, run: TrainingRun) -> "RunSpec":
-        """The run's spec. Raises InvalidConfig."""
+        """The spec of a run of `whole_runs`. Raises InvalidConfig."""
         return cls(
             run=run,
             config=config_from_json(run.config),
@@ -40,3 +42,15 @@ class RunSpec:
     def base_folder(self) -> Path:
         """Where the weights and the tokenizer of the agent's base model are."""
         return Path(self.run.agent.base_model.path)
+
+
+def whole_runs() -> QuerySet[TrainingRun]:
+    """Runs with all that a spec leads to: an event loop can look nothing up later."""
+    return TrainingRun.objects.select_related(
+        "agent__base_model",
+        "space",
+        "parent_version__adapter",
+        "parent_version__agent__base_model",
+        "child_version__adapter",
+        "child_version__agent__base_model",
+    )

@@ -31,7 +31,7 @@ from training.data.pairs import JudgedAnswer
 from training.models import Pair, TrainingRun
 from training.practice.group_dataset import group_dataset
 from training.practice.rehearsal import rehearsal_facts
-from training.runs.spec import RunSpec
+from training.runs.spec import RunSpec, whole_runs
 from training.states import RunStatus
 
 CREDITS = 1000  # of a new agent's owner
@@ -220,7 +220,7 @@ def make_run(agent: Agent, space: Space, *, config: LearningConfig) -> TrainingR
 
 def spec_of(run: TrainingRun) -> RunSpec:
     """As a worker reads the run now."""
-    return RunSpec.of(TrainingRun.objects.get(id=run.pk))
+    return RunSpec.of(whole_runs().get(id=run.pk))
 
 
 def write_pairs(run: TrainingRun) -> dict[str, Any]:

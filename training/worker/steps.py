@@ -48,7 +48,7 @@ from training.runs.lease import (
     record,
 )
 from training.runs.moves import apply_event
-from training.runs.spec import RunSpec
+from training.runs.spec import RunSpec, whole_runs
 from training.states import RunEvent, RunStatus
 from training.trainers.job import ADAPTER_FOLDER, CANCEL, PAUSE, Job, read_result
 from training.worker.child import result_of
@@ -205,18 +205,7 @@ def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
 
 def run_of(lease: Lease) -> TrainingRun:
     """The run as it is now. Raises LeaseLost."""
-    run = (
-        TrainingRun.objects.select_related(
-            "agent__base_model",
-            "space",
-            "parent_version__adapter",
-            "parent_version__agent__base_model",
-            "child_version__adapter",
-            "child_version__agent__base_model",
-        )
-        .filter(id=lease.run_id, lease_owner=lease.owner)
-        .first()
-    )
+    run = whole_runs().filter(id=lease.run_id, lease_owner=lease.owner).first()
     if run is None:
         raise LeaseLost
     return run

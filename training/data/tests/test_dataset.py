@@ -273,6 +273,7 @@ def test_another_base_or_another_answer_changes_the_manifest(fake_base: Path) ->
 def test_a_run_without_pairs_is_refused_with_a_sentence(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     run.last_pair_id = 0
+    run.save()
     with pytest.raises(Refused, match="no pairs"):
         write_pairs(run)
 

@@ -150,19 +150,17 @@ def test_a_text_longer_than_the_runs_examples_is_left_out() -> None:
 
 def test_the_first_of_two_workers_decides_what_is_rehearsed() -> None:
     run = some_run()
+    path = rehearsal_file(spec_of(run))
     others = '{"prompt_ids": [1], "ids": [2]}\n'
 
     def wake_late(number: int) -> str:
-        path = rehearsal_file(spec_of(run))
         path.parent.mkdir(exist_ok=True)
         path.write_text(others)
         return f"What is {number}?"
 
     ScriptedBase.prompts = staticmethod(wake_late)
     assert prepare(run) == [json.loads(others)]
-    assert [path.name for path in rehearsal_file(spec_of(run)).parent.iterdir()] == [
-        "rehearsal-v1.jsonl"
-    ]
+    assert [one.name for one in path.parent.iterdir()] == ["rehearsal-v1.jsonl"]
 
 
 def test_a_run_that_follows_its_agents_new_prompt_rehearses_under_it() -> None:
@@ -171,4 +169,5 @@ def test_a_run_that_follows_its_agents_new_prompt_rehearses_under_it() -> None:
     run.parent_version = AgentVersion.objects.create(
         agent=run.agent, number=2, prompt="Be kind.", sampling=run.parent_version.sampling
     )
+    run.save()
     assert all(line["prompt_ids"][1:9] == ids_of("Be kind.") for line in prepare(run))
