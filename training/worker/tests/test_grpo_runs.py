@@ -9,6 +9,7 @@ from asgiref.sync import sync_to_async
 from django.utils import timezone
 
 from agents.inference.client import InferenceUnavailable
+from training.data.dataset import MANIFEST_FORMAT
 from training.models import TrainingRun
 from training.runs.spec import RunSpec
 from training.runs.starting import request_run
@@ -40,7 +41,7 @@ def run(fake_base: Path, monkeypatch: pytest.MonkeyPatch) -> TrainingRun:
 def write_nothing(spec: RunSpec) -> dict[str, Any]:
     spec.folder.mkdir(parents=True, exist_ok=True)
     (spec.folder / "dataset.jsonl").write_text("")
-    return {"method": spec.run.method}
+    return {"format": MANIFEST_FORMAT, "method": spec.run.method}
 
 
 def finish(run: TrainingRun) -> None:
@@ -73,7 +74,8 @@ def test_a_run_in_groups_practises_once_before_its_dataset_is_written(
     assert run.progress["stage"] == "training"
     expire(run)
     finish(run)
-    assert (run.status, run.manifest) == (RunStatus.ADOPTED, {"method": "grpo"})
+    assert run.status == RunStatus.ADOPTED
+    assert run.manifest == {"format": MANIFEST_FORMAT, "method": "grpo"}
     assert practised == [run.pk]
 
 
