@@ -18,14 +18,21 @@ from training.methods.examples import PAIRS
 from training.models import TrainingRun
 from training.runs.charges import ANSWERS_A_UNIT
 from training.runs.starting import start_due_runs
-from training.tests.builders import make_agent, make_base, make_pairs_for, make_space, spec_of
+from training.tests.builders import (
+    FIRST_ID,
+    make_agent,
+    make_base,
+    make_pairs_for,
+    make_space,
+    spec_of,
+)
 from training.trainers.job import ADAPTER_FOLDER, JOB_FILE, PROGRESS_FILE, Job
 from training.trainers.loss import Share
 from training.trainers.model.base_model import load_base
 from training.trainers.model.packing import Row
 from training.trainers.run import Run
 from training.trainers.step import Step
-from training.trainers.tests import builders
+from training.trainers.tests.builders import save_tiny_base
 from training.worker.steps import make_dataset
 
 pytestmark = pytest.mark.django_db
@@ -95,8 +102,7 @@ def test_it_is_priced_queued_and_trained(
     manifest = make_dataset(spec_of(run))
     assert (manifest["method"], len(manifest["pairs"])) == ("imitation", 6)
 
-    monkeypatch.setattr(builders, "VOCABULARY", 300)  # as many as the builders' tokens need
-    tiny = builders.save_tiny_base(tmp_path / "tiny")
+    tiny = save_tiny_base(tmp_path / "tiny", vocabulary=FIRST_ID + 256)
     folder = tmp_path / "attempt"
     folder.mkdir()
     spec = spec_of(run)
