@@ -23,8 +23,9 @@ from arena.credits import wallet
 from arena.spaces import entering
 from arena.tests.builders import SAMPLING
 from frontend.tests.two_people import PRICE, PROMPT, TwoPeople, all_rows, make_two_people
-from training.data import dataset
+from training.data import pair_dataset
 from training.models import TrainingRun
+from training.practice import group_dataset
 from training.runs import moves, starting, steering
 from training.runs.queries import (
     has_practised,
@@ -147,8 +148,8 @@ READS = (
         lambda people: {"agent_id": people.student_id},
         lambda people: f"{people.balance:,} are available",
     ),
-    Read(dataset.export_pairs, of_agent(), lambda people: PROMPT),
-    Read(dataset.export_groups, of_agent(), lambda people: "[]"),
+    Read(pair_dataset.export_pairs, of_agent(), lambda people: PROMPT),
+    Read(group_dataset.export_groups, of_agent(), lambda people: "[]"),
 )
 
 
@@ -275,7 +276,7 @@ def test_a_read_leaves_out_what_is_not_its_viewers(
 
 
 def test_who_lost_to_a_prompt_does_not_read_it_in_their_own_pairs(people: TwoPeople) -> None:
-    rows = list(dataset.export_pairs(people.rivals_agent_id, viewer=people.rival_id))
+    rows = list(pair_dataset.export_pairs(people.rivals_agent_id, viewer=people.rival_id))
     assert rows
     assert PROMPT not in repr(rows)
 

@@ -46,7 +46,6 @@ from training.tests.scripted import (
 from training.trainers.job import JOB_FILE, Job
 from training.worker import steps
 from training.worker.batch import train_due
-from training.worker.steps import MAX_CURVE_POINTS, before, thinned
 
 pytestmark = pytest.mark.django_db
 
@@ -392,15 +391,3 @@ def test_a_run_held_by_another_worker_is_left_alone(run: TrainingRun) -> None:
         lease_owner=uuid.uuid4(), lease_expires_at=timezone.now() + timedelta(minutes=1)
     )
     assert finish(run).status == RunStatus.QUEUED
-
-
-def test_a_long_curve_is_thinned_and_keeps_its_ends() -> None:
-    curve = [{"step": step} for step in range(5 * MAX_CURVE_POINTS)]
-    short = thinned(curve)
-    assert len(short) <= MAX_CURVE_POINTS
-    assert (short[0], short[-1]) == (curve[0], curve[-1])
-
-
-def test_steps_that_are_repeated_after_a_checkpoint_replace_their_points() -> None:
-    curve = [{"step": step} for step in (1, 2, 3)]
-    assert before(curve, 2) == [{"step": 1}]
