@@ -1,1 +1,1 @@
-"""What a run learns from: pairs, groups, curation, the dataset and where each example comes from."""
+"""What a run learns from: pairs, groups, curation, the dataset and its provenance."""

@@ -7,16 +7,16 @@ from dataclasses import dataclass
 from enum import StrEnum
 from math import ceil
 
-# Of the wording that two texts share, in word 5-grams (Jaccard); from here on they say the same.
+# Texts with at least this similarity (Jaccard, of word 5-grams) say the same.
 NEAR = 0.8
 GRAM_WORDS = 5
 # In tokens; the harvest has left out the extremes (pairs.MAX_LENGTH_RATIO, of characters).
 # Measured: docs/decisions/pair-curation.md
 MAX_LENGTH_RATIO = 6.0
 SHORT_TOKENS = 8  # answers shorter than this count as this long in the ratio
-MAX_PAIRS_PER_TASK = 4  # of one task in one run, however many rounds asked it
-# One opponent's places in a run, where there are at least MIN_OPPONENTS; what the house's agents have
-# above it may fill places that others leave empty. Why: docs/decisions/pair-curation.md
+MAX_PAIRS_PER_TASK = 4  # in one run, however many rounds used the task
+# One opponent's share of a run's places, if there are at least MIN_OPPONENTS; pairs against house
+# agents beyond it may fill places left empty. Why: docs/decisions/pair-curation.md
 MAX_OPPONENT_SHARE = 0.6
 MIN_OPPONENTS = 3
 MAX_NOISE = 0.45  # at 0.5 a pair would say nothing
@@ -29,8 +29,8 @@ class Reason(StrEnum):
 
     WITHOUT_TOKENS = "without_tokens"  # stored before token ids were, or never sampled
     OTHER_BASE = "other_base"  # its ids belong to another tokenizer
-    CONTROL_TOKENS = "control_tokens"  # an answer that speaks as another role
-    HELD_OUT = "held_out"  # its task is one of the gate's, or nearly
+    CONTROL_TOKENS = "control_tokens"  # in the answer, where they could imitate another role
+    HELD_OUT = "held_out"  # its task is one of the gate's, or close to one
     STALE = "stale"
     TOO_LONG = "too_long"
     LENGTH_RATIO = "length_ratio"
@@ -40,7 +40,7 @@ class Reason(StrEnum):
     OPPONENT_CAP = "opponent_cap"
     # Of groups; see training.data.groups.
     NOT_ANSWERED = "not_answered"  # the server refused the task
-    NOT_JUDGED = "not_judged"  # no judge of the panel had an opinion
+    NOT_JUDGED = "not_judged"  # no judge of the panel voted
     OTHER_PROMPT = "other_prompt"  # asked under a prompt that the agent no longer has
     TOO_FEW_ANSWERS = "too_few_answers"
     SAME_SCORES = "same_scores"  # every advantage is zero
@@ -58,8 +58,10 @@ class PairCandidate:
     rejected_ids: Sequence[int]
     chosen_text: str
     rejected_text: str
-    is_fresh: bool  # the agent's own answer is of a version near enough to the one that learns
-    opponent_id: int  # the agent whose answer the other one is
+    is_fresh: (
+        bool  # the agent's own answer comes from a version close enough to the one that learns
+    )
+    opponent_id: int  # the agent that gave the other answer
     is_against_house: bool
     is_same_base: bool
     is_plain: bool  # see ChatTokens.is_plain, of the better answer
@@ -69,7 +71,7 @@ class PairCandidate:
 class Limits:
     """What one run accepts."""
 
-    places: int  # most examples
+    places: int  # maximum number of examples
     max_length: int  # tokens of prompt and answer
 
 
@@ -84,14 +86,14 @@ class Curated:
 def noise_of(agreement: float) -> float:
     """Probability that the panel's preference is wrong, [0, MAX_NOISE].
 
-    `agreement` is the share of the panel that shares it: as often as one of its judges prefers the
-    other answer, the panel may be wrong.
+    `agreement` is the share of the panel that agrees: the share of judges who prefer the other
+    answer is taken as the probability that the panel is wrong.
     """
     return min(MAX_NOISE, max(0.0, 1.0 - agreement))
 
 
 class HeldOutTasks:
-    """The tasks that a run must not learn from, for it is judged by them."""
+    """The tasks that a run must not learn from, because it is judged on them."""
 
     def __init__(self, prompts: Iterable[str]) -> None:
         self._by_gram: dict[tuple[str, ...], list[_Wording]] = defaultdict(list)
@@ -101,11 +103,11 @@ class HeldOutTasks:
         self._known: dict[str, bool] = {}
 
     def contain(self, prompt: str) -> bool:
-        """The prompt is one of these, or nearly: `NEAR` of its wording, or one inside the other.
+        """Whether the prompt is (nearly) one of these: similar from `NEAR` on, or one inside the other.
 
-        Tells apart tasks that one template made. Finds every change of case, space and punctuation,
-        and additions before or after five words or more; a word changed in the middle is found from
-        50 words on. Measured: docs/decisions/held-out-likeness.md
+        Tells apart tasks made from one template. Ignores changes of case, space and punctuation, and
+        finds additions before or after five or more words; a changed word in the middle is found in
+        texts of 50 or more words. Measured: docs/decisions/held-out-likeness.md
         """
         if prompt not in self._known:
             asked = _Wording(prompt)
@@ -120,7 +122,7 @@ class HeldOutTasks:
 def curate_pairs(
     newest_first: Sequence[PairCandidate], *, limits: Limits, held_out: HeldOutTasks
 ) -> Curated:
-    """The newest pairs that pass every rule; older ones take the places of those left out."""
+    """The newest pairs that pass every rule; older pairs replace those left out."""
     cap = _opponent_cap(newest_first, places=limits.places)
     kept: list[PairCandidate] = []
     waiting: list[PairCandidate] = []  # of house agents above their cap
@@ -154,7 +156,7 @@ def _opponent_cap(pairs: Sequence[PairCandidate], *, places: int) -> int:
 
 
 def _problem(pair: PairCandidate, limits: Limits, held_out: HeldOutTasks) -> Reason | None:
-    """What is wrong with the pair by itself."""
+    """What is wrong with the pair in itself."""
     if not (pair.prompt_ids and pair.chosen_ids and pair.rejected_ids):
         return Reason.WITHOUT_TOKENS
     if not pair.is_same_base:
@@ -174,7 +176,7 @@ def _problem(pair: PairCandidate, limits: Limits, held_out: HeldOutTasks) -> Rea
 
 
 class _Seen:
-    """What the pairs accepted so far have said, by task."""
+    """The pairs accepted so far, by task."""
 
     def __init__(self) -> None:
         self._ids: set[tuple[tuple[int, ...], ...]] = set()
@@ -182,7 +184,7 @@ class _Seen:
         self._of_task: Counter[str] = Counter()
 
     def problem(self, pair: PairCandidate) -> Reason | None:
-        """What is wrong with the pair beside the others; without a problem it is one of them."""
+        """What is wrong with the pair next to the others; if nothing is, it is added to them."""
         ids = (tuple(pair.prompt_ids), tuple(pair.chosen_ids), tuple(pair.rejected_ids))
         if ids in self._ids:
             return Reason.DUPLICATE
@@ -202,7 +204,7 @@ class _Seen:
 
 
 class _Wording:
-    """A text as its words, whatever its case, space and punctuation."""
+    """A text as words, ignoring case, space and punctuation."""
 
     def __init__(self, text: str) -> None:
         self.words = tuple(_WORD.findall(text.casefold()))
@@ -214,7 +216,7 @@ class _Wording:
         return shared >= NEAR * len(self.grams | other.grams)
 
     def holds(self, other: "_Wording") -> bool:
-        """All of the other's words stand here in a row; fewer than GRAM_WORDS say nothing."""
+        """Whether it contains all of the other's words in a row; fewer than GRAM_WORDS never count."""
         size = len(other.words)
         if not GRAM_WORDS <= size <= len(self.words) or not other.grams <= self.grams:
             return False

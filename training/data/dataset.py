@@ -1,4 +1,4 @@
-"""A run's dataset as files: what the trainer reads, where it comes from, and the manifest.
+"""A run's dataset as files: what the trainer reads, its provenance, and the manifest.
 
 The examples are built by training.data.pair_dataset or training.practice.group_dataset. The trainer
 gets token ids as they were sampled or served; see training.methods.examples.
@@ -39,20 +39,20 @@ JSON = dict[str, Any]
 
 @dataclass(frozen=True)
 class Dataset:
-    """Examples with their sources, in one order, and what the manifest says of them."""
+    """Examples with their sources, in the same order, and their entries in the manifest."""
 
     kind: ExampleKind
     examples: Sequence[PairExample | GroupExample]
-    origins: Sequence[JSON]  # one an example: provenance
-    ids: Sequence[int]  # one an example: of its pair, or of its group's round
-    facts: JSON  # more for the manifest
+    origins: Sequence[JSON]  # one per example: its provenance
+    ids: Sequence[int]  # one per example: its pair's, or its group's round's
+    facts: JSON  # further entries of the manifest
 
 
 def write_dataset(spec: RunSpec, dataset: Dataset, *, rehearsal: Mapping[str, Any]) -> JSON:
     """Write the run's dataset, its provenance and its manifest; return the manifest.
 
-    The same run gives the same files, whoever writes them and however often. `rehearsal` is what
-    the manifest says of what the run rehearses.
+    The same run always gives the same files. `rehearsal` is the manifest's entry on the rehearsal
+    texts.
     """
     spec.folder.mkdir(parents=True, exist_ok=True)
     lines = [_line(asdict(one)) for one in dataset.examples]
@@ -72,10 +72,10 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 
 def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
-    """The tasks of its own Space that the gate may ask about this run."""
+    """The tasks of the run's Space that the gate may ask."""
     tasks = draw_tasks(
         ENVIRONMENTS[run.space.environment],
-        rng=Random(f"gate:{run.pk}"),  # as training.gate.evaluate seeds it
+        rng=Random(f"gate:{run.pk}"),  # the same seed as in training.gate.evaluate
         count=LOOKS * settings.ENV.gate_tasks,
     )
     return HeldOutTasks(task.prompt for task in tasks)
@@ -88,7 +88,7 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
 
 
 def in_words(left_out: Mapping[str, int]) -> str:
-    """What was left out, by reason."""
+    """A phrase for what was left out, by reason."""
     reasons = [f"{count} {reason.replace('_', ' ')}" for reason, count in left_out.items()]
     return f"left out: {', '.join(reasons) or 'none'}"
 
@@ -124,7 +124,7 @@ def _manifest(
         "rehearsal": dict(rehearsal),
         "dataset_sha256": hashlib.sha256("".join(lines).encode()).hexdigest(),
         "packages": {name: metadata.version(name) for name in PACKAGES},
-        # Adapters are equal bit for bit only within one class of machine and thread count.
+        # Adapters match bit for bit only on the same class of machine and thread count.
         "threads": available_threads(),
         "processor": processor.described(),
     }

@@ -1,8 +1,8 @@
-"""GRPO groups: which answers to one task are compared, and whether they teach anything. Pure.
+"""GRPO groups: which answers to a task are compared, and whether they teach anything. Pure.
 
-SAPO (arXiv:2509.08721): an agent learns from its own answers and from answers that others gave
-to the same task. Those carry no logarithms of their probability here: the trainer encodes them
-under the agent's own policy, as if it had given them.
+SAPO (arXiv:2509.08721): an agent learns from its own answers and from answers that others gave to
+the same task. The shared answers carry no log-probabilities here: the trainer re-encodes them under
+the agent's own policy, as if the agent had given them.
 """
 
 from collections import Counter
@@ -18,10 +18,10 @@ from training.data.curation import Reason
 class Source(StrEnum):
     """Where an answer of a group comes from."""
 
-    PLAYED = "played"  # the agent's own, of a match; by completion id
-    PRACTISED = "practised"  # the agent's own, drawn for this run; by its number, from 0
-    SHARED = "shared"  # another competitor's, of the same round; by completion id
-    SHARED_PRACTICE = "shared_practice"  # drawn for another agent's run; by rollout id
+    PLAYED = "played"  # the agent's own, from a match; by completion id
+    PRACTISED = "practised"  # the agent's own, sampled for this run; by its number, from 0
+    SHARED = "shared"  # another competitor's, from the same round; by completion id
+    SHARED_PRACTICE = "shared_practice"  # sampled for another agent's run; by rollout id
 
     @property
     def is_own(self) -> bool:
@@ -38,18 +38,18 @@ class Member:
 
 @dataclass(frozen=True)
 class GroupAnswer:
-    """A member with its tokens and the panel's opinion."""
+    """A member with its tokens and the panel's score."""
 
     member: Member
     prompt_ids: Sequence[int]  # what its competitor was asked
     ids: Sequence[int]
-    logprobs: Sequence[float] | None  # of its own sampling; None: to be encoded by the trainer
-    reward: float  # [0, 1]; of one judgement of the whole group
+    logprobs: Sequence[float] | None  # from sampling; None: the trainer re-encodes it
+    reward: float  # [0, 1]; from one judgement of the whole group
 
 
 @dataclass(frozen=True)
 class Group:
-    """What is left of a group; `problem` where that teaches nothing."""
+    """What is left of a group; `problem` if it teaches nothing."""
 
     prompt_ids: Sequence[int]
     answers: Sequence[GroupAnswer]
@@ -67,8 +67,8 @@ def choose_members(
 ) -> tuple[Member, ...]:
     """`rollouts` answers, `share` of them drawn uniformly from the external ones.
 
-    What the others have too few of the agent draws itself: members named PRACTISED may have to
-    be drawn still.
+    If there are too few external answers, the agent gives more itself: PRACTISED members may still
+    have to be sampled.
     """
     shared = rng.sample(external, min(share, len(external)))
     own = played[: rollouts - len(shared)]
@@ -80,8 +80,8 @@ def choose_members(
 def make_group(answers: Sequence[GroupAnswer], *, max_length: int) -> Group:
     """The answers that fit one prompt and `max_length` tokens, their order kept.
 
-    The prompt is what the agent was asked last; it must be asked the same for all its own
-    answers, while the others' answers count whatever their own prompts were.
+    The prompt is the agent's latest one; its own answers must have had the same prompt, while
+    others' answers count whatever their prompts were.
     """
     own_prompts = [answer.prompt_ids for answer in answers if answer.member.source.is_own]
     prompt_ids = own_prompts[-1] if own_prompts else []
@@ -111,7 +111,7 @@ def _problem_of_group(answers: Sequence[GroupAnswer]) -> Reason | None:
     if len(answers) < 2 or not any(answer.member.source.is_own for answer in answers):
         return Reason.TOO_FEW_ANSWERS
     rewards = [answer.reward for answer in answers]
-    # An advantage is the reward minus the group's mean: all are zero, but for the panel's wobble.
+    # An advantage is the reward minus the group's mean: here all are zero, apart from noise.
     if max(rewards) - min(rewards) <= TIE_TOLERANCE:
         return Reason.SAME_SCORES
     return None

@@ -1,4 +1,4 @@
-"""Pairs of settled matches: each match is harvested once, however often it is tried.
+"""Pairs from settled matches: each match is harvested once, however often it is tried.
 
 For the system, without a user.
 """
@@ -13,26 +13,26 @@ from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatu
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.models import Harvest, Pair
 
-HARVEST_LIMIT = 50  # matches a sweep
+HARVEST_LIMIT = 50  # matches per sweep
 
 log = structlog.get_logger(__name__)
 
 
 def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
-    """Make the pairs of settled matches, each once; return how many matches were harvested."""
+    """Make the pairs from settled matches, each once; return how many matches were harvested."""
     waiting = Match.objects.filter(status=MatchStatus.SETTLED, harvest=None).order_by("id")
     harvested = 0
     for match_id in waiting.values_list("id", flat=True)[:limit]:
         try:
             harvested += _harvest(match_id)
         except Exception:
-            # One match that cannot be read holds up neither the others nor the runs.
+            # A match that cannot be read must not hold up the others or the runs.
             log.exception("harvest_failed", match_id=match_id)
     return harvested
 
 
 def _harvest(match_id: int) -> bool:
-    """Harvest the match; False when another worker has or does."""
+    """Harvest the match; False if another worker has done it or is doing it."""
     with transaction.atomic(durable=True):
         match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
         if match is None or Harvest.objects.filter(match=match).exists():
@@ -64,7 +64,7 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
     votes = [
         PanelVote(vote.weight, _by_seat(vote.scores))
         for vote in one.votes.all()
-        if vote.weight > 0 and vote.scores  # the others abstained, or counted for nothing
+        if vote.weight > 0 and vote.scores  # the others abstained or have no weight
     ]
     return [
         Pair(

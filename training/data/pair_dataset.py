@@ -22,16 +22,16 @@ from training.runs.spec import RunSpec
 from training.runs.unlearned import unlearned_pairs
 
 EXPORT_CHUNK = 200
-# Of a run's places so many pairs are looked at: older ones replace those that are left out.
+# How many pairs are considered per place: older ones replace those that are left out.
 CANDIDATES_PER_PLACE = 4
 
 JSON = dict[str, Any]
 
 
 def pair_dataset(spec: RunSpec) -> Dataset:
-    """The newest pairs that pass curation, `run.pair_count` at most, oldest first.
+    """The newest pairs that pass curation, at most `run.pair_count`, oldest first.
 
-    Raises Refused when there is nothing to learn from.
+    Raises Refused if there is nothing to learn from.
     """
     run, config = spec.run, spec.config
     newest = _with_content(_pairs_of(run)).order_by("-id")[: CANDIDATES_PER_PLACE * run.pair_count]
@@ -66,10 +66,10 @@ def pair_dataset(spec: RunSpec) -> Dataset:
 
 
 def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
-    """All pairs of the viewer's agent, oldest first, as TRL's DPOTrainer reads them.
+    """All pairs of the viewer's agent, oldest first, in the format of TRL's DPOTrainer.
 
-    The columns beyond prompt, chosen and rejected say where a pair comes from; their types are
-    the same in every row, and the trainer leaves them alone. Raises NotAvailable at once.
+    The columns other than prompt, chosen and rejected say where a pair comes from; their types are
+    the same in every row, and the trainer ignores them. Raises NotAvailable at once.
     """
     agent = access.agent_for_owner(viewer, agent_id)
     rows = _with_content(Pair.objects.filter(agent=agent)).order_by("id")
@@ -77,7 +77,7 @@ def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
 
 
 def unlearned_rounds(run: TrainingRun) -> list[int]:
-    """Rounds behind the run's pairs, newest first: the agent answered them all."""
+    """Rounds of the run's pairs, newest first; the agent answered them all."""
     rounds = _pairs_of(run).order_by("-id").values_list("round_id", flat=True)
     return list(dict.fromkeys(rounds))
 
@@ -118,7 +118,7 @@ def _refuse_one_sided(pairs: Sequence[PairCandidate], left_out: Mapping[str, int
     if not pairs:
         raise Refused(f"No pair is left to learn from; {in_words(left_out)}.")
     if len(pairs) > 1 and len({tuple(pair.chosen_ids) for pair in pairs}) == 1:
-        raise Refused("Every pair prefers one and the same answer: only that would be learned.")
+        raise Refused("Every pair prefers the same answer, so only that answer would be learned.")
 
 
 def _with_content(rows: Any) -> Any:

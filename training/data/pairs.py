@@ -1,4 +1,4 @@
-"""Which preference pairs a round gives to each of its model agents. Pure."""
+"""Which preference pairs a round gives each of its model agents. Pure."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,13 +7,13 @@ from math import fsum
 from judges.panel import preference
 from training.states import PairSource
 
-MIN_MARGIN = 0.1  # difference of scores; below it the panel's opinion is noise
-# A better answer scores more than this: what was refused at an environment's gates (an empty
-# answer, a copy of the task, a speech to the judges) is nobody's example.
+MIN_MARGIN = 0.1  # difference of scores; below it, the panel's preference is noise
+# A chosen answer must score more than this: an answer refused by an environment's gates (empty, a
+# copy of the task, an appeal to the judges) is never an example.
 MIN_CHOSEN_SCORE = 0.2
-MIN_AGREEMENT = 0.5  # of the panel, on the pair; up to this nobody knows which is better
-MAX_PAIRS_PER_ROUND = 2  # for one agent: a task teaches, it must not dominate
-MAX_LENGTH_RATIO = 10.0  # of the two texts; beyond it length alone would be learned
+MIN_AGREEMENT = 0.5  # of the panel, on the pair; at or below it, neither answer is clearly better
+MAX_PAIRS_PER_ROUND = 2  # per agent, so that one task does not dominate
+MAX_LENGTH_RATIO = 10.0  # of the two texts; beyond it, length alone would be learned
 SHORT_CHARS = 20  # texts shorter than this count as this long in the ratio
 MAX_TEXT_CHARS = 8_000
 
@@ -27,7 +27,7 @@ class JudgedAnswer:
     completion_id: int
     learns: bool  # answered by a model with adapters, not by code
     is_answered: bool  # False: the agent's own request could not be served
-    is_complete: bool  # False: cut off at the longest answer
+    is_complete: bool  # False: cut off at the maximum length
     text: str
 
 
@@ -56,9 +56,9 @@ def make_pairs(
 ) -> list[PairSpec]:
     """Pairs of every learning seat: its own answer against the others'.
 
-    An agent learns first from the best answer that beat its own (all it can learn from where
-    it never wins), then from its own nearest win; seats without a score give none. `scores` is
-    the verdict that these votes gave.
+    An agent learns first from the best answer that beat its own (all that it can learn from if it
+    never wins), then from its own clearest win; seats without a score give no pairs. `scores` is
+    the verdict from these votes.
     """
     judged = [one for one in answers if one.seat in scores]
     return [pair for own in judged if own.learns for pair in _pairs_of(own, judged, scores, votes)]
@@ -85,7 +85,7 @@ def _pairs_of(
             and _agreement(votes, winner, loser) > MIN_AGREEMENT
         )
 
-    # Among equals the answer of the most similar length says least about length.
+    # Among equals, the answer of the most similar length teaches least about length.
     better = sorted(
         (one for one in others if beats(one, own) and _teaches(one, own)),
         key=lambda one: (-gap(one), unlikeness(one), one.seat),

@@ -1,4 +1,4 @@
-"""A pair as people and other trainers read it: its texts in TRL's format, and where it is from.
+"""A pair for people and other trainers: its texts in TRL's format, and where it comes from.
 
 https://huggingface.co/docs/trl/dataset_formats: {"prompt": [messages], "chosen": [message],
 "rejected": [message]}. Texts pass through `neutralised`, as they do on their way to vLLM, so
@@ -16,12 +16,12 @@ JSON = dict[str, Any]
 
 
 def own_answer(pair: Pair) -> Completion:
-    """The answer that the pair's agent gave itself."""
+    """The pair's answer that its own agent gave."""
     return pair.chosen if pair.source == PairSource.OWN_CHOSEN else pair.rejected
 
 
 def example(pair: Pair) -> JSON:
-    """The pair's texts: the prompt is what the agent itself was asked."""
+    """The pair's texts; the prompt is the one that the agent itself was given."""
     return {
         "prompt": [message(one["role"], one["content"]) for one in own_answer(pair).messages],
         "chosen": [message("assistant", pair.chosen.text)],

@@ -1,6 +1,6 @@
 """Which token ids of a base model end a turn or steer its chat template.
 
-Read from the base's folder, without the learning libraries: a worker stays light.
+Read from the base's folder without the training libraries, so that a worker stays light.
 """
 
 import json
@@ -18,27 +18,27 @@ class ChatTokens:
     """The special tokens of one base model."""
 
     end_id: int  # ends an assistant's turn
-    stop_ids: frozenset[int]  # end_id among them: at any of these the server stops sampling
+    stop_ids: frozenset[int]  # including end_id; the server stops sampling at any of these
     control_ids: frozenset[int]  # all special tokens
 
     def canonical(self, ids: Sequence[int], *, is_finished: bool) -> list[int]:
-        """The answer as training sees it: ended by a stop token where it ended by itself.
+        """The answer as training sees it: with a stop token at the end if it ended by itself.
 
-        vLLM's sampled ids bring the stop token along (see Generation); a code agent's ids are
-        those of its text alone; an answer cut off at its longest has no end to learn.
+        vLLM's sampled ids include the stop token (see Generation); a code agent's ids are only
+        those of its text; an answer cut off at the maximum length has no end to learn.
         """
         if is_finished and (not ids or ids[-1] not in self.stop_ids):
             return [*ids, self.end_id]
         return list(ids)
 
     def is_plain(self, ids: Sequence[int]) -> bool:
-        """No special token but one stop token at the end: the answer speaks as nobody else."""
+        """Whether it has no special token except one stop token at the end."""
         body = ids[:-1] if ids and ids[-1] in self.stop_ids else ids
         return self.control_ids.isdisjoint(body)
 
 
 def read_chat_tokens(base: Path) -> ChatTokens:
-    """The tokens of the base in this folder. Raises Refused where its tokenizer names none."""
+    """The tokens of the base in this folder. Raises Refused if its tokenizer names none."""
     try:
         stamp = (base / "tokenizer.json").stat().st_mtime_ns
         return _read(base, stamp)

@@ -1,1 +1,1 @@
-"""Answers drawn for a run before it learns: practice on played tasks, and what is rehearsed."""
+"""Answers sampled for a run before it learns: practice on played tasks, and rehearsal texts."""

@@ -20,14 +20,14 @@ JSON = dict[str, Any]
 
 
 def group_dataset(spec: RunSpec) -> Dataset:
-    """The practised groups that tell better answers from worse, oldest task first.
+    """The practised groups in which some answers are better, oldest task first.
 
     Raises Refused when there is nothing to learn from.
     """
     config = spec.config
     tokens = read_chat_tokens(spec.base_folder)
     size = method_of(config).practice(config)
-    assert size is not None, "groups come of practice"
+    assert size is not None, "groups come from practice"
     found = practised_groups(spec.run, spec.folder, tokens=tokens, max_length=config.max_length)
     if not found.groups:
         raise Refused(f"No group of answers is left to learn from; {in_words(found.left_out)}.")
@@ -60,7 +60,7 @@ def group_dataset(spec: RunSpec) -> Dataset:
 
 
 def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
-    """All judged groups that the viewer's agent has practised, oldest first, of every run.
+    """All judged groups of every run in which the viewer's agent practised, oldest first.
 
     `prompt` and `answers` are messages, each answer with its reward and its source. Raises
     NotAvailable at once.

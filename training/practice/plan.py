@@ -1,11 +1,11 @@
 """What a run practises: its tasks, the members of their groups, and their scores.
 
-Kept in the run's folder, for the answers that others have given grow while a run works:
+Kept in the run's folder, because others' answers keep growing while a run works:
 
     practice.json   the plan, written once
-    scores.json     {round: {"scores": [one a member], "agreement"}}, as the panel goes on
+    scores.json     {round: {"scores": [one per member], "agreement"}}, as the panel proceeds
 
-A worker that finds no folder plans anew; practice answers are rows and serve any plan.
+A worker that finds no folder makes a new plan; practice answers are rows and fit any plan.
 """
 
 import json
@@ -32,9 +32,9 @@ from training.runs.spec import RunSpec
 
 PLAN_FILE = "practice.json"
 SCORES_FILE = "scores.json"
-# Of a run's tasks so many rounds are looked at: older ones replace those that are left out.
+# How many rounds are considered per task: older ones replace those that are left out.
 CANDIDATES_PER_TASK = 4
-MAX_SHARED_PRACTICE = 64  # of one task, the newest: from so many a group's share is drawn
+MAX_SHARED_PRACTICE = 64  # per task, the newest: a group's share is drawn from these
 
 StoredAnswer: TypeAlias = Completion | Rollout
 
@@ -71,7 +71,7 @@ class PracticePlan:
 
     @classmethod
     def read(cls, folder: Path) -> "PracticePlan | None":
-        """The plan of the run, or None where it has none yet."""
+        """The plan of the run, or None if it has none yet."""
         try:
             value = json.loads((folder / PLAN_FILE).read_text())
         except FileNotFoundError:
@@ -90,14 +90,14 @@ class PracticePlan:
 
 @dataclass(frozen=True)
 class GroupScores:
-    """One panel's one judgement of a group."""
+    """A panel's judgement of a group."""
 
-    scores: Sequence[float]  # one a member, [0, 1]
+    scores: Sequence[float]  # one per member, [0, 1]
     agreement: float
 
 
 def read_scores(folder: Path) -> dict[int, GroupScores]:
-    """Scores by round; empty where nothing has been judged yet."""
+    """Scores by round; empty if nothing has been judged yet."""
     try:
         value = json.loads((folder / SCORES_FILE).read_text())
     except FileNotFoundError:
@@ -121,7 +121,7 @@ def make_plan(
     tokens: ChatTokens,
     held_out: HeldOutTasks,
 ) -> PracticePlan:
-    """The newest `size.tasks` different tasks of these rounds, given newest first."""
+    """The newest `size.tasks` distinct tasks from these rounds, which are given newest first."""
     rounds = Round.objects.in_bulk(round_ids[: CANDIDATES_PER_TASK * size.tasks])
     chosen: dict[str, Round] = {}
     left_out: Counter[str] = Counter()
@@ -142,7 +142,7 @@ def make_plan(
 def stored_answers(
     run: TrainingRun, groups: Sequence[PlannedGroup]
 ) -> dict[int, list[tuple[Member, StoredAnswer]]]:
-    """The members of each group with their rows; groups that lack one are left out."""
+    """Each group's members with their rows; groups with a missing row are left out."""
     members = [member for group in groups for member in group.members]
     completion_ids = {one.id for one in members if one.source in {Source.PLAYED, Source.SHARED}}
     rollout_ids = {one.id for one in members if one.source == Source.SHARED_PRACTICE}
@@ -265,7 +265,7 @@ class _Answers:
 
 
 def canonical_ids(row: StoredAnswer, tokens: ChatTokens) -> list[int]:
-    """The row's tokens as training sees them; none where none are stored."""
+    """The row's tokens as training sees them; empty if none are stored."""
     if not row.token_ids:
         return []
     return tokens.canonical(row.token_ids, is_finished=row.finish_reason != "length")

@@ -1,7 +1,7 @@
-"""Practice: an agent answers tasks that it has played once more, before it learns from them.
+"""Practice: before it learns, an agent answers tasks from its matches again.
 
-Answers are drawn from the version that the run starts from, through vLLM, as in a match: the
-same prompt, sampling and limit. The Space's panel then judges each group's answers together.
+Answers are sampled from the run's parent version through vLLM, as in a match: with the same
+prompt, sampling and limit. The Space's panel then judges each group's answers together.
 """
 
 import asyncio
@@ -49,7 +49,7 @@ from training.practice.plan import (
 )
 from training.runs.spec import RunSpec
 
-# Requests in flight for each inference server. Measured: docs/decisions/practice-concurrency.md
+# Requests in flight per inference server. Measured: docs/decisions/practice-concurrency.md
 CONCURRENT_ANSWERS = 16
 CONCURRENT_GROUPS = 4  # before the panel
 
@@ -58,7 +58,7 @@ log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class _Draw:
-    """One answer that is missing."""
+    """One missing answer."""
 
     round_id: int
     index: int
@@ -66,10 +66,10 @@ class _Draw:
 
 
 async def practise(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
-    """Draw and judge what the run's groups lack; nothing is drawn or judged twice.
+    """Sample and judge what the run's groups lack; nothing is sampled or judged twice.
 
-    `heartbeat` is awaited with a sentence every few seconds and may raise to stop. A task that
-    the server refuses, or that nobody judges, stays without scores and thus out of the dataset.
+    `heartbeat` is awaited with a sentence every few seconds and may raise to stop. A task that the
+    server refuses, or that no judge scores, stays without scores and so out of the dataset.
     Raises InferenceUnavailable, AdapterRefused, or Refused.
     """
     practice = await sync_to_async(Practice)(spec)
@@ -78,11 +78,11 @@ async def practise(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
 
 
 class Practice:
-    """The practice of one run, in two stages: answers are drawn, then the panel judges them."""
+    """The practice of one run in two stages: answers are sampled, then the panel judges them."""
 
     def __init__(self, spec: RunSpec) -> None:
-        """All that is read is read here, outside the event loop. Raises Refused."""
-        self.sentence = ""  # how far it is
+        """Read everything from the database here, outside the event loop. Raises Refused."""
+        self.sentence = ""  # its progress
         run, parent = spec.run, spec.parent
         self._spec = spec
         self._plan = _plan_of(spec)
@@ -98,7 +98,7 @@ class Practice:
         self._model = served_model(parent)
         self._missing = deque(_missing(spec, self._plan, self._tasks))
         self._drawn = self._to_draw - len(self._missing)
-        self._refused: set[int] = set()  # rounds whose task the server does not take
+        self._refused: set[int] = set()  # rounds whose task the server refused
         self._outages: list[InferenceUnavailable] = []
         self._scores: dict[int, GroupScores] = {}
         self._saving = asyncio.Lock()
@@ -113,7 +113,7 @@ class Practice:
         return sum(member.source == Source.PRACTISED for member in members)
 
     async def _draw(self) -> None:
-        """The first stage: as many requests at once as the servers take beside live matches."""
+        """The first stage: as many concurrent requests as the servers can take beside live matches."""
         self._tell_drawn()
         if not self._missing:
             return
@@ -125,7 +125,7 @@ class Practice:
             raise self._outages[0]
 
     async def _draw_on(self, inference: Inference) -> None:
-        """One answer after another, until none is missing or the server is away."""
+        """One answer after another, until none is missing or the server is unavailable."""
         while self._missing and not self._outages:
             draw = self._missing.popleft()
             if draw.round_id in self._refused:
@@ -133,7 +133,7 @@ class Practice:
             try:
                 answer = await self._ask(inference, draw.messages)
             except InferenceUnavailable as error:
-                # Not raised here: what others have drawn just now is stored first.
+                # Not raised here: answers that others have just sampled are stored first.
                 self._outages.append(error)
             except RequestRefused as error:
                 self._refused.add(draw.round_id)
@@ -164,11 +164,11 @@ class Practice:
             adapter_digest=parent.adapter.digest if parent.adapter else "",
             sampling=self._sampling.as_json(),
         )
-        # A worker that was thought dead may have stored the same one just now: the first one counts.
+        # A worker presumed dead may just have stored the same one; the first one counts.
         Rollout.objects.bulk_create([row], ignore_conflicts=True)
 
     async def _judge(self) -> None:
-        """The second stage: each group whole, a few of them before the panel at once."""
+        """The second stage: each group is judged as a whole, a few groups at a time."""
         self._scores = await sync_to_async(read_scores)(self._spec.folder)
         texts = await sync_to_async(_texts)(self._spec, self._plan.groups)
         waiting = deque(
@@ -181,7 +181,7 @@ class Practice:
         await together(self._judge_on(waiting, tools) for _ in range(CONCURRENT_GROUPS))
 
     async def _judge_on(self, waiting: deque[tuple[PlannedGroup, list[str]]], tools: Tools) -> None:
-        """One group after another, until none waits."""
+        """One group after another, until none is waiting."""
         while waiting:
             group, texts = waiting.popleft()
             scores = await self._scores_of(group, texts, tools)
@@ -196,7 +196,7 @@ class Practice:
     async def _scores_of(
         self, group: PlannedGroup, texts: Sequence[str], tools: Tools
     ) -> GroupScores | None:
-        # Seats are dealt anew: no judge can tell own answers from shared ones by place.
+        # Seats are shuffled, so that no judge can tell own answers from shared ones by position.
         seats = list(range(len(group.members)))
         Random(f"seats:{self._spec.run.pk}:{group.round_id}").shuffle(seats)
         _, verdict = await judge_answers(
@@ -223,7 +223,7 @@ class Practice:
 
 
 def _plan_of(spec: RunSpec) -> PracticePlan:
-    """The run's plan, made and kept where it has none yet."""
+    """The run's plan; if there is none yet, it is made and stored."""
     plan = PracticePlan.read(spec.folder)
     if plan is None:
         size = method_of(spec.config).practice(spec.config)

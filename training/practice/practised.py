@@ -1,4 +1,4 @@
-"""The groups of a run that has practised: their answers, rewards, and where each comes from."""
+"""The groups of a run that has practised: answers, rewards and provenance."""
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
@@ -46,7 +46,7 @@ class Practised:
 def practised_groups(
     run: TrainingRun, folder: Path, *, tokens: ChatTokens, max_length: int
 ) -> Practised:
-    """What practice has left in the run's folder; nothing where the agent has not practised."""
+    """What practice left in the run's folder; empty if the agent has not practised."""
     plan = PracticePlan.read(folder) or PracticePlan((), {}, {})
     answers, scores = stored_answers(run, plan.groups), read_scores(folder)
     left_out, answers_left_out = Counter(plan.left_out), Counter(plan.answers_left_out)
@@ -133,7 +133,7 @@ def _origin(run: TrainingRun, judged: Sequence[Judged], *, agreement: float) -> 
                 "version": str(row.version),
                 "adapter": row.adapter_digest,
                 "match": row.round.match_id,
-                # Of the run that the answer was practised for; 0: it was played.
+                # The run that the answer was practised for; 0: it was played in a match.
                 "practised_for": row.run_id if isinstance(row, Rollout) else 0,
                 "finish_reason": row.finish_reason,
             }
@@ -143,5 +143,5 @@ def _origin(run: TrainingRun, judged: Sequence[Judged], *, agreement: float) -> 
 
 
 def _own_row(judged: Sequence[Judged]) -> StoredAnswer:
-    """An answer of the agent itself, which every group has: its round is the group's."""
+    """One of the agent's own answers; every group has one, and its round is the group's."""
     return next(row for member, row, _ in judged if member.source.is_own)

@@ -1,11 +1,11 @@
-"""What runs rehearse: prompts that the plain base makes up, and what it answers to them.
+"""What runs rehearse: prompts that the plain base makes up, and its answers to them.
 
-A base that has learned to chat also writes what a person might ask, when it is given the beginning of
-a chat up to where the person's words would stand (Magpie: Xu et al. 2024, arXiv:2406.08464). So
-every base brings its own, with nothing to download, and they are like what it was made for.
+A base trained to chat also writes what a person might ask if it is given the beginning of a chat, up
+to where the person's words would start (Magpie: Xu et al. 2024, arXiv:2406.08464). So every base
+provides its own texts, close to what it was trained for, and nothing has to be downloaded.
 
-They are drawn through vLLM, some for each run, and kept for all agents of the base. What the trainer
-does with them is told in training/trainers/rehearsal.py.
+They are sampled through vLLM, some for each run, and kept for all agents on the base.
+training/trainers/rehearsal.py says what the trainer does with them.
 """
 
 import asyncio
@@ -40,10 +40,10 @@ from training.trainers.job import RehearsalExample
 DRAWN_BY_RUN = 24  # until the base has MOST_KEPT
 MOST_KEPT = 480
 MOST_REHEARSED = 240  # by one run
-TRIES = 4  # at one text: prompts that find no end are not kept
-CONCURRENT_TEXTS = 16  # in work at each inference server
+TRIES = 4  # per text: prompts that do not end are discarded
+CONCURRENT_TEXTS = 16  # in progress per inference server
 PROMPT_SAMPLING = Sampling(temperature=1.0, top_p=0.98, max_tokens=96)
-# How an answer begins tells most of what an agent still can; many short ones are worth more.
+# The beginning of an answer shows best what an agent can still do: many short ones are worth more.
 ANSWER_SAMPLING = Sampling(max_tokens=48)
 
 JSON = dict[str, Any]
@@ -52,15 +52,15 @@ log = structlog.get_logger(__name__)
 
 
 def rehearsal_file(spec: RunSpec) -> Path:
-    """Where the run keeps what it rehearses: texts under the prompt of the version it starts from.
+    """The file of the run's rehearsal texts, under its parent version's prompt.
 
-    While it waits its agent may get another version with another prompt.
+    The name has the version, because the agent may get another prompt while the run waits.
     """
     return spec.folder / f"rehearsal-v{spec.parent.number}.jsonl"
 
 
 async def prepare_rehearsal(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
-    """Write what the run rehearses into its file, unless it is there already.
+    """Write the run's rehearsal file unless it already exists.
 
     `heartbeat` is awaited with a sentence every few seconds and may raise to stop.
     Raises InferenceUnavailable.
@@ -76,19 +76,19 @@ async def prepare_rehearsal(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
             texts = await sync_to_async(_choose)(spec)
             return await together(base.example(spec, text) for text in texts)
 
-    telling = pulse(lambda: heartbeat("drawing what is rehearsed"))
+    telling = pulse(lambda: heartbeat("sampling rehearsal texts"))
     examples = await beside(telling, work())
     longest = spec.config.max_length
     fitting = [one for one in examples if len(one.prompt_ids) + len(one.ids) <= longest]
     if len(fitting) < len(examples):
         log.warning("rehearsal_too_long", run_id=spec.run.pk, left_out=len(examples) - len(fitting))
     path.parent.mkdir(parents=True, exist_ok=True)
-    # Once: a worker that was thought dead may wake while another one trains on these.
+    # Written once: a worker presumed dead may wake up while another one trains on these.
     write_once(path, "".join(json.dumps(asdict(one)) + "\n" for one in fitting))
 
 
 def rehearsal_facts(spec: RunSpec) -> JSON:
-    """For the manifest: how many texts the run has to rehearse and their file's SHA-256."""
+    """For the manifest: the number of rehearsal texts and their file's SHA-256."""
     path = rehearsal_file(spec)
     if not path.exists():
         return {"texts": 0}
@@ -97,7 +97,7 @@ def rehearsal_facts(spec: RunSpec) -> JSON:
 
 
 class _Base:
-    """A plain base that makes up texts, with a bounded number of them in work."""
+    """A plain base that makes up texts, with a bounded number of them in progress."""
 
     def __init__(self, inference: Inference, base: BaseModel) -> None:
         self._inference = inference
@@ -106,7 +106,7 @@ class _Base:
         self._slots = asyncio.Semaphore(CONCURRENT_TEXTS * len(settings.VLLM_URLS))
 
     async def add_texts(self) -> None:
-        """DRAWN_BY_RUN more, until there are MOST_KEPT; fewer where the base finds no end."""
+        """Add DRAWN_BY_RUN texts, up to MOST_KEPT in all; fewer if the base does not end its prompts."""
         count = min(DRAWN_BY_RUN, MOST_KEPT - await self._base.rehearsal_texts.acount())
         if count <= 0:
             return
@@ -118,7 +118,7 @@ class _Base:
         await RehearsalText.objects.abulk_create(drawn)
 
     async def example(self, spec: RunSpec, text: RehearsalText) -> RehearsalExample:
-        """Asked as the run's agent is asked: under its own prompt."""
+        """The text asked as the run's agent is asked, under the agent's own prompt."""
         messages = [{"role": "system", "content": spec.parent.prompt}, _user(text.prompt)]
         async with self._slots:
             return RehearsalExample(await self._chat_ids(messages), text.token_ids)
@@ -127,7 +127,7 @@ class _Base:
         async with self._slots:
             try:
                 return await self._text(start)
-            except RequestRefused as error:  # no doing of the agent's: its run goes on without
+            except RequestRefused as error:  # not the agent's fault: its run continues without it
                 log.warning("rehearsal_refused", base=self._base.slug, reason=str(error))
                 return None
 
@@ -145,7 +145,7 @@ class _Base:
         return None
 
     async def _start_of_user_turn(self) -> list[int]:
-        """The chat template up to where a person's words begin: what all chats have in common."""
+        """The chat template up to where a person's words begin: the common start of all chats."""
         one, other = [await self._chat_ids([_user(word)]) for word in ("A", "7")]
         return one[: shared_beginning(one, other)]
 
@@ -157,7 +157,7 @@ class _Base:
 
 
 def _choose(spec: RunSpec) -> list[RehearsalText]:
-    """Those of the run, in its order: different for each run."""
+    """The run's texts in its own order, which differs from run to run."""
     texts = list(spec.run.agent.base_model.rehearsal_texts.order_by("id"))
     Random(f"rehearsal:{spec.run.pk}").shuffle(texts)
     return texts[:MOST_REHEARSED]

@@ -1,4 +1,4 @@
-"""A run as its worker finds it: read once, and passed on from step to step."""
+"""A run as its worker finds it: read once and passed from step to step."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,12 +18,12 @@ from training.runs.attempts import run_folder
 class RunSpec:
     """What stays the same while a worker holds the run.
 
-    What moves on meanwhile (status, progress, gate, child version) is read when it is wanted.
+    What changes meanwhile (status, progress, gate, child version) is read when it is needed.
     """
 
     run: TrainingRun
     config: LearningConfig
-    parent: AgentVersion  # that the run starts from
+    parent: AgentVersion  # the version that the run starts from
     folder: Path
     manifest: Mapping[str, Any]  # empty: the dataset has not been written
 
@@ -40,12 +40,12 @@ class RunSpec:
 
     @property
     def base_folder(self) -> Path:
-        """Where the weights and the tokenizer of the agent's base model are."""
+        """The folder of the agent's base model: weights and tokenizer."""
         return Path(self.run.agent.base_model.path)
 
 
 def whole_runs() -> QuerySet[TrainingRun]:
-    """Runs with all that a spec leads to: an event loop can look nothing up later."""
+    """Runs with everything that a spec gives access to: an event loop cannot query later."""
     return TrainingRun.objects.select_related(
         "agent__base_model",
         "space",

@@ -1,1 +1,1 @@
-"""The trainer: a process of its own that reads a job's folder and leaves an adapter there."""
+"""The trainer: a separate process that reads a job's folder and leaves an adapter there."""

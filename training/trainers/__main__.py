@@ -7,7 +7,7 @@ from pathlib import Path
 from training.trainers.job import JOB_FILE, Job
 from training.trainers.watch import die_with
 
-# Read by CUDA when torch first uses it: without it, its products differ from run to run.
+# CUDA reads it when torch first uses it; without it, matrix products differ from run to run.
 os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
 
 
@@ -15,7 +15,7 @@ def main() -> int:
     folders = [Path(argument) for argument in sys.argv[1:]]
     if worker_pid := Job.read(folders[0] / JOB_FILE).worker_pid:
         die_with(worker_pid)
-    # It imports torch for seconds, in which the worker may already be killed.
+    # Importing torch takes seconds, during which the worker may be killed.
     from training.trainers.learner import learn  # noqa: PLC0415 see above
 
     return learn(folders)

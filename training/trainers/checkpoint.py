@@ -1,6 +1,6 @@
-"""The state of a run between two steps, as one file that is replaced atomically.
+"""A run's state between two steps, as one file that is replaced atomically.
 
-safetensors, so that reading one can run no code. A run that goes on from it takes the same steps,
+safetensors, so that reading it cannot run code. A run that continues from it takes the same steps,
 bit for bit, as one that was never interrupted.
 """
 
@@ -20,7 +20,7 @@ STATE_FILE = "state.safetensors"
 
 @dataclass(frozen=True)
 class Position:
-    """Where a run stands. `job` names it: a state of another job is no state of this one."""
+    """Where a run is. `job` identifies it, because another job's state must not be used."""
 
     job: str
     step: int
@@ -30,7 +30,7 @@ class Position:
 
 
 def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torch.Tensor]) -> None:
-    """Replace the state in the job's `folder`, whole or not at all. Raises OSError."""
+    """Replace the state in the job's `folder`, completely or not at all. Raises OSError."""
     target = folder / CHECKPOINT_FOLDER / STATE_FILE
     target.parent.mkdir(exist_ok=True)
     state = save(
@@ -41,7 +41,7 @@ def save_checkpoint(folder: Path, *, position: Position, tensors: dict[str, torc
 
 
 def read_checkpoint(folder: Path, *, job: str) -> tuple[Position, dict[str, torch.Tensor]] | None:
-    """The state that was saved for this very job, or None: then the run starts at its beginning."""
+    """The state saved for exactly this job, or None: then the run starts from the beginning."""
     path = folder / CHECKPOINT_FOLDER / STATE_FILE
     try:
         with safe_open(path, framework="pt") as file:

@@ -12,7 +12,7 @@ from training.trainers.stopped import TrainingStopped
 
 
 def read_examples(path: Path, config: LearningConfig, *, vocabulary: int) -> list[Example]:
-    """The examples that something can be learned from, of token ids below `vocabulary`.
+    """The examples that teach something, with token ids below `vocabulary`.
 
     Raises TrainingStopped.
     """
@@ -27,11 +27,11 @@ def read_examples(path: Path, config: LearningConfig, *, vocabulary: int) -> lis
     fitting = [example for example in found if example is not None]
     if not fitting:
         raise TrainingStopped(
-            f"Every example is longer than the longest sequence of {config.max_length} tokens; "
-            "raise it."
+            f"Every example is longer than the longest sequence, {config.max_length} tokens. Raise "
+            "that setting."
         )
     if not all(0 <= token < vocabulary for example in fitting for token in example.tokens()):
-        raise TrainingStopped("The examples hold tokens that the base model does not know.")
+        raise TrainingStopped("The examples contain tokens that the base model does not know.")
     telling = [example for example in fitting if example.prefers]
     if not telling:
         raise TrainingStopped(kind.nothing_preferred)
@@ -39,7 +39,7 @@ def read_examples(path: Path, config: LearningConfig, *, vocabulary: int) -> lis
 
 
 def steps_of_epoch(count: int, *, per_step: int, seed: int, epoch: int) -> Iterator[Sequence[int]]:
-    """Indices of the examples of each step: an order that only seed and epoch decide."""
+    """Indices of each step's examples, in an order that depends only on seed and epoch."""
     order = list(range(count))
     random.Random(f"{seed}:{epoch}").shuffle(order)
     for start in range(0, count, per_step):

@@ -1,17 +1,17 @@
-"""What a worker hands to a trainer process and what it gets back: files of one folder a job.
+"""What a worker gives a trainer process and gets back: files in one folder per job.
 
     job.toml        the job, written by the worker
-    stop            written by the worker: "pause" or "cancel"; the trainer obeys at the next step
-    progress.jsonl  one line a step, flushed, appended by the trainer
-    checkpoint/     adapter, optimizer and position, replaced whole every so often; a trainer that
-                    finds one goes on from there
+    stop            written by the worker: "pause" or "cancel"; obeyed at the next step
+    progress.jsonl  one line per step, appended and flushed by the trainer
+    checkpoint/     adapter, optimizer and position, replaced as a whole now and then; a trainer that
+                    finds one continues from there
     result.json     written last and atomically: figures, or {"error": sentence}, or
-                    {"postponed": sentence} where another try may do better, or {"paused": true}, or
+                    {"postponed": sentence} if another try may succeed, or {"paused": true}, or
                     {"cancelled": true}
     adapter/        adapter_config.json and adapter_model.safetensors
 
-One process takes several jobs of one base and precision: python -m training.trainers FOLDER...
-Imports neither Django nor torch: both sides read it.
+One process takes several jobs with the same base and precision: python -m training.trainers FOLDER...
+Imports neither Django nor torch, because both sides import it.
 """
 
 import json
@@ -38,14 +38,16 @@ CANCEL = "cancel"
 
 @dataclass(frozen=True)
 class Job:
-    """One training, complete: nothing else is read from the environment."""
+    """Everything about one training: nothing else is read from the environment."""
 
     base_path: str
     dataset_path: str  # JSON Lines: see training.methods.examples
     parent_adapter_path: str  # empty: a first adapter, and the base is the reference
     threads: int
     device: str  # "auto", "cpu" or "cuda"
-    worker_pid: int  # the trainer ends when this process is no longer its parent; 0: nobody's
+    worker_pid: (
+        int  # the trainer ends when this process is no longer its parent; 0: no such process
+    )
     config: LearningConfig
     rehearsal_path: str = ""  # JSON Lines: see RehearsalExample; empty: nothing is rehearsed
 
@@ -53,7 +55,7 @@ class Job:
         """Write job.toml into `folder` and return its path."""
         values = asdict(self)
         del values["config"]
-        # JSON's strings, numbers and booleans are TOML's, too.
+        # JSON's strings, numbers and booleans are valid TOML, too.
         lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
         lines += ["", "[config]"]
         lines += [f"{key} = {json.dumps(value)}" for key, value in self.config.as_json().items()]
@@ -69,14 +71,14 @@ class Job:
 
 @dataclass(frozen=True)
 class RehearsalExample:
-    """A line of what a run rehearses: an answer of the plain base to a prompt of its own."""
+    """A line of the rehearsal file: the plain base's answer to a prompt that it made up."""
 
     prompt_ids: list[int]
     ids: list[int]
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
-    """The trainer's result, or None where it has not (or not wholly) written one."""
+    """The trainer's result, or None if it has not (completely) written one."""
     try:
         result = json.loads((folder / RESULT_FILE).read_text())
     except (FileNotFoundError, json.JSONDecodeError):

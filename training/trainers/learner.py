@@ -1,8 +1,9 @@
-"""Several runs in one process: one base in memory, an adapter and an optimizer for each.
+"""Several runs in one process: one base in memory, and an adapter and an optimizer for each run.
 
-Runs take turns, a step at a time, and share nothing but the frozen base: whoever learns beside a
-run, its adapter has the same bits. With several processor threads, as many runs step at once, each
-on its share of the threads: small products use two threads worse than two runs use one each.
+Runs take turns, one step at a time, and share nothing but the frozen base, so a run's adapter has
+the same bits whoever learns beside it. With several processor threads, as many runs step at the same
+time, each on its share of the threads: for small products, one thread for each of two runs is faster
+than two threads for one.
 """
 
 import contextlib
@@ -39,22 +40,22 @@ from training.trainers.watch import keep_freed_memory, step_back
 
 JSON = dict[str, Any]
 
-EXIT_DONE = 0  # every folder has its result, be it figures or a sentence
-EXIT_CRASHED = 1  # some folder has none: the log shows why
+EXIT_DONE = 0  # every folder has its result: figures or a sentence
+EXIT_CRASHED = 1  # a folder has no result; the log shows why
 EXIT_TERMINATED = 143  # SIGTERM: what was learned so far is in the checkpoints
 
 OUT_OF_MEMORY = (
-    "Training ran out of memory; try a lower rank, a shorter longest sequence or nf4. The parent "
+    "Training ran out of memory. Try a lower rank, a lower longest sequence or nf4. The parent "
     "version stays."
 )
 NO_FILES = "The trainer could not write its files ({})."
 OTHER_BASE = (
-    "This run was started beside runs of another base, precision or device; start it by itself."
+    "This run was started with runs on another base, precision or device; start it by itself."
 )
 
 
 def learn(folders: Sequence[Path]) -> int:
-    """Work on the jobs in `folders` to their ends and return the exit status."""
+    """Work on the jobs in `folders` until they end; return the exit status."""
     jobs = {folder: Job.read(folder / JOB_FILE) for folder in folders if _is_open(folder)}
     if not jobs:
         return EXIT_DONE
@@ -65,7 +66,7 @@ def learn(folders: Sequence[Path]) -> int:
     keep_freed_memory()
     torch.set_num_threads(first.threads)
     torch.use_deterministic_algorithms(True)
-    # It would fill each new tensor with NaN before it is written.
+    # Otherwise each new tensor would be filled with NaN before it is written.
     torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     together = {folder: job for folder, job in jobs.items() if _shares(job, first)}
     for folder in jobs.keys() - together.keys():
@@ -86,7 +87,7 @@ def learn(folders: Sequence[Path]) -> int:
 
 
 def _is_open(folder: Path) -> bool:
-    """Whether there is work: a pause or a delay is over when the job is started again."""
+    """Whether there is work; starting a job again ends its pause or delay."""
     result = read_result(folder)
     if result and not {"paused", "postponed"} & result.keys():
         return False
@@ -139,13 +140,13 @@ class _Learner:
         while True:
             try:
                 run, work = self._waiting.popleft()
-            except IndexError:  # the others have theirs in hand
+            except IndexError:  # other threads hold the remaining runs
                 return
             if self._goes_on(run, work):
                 self._waiting.append((run, work))
 
     def _goes_on(self, run: Run, work: Iterator[None]) -> bool:
-        """One piece of the run's work; whether more is left."""
+        """Do one piece of the run's work; return whether more is left."""
         try:
             if self._terminated.is_set():
                 run.checkpoint()
@@ -158,11 +159,11 @@ class _Learner:
             with contextlib.suppress(OSError):
                 write_result(run.folder, {"postponed": NO_FILES.format(error.strerror)})
             return self._crash()
-        except Exception:  # noqa: BLE001  a fault of one run is not the others'
+        except Exception:  # noqa: BLE001  one run's fault must not affect the others
             return self._crash()
 
     def _result_of_piece(self, run: Run, work: Iterator[None]) -> JSON | None:
-        """What ends the run, or None: it goes on. Raises for faults that are not the run's own."""
+        """The result that ends the run, or None. Raises for faults that are not the run's own."""
         if wish := run.asked_to_stop():
             return self._stop(run, wish)
         try:
@@ -173,14 +174,14 @@ class _Learner:
         except TrainingStopped as error:
             return {"error": str(error)}
         except (MemoryError, RuntimeError) as error:
-            # Beside others it may have been their share: it is tried again, in the end alone.
+            # Other runs may have used the memory: this one is retried, finally alone.
             if self._is_shared or not _is_out_of_memory(error):
                 raise
             return {"error": OUT_OF_MEMORY}
         return None
 
     def _stop(self, run: Run, wish: str) -> JSON:
-        """Obey the worker's wish."""
+        """Do what the worker asked for."""
         if wish == PAUSE:
             run.checkpoint()
             return {"paused": True}
@@ -190,7 +191,7 @@ class _Learner:
         raise ValueError(f"the stop file of {run.folder} says {wish!r}")
 
     def _crash(self) -> bool:
-        """A fault of this program ends its run without a result, and no other run."""
+        """End this run without a result after a fault in the program; the other runs continue."""
         traceback.print_exc(file=sys.stderr)
         self._crashed.set()
         return False

@@ -1,7 +1,7 @@
-"""The losses of the methods, on the log-probabilities of answer tokens. Pure.
+"""The methods' losses, on log-probabilities of answer tokens. Pure.
 
-Each function gives one row's share of an optimizer step: its sums are divided by counts of the
-whole step, so that shares and their gradients add up to the same step however it is cut into rows.
+Each function gives one row's share of an optimizer step. Sums are divided by the counts of the
+whole step, so shares and their gradients add up to the same step however it is cut into rows.
 """
 
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ from dataclasses import dataclass
 import torch
 from torch.nn.functional import logsigmoid
 
-# prime-rl's masks: a token, or a whole answer, that the policy has left behind teaches nothing.
+# prime-rl's masks: a token, or a whole answer, that has become too off-policy teaches nothing.
 # Chosen in docs/decisions/grpo-clips.md
 TOKEN_RATIO = (0.125, 8.0)
 ANSWER_RATIO = (0.1, 10.0)  # of the geometric mean of an answer's token ratios
-# INTELLECT-2 (arXiv:2505.07291), section 3.4: bounds the ratio where the advantage is negative.
+# INTELLECT-2 (arXiv:2505.07291), section 3.4: bounds the ratio if the advantage is negative.
 MAX_NEGATIVE_RATIO = 4.0
 LOG_RATIO_BOUND = 20.0
-KL_LOG_BOUND = 5.0  # in figures shown: one token in thousands must not hide the others
+KL_LOG_BOUND = 5.0  # in displayed figures: one token in thousands must not hide the others
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class Share:
 
 
 def answer_sums(logprobs: torch.Tensor, lengths: tuple[int, ...]) -> torch.Tensor:
-    """[N] token values to [A] sums of each answer's."""
+    """[N] values per token to [A] sums per answer."""
     return torch.stack([part.sum() for part in torch.split(logprobs, list(lengths))])
 
 
@@ -83,21 +83,21 @@ def grpo_share(
 ) -> Share:
     """Clipped policy gradient of stored answers, averaged over the tokens of the step.
 
-    `logprobs`, `behaviour`, `parent`: [N] under the policy that learns, the one that answered and
-    the parent; `advantages`: [A], reward minus the group's mean; `usable`: [N] bool, tokens that
-    may teach at all (None: all may), counted in the average either way. `beta` weighs the KL
+    `logprobs`, `behaviour`, `parent`: [N] under the learner, the behaviour policy and the parent;
+    `advantages`: [A], reward minus the group's mean; `usable`: [N] bool, tokens that may teach at
+    all (None: all may), counted in the average either way. `beta` weighs the KL
     divergence to the parent (estimator k3 of http://joschu.net/blog/kl-approx.html).
     """
     counts = torch.tensor(lengths, device=logprobs.device)
     advantage = advantages.repeat_interleave(counts)  # [N]
-    # Far beyond the masks; without the bound, infinity times a mask of 0 would be no number.
+    # Far beyond the masks; without this bound, infinity times a mask of 0 would be NaN.
     log_ratio = (logprobs - behaviour).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     ratio = log_ratio.exp()
     kept = ratio_mask(log_ratio.detach(), lengths=lengths)
     if usable is not None:
         kept &= usable
-    # Where the advantage is positive a ratio counts up to 1 + clip_high; where it is negative, from
-    # 1 - clip_low up to MAX_NEGATIVE_RATIO. Beyond these the gradient is zero.
+    # With a positive advantage, a ratio counts up to 1 + clip_high; with a negative one, from
+    # 1 - clip_low up to MAX_NEGATIVE_RATIO. Beyond these bounds the gradient is zero.
     bounded = torch.where(
         advantage < 0,
         ratio.clamp(1 - clip_low, MAX_NEGATIVE_RATIO),
@@ -119,7 +119,7 @@ def grpo_share(
 
 
 def ratio_mask(log_ratio: torch.Tensor, *, lengths: tuple[int, ...]) -> torch.Tensor:
-    """[N] bool: tokens whose ratio, and whose answer's, is within the bounds of prime-rl."""
+    """[N] bool: tokens whose own ratio and whose answer's ratio are within prime-rl's bounds."""
     counts = torch.tensor(lengths, device=log_ratio.device)
     means = answer_sums(log_ratio, lengths) / counts
     token, answer = log_ratio.exp(), means.exp().repeat_interleave(counts)
@@ -132,7 +132,7 @@ def ratio_mask(log_ratio: torch.Tensor, *, lengths: tuple[int, ...]) -> torch.Te
 
 
 def kl_k3(logprobs: torch.Tensor, parent: torch.Tensor) -> torch.Tensor:
-    """[N] estimates of the divergence from the parent, none negative."""
+    """[N] non-negative estimates of the divergence from the parent."""
     log_ratio = parent - logprobs
     return log_ratio.exp() - log_ratio - 1
 

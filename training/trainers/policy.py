@@ -1,4 +1,4 @@
-"""What learns in a run: an adapter and the optimizer that moves it."""
+"""What a run trains: an adapter, and the optimizer that moves it."""
 
 from pathlib import Path
 
@@ -10,7 +10,7 @@ from training.trainers.model.base_model import FrozenBase
 from training.trainers.model.lora import AdapterWeights, plan_adapter
 
 ADAM_BETAS = (0.9, 0.99)
-# Of a run's steps: Adam's first ones are as long as its rate, whatever the gradient.
+# Share of a run's steps. Adam's first steps are as long as the rate, whatever the gradient.
 # Measured: docs/decisions/learning-rate.md
 WARM_UP = 0.2
 _MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -33,7 +33,7 @@ class Policy:
         self.adapter.refresh()
 
     def state(self) -> dict[str, torch.Tensor]:
-        """All that the next steps depend on; there has been a step."""
+        """Everything that the next steps depend on; needs at least one step."""
         state = self._optimizer.state[self.adapter.values]
         return {"values": self.adapter.values, "step": state["step"]} | {
             name: state[name] for name in _MOMENTS
@@ -50,18 +50,18 @@ class Policy:
 
 
 def rate_share(number: int, steps: int) -> float:
-    """What of the learning rate step `number` (from 0) of a run takes, (0, 1].
+    """The share of the learning rate for step `number` (from 0) of a run, (0, 1].
 
-    It rises in a line over the first WARM_UP of the steps, and meanwhile the ceiling falls in a line
-    to nothing after the last one: what a run learns last is not half learned.
+    It rises linearly over the first WARM_UP of the steps, under a ceiling that falls linearly to zero
+    after the last step, so that a run does not end in the middle of a large step.
     """
     return min((number + 1) / max(1.0, WARM_UP * steps), 1 - number / steps)
 
 
 def make_policy(job: Job, base: FrozenBase) -> Policy:
-    """The parent, or where there is none a first adapter that changes nothing yet.
+    """The parent's adapter, or a first adapter that changes nothing yet if there is none.
 
-    Raises TrainingStopped where the parent does not fit the base.
+    Raises TrainingStopped if the parent does not fit the base.
     """
     config = job.config
     if job.parent_adapter_path:

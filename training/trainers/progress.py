@@ -1,4 +1,4 @@
-"""What a run tells while it learns: lines of progress.jsonl, and the guard against divergence."""
+"""What a run reports while it learns: progress.jsonl, and the guard against divergence."""
 
 import json
 import math
@@ -13,12 +13,12 @@ from agents.files import write_atomically
 from training.trainers.job import PROGRESS_FILE
 from training.trainers.stopped import TrainingStopped
 
-MAX_LOSS_RISE = 8.0  # above the first step's loss; a run that climbs this far has diverged
-MAX_KL = 20.0  # nats a token from the parent, as shown; beyond it, nothing of it is left
+MAX_LOSS_RISE = 8.0  # above the first step's loss; a loss that climbs this far has diverged
+MAX_KL = 20.0  # nats per token from the parent, as displayed; beyond it, the parent is lost
 
 
 class Progress:
-    """Appends to the job's progress file; a run that resumes forgets lines past its checkpoint."""
+    """Appends to the job's progress file; a resumed run drops lines past its checkpoint."""
 
     def __init__(self, folder: Path, *, steps_done: int) -> None:
         path = folder / PROGRESS_FILE
@@ -49,7 +49,7 @@ def _step_of(line: str) -> float:
 
 
 def check_converges(losses: Sequence[float], *, grad_norm: float, kl: float) -> None:
-    """`losses` of all steps so far, this one last. Raises TrainingStopped."""
+    """Check the `losses` of all steps so far, this one last. Raises TrainingStopped."""
     step, loss = len(losses), losses[-1]
     advice = "Try a lower learning rate. The parent version stays."
     if not (math.isfinite(loss) and math.isfinite(grad_norm)):
@@ -64,13 +64,13 @@ def check_converges(losses: Sequence[float], *, grad_norm: float, kl: float) -> 
         )
     if kl > MAX_KL:
         raise TrainingStopped(
-            f"Training diverged at step {step}: the new version has lost touch with its parent "
-            f"(divergence {kl:.1f} a token). {advice}"
+            f"Training diverged at step {step}: the new version has drifted too far from its parent "
+            f"(divergence {kl:.1f} per token). {advice}"
         )
 
 
 def memory_bytes(device: torch.device) -> int:
-    """Memory that this process holds now: on the GPU where it trains there."""
+    """Memory that this process holds now; on the GPU if it trains there."""
     if device.type == "cuda":
         return torch.cuda.memory_allocated(device)
     pages = int(Path("/proc/self/statm").read_text().split()[1])

@@ -1,8 +1,8 @@
-"""Rehearsal: a run also stays near the plain base where the agent is asked for other things.
+"""Rehearsal: a run also holds the adapter close to the plain base on other requests.
 
 The prompts and answers are the base's own (pseudo-rehearsal: Robins 1995, "Catastrophic Forgetting,
-Rehearsal and Pseudorehearsal"). At every token of such an answer the adapter is held to all that
-the base would say there, not only to the token that it drew (Li and Hoiem 2016, arXiv:1606.09282).
+Rehearsal and Pseudorehearsal"). At every token of such an answer, the adapter is held to the base's
+whole distribution, not only to the sampled token (Li and Hoiem 2016, arXiv:1606.09282).
 """
 
 import json
@@ -19,8 +19,8 @@ from training.trainers.model.lora import AdapterWeights
 from training.trainers.model.packing import Row, pack
 from training.trainers.stopped import TrainingStopped
 
-# Of one step, beside the beginning that all prompts share (the agent's own): one or two answers, a
-# third of what four pairs are.
+# Per step, in addition to the beginning that all prompts share (the agent's own): one or two answers,
+# about a third of four pairs.
 ROW_TOKENS = 136
 
 
@@ -31,18 +31,18 @@ class _Rehearsed:
 
 
 class Rehearsal:
-    """The answers in rows, of which each step takes the next one."""
+    """The answers in rows; each step takes the next row."""
 
     def __init__(self, rows: Sequence[_Rehearsed], base: FrozenBase) -> None:
         self._rows = rows
         self._base = base
 
     def tokens(self, number: int) -> int:
-        """Tokens that step `number` (from 0) computes beside its examples."""
+        """Tokens that step `number` (from 0) computes in addition to its examples."""
         return len(self._at(number).row.ids)
 
     def divergence(self, number: int, adapter: AdapterWeights) -> torch.Tensor:
-        """Scalar: KL(base || adapted) of the next token, mean over those of the step's row."""
+        """Scalar: KL(base || adapted) of the next token, averaged over the step's row."""
         taken = self._at(number)
         return self._base.divergences(taken.row, adapter, taken.base).mean()
 
@@ -61,17 +61,17 @@ def read_rehearsal(path: Path, *, vocabulary: int) -> list[Unit]:
         ):
             raise ValueError("an empty text, or a token that the base does not know")
     except (OSError, ValueError, TypeError) as error:
-        raise TrainingStopped("What this run rehearses cannot be read.") from error
+        raise TrainingStopped("This run's rehearsal texts cannot be read.") from error
     return units
 
 
 def rehearse(units: Sequence[Unit], base: FrozenBase) -> Iterator[_Rehearsed]:
-    """Row by row, what the plain base makes of these; there are some."""
+    """The plain base's hidden states for these units, row by row; `units` is not empty."""
     prompts = [tuple(unit.prompt_ids) for unit in units]
-    # What the first and the last in order share, all between them do, too.
+    # A prefix shared by the first and last in sorted order is shared by all.
     shared = shared_beginning(min(prompts), max(prompts))
     for row in pack(units, max_tokens=shared + ROW_TOKENS):
-        with torch.no_grad():  # not around the yield: the caller's gradients are its own affair
+        with torch.no_grad():  # not around the yield, which would disable the caller's gradients
             hidden = base.hidden_states(row, None)
         yield _Rehearsed(row, hidden)
 

@@ -1,4 +1,4 @@
-"""One agent's training beside a base that others may share: from its folder to its adapter."""
+"""One agent's training on a base that others may share: from the folder to the adapter."""
 
 import hashlib
 import sys
@@ -30,7 +30,7 @@ from training.trainers.progress import (
 from training.trainers.rehearsal import Rehearsal, read_rehearsal, rehearse
 from training.trainers.step import Step
 
-MAX_ROW_TOKENS = 1024  # at once in memory; what a step has beyond that follows in further rows
+MAX_ROW_TOKENS = 1024  # in memory at once; the rest of a step follows in further rows
 CHECKPOINT_SECONDS = 20.0
 DRIFT_SEQUENCES = 16
 DRIFT_TOKENS = 32
@@ -39,7 +39,7 @@ JSON = dict[str, Any]
 
 
 class Run:
-    """A job at work. `work` does it piece by piece, so that several runs can take turns."""
+    """A running job. `work` does it piece by piece, so that several runs can take turns."""
 
     def __init__(self, folder: Path, job: Job, base: FrozenBase) -> None:
         self.folder = folder
@@ -56,14 +56,14 @@ class Run:
         self._rehearsal: Rehearsal | None = None
 
     def asked_to_stop(self) -> str:
-        """What the worker wishes: "pause", "cancel" or nothing."""
+        """What the worker asks for: "pause", "cancel" or nothing."""
         try:
             return (self.folder / STOP_FILE).read_text().strip()
         except FileNotFoundError:
             return ""
 
     def work(self) -> Iterator[None]:
-        """Yield after each piece; `result` stands when it ends. Raises TrainingStopped."""
+        """Yield after each piece; `result` is set at the end. Raises TrainingStopped."""
         examples = read_examples(
             Path(self._job.dataset_path), self._config, vocabulary=self._base.vocabulary
         )
@@ -74,7 +74,7 @@ class Run:
         self._resume(policy, examples)
         progress = Progress(self.folder, steps_done=len(self._losses))
         if not self._parent:
-            progress.write({"stage": "reading the examples as the parent"})
+            progress.write({"stage": "scoring the examples with the parent"})
             units = [unit for example in examples for unit in example.units]
             read: list[torch.Tensor] = []
             for row in pack(units, max_tokens=MAX_ROW_TOKENS):
@@ -82,7 +82,7 @@ class Run:
                 yield
             self._parent = _by_example(read, examples)
         if rehearsed:
-            progress.write({"stage": "reading what is rehearsed as the base"})
+            progress.write({"stage": "scoring the rehearsal texts with the base"})
             rows = []
             for one in islice(rehearse(rehearsed, self._base), len(steps)):
                 rows.append(one)
@@ -107,9 +107,9 @@ class Run:
         progress.close()
 
     def checkpoint(self) -> None:
-        """Save what a later trainer needs to go on from here.
+        """Save what a later trainer needs to continue from here.
 
-        Where the disk has no room the last one stays: a run is not lost for want of a newer one.
+        If the disk is full, the last one stays: a run is not lost because a newer one is missing.
         """
         if self._policy is None or not self._losses:
             return
@@ -135,7 +135,9 @@ class Run:
     def _identify(self) -> str:
         config = self._config.as_json()
         if not self._job.rehearsal_path:
-            del config["rehearsal"]  # runs of before there was any go on from their checkpoints
+            del config[
+                "rehearsal"
+            ]  # runs from before rehearsal existed continue from their checkpoints
         digest = hashlib.sha256(canonical_json(config).encode())
         for path in filter(None, (self._job.dataset_path, self._job.rehearsal_path)):
             digest.update(Path(path).read_bytes())
@@ -202,7 +204,7 @@ class Run:
     def _logprobs(
         self, units: Sequence[Unit], adapter: AdapterWeights | None
     ) -> list[torch.Tensor]:
-        """Of each unit's answer tokens, without a gradient."""
+        """Log-probabilities of each unit's answer tokens, without gradient."""
         rows = pack(units, max_tokens=MAX_ROW_TOKENS)
         return [unit for row in rows for unit in self._row_logprobs(row, adapter)]
 
@@ -223,7 +225,7 @@ class Run:
         }
 
     def _drift(self, policy: Policy, examples: Sequence[Example]) -> list[JSON]:
-        """Log-probabilities to compare with those of the server that will play the adapter."""
+        """Log-probabilities to compare with those of the server that is to play the adapter."""
         units = [
             Unit(unit.prompt_ids, (unit.answers[0][:DRIFT_TOKENS],))
             for unit in (example.units[0] for example in examples[:DRIFT_SEQUENCES])

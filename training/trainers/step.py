@@ -1,4 +1,4 @@
-"""The examples of one optimizer step, and what its parent thinks of their answers."""
+"""The examples of one optimizer step, and their log-probabilities under the parent."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,7 +28,7 @@ class Step:
 
     @property
     def figures(self) -> dict[str, float]:
-        """What is known of it without a forward pass."""
+        """Figures that are known without a forward pass."""
         rewards = [answer.reward for example in self.examples for answer in example.answers]
         return {"reward": sum(rewards) / len(rewards)} if rewards else {}
 

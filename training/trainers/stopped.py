@@ -1,5 +1,5 @@
-"""The one way in which a training ends without an adapter and without a bug."""
+"""The one expected way in which training ends without an adapter."""
 
 
 class TrainingStopped(Exception):
-    """Training cannot go on; `str(error)` is a sentence for the agent's owner."""
+    """Training cannot continue; `str(error)` is a sentence for the agent's owner."""

@@ -1,4 +1,4 @@
-"""A trainer and the machine it shares: last in line, gone with its worker, memory kept at hand."""
+"""A trainer on a shared machine: lowest priority, ends with its worker, keeps freed memory."""
 
 import contextlib
 import ctypes
@@ -10,7 +10,7 @@ EXIT_ORPHANED = 4
 PR_SET_PDEATHSIG = 1  # <sys/prctl.h>
 # <malloc.h>
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD, M_ARENA_MAX = -1, -3, -8
-LARGEST_KEPT_BYTES = 32 * 2**20  # the most that glibc takes for it
+LARGEST_KEPT_BYTES = 32 * 2**20  # the most that glibc accepts
 
 
 def step_back() -> None:
@@ -19,16 +19,16 @@ def step_back() -> None:
 
 
 def die_with(worker_pid: int) -> None:
-    """Have the kernel end this process with its worker's thread that started it."""
+    """Have the kernel end this process when the worker's thread that started it ends."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != worker_pid:  # it has died before the kernel knew
+    if os.getppid() != worker_pid:  # the worker died before the call
         os._exit(EXIT_ORPHANED)
 
 
 def keep_freed_memory() -> None:
-    """Where the C library is glibc: freed tensors wait in the process for the next ones.
+    """With glibc as the C library, keep the memory of freed tensors in the process.
 
-    Each step allocates what the last one freed, page by page.
+    Otherwise each step allocates again, page by page, what the last one freed.
     Measured: docs/decisions/own-training-loop.md
     """
     with contextlib.suppress(AttributeError, OSError):

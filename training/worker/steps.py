@@ -68,14 +68,14 @@ JSON = dict[str, Any]
 
 
 def spec_of(lease: Lease) -> RunSpec:
-    """What the run's other steps need of it. Raises LeaseLost or InvalidConfig."""
+    """What the other steps need to know about the run. Raises LeaseLost or InvalidConfig."""
     return RunSpec.of(run_of(lease))
 
 
 def prepare(lease: Lease, spec: RunSpec, leases: Leases) -> Path | None:
-    """The folder in which a trainer finds all that it needs, or one that has finished.
+    """The folder with everything that a trainer needs, or the folder of one that has finished.
 
-    None for a run that has been trained. Raises Refused where there is nothing to learn from,
+    None for a run that has been trained. Raises Refused if there is nothing to learn from,
     InferenceUnavailable, LeaseLost.
     """
     run, parent = spec.run, spec.parent.adapter
@@ -85,7 +85,7 @@ def prepare(lease: Lease, spec: RunSpec, leases: Leases) -> Path | None:
         return finished
     parent_folder = adapter_folder(parent.digest, verify=True) if parent else ""
     dataset, manifest = spec.folder / DATASET_FILE, spec.manifest
-    # Written once: a checkpoint counts its position in this very dataset.
+    # Written once: a checkpoint's position refers to exactly this dataset.
     if not (manifest and dataset.exists()):
         if spec.config.rehearsal:
             _with_heartbeat(lease, leases, partial(prepare_rehearsal, spec))
@@ -111,7 +111,7 @@ def prepare(lease: Lease, spec: RunSpec, leases: Leases) -> Path | None:
 
 
 class Follower:
-    """Keeps a trainer's progress with its run, and stops the trainer once the run is lost."""
+    """Records a trainer's progress with its run, and stops the trainer once the run is lost."""
 
     def __init__(self, lease: Lease, leases: Leases) -> None:
         self._lease = lease
@@ -122,7 +122,7 @@ class Follower:
         self._curve: list[JSON] = []
 
     def __call__(self, lines: list[JSON]) -> str:
-        """The word to tell the trainer: "" to go on."""
+        """The word for the trainer; "" to continue."""
         for line in lines:
             self._progress |= line
             if "step" in line:
@@ -135,7 +135,7 @@ class Follower:
                 self._leases.keep(self._lease)
         except LeaseLost:
             run = TrainingRun.objects.only("status").get(id=self._lease.run_id)
-            # One that goes on later, here or elsewhere, wants to be found where it is now.
+            # A run that continues later, here or elsewhere, should resume from where it is now.
             return CANCEL if RunStatus(run.status).is_final else PAUSE
         return ""
 
@@ -143,7 +143,7 @@ class Follower:
         fields: JSON = {"curve": self._curve}
         step = self._progress.get("step", 0)
         if step > self._furthest_step:
-            # What broke earlier attempts off was not in the run's way.
+            # The run has got past whatever interrupted earlier attempts.
             self._furthest_step = step
             fields["attempts"] = 1
         progress = shown(self._progress) | {"furthest_step": self._furthest_step}
@@ -151,7 +151,7 @@ class Follower:
 
 
 def finish(lease: Lease, spec: RunSpec, folder: Path, *, returncode: int) -> None:
-    """Make the agent's next version of what the trainer left.
+    """Make the agent's next version from the trainer's result.
 
     Raises what result_of raises, BadAdapter, OSError, LeaseLost.
     """
@@ -165,7 +165,7 @@ def finish(lease: Lease, spec: RunSpec, folder: Path, *, returncode: int) -> Non
         parent=spec.parent.adapter,
     )
     version = _child_version(spec, adapter)
-    # The evaluation has its attempts anew.
+    # The evaluation starts with a fresh count of attempts.
     move_run(lease, RunEvent.TRAINED, child_version_id=version.pk, attempts=1, outage_since=None)
 
 
@@ -197,14 +197,14 @@ def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
                 locked,
                 RunEvent.REJECT,
                 reason=(
-                    "The agent's version changed while it trained; activate version "
+                    "The agent's version changed during training. Activate version "
                     f"{child.number} by hand if you want it. {gate.in_words()}"
                 ),
             )
 
 
 def run_of(lease: Lease) -> TrainingRun:
-    """The run as it is now. Raises LeaseLost."""
+    """The current run. Raises LeaseLost."""
     run = whole_runs().filter(id=lease.run_id, lease_owner=lease.owner).first()
     if run is None:
         raise LeaseLost
@@ -212,7 +212,7 @@ def run_of(lease: Lease) -> TrainingRun:
 
 
 def before(curve: list[JSON], step: int) -> list[JSON]:
-    """The points before the step: a trainer that goes on from a checkpoint repeats later ones."""
+    """The points before the step: a trainer that continues from a checkpoint repeats later ones."""
     return [point for point in curve if point["step"] < step]
 
 
@@ -275,7 +275,7 @@ def make_dataset(spec: RunSpec) -> JSON:
 
 def _child_version(spec: RunSpec, adapter: Adapter) -> AgentVersion:
     run = spec.run
-    # A worker that died between the version's birth and the run's record left one behind.
+    # A worker that died after creating the version and before recording it left one behind.
     orphan = AgentVersion.objects.filter(
         agent_id=run.agent_id,
         parent_id=run.parent_version_id,

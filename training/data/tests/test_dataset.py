@@ -289,5 +289,5 @@ def test_pairs_that_all_prefer_one_answer_are_refused(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     chosen = [pair.chosen_id for pair in Pair.objects.all()]
     Completion.objects.filter(id__in=chosen).update(token_ids=ids_of("always the same words"))
-    with pytest.raises(Refused, match="one and the same answer"):
+    with pytest.raises(Refused, match="prefers the same answer"):
         write_pairs(run)

@@ -1,4 +1,4 @@
-"""`manage.py follow_run [RUN]`: a training run in the terminal, as its page shows it."""
+"""`manage.py follow_run [RUN]`: follow a training run in the terminal."""
 
 import time
 from typing import Any
@@ -13,10 +13,10 @@ POLL_SECONDS = 1.0
 
 
 class Command(BaseCommand):
-    help = "Show how far a training run is until it has ended; the newest run by default."
+    help = "Show a training run's progress until it ends; the newest run by default."
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("run", type=int, nargs="?", help="its number")
+        parser.add_argument("run", type=int, nargs="?", help="the run's number")
 
     def handle(self, *args: Any, **options: Any) -> None:
         newest = TrainingRun.objects.order_by("-id").values_list("id", flat=True)

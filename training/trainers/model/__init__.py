@@ -1,1 +1,1 @@
-"""The frozen base, its attention, the LoRA weights on it, and how examples are packed into rows."""
+"""The frozen base, its attention, LoRA weights, and packing examples into rows."""

@@ -1,4 +1,4 @@
-"""Adapters as files in PEFT's format, safetensors only: the parent read, the child written."""
+"""Adapter files in PEFT's format, safetensors only: reads the parent, writes the child."""
 
 import json
 import shutil
@@ -20,14 +20,14 @@ _PICKLES = {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}
 
 
 def read_parent(folder: Path, *, shapes: Shapes) -> tuple[AdapterPlan, dict[str, torch.Tensor]]:
-    """The adapter to start from. Raises TrainingStopped where it does not fit the base."""
+    """The adapter to start from. Raises TrainingStopped if it does not fit the base."""
     if not folder.is_dir():
         raise TrainingStopped("The parent version's adapter is missing from the adapter store.")
     for path in folder.iterdir():
         if path.suffix in _PICKLES:
             raise TrainingStopped(
-                f"The parent's adapter holds {path.name}, which may run code when it is read; "
-                "only safetensors are taken."
+                f"The parent's adapter contains {path.name}, which may run code when it is read; "
+                "only safetensors are accepted."
             )
     try:
         config = json.loads((folder / CONFIG_FILE).read_bytes())

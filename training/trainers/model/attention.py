@@ -1,7 +1,7 @@
-"""Attention over packed rows: queries in chunks, each beside the keys that any of it may see.
+"""Attention over packed rows: queries in chunks, each with the keys that any of its tokens may see.
 
-In a row's preorder these are the ancestors of the chunk's first token and the chunk itself, a small
-part of all earlier tokens. The chunks of a row are one batch, padded to the one with most keys.
+In a row's preorder, these are the ancestors of the chunk's first token and the chunk itself, a small
+part of all earlier tokens. A row's chunks form one batch, padded to the chunk with the most keys.
 """
 
 import threading
@@ -24,11 +24,11 @@ CHUNK = 64  # measured: docs/decisions/own-training-loop.md
 
 @dataclass(frozen=True)
 class Chunks:
-    """Who attends to whom in a row: C chunks of Q queries, K keys each."""
+    """Which tokens attend to which in a row: C chunks of Q queries, K keys each."""
 
     keys: torch.Tensor  # [C, K] places in the row
-    bias: torch.Tensor  # [C, 1, group * Q, K] 0 or the smallest number, added to scores
-    group: int  # heads that share their keys: their queries are stacked, the keys not repeated
+    bias: torch.Tensor  # [C, 1, group * Q, K] added to scores: 0 or the most negative number
+    group: int  # heads that share keys: their queries are stacked instead of repeating the keys
 
 
 def chunk_row(row: Row, *, group: int, dtype: torch.dtype, device: torch.device) -> Chunks:
@@ -41,7 +41,7 @@ def chunk_row(row: Row, *, group: int, dtype: torch.dtype, device: torch.device)
     width = max(map(len, seen))
     keys = torch.stack([pad(places, (0, width - len(places)), value=size) for places in seen])
     queries = torch.arange(len(seen) * CHUNK).view(len(seen), CHUNK, 1)
-    ends = pad(ends, (0, len(seen) * CHUNK - size))  # a place past the row is seen by nobody
+    ends = pad(ends, (0, len(seen) * CHUNK - size))  # no token sees a position past the row
     keys_here = keys[:, None, :]
     visible = (keys_here <= queries) & (queries < ends[keys.clamp(max=len(ends) - 1)][:, None, :])
     bias = torch.zeros(visible.shape, dtype=dtype).masked_fill_(~visible, torch.finfo(dtype).min)
@@ -61,7 +61,7 @@ _seen = _Attended()
 
 @contextmanager
 def attending(chunks: Chunks) -> Iterator[None]:
-    """In this thread, forward passes are over the row of these chunks."""
+    """Within it, this thread's forward passes are over the row of these chunks."""
     before, _seen.chunks = _seen.chunks, chunks
     try:
         yield
@@ -84,7 +84,7 @@ def _attend(
     if sliding_window or softcap or s_aux is not None:
         raise TrainingStopped(
             f"This base model cannot be trained here: its attention ({type(module).__name__}) is "
-            "more than a softmax over all earlier tokens."
+            "not a plain softmax over all earlier tokens."
         )
     chunks = _seen.chunks
     assert chunks is not None

@@ -16,10 +16,10 @@ from training.trainers.model.lora import AdapterPlan, AdapterWeights, attach, de
 from training.trainers.model.packing import Row
 from training.trainers.stopped import TrainingStopped
 
-# A base held in nf4 is unpacked once where that fits into this share of the free memory: the same
-# weights, so the same adapter bit for bit, without unpacking each layer twice for each row.
+# A base in nf4 is unpacked once if that fits into this share of the free memory. The weights, and so
+# the adapter, are the same bit for bit, without unpacking each layer twice per row.
 UNPACKED_SHARE_OF_FREE_MEMORY = 0.25
-HEAD_CHUNK = 512  # logits of so many tokens at once
+HEAD_CHUNK = 512  # tokens whose logits are computed at once
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ class FrozenBase:
         return AdapterWeights(plan, self.shapes, dtype=self.dtype, device=self.device)
 
     def hidden_states(self, row: Row, adapter: AdapterWeights | None) -> torch.Tensor:
-        """[H, width] that the row's heads predict from; None: of the plain base."""
+        """[H, width] that the row's heads predict from; adapter None: the plain base's."""
         chunks = chunk_row(row, group=self.group, dtype=self.dtype, device=self.device)
         row = row.to(self.device)
         with using(adapter), attending(chunks):
@@ -50,7 +50,7 @@ class FrozenBase:
         return hidden[row.heads]
 
     def token_logprobs(self, row: Row, adapter: AdapterWeights | None) -> torch.Tensor:
-        """[N] float32 log-probabilities of the row's answer tokens; None: of the plain base."""
+        """[N] float32 log-probabilities of the row's answer tokens; adapter None: the plain base's."""
         hidden = self.hidden_states(row, adapter)
         row = row.to(self.device)
         logprobs: torch.Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
@@ -63,7 +63,7 @@ class FrozenBase:
     ) -> torch.Tensor:
         """[H] float32 KL(reference || adapted) of the token after each of the row's heads.
 
-        `reference`: [H, width], such as `hidden_states` gave for the same row.
+        `reference`: [H, width], as from `hidden_states` for the same row.
         """
         divergences: torch.Tensor = _Divergences.apply(  # type: ignore[no-untyped-call]
             self.hidden_states(row, adapter), self._head, reference
@@ -77,21 +77,21 @@ class FrozenBase:
 
 
 def choose_device(wanted: str) -> torch.device:
-    """Raises TrainingStopped where the wanted device cannot be used."""
+    """The device to use. Raises TrainingStopped if the wanted one is not available."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise TrainingStopped("TRAIN_DEVICE is cuda, but no GPU can be used here.")
+        raise TrainingStopped("TRAIN_DEVICE is cuda, but no GPU is available here.")
     return torch.device(wanted)
 
 
 def compute_dtype(device: torch.device) -> torch.dtype:
-    """What the base is held and computed in, as by the server that plays it."""
+    """The type in which the base is held and computed, the same as on the server that plays it."""
     return torch.bfloat16 if device.type == "cuda" else getattr(torch, cpu_dtype())
 
 
 def load_base(path: Path, *, precision: Precision, device: torch.device) -> FrozenBase:
-    """Read the model in `path`. Raises TrainingStopped where it cannot be read."""
+    """Read the model in `path`. Raises TrainingStopped if it cannot be read."""
     disable_progress_bar()
     dtype = compute_dtype(device)
     arguments: dict[str, Any] = {}
@@ -168,11 +168,11 @@ def _free_bytes(device: torch.device) -> int:
 
 
 class _TokenLogprobs(torch.autograd.Function):
-    """log softmax(hidden W^T) at the targets, in float32, of which neither logits nor softmax stay.
+    """log softmax(hidden W^T) at the targets, in float32, keeping neither logits nor softmax.
 
     hidden [H, width], weight [V, width] frozen, head_of and targets [N] -> [N]. The gradient of a
-    head is that of its targets' embeddings less the mean embedding under its softmax, and these
-    means are all that the backward pass needs.
+    head is its targets' embeddings minus the mean embedding under its softmax; these means are all
+    that the backward pass needs.
     """
 
     @staticmethod
@@ -205,10 +205,10 @@ class _TokenLogprobs(torch.autograd.Function):
 
 
 class _Divergences(torch.autograd.Function):
-    """KL(softmax(reference W^T) || softmax(hidden W^T)) in float32; no logits stay.
+    """KL(softmax(reference W^T) || softmax(hidden W^T)) in float32, keeping no logits.
 
     hidden, reference [H, width], weight [V, width] frozen -> [H]. The gradient of a hidden state is
-    the mean embedding under its own softmax less that under the reference's.
+    the mean embedding under its own softmax minus that under the reference's.
     """
 
     @staticmethod

@@ -1,8 +1,8 @@
-"""Low-rank adapters (Hu et al. 2021, arXiv:2106.09685), many beside one frozen base.
+"""Low-rank adapters (Hu et al. 2021, arXiv:2106.09685), many on one frozen base.
 
-An adapter's weights are one flat float32 vector; the matrices are views of it. So is the gradient,
-and a copy in the base's type that the products use. One optimizer step is then a handful of
-operations, whatever the number of layers.
+An adapter's weights are one flat float32 vector, and the matrices are views of it. The gradient is
+laid out the same way, as is a copy in the base's type that the products use. So an optimizer step is
+a handful of operations, whatever the number of layers.
 """
 
 import math
@@ -19,7 +19,8 @@ from agents.adapters.lora import LORA_MODULES
 from training.configs.configs import ATTENTION_MODULES, Targets
 from training.trainers.stopped import TrainingStopped
 
-NORM_CHUNK = 4096  # numbers summed by one thread, so that a norm has the same bits for any count
+# Numbers summed by one thread, so that a norm has the same bits for any number of threads.
+NORM_CHUNK = 4096
 TENSOR_PREFIX = "base_model.model."
 
 Shapes = Mapping[str, tuple[int, int]]  # {module: (outputs, inputs)}
@@ -27,7 +28,7 @@ Shapes = Mapping[str, tuple[int, int]]  # {module: (outputs, inputs)}
 
 @dataclass(frozen=True)
 class AdapterPlan:
-    """What an adapter is, but for its weights."""
+    """Everything about an adapter except its weights."""
 
     rank: int
     alpha: int
@@ -49,7 +50,7 @@ class _Pair:
 
 
 class AdapterWeights:
-    """The weights of one adapter, their gradient, and the products' copy of them."""
+    """One adapter's weights, their gradient, and the copy that the products use."""
 
     def __init__(
         self, plan: AdapterPlan, shapes: Shapes, *, dtype: torch.dtype, device: torch.device
@@ -75,7 +76,7 @@ class AdapterWeights:
         return matrix, self._fast[at:end].view(rows, columns), end
 
     def initialize(self, *, seed: int) -> None:
-        """As PEFT does: A uniform within 1 / sqrt(inputs), B zero."""
+        """Initialise as PEFT does: A uniform within 1 / sqrt(inputs), B zero."""
         generator = torch.Generator().manual_seed(seed)
         with torch.no_grad():
             for pair in self.pairs.values():
@@ -90,13 +91,13 @@ class AdapterWeights:
             self._fast.copy_(self.values)
 
     def clip_gradient(self, *, length: float) -> float:
-        """Shorten the gradient to `length`; return its length before."""
+        """Scale the gradient down to `length` if it is longer; return its original length."""
         norm = float(self.grad.view(-1, NORM_CHUNK).square().sum(1).sum().sqrt())
         self.grad.mul_(min(1.0, length / (norm + 1e-6)))
         return norm
 
     def tensors(self) -> dict[str, torch.Tensor]:
-        """As PEFT names them."""
+        """The matrices under PEFT's names."""
         return {
             f"{TENSOR_PREFIX}{module}.lora_{side}.weight": matrix.detach()
             for module, pair in self.pairs.items()
@@ -111,7 +112,7 @@ class AdapterWeights:
 
 
 def plan_adapter(targets: Targets, *, rank: int, alpha: int, shapes: Shapes) -> AdapterPlan:
-    """A first adapter. Raises TrainingStopped where the base has no such layers."""
+    """The plan of a first adapter. Raises TrainingStopped if the base has no such layers."""
     wanted = ATTENTION_MODULES if targets is Targets.ATTENTION else LORA_MODULES
     modules = tuple(name for name in shapes if name.rpartition(".")[2] in wanted)
     if not modules:
@@ -120,7 +121,7 @@ def plan_adapter(targets: Targets, *, rank: int, alpha: int, shapes: Shapes) -> 
 
 
 class LoraLinear(nn.Module):
-    """A frozen linear layer beside which the adapter in use, if any, adds its product."""
+    """A frozen linear layer to which the adapter in use, if any, adds its product."""
 
     def __init__(self, linear: nn.Linear, *, name: str) -> None:
         super().__init__()
@@ -151,7 +152,7 @@ _in_use = _InUse()
 
 @contextmanager
 def using(adapter: AdapterWeights | None) -> Iterator[None]:
-    """In this thread, forward passes go through `adapter`; None: the plain base."""
+    """Within it, this thread's forward passes use `adapter`; None: the plain base."""
     before, _in_use.adapter = _in_use.adapter, adapter
     try:
         yield
@@ -160,7 +161,7 @@ def using(adapter: AdapterWeights | None) -> Iterator[None]:
 
 
 def attach(model: nn.Module, *, names: Iterable[str]) -> None:
-    """Replace these linear layers of `model` by ones that an adapter can join."""
+    """Replace these linear layers of `model` with ones that an adapter can join."""
     for name in names:
         parent, _, leaf = name.rpartition(".")
         owner = model.get_submodule(parent)
@@ -169,13 +170,13 @@ def attach(model: nn.Module, *, names: Iterable[str]) -> None:
 
 
 def dense_weight(linear: nn.Linear) -> torch.Tensor:
-    """[outputs, inputs] in the type of the products; unpacked each time where held in nf4."""
+    """[outputs, inputs] in the products' type; unpacked each time if held in nf4."""
     state = getattr(linear.weight, "quant_state", None)
     if state is None:
         return linear.weight
     from bitsandbytes.functional import dequantize_4bit  # noqa: PLC0415 bf16 needs no bitsandbytes
 
-    # Its packing for inference on CPUs (of models in evaluation mode) cannot be unpacked.
+    # Weights that it has packed for CPU inference (in evaluation mode) cannot be unpacked.
     assert not getattr(state, "packing_format_for_cpu", False), "packed for inference"
     weight: torch.Tensor = dequantize_4bit(linear.weight, state)
     return weight
@@ -189,7 +190,7 @@ def frozen_product(inputs: torch.Tensor, linear: nn.Linear) -> torch.Tensor:
 
 
 class _FrozenProduct(torch.autograd.Function):
-    """x W^T + b, whose W is unpacked again for the gradient and not kept meanwhile."""
+    """x W^T + b; W is unpacked again for the gradient instead of being kept."""
 
     @staticmethod
     def forward(ctx: Any, inputs: torch.Tensor, linear: nn.Linear) -> torch.Tensor:

@@ -1,9 +1,9 @@
-"""Answers packed into rows of tokens without padding, each shared beginning only once.
+"""Packs answers into rows of tokens without padding; each shared beginning is stored only once.
 
-The sequences of a row form a prefix tree. Its nodes are laid out in preorder, so that the ancestors
-of a token are those before it whose subtree has not ended yet: one integer a token (`ends`) is the
-whole attention mask. The agent's own prompt is computed once for all examples of a row, a task once
-for all its answers; an answer sees its prompt and itself only.
+The sequences of a row form a prefix tree. Its nodes are laid out in preorder, so the ancestors of a
+token are the earlier ones whose subtree has not ended yet: one integer per token (`ends`) is the
+whole attention mask. The agent's own prompt is computed once for all examples of a row, and a task
+once for all its answers; an answer sees only its prompt and itself.
 """
 
 from collections.abc import Iterator, Sequence
@@ -18,12 +18,12 @@ _ROOT = -1
 
 @dataclass(frozen=True)
 class Row:
-    """What one forward pass takes. T tokens, H of which are followed by one of N answer tokens."""
+    """The input of one forward pass: T tokens, H of which predict the N answer tokens."""
 
-    units: tuple[int, ...]  # which of the packed units are here
+    units: tuple[int, ...]  # indices of the packed units in this row
     ids: torch.Tensor  # [T]
     positions: torch.Tensor  # [T] distance from the beginning of its sequence
-    ends: torch.Tensor  # [T] where the subtree of a token ends; stays on the CPU
+    ends: torch.Tensor  # [T] where each token's subtree ends; stays on the CPU
     heads: torch.Tensor  # [H] tokens that predict an answer's token, ascending
     head_of: torch.Tensor  # [N] which of the heads predicts this answer token
     targets: torch.Tensor  # [N] answer tokens, unit by unit, answer by answer
@@ -69,7 +69,7 @@ class _PrefixTree:
         return len(self._tokens)
 
     def growth(self, unit: Unit) -> int:
-        """An upper bound of the nodes that the unit would add (its answers may share some)."""
+        """An upper bound on the nodes that the unit would add (its answers may share some)."""
         known, node = 0, _ROOT
         for token in unit.prompt_ids:
             found = self._child.get((node, token))

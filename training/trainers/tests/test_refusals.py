@@ -114,7 +114,7 @@ def test_rehearsal_that_cannot_be_read_is_refused_with_a_sentence(
     tmp_path: Path, line: dict[str, Any]
 ) -> None:
     path = write_lines(tmp_path / "rehearsal.jsonl", [line])
-    with pytest.raises(TrainingStopped, match="What this run rehearses cannot be read"):
+    with pytest.raises(TrainingStopped, match="rehearsal texts cannot be read"):
         read_rehearsal(path, vocabulary=VOCABULARY)
 
 
@@ -129,7 +129,7 @@ def test_targets_that_the_base_lacks_are_named() -> None:
         ([1.0, math.nan], 1.0, 0.0, "step 2: the loss or its gradient is not a finite number"),
         ([1.0], math.inf, 0.0, "step 1: the loss or its gradient"),
         ([1.0, 3.0, 9.5], 1.0, 0.0, "step 3: the loss rose from 1.00 to 9.50"),
-        ([1.0, 1.0], 1.0, 25.0, "step 2: the new version has lost touch with its parent"),
+        ([1.0, 1.0], 1.0, 25.0, "step 2: the new version has drifted too far from its parent"),
     ],
 )
 def test_a_run_that_diverges_is_stopped_with_the_reason(

@@ -88,7 +88,7 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_adapter(
     assert [line["step"] for line in steps] == list(range(1, STEPS + 1)), "each step is told once"
     assert [line["loss"] for line in steps] == [line["loss"] for line in steps_of(whole)]
     stages = [json.loads(line).get("stage") for line in lines_of(killed)]
-    assert stages.count("reading the examples as the parent") == 1, "it did not start over"
+    assert stages.count("scoring the examples with the parent") == 1, "it did not start over"
 
 
 def test_sigterm_keeps_what_was_learned(tiny_base: Path, tmp_path: Path, whole: Path) -> None:
@@ -100,7 +100,7 @@ def test_sigterm_keeps_what_was_learned(tiny_base: Path, tmp_path: Path, whole: 
     assert read_result(folder) is None
     train(folder)
     stages = [json.loads(line).get("stage") for line in lines_of(folder)]
-    assert stages.count("reading the examples as the parent") == 1
+    assert stages.count("scoring the examples with the parent") == 1
     assert weights_of(folder) == weights_of(whole)
 
 
