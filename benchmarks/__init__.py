@@ -1,1 +1,1 @@
-"""Measurements, each beside a named peer or control; `make bench` runs them."""
+"""Measurements, each against a named peer or control; `make bench` runs them."""

@@ -1,4 +1,4 @@
-"""The ledger's transfer beside the bare SQL that any double entry needs: two updates, one insert.
+"""The ledger's transfer against the bare SQL that any double entry needs: two updates, one insert.
 
 python -m benchmarks.ledger [--transfers 2000]
 """
@@ -72,8 +72,8 @@ def main() -> None:
     with_ledger, with_sql = ours(source, target, count), bare(source, target, count)
     print(this_machine())
     print(f"{count} transfers between two accounts, one connection")
-    print(f"our ledger {with_ledger:8.0f} a second")
-    print(f"bare SQL   {with_sql:8.0f} a second")
+    print(f"our ledger {with_ledger:8.0f} per second")
+    print(f"bare SQL   {with_sql:8.0f} per second")
     print(f"ratio      {with_ledger / with_sql:8.2f}")
     assert not ledger.audit().problems
 

@@ -1,7 +1,7 @@
-"""Live fan-out: our hub beside channels_redis, the usual way to do this with Django Channels.
+"""Live fan-out: our hub against channels_redis, the usual way to do this with Django Channels.
 
-One process holds all spectators of one match; another sends frames through Valkey. Latency is from
-the moment a frame is sent until a spectator's coroutine has it.
+One process holds all spectators of one match; another sends frames through Valkey. Latency is the
+time from sending a frame until a spectator's coroutine has it.
 
     python -m benchmarks.live [--spectators 1000] [--frames 200] [--per-second 30]
 """
@@ -118,7 +118,7 @@ def main() -> None:
     options = parser.parse_args()
     spectators, frames = options.spectators, options.frames
     print(this_machine())
-    print(f"{spectators} spectators, {frames} frames at {options.per_second:g} a second")
+    print(f"{spectators} spectators, {frames} frames at {options.per_second:g} per second")
     ways = {
         "our hub": (watch_hub, send_to_hub),
         "channels_redis.pubsub": (watch_layer, send_to_layer),

@@ -1,6 +1,6 @@
-"""Answers of adapters on a CPU: our server beside vLLM's own, with the same arguments.
+"""Answers from adapters on a CPU: our server against vLLM's own, with the same arguments.
 
-The peer is the same vLLM as its project starts it; see agents.inference.serve for what ours does otherwise.
+The peer is the same vLLM started the standard way; agents.inference.serve says what ours does differently.
 
 python -m benchmarks.serving [--answers 3]
 """
@@ -37,7 +37,7 @@ SAMPLING = Sampling(max_tokens=64)
 MESSAGES = [{"role": "user", "content": "Write a long story about rivers and the light on them."}]
 ADAPTERS = ("adapter-1", "adapter-2", "adapter-3", "adapter-4")
 BASE = "base"
-# What is asked at once: names of models, one a request.
+# Concurrent requests: names of models, one per request.
 LOADS: Mapping[str, Sequence[str]] = {
     "5 of the base": (BASE,) * 5,
     "1 adapter, 4 of the base": (ADAPTERS[0], *(BASE,) * 4),
@@ -49,7 +49,7 @@ LOADS: Mapping[str, Sequence[str]] = {
 
 
 def make_adapters(folder: Path, base_path: Path) -> None:
-    """Of rank 16 on all linear layers, with small weights."""
+    """An adapter of rank 16 on all linear layers, with small weights."""
     base = load_base(base_path, precision=Precision.BF16, device=choose_device("cpu"))
     shape = plan_adapter(Targets.ALL_LINEAR, rank=16, alpha=32, shapes=base.shapes)
     for seed, name in enumerate(ADAPTERS):
@@ -60,7 +60,7 @@ def make_adapters(folder: Path, base_path: Path) -> None:
 
 @contextmanager
 def running(part: Part) -> Iterator[None]:
-    """The part's process, ready, without a supervisor."""
+    """The part's process, ready and without a supervisor."""
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
             part.command,
@@ -85,7 +85,7 @@ def running(part: Part) -> Iterator[None]:
 async def speeds(
     url: str, key: str, models: Mapping[str, ServedModel], answers: int
 ) -> list[float]:
-    """Tokens a second under each load, `answers` for each of its places."""
+    """Tokens per second under each load, with `answers` answers for each of its places."""
 
     async def place(inference: Inference, name: str, count: int) -> int:
         found = [await inference.generate(models[name], MESSAGES, SAMPLING) for _ in range(count)]
@@ -103,7 +103,7 @@ async def speeds(
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--answers", type=int, default=3, help="for each place of a load")
+    parser.add_argument("--answers", type=int, default=3, help="answers for each place of a load")
     answers = parser.parse_args().answers
     environment = local_environment()
     base_path = environment.base_model_path
@@ -130,7 +130,7 @@ def main() -> None:
                 url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
                 found.append(asyncio.run(speeds(url, key, models, answers)))
     print(this_machine())
-    print(f"{served}, tokens a second; vLLM's own server, ours, ratio")
+    print(f"{served}, tokens per second; vLLM's own server, ours, ratio")
     for load, theirs, own in zip(LOADS, *found, strict=True):
         print(f"{load:32s} {theirs:7.1f} {own:7.1f} {own / theirs:6.2f}")
 

@@ -1,15 +1,15 @@
-"""Training: our trainer beside TRL's, eight agents at once, and how far from the limit a step is.
+"""Training: our trainer against TRL's, eight agents at once, and how close a step is to the limit.
 
     python -m benchmarks.training [--pairs 24] [--agents 8] [--base FOLDER]
 
 1. The same pairs, hyperparameters and base for our trainer and TRL's DPOTrainer with its defaults,
-   both in a precision that the machine multiplies itself, each in a process of its own. Pairs a
-   second from the first forward pass, the reference policy's included, to the last step; loading is
-   left out on both sides. Rehearsal, which TRL has not, is left out beside it, and then shown by
-   itself.
-2. Eight agents in one process beside eight processes one after another, from start to exit.
-3. A step's packed row beside a plain forward and backward pass of the frozen base over as many
-   tokens with as many predictions, without an adapter: nobody is faster than that.
+   both in a precision that the machine multiplies natively, each in its own process. Pairs per second
+   from the first forward pass, including the reference policy's, to the last step; loading is
+   excluded on both sides. Rehearsal, which TRL lacks, is off in this comparison and then shown
+   separately.
+2. Eight agents in one process against eight processes one after another, from start to exit.
+3. A step's packed row against a plain forward and backward pass of the frozen base over as many
+   tokens with as many predictions, without an adapter: nothing can be faster than that.
 """
 
 import argparse
@@ -89,7 +89,7 @@ def pairs_of(base: Path, count: int) -> list[dict[str, Any]]:
 
 
 def rehearsal_of(pairs: list[dict[str, Any]]) -> list[dict[str, Any]]:
-    """As many texts as a first run draws, of the lengths that they have."""
+    """As many texts as a first run samples, with typical lengths."""
     return [
         {"prompt_ids": pair["prompt_ids"], "ids": (pair["chosen_ids"] * 2)[:48]} for pair in pairs
     ]
@@ -155,8 +155,8 @@ def beside_trl(folder: Path, base: Path, *, count: int, threads: int) -> None:
         len(pair["prompt_ids"]) * 2 + len(pair["chosen_ids"]) + len(pair["rejected_ids"])
         for pair in pairs
     ]
-    print(f"DPO, {count} pairs of {statistics.mean(tokens):.0f} tokens, 4 a step, one epoch")
-    print(f"{'':34}{'pairs/s':>10}{'peak GiB':>10}{'beside TRL':>12}")
+    print(f"DPO, {count} pairs of {statistics.mean(tokens):.0f} tokens, 4 per step, one epoch")
+    print(f"{'':34}{'pairs/s':>10}{'peak GiB':>10}{'vs TRL':>12}")
     theirs = 0.0
     texts = rehearsal_of(pairs)
     for name, precision, work, rehearsed in (
@@ -242,7 +242,7 @@ def plain(base_path: Path, row: Row, device: torch.device) -> Callable[[], None]
 def alternate(
     first: Callable[[], None], second: Callable[[], None], device: torch.device
 ) -> tuple[float, float]:
-    """The fastest of several turns of each, in seconds; the turns warm each other up."""
+    """The fastest of several turns of each, in seconds; earlier turns warm up later ones."""
     seconds: tuple[list[float], list[float]] = ([], [])
     for _ in range(REPEATS):
         for work, found in zip((first, second), seconds, strict=True):
@@ -264,8 +264,8 @@ def main() -> None:
     device = choose_device("auto")
     name = torch.cuda.get_device_name(device) if device.type == "cuda" else "no GPU"
     print(f"{this_machine()}, {name}, {threads} threads, torch {torch.__version__}")
-    # The trainers yield to everything else: figures are worth something on an idle machine only.
-    print(f"load average before the start: {os.getloadavg()[0]:.1f}")
+    # Trainers yield to everything else, so the figures mean something only on an idle machine.
+    print(f"load average before starting: {os.getloadavg()[0]:.1f}")
     if not options.base.exists():
         command = [sys.executable, "-m", "agents.convert", "--to", str(options.base)]
         subprocess.run(command, check=True, cwd=REPOSITORY)

@@ -2,9 +2,9 @@
 
 python -m benchmarks.training_peer [--keep-activations] FOLDER
 
-With its defaults, which recompute activations in the backward pass; or keeping them. One default is
-not kept: like ours it computes in bf16 only where the machine multiplies that itself; emulated, a step
-takes minutes.
+With its defaults, which recompute activations in the backward pass, or keeping activations. One
+default is changed: like ours, it computes in bf16 only if the machine multiplies that natively,
+because an emulated step takes minutes.
 """
 
 import resource
@@ -27,7 +27,7 @@ from training.trainers.watch import step_back
 
 
 class TokenIdTrainer(DPOTrainer):  # type: ignore[misc]  # TRL has no types
-    """Takes our token ids as they are, so that both sides see the same ones."""
+    """Takes our token ids unchanged, so that both sides see the same ones."""
 
     def _prepare_dataset(self, dataset: Dataset, *_: object) -> Dataset:
         return dataset

@@ -1,6 +1,6 @@
-"""A live match alone, and beside a training run at lowest priority: tokens a second of four seats.
+"""A live match alone and beside a training run at lowest priority: tokens per second of four seats.
 
-The peer is the match itself without the run, in the same process and on the same servers.
+The peer is the same match without the run, in the same process and on the same servers.
 
 python -m benchmarks.watchable [--seconds 30]
 """
@@ -37,7 +37,7 @@ FIRST_STEP_SECONDS = 300.0
 
 
 async def match_speed(url: str, key: str, name: str, *, seconds: float, seed: int) -> float:
-    """Tokens a second that all seats together receive.
+    """Tokens per second that all seats together receive.
 
     Each call needs a seed of its own: prompts that the server has read before cost it nothing.
     """
@@ -59,7 +59,7 @@ async def match_speed(url: str, key: str, name: str, *, seconds: float, seed: in
 
 
 def start_run(folder: Path, base: Path) -> "subprocess.Popen[bytes]":
-    """A DPO run of made-up pairs, of the lengths that the Constraints Space has."""
+    """A DPO run on made-up pairs with the lengths of the Constraints Space."""
     rng = Random(0)
 
     def ids(count: int) -> list[int]:
@@ -84,7 +84,7 @@ def start_run(folder: Path, base: Path) -> "subprocess.Popen[bytes]":
 
 
 def steps_of(folder: Path) -> int:
-    """Steps that the run has made so far."""
+    """Steps that the run has taken so far."""
     try:
         lines = (folder / PROGRESS_FILE).read_text().splitlines()
     except FileNotFoundError:
@@ -125,11 +125,11 @@ def main() -> None:
             run.wait()
     print(this_machine())
     print(f"{SEATS} seats of {served} at once, {seconds:.0f} s each")
-    print(f"match alone          {alone:7.1f} tokens a second")
-    print(f"match beside a run   {beside:7.1f} tokens a second, ratio {beside / alone:.2f}")
-    print(f"run alone            {quiet:7.3f} steps a second")
+    print(f"match alone          {alone:7.1f} tokens per second")
+    print(f"match beside a run   {beside:7.1f} tokens per second, ratio {beside / alone:.2f}")
+    print(f"run alone            {quiet:7.3f} steps per second")
     print(
-        f"run beside the match {busy:7.3f} steps a second, ratio {busy / quiet if quiet else 0:.2f}"
+        f"run beside the match {busy:7.3f} steps per second, ratio {busy / quiet if quiet else 0:.2f}"
     )
 
 

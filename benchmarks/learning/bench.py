@@ -1,8 +1,8 @@
-"""What `learn_bench` does with a running arena: a learner for each arm and seed, so many minutes.
+"""What `learn_bench` does with a running arena: one learner per arm and seed, for a number of minutes.
 
-A learner competes in a Space of its own against the house, as a person's agent would: enter,
-play, be judged, wait for the trainer (the Space is sequential), play on. Nothing else makes it
-better: no answer, pair or reward comes from here.
+A learner competes in its own Space against the house, as a person's agent would: it enters, plays, is
+judged, waits for the trainer (the Space is sequential) and plays on. Nothing else makes it better: no
+answer, pair or reward comes from here.
 """
 
 import contextlib
@@ -36,8 +36,8 @@ from training.models import Pair, Rollout, TrainingRun
 POLL_SECONDS = 0.5
 LOW_BALANCE_CREDITS = 100
 TOP_UP_CREDITS = 1000
-FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = 120.0, 240.0  # until the first of each has been timed
-# The base model's own default: nothing in it helps with the tasks.
+FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = 120.0, 240.0  # assumed until the first of each has been timed
+# The base model's own default prompt: nothing in it helps with the tasks.
 LEARNER_PROMPT = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=96)
 SPACE = "learn-bench"
@@ -48,23 +48,23 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Arm:
-    """One way to learn. Its runs take turns among `methods`."""
+    """One way to learn. Its runs alternate among `methods`."""
 
     methods: tuple[LearningConfig, ...]
     explanation: str
     judge: str = "code"
-    # What a coin taught passes no honest gate: each new version plays, by its owner's hand.
+    # Versions taught by a coin pass no honest gate, so the owner activates each one by hand.
     takes_every_version: bool = False
 
 
-# The base is small: held in 4 bits it would take no less memory and learn less (training.configs.configs).
+# The base is small: in 4 bits it would save no memory and learn less (training.configs.configs).
 DPO = DPOConfig(precision=Precision.BF16)
 GRPO = GRPOConfig(precision=Precision.BF16)
 ARMS: Mapping[str, Arm] = MappingProxyType(
     {
         "dpo": Arm((DPO,), "preference pairs from verdicts"),
         "grpo": Arm((GRPO,), "groups of 4 own and 4 shared answers"),
-        "both": Arm((DPO, GRPO), "runs of DPO and GRPO in turns"),
+        "both": Arm((DPO, GRPO), "runs of DPO and GRPO in turn"),
         "grpo-alone": Arm(
             (replace(GRPO, share=0),), "control: groups of 8 own answers, no sharing"
         ),
@@ -74,7 +74,7 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         ),
         "random": Arm(
             (DPO, GRPO),
-            "control: as both, under a judge that draws its scores at random",
+            "control: like both, under a judge that scores at random",
             judge=COIN,
             takes_every_version=True,
         ),
@@ -84,7 +84,7 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
 
 @dataclass
 class _Timing:
-    """How long a match and a run of this learner take, to spend the minutes well."""
+    """How long this learner's matches and runs take, to use the minutes well."""
 
     matches: list[float] = field(default_factory=list)
     runs: list[float] = field(default_factory=list)
@@ -110,7 +110,7 @@ def base_exam() -> dict[str, Any]:
 
 
 def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
-    """Let a new agent learn by the arm for so many minutes; its record, the exam included."""
+    """Let a new agent learn with the arm for `minutes`; return its record, including the exam."""
     arm = ARMS[name]
     space = _space(name, seed)
     agent = _learner(name, seed)
@@ -160,14 +160,14 @@ def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, 
             elif left > timing.run_seconds + timing.match_seconds:
                 _play(agent, space, timing, say, deadline=deadline)
             elif ready >= MIN_PAIRS and left > 0.8 * timing.run_seconds:
-                with contextlib.suppress(Refused):  # a sweep has started one meanwhile
+                with contextlib.suppress(Refused):  # a sweep has started one in the meantime
                     request_run(agent.owner_id, agent_id=agent.id, space_id=space.id)
             else:
-                break  # the time that is left is too short for a run
+                break  # the remaining time is too short for a run
         time.sleep(POLL_SECONDS)
-    # Pairs that are left over start no run beside the exam or the next learner.
+    # Leftover pairs must not start a run beside the exam or the next learner.
     set_learning(agent.owner_id, agent_id=agent.id, learning={}, is_training_enabled=False)
-    # A run that began in time may end; its minutes are in the record.
+    # A run that began in time may finish; its minutes are in the record.
     while TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
         time.sleep(POLL_SECONDS)
     for run in TrainingRun.objects.filter(agent=agent).order_by("id")[max(seen, 0) :]:
@@ -186,7 +186,7 @@ def _play(agent: Agent, space: Space, timing: _Timing, say: Say, *, deadline: fl
             agent.owner_id, agent_id=agent.id, space_slug=space.slug, entry_id=uuid.uuid4()
         )
     except Refused:
-        return  # a sweep has started a run meanwhile
+        return  # a sweep has started a run in the meantime
     while (
         _is_playing(agent) or _awaits_harvest(agent)
     ) and time.monotonic() < deadline + timing.match_seconds:
@@ -220,13 +220,13 @@ def _is_playing(agent: Agent) -> bool:
 
 
 def _awaits_harvest(agent: Agent) -> bool:
-    """Pairs of a match that is over are still to come, and may be enough for a run."""
+    """Whether pairs of a finished match are still to come; they may be enough for a run."""
     settled = Match.objects.filter(seats__agent=agent, status=MatchStatus.SETTLED)
     return settled.filter(harvest=None).exists()
 
 
 def _new_pairs(agent: Agent, space: Space) -> int:
-    """What counts toward the next run: those of a rejected one come again, but start none."""
+    """Pairs that count towards the next run; a rejected run's pairs are reused but start none."""
     return new_pairs().filter(agent=agent, space=space).count()
 
 
@@ -248,7 +248,7 @@ def _learner(arm: str, seed: int) -> Agent:
 def _space(arm: str, seed: int) -> Space:
     """The Constraints Space with more seats and rounds, in which play waits for training.
 
-    Of this learner alone: where several learn at once, none meets another.
+    Only for this learner: when several learn at once, they never meet.
     """
     judge = ARMS[arm].judge
     if judge == COIN:

@@ -1,6 +1,6 @@
-"""The exam of `learn_bench`: the same unseen tasks before and after, and what they say.
+"""The exam of `learn_bench`: the same unseen tasks before and after, and their statistics.
 
-Pure, but for `sit`, which asks the inference servers.
+Pure except for `sit`, which asks the inference servers.
 """
 
 import asyncio
@@ -18,10 +18,10 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
 from training.gate.bootstrap import bootstrap, quantile
 
-UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches ask
-UNSEEN_KINDS = "unseen kinds"  # that no match ever asks
-ARITHMETIC = "arithmetic"  # never asked, must not get worse
-# part -> (environment, split, tasks of each kind, tasks at most)
+UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches use
+UNSEEN_KINDS = "unseen kinds"  # that no match ever uses
+ARITHMETIC = "arithmetic"  # never trained, must not get worse
+# part -> (environment, split, tasks per kind, maximum tasks)
 PARTS: Mapping[str, tuple[str, Split, int, int]] = {
     UNSEEN_PROMPTS: ("constraints", Split.HELDOUT, 9, 162),
     UNSEEN_KINDS: ("constraints", Split.UNSEEN, 16, 80),
@@ -29,9 +29,9 @@ PARTS: Mapping[str, tuple[str, Split, int, int]] = {
 }
 EXAM_SEED = "learn_bench: exam"
 MAX_DRAWS = 20_000
-# With one answer each the same model passes now 34, now 49 of the 162 unseen prompts.
-ANSWERS, BASE_ANSWERS = 2, 4  # to each task; the base's exam serves all learners
-CONCURRENT = 64  # requests for each inference server: nothing has to stay watchable
+# With one answer each, the same model passes anywhere from 34 to 49 of the 162 unseen prompts.
+ANSWERS, BASE_ANSWERS = 2, 4  # per task; the base's exam serves all learners
+CONCURRENT = 64  # requests per inference server: nobody is watching
 CONFIDENCE = 0.95
 EXAMPLES = 8
 
@@ -46,7 +46,7 @@ class Reply:
     text: str
 
 
-Answers = dict[str, list[list[Reply]]]  # part -> replies of each task, in the order of the tasks
+Answers = dict[str, list[list[Reply]]]  # part -> replies per task, in task order
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ class Interval:
 
 
 def exam_tasks(part: str) -> list[Task]:
-    """The part's tasks: always the same, balanced over their kinds."""
+    """The part's tasks: always the same, balanced over kinds."""
     slug, split, per_kind, limit = PARTS[part]
     rng = Random(f"{EXAM_SEED}: {part}")
     found: dict[str, Task] = {}
@@ -107,7 +107,7 @@ async def sit(
 
 
 def as_json(answers: Answers) -> dict[str, Any]:
-    """What a file keeps of an exam: a task's kind, share of passes and mean length; examples."""
+    """What a file keeps of an exam: each task's kind, share of passes and mean length; examples."""
     return {
         part: {
             "kinds": [replies[0].kind for replies in tasks],
@@ -122,7 +122,7 @@ def as_json(answers: Answers) -> dict[str, Any]:
 
 
 def pass_rate(exams: Sequence[Mapping[str, Any]], part: str) -> Interval:
-    """Over all exams' tasks; a bootstrap of exams (seeds) and tasks."""
+    """The pass rate over all exams' tasks; bootstrap over exams (seeds) and tasks."""
     return _interval(exams, exams, part, lambda after, before: after)
 
 
@@ -136,7 +136,7 @@ def gain(
 def lead(
     exams: Sequence[Mapping[str, Any]], others: Sequence[Mapping[str, Any]], part: str
 ) -> Interval:
-    """The exams' pass rate less that of as many others, on the same tasks (paired)."""
+    """The exams' pass rate minus that of as many others, on the same tasks (paired)."""
     return _interval(exams, others, part, lambda after, other: after - other)
 
 
@@ -168,7 +168,7 @@ def _interval(
 def kinds_fallen_to_zero(
     exams: Sequence[Mapping[str, Any]], base: Sequence[Mapping[str, Any]], part: str
 ) -> list[str]:
-    """Kinds that the base passes now and then and no exam ever."""
+    """Kinds that the base passes now and then but no exam ever does."""
     before, after = _passes_by_kind(base, part), _passes_by_kind(exams, part)
     return sorted(kind for kind, passes in before.items() if passes and not after[kind])
 

@@ -1,4 +1,4 @@
-"""The files of `learn_bench`: they are resumed, merged, and shown as one table. Pure but for files."""
+"""The files of `learn_bench`: resumed, merged and shown as one table. Pure except for file access."""
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
@@ -26,10 +26,10 @@ GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
 
 @dataclass(frozen=True, order=True)
 class Piece:
-    """What is measured by itself. Of one budget are pieces that differ in arm and seed only.
+    """One measurement. Pieces that differ only in arm and seed have the same budget.
 
-    Of one budget though the machines differ: each piece names its own, and stands beside the base's
-    exam of that machine.
+    Machines may differ within one budget: each piece names its machine and is compared with the
+    base's exam on that machine.
     """
 
     minutes: float
@@ -43,7 +43,7 @@ class BadFile(Exception):
 
 
 def read(path: Path) -> dict[str, Any]:
-    """The file's content; an empty one where there is none. Raises BadFile."""
+    """The file's content; empty content if there is no file. Raises BadFile."""
     try:
         content = json.loads(path.read_text())
     except FileNotFoundError:
@@ -56,17 +56,17 @@ def read(path: Path) -> dict[str, Any]:
 
 
 def write(path: Path, content: Mapping[str, Any]) -> None:
-    """Whole or not at all."""
+    """Write the file completely or not at all."""
     write_atomically(path, json.dumps(content))
 
 
 def has(content: Mapping[str, Any], piece: Piece) -> bool:
-    """Whether this piece has been measured already."""
+    """Whether this piece has already been measured."""
     return piece in {_piece(one) for one in content["results"]}
 
 
 def base_exam(content: Mapping[str, Any], *, commit: str, machine: str) -> Mapping[str, Any] | None:
-    """The plain base's exam, where the very same program on such a machine has held it already."""
+    """The plain base's exam, if exactly this program has already held it on such a machine."""
     if commit == UNKNOWN_COMMIT or commit.endswith("-dirty"):
         return None
     exams = [
@@ -78,13 +78,13 @@ def base_exam(content: Mapping[str, Any], *, commit: str, machine: str) -> Mappi
 
 
 def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
-    """All pieces of all files; of a piece that two files hold the later one counts."""
+    """All pieces of all files; if two files hold the same piece, the later one counts."""
     pieces = {_piece(one): one for content in contents for one in content["results"]}
     return {"format": FORMAT, "results": [pieces[key] for key in sorted(pieces)]}
 
 
 def table(content: Mapping[str, Any]) -> str:
-    """Markdown: per arm the pass rates before and after with intervals, and what shows gaming."""
+    """Markdown: per arm, pass rates before and after with intervals, and signs of gaming."""
     by_arm: dict[tuple[float, int, str], list[Mapping[str, Any]]] = {}
     for one in content["results"]:
         piece = _piece(one)
@@ -131,14 +131,14 @@ def table(content: Mapping[str, Any]) -> str:
         for number, machine in enumerate(machines, start=1)
     ]
     intervals = (
-        "Pass rates on the same unseen tasks, and how many times the base's; 95 % intervals by a "
+        "Pass rates on the same unseen tasks, as multiples of the base's; 95% intervals by a "
         "bootstrap over seeds and tasks."
     )
     return "\n".join([*lines, "", intervals, *known, "", *_leads(by_arm), *notes])
 
 
 def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]]) -> list[str]:
-    """Each arm less each control of its budget, over the seeds that both have."""
+    """Each arm minus each control of its budget, over the seeds that both have."""
     lines = []
     for (minutes, together, arm), results in sorted(by_arm.items()):
         for control in CONTROLS if arm not in CONTROLS else ():
@@ -154,7 +154,7 @@ def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]])
                 for part in PARTS
             )
             lines.append(
-                f"| {minutes:g} | {together} | {arm} less {control} | {len(seeds)} | "
+                f"| {minutes:g} | {together} | {arm} minus {control} | {len(seeds)} | "
                 f"{' | '.join(map(str, cells))} |"
             )
     if not lines:
@@ -163,7 +163,13 @@ def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]])
         f"| minutes | at once | difference | seeds | {' | '.join(PARTS)} |",
         f"|---|---|---|---|{'---|' * len(PARTS)}",
     ]
-    return ["Arms beside controls, in pass rates on the same tasks:", "", *heads, *lines, ""]
+    return [
+        "Arms against controls, as differences of pass rates on the same tasks:",
+        "",
+        *heads,
+        *lines,
+        "",
+    ]
 
 
 def _piece(result: Mapping[str, Any]) -> Piece:

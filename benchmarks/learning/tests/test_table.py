@@ -111,7 +111,7 @@ def test_arms_stand_beside_the_controls_of_their_budget_over_the_seeds_of_both()
         ]
     }
     found = [line for line in table.table(content).splitlines() if " less " in line]
-    assert [line.split(" | ")[2:4] for line in found] == [["dpo less sft", "1"]]
+    assert [line.split(" | ")[2:4] for line in found] == [["dpo minus sft", "1"]]
     assert found[0].split(" | ")[4].startswith("0.250 [")
     alone = {"results": [make_result(), make_result("grpo")]}
     assert " less " not in table.table(alone)
