@@ -207,7 +207,7 @@ def test_one_run_at_a_time() -> None:
 
 def test_a_coded_agent_is_not_trained() -> None:
     agent = make_agent(engine=Engine.CODE)
-    with pytest.raises(Refused, match="by code"):
+    with pytest.raises(Refused, match="with code"):
         request_run(agent.owner_id, agent_id=agent.id, space_id=make_space().id)
 
 

@@ -115,7 +115,7 @@ def test_a_resumed_run_has_all_its_attempts_again() -> None:
     ("status", "sentence"),
     [
         (RunStatus.PAUSED, "already paused"),
-        (RunStatus.EVALUATING, "ends by itself"),
+        (RunStatus.EVALUATING, "will end soon by itself"),
         (RunStatus.OFFERED, "is over: it was offered"),
     ],
 )
@@ -255,7 +255,7 @@ def test_an_offer_to_an_agent_that_changed_is_refused_and_stays() -> None:
         prompt="New.",
         sampling=run.parent_version.sampling,
     )
-    with pytest.raises(Refused, match="activate version 2 by hand"):
+    with pytest.raises(Refused, match="Activate version 2 by hand"):
         adopt_offered(run.agent.owner_id, run_id=run.pk)
     run = refreshed(run)
     assert run.status == RunStatus.OFFERED
