@@ -36,7 +36,10 @@ from training.models import Pair, Rollout, TrainingRun
 POLL_SECONDS = 0.5
 LOW_BALANCE_CREDITS = 100
 TOP_UP_CREDITS = 1000
-FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = 120.0, 240.0  # assumed until the first of each has been timed
+FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = (
+    120.0,
+    240.0,
+)  # assumed until the first of each has been timed
 # The base model's own default prompt: nothing in it helps with the tasks.
 LEARNER_PROMPT = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=96)
