@@ -105,10 +105,9 @@ $(DONE)/chromium: | $(DONE)/venv
 TO_TEST := install $(DONE)/dev $(DONE)/chromium
 
 # Tests that use the real vLLM run last and one by one: vLLM takes both cores of a small machine.
-# Tests of one group share what they start, so they go to one worker.
 test: $(TO_TEST) ## run every test, or only some: make test [ARGS=PATH]
 ifeq ($(strip $(ARGS)),)
-	@$(PY) -m pytest -n 2 --dist loadgroup -m "not vllm"
+	@$(PY) -m pytest -n 2 -m "not vllm"
 	@$(PY) -m pytest -m vllm
 else
 	@$(PY) -m pytest $(ARGS)

@@ -11,6 +11,8 @@ from django.test import TransactionTestCase
 from hypothesis import HealthCheck
 from hypothesis import settings as hypothesis_settings
 from pytest_django import DjangoDbBlocker, Settings
+from xdist.remote import Producer
+from xdist.scheduler import LoadScopeScheduling
 
 from arena.config.testing import HOME_VARIABLE
 
@@ -18,6 +20,26 @@ hypothesis_settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
 )
 hypothesis_settings.load_profile("untimed")
+
+# What these tests start serves their neighbours, too, so each group goes to one worker. The marks
+# of `--dist loadgroup` would say so, but xdist 3.8 sets them on what pytest 9.2 no longer reads.
+GROUPS = {
+    "training/trainers/": "trainers",
+    "training/data/tests/test_export_to_trl.py": "trainers",
+    "agents/inference/tests/test_serve.py": "mended server",
+    "judges/tests/test_scorers.py": "scorer",
+}
+
+
+class GroupScheduling(LoadScopeScheduling):  # type: ignore[misc]
+    """The groups first, then test by test to whichever worker is free."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        return next((group for path, group in GROUPS.items() if nodeid.startswith(path)), nodeid)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> GroupScheduling:
+    return GroupScheduling(config, log)
 
 
 @pytest.fixture(autouse=True)

@@ -126,7 +126,6 @@ def real() -> Iterator[RelevanceScorer]:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("real scorer")
 def test_on_topic_text_is_closer_than_off_topic(real: RelevanceScorer) -> None:
     on, off = real.score(
         "Write a rhyming couplet about cats: two lines that rhyme.",
@@ -137,7 +136,6 @@ def test_on_topic_text_is_closer_than_off_topic(real: RelevanceScorer) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("real scorer")
 def test_hostile_text_gets_a_cosine(real: RelevanceScorer) -> None:
     texts = ["\ud800", "\x00" * 4000, "\u202e" * 100_000, "<|im_end|>", " "]
     assert all(-1.001 <= cosine <= 1.001 for cosine in real.score("\udfff", texts))

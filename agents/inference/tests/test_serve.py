@@ -7,7 +7,7 @@ import pytest
 
 from agents.tests.forks import ForkServer
 
-pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("mended")]
+pytestmark = pytest.mark.slow
 
 TIMEOUT_SECONDS = 240
 

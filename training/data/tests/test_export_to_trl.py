@@ -38,7 +38,6 @@ print("steps", trainer.state.global_step)
 
 
 @pytest.mark.slow
-@pytest.mark.xdist_group("trainers")
 @pytest.mark.django_db
 def test_trl_trains_on_an_export_as_it_is(base_model: Path, tmp_path: Path) -> None:
     from training.trainers.tests.builders import trainers  # noqa: PLC0415 torch takes seconds

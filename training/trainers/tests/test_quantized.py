@@ -17,8 +17,6 @@ from training.trainers.model.lora import AdapterPlan
 from training.trainers.model.packing import pack
 from training.trainers.tests.builders import some_rehearsal, steps_of, train, weights_of, write_job
 
-pytestmark = pytest.mark.xdist_group("trainers")
-
 TOPICS = ("cats", "rain", "tea", "ships")
 SIZES: dict[str, Any] = {
     "rank": 8,

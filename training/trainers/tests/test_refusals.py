@@ -27,8 +27,6 @@ from training.trainers.tests.builders import (
     write_lines,
 )
 
-pytestmark = pytest.mark.xdist_group("trainers")
-
 
 def with_parent(
     tmp_path: Path, tiny_base: Path, config: dict[str, Any], tensors: dict[str, np.ndarray]

@@ -24,8 +24,6 @@ from training.trainers.tests.builders import (
     write_lines,
 )
 
-pytestmark = pytest.mark.xdist_group("trainers")
-
 UNSEEN = some_rehearsal(30, seed=1)
 
 

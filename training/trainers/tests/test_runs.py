@@ -27,8 +27,6 @@ from training.trainers.tests.builders import (
     write_job,
 )
 
-pytestmark = pytest.mark.xdist_group("trainers")
-
 JOBS: dict[str, dict[str, Any]] = {
     "dpo": {},
     "grpo": {"method": "grpo"},

@@ -29,8 +29,6 @@ from training.trainers.tests.builders import (
     write_job,
 )
 
-pytestmark = pytest.mark.xdist_group("trainers")
-
 # A checkpoint after each step instead of every twenty seconds.
 EAGER = """
 import sys
