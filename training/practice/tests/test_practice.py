@@ -1,48 +1,39 @@
-"""Practice against a scripted model: what is asked, kept, judged, and handed to the trainer."""
+"""Practice against a scripted model: what is asked, kept and judged."""
 
-import asyncio
-import json
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Self
 
 import pytest
 from asgiref.sync import async_to_sync
 
 from agents.errors import Refused
-from agents.inference import patience
 from agents.inference.client import (
-    Generation,
     InferenceUnavailable,
     Message,
     RequestRefused,
-    Sampling,
-    ServedModel,
 )
-from agents.models import Agent, AgentVersion, Engine, VersionOrigin
+from agents.models import AgentVersion, VersionOrigin
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
-from arena.models import Completion, Space
+from arena.models import Completion
 from judges.models import Judge
 from training.data.dataset import (
-    DATASET_FILE,
-    PROVENANCE_FILE,
     held_out_tasks,
 )
-from training.data.harvest import harvest_matches
-from training.methods.examples import GroupExample
 from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
-from training.practice import practice
-from training.practice.group_dataset import export_groups
 from training.practice.practice import CONCURRENT_ANSWERS, practise
-from training.runs.attempts import run_folder
+from training.practice.tests.builders import (
+    BAD,
+    GOOD,
+    ScriptedInference,
+    make_grpo_run,
+    origins_of,
+    practise_now,
+)
 from training.tests.builders import (
     END_ID,
-    ids_of,
-    make_agent,
     make_base,
-    make_match,
     make_run,
     make_space,
     prompt_ids_of,
@@ -51,100 +42,6 @@ from training.tests.builders import (
 )
 
 pytestmark = pytest.mark.django_db
-
-GOOD = "cats are quiet animals that sleep all day."
-BAD = "Cats ARE Loud."
-
-
-class ScriptedInference:
-    """The model of these tests: answers by `script`, in place of agents.inference.client.Inference."""
-
-    script: Callable[[Sequence[Message], int], str]
-    calls: list[tuple[ServedModel, list[Message], Sampling]]
-    in_flight: int
-    most_in_flight: int
-
-    @classmethod
-    def reset(cls) -> None:
-        cls.script = staticmethod(lambda messages, number: (GOOD, BAD)[number % 2])
-        cls.calls = []
-        cls.in_flight = cls.most_in_flight = 0
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(self, *error: object) -> None:
-        pass
-
-    async def ensure_adapter(self, model: ServedModel) -> None:
-        pass
-
-    async def generate(
-        self, model: ServedModel, messages: Sequence[Message], sampling: Sampling
-    ) -> Generation:
-        cls = type(self)
-        number = len(cls.calls)
-        cls.calls.append((model, list(messages), sampling))
-        cls.in_flight += 1
-        cls.most_in_flight = max(cls.in_flight, cls.most_in_flight)
-        try:
-            await asyncio.sleep(0)
-            text = cls.script(messages, number)
-        finally:
-            cls.in_flight -= 1
-        ids = [*ids_of(text), END_ID]
-        return Generation(
-            text=text,
-            prompt_token_ids=prompt_ids_of(messages),
-            token_ids=ids,
-            logprobs=[-0.25] * len(ids),
-            chunk_times=[],
-            finish_reason="stop",
-            seconds=0.1,
-        )
-
-
-@pytest.fixture(autouse=True)
-def model(
-    settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> type[ScriptedInference]:
-    settings.RUN_STORE = tmp_path / "runs"
-    monkeypatch.setattr(practice, "Inference", ScriptedInference)
-    monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
-    ScriptedInference.reset()
-    return ScriptedInference
-
-
-def make_grpo_run(
-    fake_base: Path, *, rounds: int = 4, space: Space | None = None, **config: Any
-) -> TrainingRun:
-    """An agent that lost `rounds` rounds against the Solver and another agent."""
-    make_base(str(fake_base))
-    space = space or make_space()
-    agent, other = make_agent(prompt="I am first."), make_agent(prompt="I am second.")
-    solver = make_agent(engine=Engine.CODE, is_house=True)
-    make_match([agent, other, solver], [{0: 0.2, 1: 0.5, 2: 0.9}] * rounds, space=space)
-    harvest_matches()
-    values = {"tasks": 4, "rollouts": 4, "share": 2, "max_length": 2048} | config
-    return make_run(agent, space, config=GRPOConfig(**values))
-
-
-def practise_now(run: TrainingRun, told: list[str] | None = None) -> None:
-    async def heartbeat(sentence: str) -> None:
-        if told is not None:
-            told.append(sentence)
-
-    async_to_sync(practise)(spec_of(run), heartbeat=heartbeat)
-
-
-def examples_of(run: TrainingRun) -> list[GroupExample]:
-    lines = (run_folder(run.pk) / DATASET_FILE).read_text().splitlines()
-    return [GroupExample.from_json(json.loads(line)) for line in lines]
-
-
-def origins_of(run: TrainingRun) -> list[dict[str, Any]]:
-    lines = (run_folder(run.pk) / PROVENANCE_FILE).read_text().splitlines()
-    return [json.loads(line) for line in lines]
 
 
 def test_practice_draws_what_the_groups_lack_as_a_match_would_ask(
@@ -267,39 +164,6 @@ def test_all_answers_of_a_group_are_judged_together(fake_base: Path) -> None:
     assert by_source["played"] < 0.5, "judged anew with the group, not the match's 0.2"
 
 
-def test_the_trainer_gets_own_answers_with_their_logprobs_and_others_without(
-    fake_base: Path,
-) -> None:
-    run = make_grpo_run(fake_base, rounds=1)
-    practise_now(run)
-    manifest = write_groups(run)
-    (group,) = examples_of(run)
-    assert [answer.logprobs is None for answer in group.answers] == [False, False, True, True]
-    own = Completion.objects.get(seat__agent=run.agent)
-    assert group.prompt_ids == own.prompt_token_ids
-    assert group.answers[0].ids == own.token_ids
-    assert group.answers[0].logprobs == own.logprobs
-    assert all(answer.ids[-1] == END_ID for answer in group.answers), "the Solver's, too"
-    assert manifest["share"] == 2
-    assert manifest["sources"] == {"played": 1, "practised": 1, "shared": 2}
-    assert [one["id"] for one in manifest["groups"]] == [own.round_id]
-
-
-def test_provenance_names_whose_answer_each_is(fake_base: Path) -> None:
-    run = make_grpo_run(fake_base, rounds=1)
-    practise_now(run)
-    write_groups(run)
-    (origin,) = origins_of(run)
-    played, practised, *shared = origin["answers"]
-    assert played["source"] == "played"
-    assert (practised["source"], practised["practised_for"]) == ("practised", run.pk)
-    assert practised["version"] == str(run.parent_version)
-    assert {one["agent"] for one in shared} == set(
-        Agent.objects.exclude(id=run.agent_id).values_list("id", flat=True)
-    )
-    assert {one["match"] for one in origin["answers"]} == {origin["match"]}
-
-
 def test_another_agents_practice_of_the_same_task_is_shared(fake_base: Path) -> None:
     run = make_grpo_run(fake_base, rounds=1)
     practise_now(run)
@@ -351,22 +215,6 @@ def test_a_task_that_the_server_refuses_is_left_out_alone(
     assert len(manifest["groups"]) == 3
 
 
-def test_groups_of_one_score_are_left_out_and_alone_refused(
-    fake_base: Path, model: type[ScriptedInference]
-) -> None:
-    run = make_grpo_run(fake_base, share=0)
-    model.script = staticmethod(lambda messages, number: BAD)
-    Completion.objects.update(text=BAD)
-    practise_now(run)
-    with pytest.raises(Refused, match="4 same scores"):
-        write_groups(run)
-
-
-def test_without_practice_there_is_nothing_to_learn_from(fake_base: Path) -> None:
-    with pytest.raises(Refused, match="No group of answers"):
-        write_groups(make_grpo_run(fake_base))
-
-
 def test_a_held_out_task_is_not_practised(fake_base: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     run = make_grpo_run(fake_base)
     monkeypatch.setattr(
@@ -413,31 +261,3 @@ def test_a_shared_answer_that_speaks_as_another_role_is_not_shared(fake_base: Pa
     manifest = write_groups(run)
     assert manifest["answers_left_out"] == {"control_tokens": 2}
     assert manifest["sources"] == {"played": 1, "practised": 3}
-
-
-def test_an_answer_too_long_for_the_run_is_left_out_of_its_group(
-    fake_base: Path, model: type[ScriptedInference]
-) -> None:
-    run = make_grpo_run(fake_base, rounds=1, share=0, max_length=256)
-    texts = [GOOD, BAD, "cats purr. " * 40]
-    model.script = staticmethod(lambda messages, number: texts[number])
-    practise_now(run)
-    manifest = write_groups(run)
-    assert manifest["answers_left_out"] == {"too_long": 1}
-    assert len(examples_of(run)[0].answers) == 3
-
-
-def test_an_export_of_groups_has_texts_rewards_and_sources(fake_base: Path) -> None:
-    run = make_grpo_run(fake_base)
-    practise_now(run)
-    groups = list(export_groups(run.agent_id, viewer=run.agent.owner_id))
-    assert [group["round"] for group in groups] == [1, 2, 3, 4]
-    first = groups[0]
-    assert first["prompt"][0] == {"role": "system", "content": "I am first."}
-    assert {"role", "content", "reward", "source", "agent", "version"} <= set(first["answers"][0])
-    assert {one["content"] for one in first["answers"] if one["source"] == "practised"} <= {
-        GOOD,
-        BAD,
-    }
-    other = make_agent()
-    assert list(export_groups(other.pk, viewer=other.owner_id)) == []
