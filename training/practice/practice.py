@@ -81,7 +81,7 @@ class Practice:
     """The practice of one run in two stages: answers are sampled, then the panel judges them."""
 
     def __init__(self, spec: RunSpec) -> None:
-        """Read everything from the database here, outside the event loop. Raises Refused."""
+        """Read rows and files here, outside the event loop. Raises Refused."""
         self.sentence = ""  # its progress
         run, parent = spec.run, spec.parent
         self._spec = spec
