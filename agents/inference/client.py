@@ -184,7 +184,7 @@ class Inference:
         """Natural logprob of each answer token after the prompt; one prefill, no sampling.
 
         On a CPU, the server must keep lm_head out of its LoRA targets, or this request crashes
-        the engine (see arena.matches.judge_tools). Raises as `generate` does.
+        the engine (docs/decisions/lora-shape.md). Raises as `generate` does.
         """
         body = {
             "model": model.name,
@@ -274,10 +274,13 @@ class Inference:
     async def _server(self) -> AsyncIterator[str]:
         """The URL to ask, counted as busy; after a fault inside the block the server rests."""
         rested = time.monotonic() - REST_SECONDS
-        url = min(
-            self._urls,
-            key=lambda each: (self._failed_at.get(each, rested) > rested, self._in_flight[each]),
-        )
+
+        def preference(url: str) -> tuple[bool, int, float]:
+            failed_at = self._failed_at.get(url, 0.0)
+            # Among equals the one that failed last comes last, so that retries reach every server.
+            return failed_at > rested, self._in_flight[url], failed_at
+
+        url = min(self._urls, key=preference)
         self._in_flight[url] += 1
         try:
             yield url

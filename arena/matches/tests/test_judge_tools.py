@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
+from agents.inference import client
 from arena.config.env import Variables
 from arena.matches.judge_tools import ToolFailed, build_tools
 from judges.tools import CannotJudge
@@ -19,6 +20,7 @@ class FakeServer:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any], str]] = []
         self.status = 200
+        self.refuses_to_score = False
         self.broken = False
         outer = self
 
@@ -28,7 +30,8 @@ class FakeServer:
                 key = self.headers.get("Authorization", "")
                 outer.requests.append((self.path, body, key))
                 reply = json.dumps(outer.reply(self.path, body)).encode()
-                self.send_response(outer.status)
+                refused = outer.refuses_to_score and self.path == "/v1/completions"
+                self.send_response(400 if refused else outer.status)
                 self.send_header("Content-Length", str(len(reply)))
                 self.end_headers()
                 self.wfile.write(reply)
@@ -121,6 +124,14 @@ def test_a_server_that_is_away_or_sick_leaves_the_question_to_the_next(
     assert logprob([{"role": "user", "content": "prompt"}], "AB")[1] == 2
 
 
+def test_a_server_that_has_rested_enough_is_not_asked_again_before_the_last_one(
+    server: FakeServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "REST_SECONDS", 0.0)
+    settings.VLLM_URLS = ["http://127.0.0.1:1", "http://127.0.0.1:2", server.url]
+    assert logprob([{"role": "user", "content": "prompt"}], "AB")[1] == 2
+
+
 @pytest.mark.parametrize("status", [401, 404, 500])
 def test_refusing_server_raises(server: FakeServer, status: int) -> None:
     server.status = status
@@ -130,9 +141,15 @@ def test_refusing_server_raises(server: FakeServer, status: int) -> None:
         complete()
 
 
+def test_a_request_that_the_model_cannot_take_raises(server: FakeServer) -> None:
+    server.refuses_to_score = True
+    with pytest.raises(ToolFailed, match="cannot take this request"):
+        logprob([{"role": "user", "content": "prompt"}], "answer")
+
+
 def test_reply_without_figures_raises(server: FakeServer) -> None:
     server.broken = True
-    with pytest.raises((ToolFailed, KeyError)):
+    with pytest.raises(ToolFailed, match="no tokens"):
         logprob([{"role": "user", "content": "prompt"}], "answer")
     with pytest.raises(ToolFailed, match="no text"):
         complete()
