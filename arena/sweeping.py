@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 def seat_queues() -> int:
-    """Start every match that the queues allow now; returns how many."""
+    """Make every match that the queues allow now; returns how many."""
     spaces = Space.objects.filter(
         status=SpaceStatus.OPEN, entries__status=EntryStatus.QUEUED
     ).distinct()

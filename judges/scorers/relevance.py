@@ -95,9 +95,8 @@ def _write(target: BinaryIO, reply: dict[str, Any]) -> None:
 
 
 def main() -> None:
-    signal.signal(
-        signal.SIGINT, signal.SIG_IGN
-    )  # Ctrl-C is for the worker; this ends with its stdin
+    # Ctrl-C is for the worker; this process ends with its stdin.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     os.nice(5)  # answers to people come before scores
     torch.set_num_threads(1)
     transformers_logging.disable_progress_bar()

@@ -135,9 +135,8 @@ class Run:
     def _identify(self) -> str:
         config = self._config.as_json()
         if not self._job.rehearsal_path:
-            del config[
-                "rehearsal"
-            ]  # runs from before rehearsal existed continue from their checkpoints
+            # Runs from before rehearsal existed continue from their checkpoints.
+            del config["rehearsal"]
         digest = hashlib.sha256(canonical_json(config).encode())
         for path in filter(None, (self._job.dataset_path, self._job.rehearsal_path)):
             digest.update(Path(path).read_bytes())

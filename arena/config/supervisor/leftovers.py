@@ -68,7 +68,7 @@ def session_of(child: Recorded) -> list[int]:
 
 
 def stop(children: Iterable[Recorded], *, grace_seconds: float) -> list[Recorded]:
-    """Stop what is left of each recorded child, politely first; returns those still running."""
+    """Stop what is left of each recorded child, politely first; returns those that were running."""
     running = [child for child in children if session_of(child)]
     asked: list[tuple[int, int]] = []
     for child in running:
