@@ -295,9 +295,9 @@ def test_runs_of_the_commit_before_read_as_they_did(before: Apps) -> None:
     assert (last.gate.passed, last.gate.refusals) == (True, ())
     assert [criterion.holds for criterion in last.gate.criteria()] == [True] * 5
     assert last.gate.in_words() == (
-        "On 40 held-out tasks the mean scores are 0.400 (new) and 0.300 (parent), 13 and 9 passed; "
-        "with 94% confidence the difference of +0.100 is above +0.020, where at least -0.050 is "
-        "asked. Not clearly worse elsewhere: Tiny poems."
+        "On 40 held-out tasks the mean scores are 0.400 (new) and 0.300 (parent), with 13 and 9 "
+        "passed; with 94% confidence the difference of +0.100 is above +0.020; at least -0.050 is "
+        "required. Not clearly worse elsewhere: Tiny poems."
     )
 
     first = run_view(ids["first"], viewer=None)
