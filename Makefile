@@ -27,6 +27,8 @@ FRONTEND := $(shell find frontend \( -path frontend/static/build -o -path fronte
 	-o \( -name '*.ts' -o -name '*.css' -o -name '*.html' -o -name '*.py' \) -print)
 UNPACKED_MODEL := $(RLFC_HOME)/models/smollm2-135m-instruct/config.json
 export RLFC_HOME
+# Tests and benchmarks start many processes: compiled files are worth keeping.
+unexport PYTHONDONTWRITEBYTECODE
 
 .PHONY: help install demo up build test test-fast lint bench lock clean
 
