@@ -1,4 +1,4 @@
-"""Pages in tests name their static files plainly: nothing has been collected. No test is timed."""
+"""In tests, pages use plain static file names, since nothing is collected; no test is timed."""
 
 import fcntl
 import os
@@ -53,7 +53,7 @@ def _plain_static_files(settings: Settings) -> None:
 def django_db_modify_db_settings(
     django_db_modify_db_settings_parallel_suffix: None, django_db_blocker: DjangoDbBlocker
 ) -> None:
-    """Of several workers one migrates; each copies its test database from what that one made."""
+    """One of several workers migrates; each copies its test database from that one's result."""
     if "PYTEST_XDIST_WORKER" not in os.environ:
         return
     shared_home = Path(os.environ[HOME_VARIABLE])
@@ -62,29 +62,29 @@ def django_db_modify_db_settings(
         if done.tell() == 0:
             call_command("migrate", verbosity=0)
             connection.close()
-            # What somebody is connected to, if only from a pool, cannot be copied.
+            # A database with open connections, even pooled ones, cannot be copied.
             connection.close_pool()  # type: ignore[attr-defined]
             done.write("yes")
     connection.settings_dict["TEST"]["TEMPLATE"] = connection.settings_dict["NAME"]
 
 
-# What Django writes after the migrations and would write again after each flush.
+# Tables that Django fills after the migrations and would fill again after each flush.
 REFERENCE_TABLES = {"auth_permission", "django_content_type"}
 
 
 @pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None) -> None:
-    """The test database, which transactional tests leave empty in milliseconds.
+    """The test database, which transactional tests empty in milliseconds.
 
-    Django's flush truncates all tables, used or not, and writes the reference tables anew: with
-    tables of a few rows a DELETE takes a thirtieth of that.
+    Django's flush truncates all tables, used or not, and refills the reference tables; for tables
+    with few rows, a DELETE takes a thirtieth of that time.
     """
     names = connection.introspection.django_table_names(include_views=False)
     deletions = [
         f"DELETE FROM {connection.ops.quote_name(name)}"  # noqa: S608  our own tables' names
         for name in sorted({*names} - REFERENCE_TABLES)
     ]
-    # No trigger fires: neither what refuses to delete nor what checks a foreign key.
+    # No trigger fires: neither those that refuse to delete nor those that check foreign keys.
     statements = ["SET LOCAL session_replication_role = replica", *deletions]
 
     def delete_all_rows(_: TransactionTestCase) -> None:

@@ -1,6 +1,6 @@
-"""Walls that ruff, mypy and import-linter don't see; `make lint` runs it from the repository.
+"""Checks walls that ruff, mypy and import-linter do not see; `make lint` runs it.
 
-1. No circles of files, none closed inside a function either.
+1. No import cycles between files, not even through an import inside a function.
 2. Every import inside a function gives its reason: `# noqa: PLC0415 the reason`.
 3. No alias for a name of our own, and no two classes of one name.
 4. A module that says "Pure." in the first paragraph of its documentation, or whose folder does,
@@ -36,7 +36,7 @@ Problems = Iterator[str]
 
 
 def main() -> int:
-    """Print each problem on a line; 1 if there is any."""
+    """Print one problem per line; return 1 if there are any."""
     sys.path.insert(0, ".")  # where grimp looks for the rooms
     paths = [Path(name) for name in _git_files() if not NOT_WRITTEN_BY_HAND.search(name)]
     modules = {path: ast.parse(path.read_text()) for path in paths if path.suffix == ".py"}
@@ -62,7 +62,7 @@ def main() -> int:
 
 
 def circles(imports: Mapping[str, set[str]]) -> Problems:
-    """Files that import each other, by whatever way round."""
+    """Files that import each other, directly or indirectly."""
     reach = {name: _reachable(name, imports) for name in imports}
     seen: set[frozenset[str]] = set()
     for name in sorted(imports):
@@ -73,7 +73,7 @@ def circles(imports: Mapping[str, set[str]]) -> Problems:
 
 
 def late_imports_without_reason(paths: Iterable[Path]) -> Problems:
-    """ruff's PLC0415 finds imports inside functions; whoever silences it says why."""
+    """ruff's PLC0415 finds imports inside functions; silencing it needs a reason."""
     for path in paths:
         if path.suffix != ".py" or path == Path(__file__).relative_to(Path.cwd()):
             continue
@@ -83,7 +83,7 @@ def late_imports_without_reason(paths: Iterable[Path]) -> Problems:
 
 
 def aliases(modules: Mapping[Path, ast.Module]) -> Problems:
-    """One word, one thing: what is ours keeps its name wherever it is imported."""
+    """One word, one thing: our own names keep their names wherever they are imported."""
     for path, tree in modules.items():
         for node in ast.walk(tree):
             if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] in ROOMS:
@@ -93,7 +93,7 @@ def aliases(modules: Mapping[Path, ast.Module]) -> Problems:
 
 
 def same_names(modules: Mapping[Path, ast.Module]) -> Problems:
-    """No two public classes of one name outside tests; each room of Django has its own classes."""
+    """No two public classes with the same name outside tests."""
     places: dict[str, list[str]] = defaultdict(list)
     for path, tree in modules.items():
         if path.parts[0] not in ROOMS or "tests" in path.parts:
@@ -102,13 +102,13 @@ def same_names(modules: Mapping[Path, ast.Module]) -> Problems:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 places[node.name].append(f"{path}:{node.lineno}")
     for name, found in sorted(places.items()):
-        # Django finds a command by this very name.
+        # Django finds a command by exactly this name.
         if len(found) > 1 and name != "Command":
-            yield f"the class name {name} stands twice: {', '.join(found)}"
+            yield f"the class name {name} is used more than once: {', '.join(found)}"
 
 
 def impurities(modules: Mapping[Path, ast.Module], imports: Mapping[str, set[str]]) -> Problems:
-    """What a pure module must not reach."""
+    """Pure modules that reach something impure."""
     pure_folders = {
         path.parent for path in modules if path.name == "__init__.py" and is_pure(modules[path])
     }
@@ -118,10 +118,10 @@ def impurities(modules: Mapping[Path, ast.Module], imports: Mapping[str, set[str
         name = ".".join(path.with_suffix("").parts).removesuffix(".__init__")
         reached = _reachable(name, imports) & IMPURE_PACKAGES
         if reached:
-            yield f"{path}: says that it is pure, and reaches {', '.join(sorted(reached))}"
+            yield f"{path}: says that it is pure but reaches {', '.join(sorted(reached))}"
         for node in ast.walk(tree):
             if isinstance(node, ast.Call) and _called(node) in IMPURE_CALLS:
-                yield f"{path}:{node.lineno}: says that it is pure, and calls {_called(node)}"
+                yield f"{path}:{node.lineno}: says that it is pure but calls {_called(node)}"
 
 
 def is_pure(tree: ast.Module) -> bool:
@@ -131,18 +131,18 @@ def is_pure(tree: ast.Module) -> bool:
 
 
 def oversized(paths: Iterable[Path]) -> Problems:
-    """What a reader cannot take in at one sitting."""
+    """Files and folders too large to take in at one sitting."""
     folders: Counter[Path] = Counter()
     for path in paths:
         if path.suffix not in SOURCES:
             continue
         lines = path.read_text().count("\n")
         if lines > MAX_LINES:
-            yield f"{path}: {lines} lines, where {MAX_LINES} are the most"
+            yield f"{path}: {lines} lines; the limit is {MAX_LINES}"
         folders[path.parent] += path.name != "__init__.py"
     for folder, count in sorted(folders.items()):
         if count > MAX_FILES:
-            yield f"{folder}/: {count} source files, where {MAX_FILES} are the most"
+            yield f"{folder}/: {count} source files; the limit is {MAX_FILES}"
 
 
 def _git_files() -> list[str]:

@@ -1,4 +1,4 @@
-"""One value, one text, one digest: what events, tasks and manifests are told apart by. Pure."""
+"""One value, one text, one digest: the identity of events, tasks and manifests. Pure."""
 
 import hashlib
 import json

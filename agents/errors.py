@@ -6,7 +6,7 @@ class Refused(Exception):
 
 
 class InvalidName(Refused):
-    """The name is taken or cannot be used; forms say so beside the field."""
+    """The name is taken or cannot be used; forms say so at the field."""
 
 
 class NotAvailable(Refused):

@@ -1,7 +1,7 @@
-"""Files and folders that are there whole or not at all, also after a power cut.
+"""Files and folders that appear completely or not at all, even after a power cut.
 
-What is not finished stands under another name beside its place. Imports neither Django nor torch:
-workers and the processes that they start all write by it.
+Until it is finished, content is kept next to its place under another name. Imports neither Django
+nor torch, because workers and the processes that they start all use it.
 """
 
 import contextlib
@@ -12,23 +12,23 @@ from uuid import uuid4
 
 
 def write_atomically(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
-    """Replace the file: a reader sees the old content or the whole new one. Raises OSError."""
+    """Replace the file: a reader sees the old content or all of the new. Raises OSError."""
     with _partial(path, content, mode) as partial:
         partial.replace(path)
     sync(path.parent)
 
 
 def write_once(path: Path, content: str | bytes, *, mode: int = 0o666) -> None:
-    """Write the file unless it is there: of several writers the first one counts. Raises OSError."""
+    """Write the file unless it exists; of several writers, the first one wins. Raises OSError."""
     with _partial(path, content, mode) as partial, contextlib.suppress(FileExistsError):
         os.link(partial, path)
     sync(path.parent)
 
 
 def publish_folder(unfinished: Path, target: Path) -> None:
-    """Give a finished folder of plain files its name; both stand on one disk.
+    """Give a finished folder of plain files its final name, on the same disk.
 
-    Raises OSError, also where something with content has the name already.
+    Raises OSError, also if something with content already has the name.
     """
     for path in (*unfinished.iterdir(), unfinished):
         sync(path)
@@ -37,7 +37,7 @@ def publish_folder(unfinished: Path, target: Path) -> None:
 
 
 def sync(path: Path) -> None:
-    """Return when the file's or folder's content is on the disk."""
+    """Return once the file's or folder's content is on the disk."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)

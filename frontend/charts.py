@@ -33,7 +33,7 @@ def curve(
     height: int = 64,
     padding: int = 4,
 ) -> Curve | None:
-    """Fit the values into the box; None where there is no line to draw (under two points)."""
+    """Fit the values into the box; None if there are fewer than two points, so no line."""
     if len(means) < 2:
         return None
     spreads = spreads or [0.0] * len(means)

@@ -112,7 +112,7 @@ class KindRow:
 
 @dataclass(frozen=True)
 class Distance:
-    """Of log-probabilities of the same tokens, in nats; `share` is of the longest bar."""
+    """Distance between log-probabilities of the same tokens, in nats; `share` of the longest bar."""
 
     words: str
     nats: float
@@ -132,7 +132,7 @@ class DriftView:
 
 @dataclass(frozen=True)
 class GateView:
-    """The gate's figures beyond the two means, and what was asked."""
+    """The gate's figures beyond the two means, and its criteria."""
 
     criteria: tuple[Criterion, ...]
     kinds: tuple[KindRow, ...]  # from the clearest gain to the clearest loss
@@ -188,7 +188,7 @@ def columns_of(run: "RunView") -> dict[str, list[Any]]:
 
 
 def gate_of(gate: GateRecord) -> GateView:
-    """The rows of the gate's tables, and what was asked of the version."""
+    """The rows of the gate's tables, and the criteria."""
     rows = [
         KindRow(kind, count.tasks, count.parent_passed, count.child_passed)
         for kind, count in gate.kinds.items()
@@ -203,7 +203,7 @@ def gate_of(gate: GateRecord) -> GateView:
 
 
 def dataset_of(manifest: JSON) -> DatasetView | None:
-    """The manifest's counts; None before it is written, and where it has none."""
+    """The manifest's counts; None if it has none or is not written yet."""
     noun = next((one.noun for one in KINDS if isinstance(manifest.get(one.noun), list)), "")
     if not noun:
         return None

@@ -10,7 +10,7 @@ from agents.inference.client import InferenceUnavailable
 
 # Pauses between retries of one request while no server answers; after them the work is put off.
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)
-# The same where somebody watches: soon at first; the last one repeats.
+# The same while somebody watches: short at first; the last one repeats.
 EAGER_PAUSES_SECONDS = (0.5, 1.0, 2.0, 4.0, 5.0)
 
 HEARTBEAT_SECONDS = 5.0
@@ -59,8 +59,8 @@ async def patiently(
 ) -> Result:
     """The result of `ask`, retried after each of `pauses` (in seconds) while no server answers.
 
-    Without `pauses` they are RETRY_PAUSES_SECONDS. `on_fault` hears each fault that is followed by
-    a retry. Raises the last one.
+    `pauses` defaults to RETRY_PAUSES_SECONDS. `on_fault` is called with each fault that is followed
+    by a retry. Raises the last fault.
     """
     left = iter(RETRY_PAUSES_SECONDS if pauses is None else pauses)
     while True:
@@ -75,7 +75,7 @@ async def patiently(
 
 
 def eager_pauses(*, within_seconds: float) -> Iterator[float]:
-    """EAGER_PAUSES_SECONDS for `patiently`, none that would end later than so long from now."""
+    """EAGER_PAUSES_SECONDS for `patiently`, up to the last pause that ends within the time."""
     deadline = time.monotonic() + within_seconds
     pauses = chain(EAGER_PAUSES_SECONDS, repeat(EAGER_PAUSES_SECONDS[-1]))
     return takewhile(lambda pause: time.monotonic() + pause <= deadline, pauses)

@@ -101,7 +101,7 @@ def test_a_class_name_stands_once(rooms: ModuleType) -> None:
     seat = ast.parse("class Seat: ...\nclass _Own: ...")
     assert list(rooms.same_names({HERE: seat})) == []
     assert list(rooms.same_names({HERE: seat, THERE: seat})) == [
-        "the class name Seat stands twice: arena/here.py:1, training/there.py:1"
+        "the class name Seat is used more than once: arena/here.py:1, training/there.py:1"
     ]
 
 
@@ -113,22 +113,22 @@ def test_a_pure_module_reaches_no_framework_by_any_chain(rooms: ModuleType) -> N
     claims, does_not = ast.parse(PURE), ast.parse('"""Reads rows."""')
     assert list(rooms.impurities({HERE: does_not}, imports)) == []
     assert list(rooms.impurities({HERE: claims}, imports)) == [
-        "arena/here.py: says that it is pure, and reaches django"
+        "arena/here.py: says that it is pure but reaches django"
     ]
 
 
 def test_a_pure_module_reads_no_clock_and_no_file(rooms: ModuleType) -> None:
     tree = ast.parse(PURE + "def f(path):\n    return datetime.now(), path.read_text()\n")
     assert list(rooms.impurities({HERE: tree}, {})) == [
-        "arena/here.py:3: says that it is pure, and calls now",
-        "arena/here.py:3: says that it is pure, and calls read_text",
+        "arena/here.py:3: says that it is pure but calls now",
+        "arena/here.py:3: says that it is pure but calls read_text",
     ]
 
 
 def test_a_pure_folder_makes_its_files_pure(rooms: ModuleType) -> None:
     modules = {Path("arena/__init__.py"): ast.parse(PURE), HERE: ast.parse("import django")}
     found = list(rooms.impurities(modules, {"arena.here": {"django"}}))
-    assert found == ["arena/here.py: says that it is pure, and reaches django"]
+    assert found == ["arena/here.py: says that it is pure but reaches django"]
 
 
 def test_what_is_too_long_or_too_much_is_named(rooms: ModuleType, tmp_path: Path) -> None:
@@ -137,7 +137,7 @@ def test_what_is_too_long_or_too_much_is_named(rooms: ModuleType, tmp_path: Path
         path.write_text("x = 1\n")
     files[0].write_text("x = 1\n" * (rooms.MAX_LINES + 1))
     assert list(rooms.oversized(files)) == [
-        f"{files[0]}: 401 lines, where 400 are the most",
-        f"{tmp_path}/: 16 source files, where 15 are the most",
+        f"{files[0]}: 401 lines; the limit is 400",
+        f"{tmp_path}/: 16 source files; the limit is 15",
     ]
     assert list(rooms.oversized(files[1:])) == []

@@ -1,7 +1,7 @@
-"""The demo's people: two users whose agents compete until one has learned from it.
+"""The demo's users: two people whose agents compete until one agent has learned from it.
 
-Runs as a child of the supervisor, beside the real workers, and only uses what a person's browser
-would: it tops up, enters Spaces and watches. Nothing here plays, judges, or trains.
+Runs as a child of the supervisor, beside the real workers, and does only what a person's browser
+would do: it tops up, enters Spaces and watches. Nothing here plays, judges or trains.
 """
 
 import time
@@ -42,7 +42,7 @@ POLL_SECONDS = 1.0
 LEARNING_SPACE = "constraints"
 LOW_BALANCE_CREDITS = 50
 TOP_UP_CREDITS = 500
-# Between the matches that keep the open demo alive, once it has shown the loop.
+# Between matches of the open demo, once it has shown the loop.
 CALM_SECONDS = 20.0
 
 Say = Callable[[str], None]
@@ -68,11 +68,11 @@ CAST = (
 
 
 class DemoStalled(Exception):
-    """The loop did not close in the time given; the sentence says how far it came."""
+    """The loop did not close in time; the sentence says how far it got."""
 
 
 def cast() -> tuple[dict[str, Agent], str]:
-    """The demo's agents by name, and the password of the user `demo`; made at the first call."""
+    """The demo's agents by name, and the password of the user `demo`; created at the first call."""
     password = kept_secret(settings.HOME / "demo-password", size_bytes=9)
     base_model = BaseModel.objects.get(served_name=settings.ENV.base_model)
     agents: dict[str, Agent] = {}
@@ -109,8 +109,8 @@ def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say)
         if run and _played_since(run) and _both_spaces_settled():
             return run
         for role in CAST:
-            # A second match where nobody is about to learn would only slow the first run down,
-            # and while a run is at work the machine is left to it.
+            # A second match in a Space where nobody is about to learn would only delay the first
+            # run, and while a run is at work the machine is left to it.
             if live is None and (role.space == LEARNING_SPACE or not _has_settled(role)):
                 _enter_if_idle(agents[role.agent], role.space)
         time.sleep(POLL_SECONDS)
@@ -122,7 +122,7 @@ def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say)
 
 
 def keep_alive(agents: Mapping[str, Agent], *, say: Say) -> None:
-    """Keep a match going now and then, for somebody to watch; never returns."""
+    """Start a match now and then for somebody to watch; never returns."""
     progress = _Narrator(say)
     while True:
         try:
@@ -168,7 +168,7 @@ def report(run: TrainingRun | None, *, seconds: float) -> dict[str, Any]:
 
 
 class _Narrator:
-    """Says what changed, and only then."""
+    """Prints a line whenever something changed."""
 
     def __init__(self, say: Say) -> None:
         self._say = say
@@ -205,7 +205,7 @@ def _enter_if_idle(agent: Agent, space_slug: str) -> None:
 
 
 def _gated_run(agents: Mapping[str, Agent]) -> TrainingRun | None:
-    """The newest adopted run, or where there is none the newest rejected one."""
+    """The newest adopted run, or the newest rejected one if none was adopted."""
     gated = (
         TrainingRun.objects.filter(agent__in=agents.values())
         .select_related("agent__current_version", "child_version", "parent_version")
