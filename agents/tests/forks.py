@@ -37,7 +37,7 @@ class Fork:
         return self._log.read_text(errors="replace")
 
     def poll(self) -> int | None:
-        """The exit status, None while it runs; after signal n it is -n."""
+        """The exit status; None while it runs, -n after signal n."""
         if self.returncode is None and self._has_ended(timeout_seconds=0):
             self._reap()
         return self.returncode
@@ -89,7 +89,7 @@ class ForkServer:
         return Fork(self, self.ask("start", [*program], str(log)), log)
 
     def close(self) -> None:
-        """End it; its forks go on."""
+        """End it; its forks keep running."""
         assert self._process.stdin
         self._process.stdin.close()
         self._process.wait()

@@ -1,4 +1,4 @@
-"""What may stand in a model's context."""
+"""What may be put into a model's context."""
 
 import pytest
 

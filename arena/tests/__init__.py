@@ -1,1 +1,1 @@
-"""Builders that several rooms share, and rules of what stands on the arena's ground floor."""
+"""Builders shared by several rooms, and the rules of the arena's base modules."""

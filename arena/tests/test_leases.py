@@ -1,4 +1,4 @@
-"""One rule for whoever holds a row for a while: matches, judgings and training runs."""
+"""One rule for holding a row for a while: matches, judgings and training runs."""
 
 import uuid
 from datetime import timedelta

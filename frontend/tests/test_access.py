@@ -67,7 +67,7 @@ ROUTES: Mapping[str, Access] = {
     "decline_run": Access.OWNER,
     "wallet": Access.SIGNED_IN,
 }
-# Where the owner finds what the walk looks for: were it nowhere, the walk could not fail.
+# Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
 OWNERS_FIND: Mapping[str, str] = {
     "agent": PROMPT,
     "edit_agent": PROMPT,

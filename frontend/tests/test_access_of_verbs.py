@@ -1,4 +1,4 @@
-"""Every verb and every read, called with another user's ids: nothing changes, nothing is told.
+"""Every verb and every read, called with another user's ids: nothing changes, nothing leaks.
 
 They are found by their arguments, `user_id` and `viewer`: one that is missing here fails a test.
 """
@@ -58,7 +58,7 @@ class Verb:
 
 @dataclass(frozen=True)
 class Read:
-    """A function that leaves out what is not its viewer's."""
+    """A function that leaves out what its viewer may not see."""
 
     look: Callable[..., Any]
     ids: Ids
@@ -192,7 +192,7 @@ def may_be_nobody(function: Callable[..., Any]) -> bool:
 
 
 def told(read: Read, people: TwoPeople, viewer: int | None) -> str:
-    """What a viewer gets, or that there is nothing."""
+    """What a viewer gets, or that it is not available."""
     try:
         found = read.look(viewer=viewer, **read.ids(people))
         return repr(list(found) if isinstance(found, Iterator) else found)
@@ -282,7 +282,7 @@ def test_who_lost_to_a_prompt_does_not_read_it_in_their_own_pairs(people: TwoPeo
 
 
 def test_a_page_that_would_hide_nothing_still_gets_no_prompt(people: TwoPeople) -> None:
-    """The wrong way of before: every prompt went to every page, which had to hide it."""
+    """The earlier mistake: every prompt went to every page, which had to hide it."""
     versions = queries.versions_of(people.agent_id, viewer=people.rival_id)
     assert len(versions) == 3
     assert {version.prompt for version in versions} == {None}

@@ -1,4 +1,4 @@
-"""Who sees what: every page for everybody, and nothing of an owner's for others."""
+"""Who sees what: every public page for everybody, and an owner's own things for nobody else."""
 
 import uuid
 

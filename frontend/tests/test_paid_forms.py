@@ -76,7 +76,7 @@ def test_a_fee_that_rose_meanwhile_is_not_taken_unseen(client: Client) -> None:
 
 @pytest.mark.parametrize("forged", [uuid.uuid5(uuid.NAMESPACE_URL, "x"), uuid.UUID(int=7)])
 def test_ids_that_no_form_gives_out_are_refused(client: Client, forged: uuid.UUID) -> None:
-    """The arena derives its own transfers' ids: taken beforehand, they would hold up a match."""
+    """The arena derives its own transfers' ids; if somebody used them first, a match would hang."""
     agent = make_agent(make_user(credits=100))
     client.force_login(agent.owner)
     data = {"agent": agent.id, "entry_id": str(forged), "fee": 10}

@@ -1,4 +1,4 @@
-"""Pages of training runs and what leads to them: what everybody sees, and what is the owner's."""
+"""Pages of training runs and links to them: what everybody sees, and what only the owner sees."""
 
 from collections.abc import Iterator
 from typing import Any

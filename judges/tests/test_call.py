@@ -57,7 +57,7 @@ def test_failing_tool_is_an_abstention_not_a_zero(
 ) -> None:
     ballot = vote(kind, TWO, script)
     assert ballot.scores == {}
-    # What a library says may hold an address or a key, and the page is public.
+    # A library's message may contain an address or a key, and the page is public.
     assert ballot.error == "ConnectionError"
     assert "no scorer" not in caplog.text
     assert "judge_failed" in caplog.text

@@ -12,7 +12,7 @@ from judges.transcript import Answer, Ballot
 
 
 class Reader(ScriptedTools):
-    """Replies from what stands under "Answer A" and "Answer B"."""
+    """Replies according to the text under "Answer A" and "Answer B"."""
 
     def __init__(self, decide: Callable[[str, str], str]) -> None:
         super().__init__()
@@ -88,7 +88,7 @@ def test_every_pair_is_asked_in_both_orders_with_a_nonce_of_its_own() -> None:
 
 
 def test_a_full_table_is_judged_by_all_its_pairs() -> None:
-    """Of a part of them a seat's share would depend on whom it met."""
+    """With only some of them, a seat's share would depend on whom it met."""
     strength = [4, 6, 5, 7, 0, 3, 1, 2]
 
     def stronger(first: str, second: str) -> str:

@@ -142,7 +142,7 @@ def test_hostile_text_gets_a_cosine(real: RelevanceScorer) -> None:
 
 
 class Echo:
-    """Stands in for the encoder in tests of the line protocol."""
+    """Replaces the encoder in tests of the line protocol."""
 
     def cosines(self, prompt: str, texts: list[str]) -> list[float]:
         return [0.5 for _ in texts]

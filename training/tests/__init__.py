@@ -1,1 +1,1 @@
-"""Builders that the rooms of training share, and rules of what stands on its ground floor."""
+"""Builders shared by the rooms of training, and the rules of its base modules."""

@@ -163,7 +163,7 @@ def make_task(about: str) -> Task:
 
 
 def make_completion(one: Round, seat: Seat, *, task: Task, text: str) -> Completion:
-    """What the runner stores of an answer: sampled by a model, or given by code."""
+    """What the runner stores for an answer sampled by a model or given by code."""
     messages = build_messages(seat.version.prompt, task)
     values: dict[str, Any] = {"token_ids": ids_of(text), "finish_reason": "code"}
     if seat.agent.engine == Engine.MODEL:

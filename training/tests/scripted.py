@@ -40,7 +40,7 @@ TURN_ID = 1  # begins a turn in the chat template of prompt_ids_of
 
 
 class ScriptedBase:
-    """A plain base that makes up what a person asks, and answers: in agents.inference.client's place."""
+    """A plain base that makes up prompts and answers them, in place of agents.inference.client."""
 
     prompts: Callable[[int], str | Exception]  # the words of the n-th one, from 0
     is_finished: bool
@@ -99,7 +99,7 @@ def script_runs(settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def script_base(monkeypatch: pytest.MonkeyPatch) -> type[ScriptedBase]:
-    """Put a scripted base in the place of the inference servers, for what is rehearsed."""
+    """Put a scripted base in place of the inference servers, for rehearsal."""
     ScriptedBase.reset()
     monkeypatch.setattr(rehearsal, "Inference", ScriptedBase)
     monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))

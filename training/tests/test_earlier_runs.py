@@ -1,4 +1,4 @@
-"""Folders of runs that an earlier release wrote are read: byte for byte what it left."""
+"""Run folders written by an earlier release, byte for byte, can still be read."""
 
 import json
 from pathlib import Path

@@ -111,7 +111,7 @@ def migrate_to_today() -> None:
 
 
 def seed(apps: Apps) -> dict[str, int]:
-    """An agent with two versions, a settled match, a pair of it, and runs; their ids."""
+    """An agent with two versions, a settled match, a pair from it, and runs; returns their ids."""
     make = {name: apps.get_model(name).objects.create for name in _MODELS}
     owner = make["agents.User"](username="quill", password="!")
     base = make["agents.BaseModel"](slug="tiny", served_name="tiny", name="Tiny")

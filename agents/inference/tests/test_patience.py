@@ -1,4 +1,4 @@
-"""One patience for whoever waits for an inference server: how often, how long, and who hears of it."""
+"""How requests to an inference server are retried: how often, for how long, and who is notified."""
 
 import asyncio
 from itertools import islice
@@ -11,7 +11,7 @@ from agents.inference.replies import InferenceUnavailable, RequestRefused
 
 
 class Server:
-    """Fails so many times with an error of its own, then answers."""
+    """Fails a given number of times, each with its own error, then answers."""
 
     def __init__(self, *faults: Exception) -> None:
         self.faults = list(faults)

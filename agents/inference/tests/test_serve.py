@@ -1,4 +1,4 @@
-"""What is mended in vLLM for CPUs, in processes of its own as the server has it."""
+"""vLLM's patches for CPUs, in separate processes, as in the server."""
 
 from collections.abc import Iterator
 from pathlib import Path

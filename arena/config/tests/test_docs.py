@@ -1,4 +1,4 @@
-"""What the documentation names is there: paths, names in files, links, and the pages of decisions."""
+"""What the documentation names exists: paths, names in files, links, and decision pages."""
 
 import re
 import subprocess
@@ -43,7 +43,7 @@ def looks_like_a_path(text: str) -> bool:
 
 
 def missing_in(document: str) -> list[str]:
-    """What a document names in backticks as a path, or as `path:name`, and is not there."""
+    """Whatever a document names in backticks as a path or `path:name` and that does not exist."""
     found = []
     for ticked in _TICKED.findall(_CODE_BLOCK.sub("", document)):
         match = _PATH.fullmatch(ticked)

@@ -156,7 +156,7 @@ def test_a_double_clicked_top_up_issues_once() -> None:
 
 
 class LedgerMachine(RuleBasedStateMachine):
-    """Random transfers, holds and resolutions, beside a model made of two dictionaries."""
+    """Random transfers, holds and resolutions, compared with a model made of two dictionaries."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -93,7 +93,7 @@ def test_a_newcomer_finds_the_text_so_far_and_a_reset_starts_it_again() -> None:
 
 
 def test_a_reset_that_was_lost_is_sent_again_with_the_whole_text() -> None:
-    """Otherwise spectators would go on with the new answer where the old one broke off."""
+    """Otherwise spectators would see the new answer continue where the old one was cut off."""
 
     async def scenario() -> None:
         hub = stream.Hub(settings.VALKEY_URL)
@@ -144,7 +144,7 @@ async def subscribers(channel: str) -> int:
 
 
 def test_a_lost_subscription_tells_everybody_to_resync_and_the_next_one_hears_again() -> None:
-    """What was said while it was lost is in the rows, but somebody has to look."""
+    """What was said while the connection was lost is in the rows, but somebody has to fetch it."""
 
     async def scenario() -> None:
         hub = stream.Hub(settings.VALKEY_URL)

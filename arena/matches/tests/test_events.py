@@ -1,4 +1,4 @@
-"""Events of before still verify: the literals were computed by the code that first stored them."""
+"""Old events still verify: the literals were computed by the code that first stored them."""
 
 from arena.environments.base import Task
 from arena.matches.events import content_digest, event_digest

@@ -188,7 +188,7 @@ def test_what_every_round_calls_a_tie_is_no_lead_in_the_end() -> None:
 
 
 class MatchMachine(RuleBasedStateMachine):
-    """Random commands: what is accepted keeps fold(events) == state and the rules below."""
+    """Random commands: accepted ones keep fold(events) == state and the rules below."""
 
     def __init__(self) -> None:
         super().__init__()

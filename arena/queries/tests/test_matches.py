@@ -1,4 +1,4 @@
-"""What a match page says beside what the settlement pays for."""
+"""A match page's places, compared with those that the settlement pays for."""
 
 import pytest
 

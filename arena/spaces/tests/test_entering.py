@@ -1,4 +1,4 @@
-"""Entering and leaving while everything else goes on: no deadlock, no stuck credits."""
+"""Entering and leaving during all other activity: no deadlock, no stuck credits."""
 
 import hashlib
 import threading

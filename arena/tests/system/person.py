@@ -62,7 +62,7 @@ class Person:
         return int(str(page.url).rstrip("/").rpartition("/")[2])
 
     def _send(self, path: str, *, to: str = "", **changes: str | None) -> httpx.Response:
-        """Fill in the page's form and send it, there or to another place; None unchecks a box."""
+        """Fill in the page's form and submit it, there or to another address; None unchecks a box."""
         page = self._http.get(path).raise_for_status()
         fields = {**_fields(page.text), **changes}
         data = {name: value for name, value in fields.items() if value is not None}
@@ -81,7 +81,7 @@ def _fields(page: str) -> dict[str, str]:
 
 
 class _FormReader(HTMLParser):
-    """What a browser would send of the page's fields if nobody touched them."""
+    """What a browser would submit if nobody touched the page's fields."""
 
     def __init__(self) -> None:
         super().__init__()

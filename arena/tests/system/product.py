@@ -49,7 +49,7 @@ def wait_for(what: str, look: Callable[[], T | None], *, seconds: float) -> T:
 
 
 class Product:
-    """The running product, as its administrator has it in hand."""
+    """The running product, as its administrator controls it."""
 
     def __init__(self, local: Local) -> None:
         self._local = local
@@ -59,7 +59,7 @@ class Product:
 
     @property
     def environ_of_another(self) -> dict[str, str]:
-        """For a second product beside this one: with this one's vLLM, and nothing else of it."""
+        """For a second product beside this one, which shares only its vLLM."""
         own = {"DATABASE_URL", "VALKEY_URL", "RLFC_HOME", "WEB_PORT"}
         return {name: value for name, value in self._local.environ.items() if name not in own}
 
@@ -87,7 +87,7 @@ class Product:
         )
 
     def manage(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        """A `manage.py` command beside it, as typed at its terminal."""
+        """A `manage.py` command beside it, as if typed in a terminal."""
         return subprocess.run(
             [sys.executable, "manage.py", *arguments],
             cwd=REPOSITORY,
@@ -154,7 +154,7 @@ def product(pytestconfig: pytest.Config) -> Iterator[Product]:
 
 
 def _base_model() -> Path | None:
-    """The folder that `make install` has prepared; None: the supervisor converts it anew."""
+    """The folder that `make install` has prepared; None: the supervisor converts it again."""
     chosen = Variables(_env_file=None)
     prepared = REPOSITORY / "var" / "models" / chosen.base_model
     if chosen.base_model_path is None and (prepared / "config.json").is_file():

@@ -1,4 +1,4 @@
-"""SIGKILL to every part of the running product: nothing is lost, and it goes on by itself."""
+"""SIGKILL to every part of the running product: nothing is lost, and it recovers by itself."""
 
 from collections import Counter
 from collections.abc import Iterator
@@ -28,7 +28,7 @@ MIN_PAIRS = 8
 
 @dataclass(frozen=True)
 class Player:
-    """Somebody whose agent loses often, so that it soon has pairs; it trains when told to."""
+    """Somebody whose agent loses often, so that it soon has pairs; it trains on request."""
 
     person: Person
     product: Product

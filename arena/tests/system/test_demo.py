@@ -1,4 +1,4 @@
-"""The headless demo, in its short form: a program that shows the loop and says what it did."""
+"""The headless demo in short form: a program that shows the loop and reports what it did."""
 
 import json
 import shutil
@@ -32,7 +32,7 @@ def test_the_headless_demo_closes_the_loop_and_leaves_nothing_behind(
     product: Product, folder: Path
 ) -> None:
     report = folder / "report.json"
-    # The vLLM is the one that runs already: a second one takes a minute and 4 GB.
+    # It uses the vLLM that is already running: a second one takes a minute and 4 GB.
     done = subprocess.run(
         [
             *(sys.executable, "manage.py", "demo", "--headless"),

@@ -1,4 +1,4 @@
-"""The real server scores tokens as it samples them: what the gate's drift check rests on."""
+"""The real server scores tokens as it samples them, which the gate's drift check relies on."""
 
 import asyncio
 import json

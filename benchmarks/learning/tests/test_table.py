@@ -110,11 +110,11 @@ def test_arms_stand_beside_the_controls_of_their_budget_over_the_seeds_of_both()
             make_result("random", together=3),  # another budget
         ]
     }
-    found = [line for line in table.table(content).splitlines() if " less " in line]
+    found = [line for line in table.table(content).splitlines() if " minus " in line]
     assert [line.split(" | ")[2:4] for line in found] == [["dpo minus sft", "1"]]
     assert found[0].split(" | ")[4].startswith("0.250 [")
     alone = {"results": [make_result(), make_result("grpo")]}
-    assert " less " not in table.table(alone)
+    assert " minus " not in table.table(alone)
 
 
 def test_no_change_has_an_interval_around_one() -> None:

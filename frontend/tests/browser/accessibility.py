@@ -1,4 +1,4 @@
-"""What every page must stand: axe-core's rules and no sideways scrolling, in every guise."""
+"""What every page must pass: axe-core's rules and no sideways scrolling, in every variant."""
 
 from typing import Any, Literal
 
@@ -11,18 +11,18 @@ DESKTOP: ViewportSize = {"width": 1280, "height": 900}
 PHONE: ViewportSize = {"width": 390, "height": 844}
 SCHEMES: tuple[Literal["dark", "light"], ...] = ("dark", "light")
 GRAVE = {"serious", "critical"}
-# A colour in the middle of its transition is nobody's: wait for those that end.
+# A colour in mid-transition is not a final one: wait for transitions that end.
 STILL = """() => document.getAnimations().every((each) => each.playState !== "running"
   || !Number.isFinite(each.effect?.getComputedTiming().endTime))"""
 CHECK = """() => axe.run(document, {resultTypes: ["violations"]}).then((found) =>
   found.violations.map(({id, impact, help, nodes}) => ({id, impact, help,
     nodes: nodes.map((node) => node.html.slice(0, 200))})))"""
 FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-FIT_MS = 5_000  # charts draw themselves anew for another width
+FIT_MS = 5_000  # charts redraw themselves for another width
 
 
 def problems_in_every_guise(page: Page) -> list[str]:
-    """Grave violations at desktop and phone width, light and dark; the page keeps its state."""
+    """Serious violations at desktop and phone width, light and dark; the page keeps its state."""
     page.evaluate(AXE.read_text())
     found: dict[str, list[str]] = {}  # sentence -> the guises in which it holds
     for width, viewport in (("phone", PHONE), ("desktop", DESKTOP)):

@@ -1,4 +1,4 @@
-"""A headless Chromium whose pages tell on themselves: errors, refusals, broken answers."""
+"""A headless Chromium whose pages report their own errors, refusals and broken responses."""
 
 import shutil
 from collections.abc import Iterator
@@ -26,7 +26,7 @@ FLAGS = [
     "--disable-sync",
 ]
 PATIENCE_MS = 30_000  # of a busy machine; what takes minutes says so itself
-# Makes what the security policy refused, and the page would pass over, an error of the console.
+# Reports what the security policy refused, and the page would ignore, as a console error.
 REPORT_VIOLATIONS = """
 document.addEventListener("securitypolicyviolation", (event) => console.error(
   `security policy: ${event.violatedDirective} refused ${event.blockedURI || event.sample}`));

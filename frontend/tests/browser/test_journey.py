@@ -1,4 +1,4 @@
-"""One person's way through the whole product, in a browser, with everything behind it real."""
+"""One person's way through the whole product in a browser, with everything behind it real."""
 
 import json
 import re
@@ -81,7 +81,7 @@ def sign_up(page: Page, url: str) -> list[str]:
 def create_agent(page: Page) -> list[str]:
     """From a template; one training setting is the person's own."""
     expect(page.get_by_role("heading", name="New agent")).to_be_visible()
-    # Samples widely: it loses often, and what it loses to is what it learns from.
+    # It samples widely, so it loses often, and it learns from the answers that beat it.
     page.get_by_role("link", name="Explorer").click()
     page.get_by_label("Name").fill(AGENT)
     page.get_by_label("Gentle").check()
@@ -122,13 +122,13 @@ def taken_to_the_match(page: Page) -> int:
 
 
 def watch_live(watched: Watched) -> None:
-    """Answers grow in the page, by what the socket brings, before their round is decided."""
+    """Answers grow on the page with the socket's messages, before their round is decided."""
     watched.page.wait_for_function(GREW, timeout=MATCH_MS)
     assert any('"t": "text"' in frame for frame in watched.frames)
 
 
 def reload_in_the_middle(page: Page) -> None:
-    """What stood there before stands there again, and the rest of the match streams as before."""
+    """What was there before is there again, and the rest of the match streams as before."""
     number = str(page.locator("#match-round").get_attribute("data-round"))
     before = page.evaluate(ANSWERS)
     assert any(before.values())
@@ -156,7 +156,7 @@ def own_row(page: Page) -> Locator:
 
 
 def read_the_result(page: Page, product: Product, match_id: int) -> list[str]:
-    """Rank, prize, rating and credits are those of the database, and each vote has its reason."""
+    """Rank, prize, rating and credits match the database, and each vote has its reason."""
     settled(page)
     expect(page.get_by_role("heading", name="Result")).to_be_visible()
     rank, prize, before, after = product.rows(
@@ -199,7 +199,7 @@ def read_the_votes(page: Page, product: Product, match_id: int, number: int) -> 
 
 
 def read_the_wallet(page: Page, product: Product) -> list[str]:
-    """The statement's lines add up to the balance, which is what the ledger says."""
+    """The statement's lines add up to the balance in the ledger."""
     page.get_by_role("link", name="Wallet").click()
     statement = page.get_by_role("region", name="Statement").get_by_role("listitem")
     changes = [signed(line.locator("p.num").inner_text()) for line in statement.all()]
@@ -237,7 +237,7 @@ def play_until_training_starts(page: Page, product: Product) -> None:
 
 
 def pairs_of_settled_matches(product: Product) -> int:
-    """How many pairs the agent has, once the sweep has been at every settled match."""
+    """How many pairs the agent has, once the sweep has handled every settled match."""
     unharvested = (
         "SELECT count(*) = 0 FROM arena_match m LEFT JOIN training_harvest h ON h.match_id = m.id"
         " WHERE m.status = 'settled' AND h.id IS NULL"
@@ -253,7 +253,7 @@ def pairs_of_settled_matches(product: Product) -> int:
 
 
 def follow_the_run(page: Page, product: Product) -> list[str]:
-    """Progress and curve move while one looks; then the gate's figures and its decision."""
+    """Progress and curve move while one watches; then come the gate's figures and decision."""
     run_id = int(page.url.rstrip("/").rpartition("/")[2])
     page.wait_for_function("() => window.steps.length > 1", timeout=RUN_MS)
     expect(page.locator("#run-curve canvas").first).to_be_visible()
@@ -311,7 +311,7 @@ def download_pairs(page: Page, product: Product, folder: Path) -> None:
 
 
 def roll_back(page: Page, product: Product) -> None:
-    """One click each way: to the trained version, where the gate did not, and back."""
+    """One click each way: to the trained version, if the gate did not adopt it, and back."""
     if current_version(product)[0] == 1:
         page.get_by_role("button", name="Use version 2").click()
     expect(page.get_by_text("v2 plays", exact=True)).to_be_visible()

@@ -131,7 +131,7 @@ def test_one_task_gives_a_bounded_number_of_pairs() -> None:
 
 
 def opponents(counts: dict[int, int], *, house: int | None = None) -> list[PairCandidate]:
-    """So many pairs against each, those of the first named being the newest."""
+    """The given number of pairs against each opponent; those against the first are the newest."""
     order = [opponent for opponent, count in counts.items() for _ in range(count)]
     return [
         make_candidate(1000 - place, opponent_id=opponent, is_against_house=opponent == house)

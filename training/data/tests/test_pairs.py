@@ -52,7 +52,7 @@ def test_ties_and_near_ties_make_no_pairs() -> None:
 
 
 def test_what_was_refused_at_the_gates_is_nobodys_example() -> None:
-    """A copy of the task, worth 0.1, beside an answer without words."""
+    """A copy of the task, worth 0.1, against an answer without words."""
     answers = [make_answer(0), make_answer(1)]
     assert agreed_pairs(answers, {0: 0.0, 1: MIN_CHOSEN_SCORE}) == []
     assert agreed_pairs(answers, {0: 0.0, 1: MIN_CHOSEN_SCORE + 0.01})

@@ -71,7 +71,7 @@ def make_exam(environment: Environment | None = None, **changes: Any) -> Exam:
 
 @dataclasses.dataclass
 class ScriptedModel:
-    """Stands in for the inference servers: what it says to whom, or an error."""
+    """Replaces the inference servers: a scripted answer per model, or an error."""
 
     say: Say
     asked: list[tuple[str, str, int]] = dataclasses.field(default_factory=list)

@@ -154,7 +154,7 @@ SEQUENCE: dict[str, Any] = {
 
 
 class Server:
-    """Stands in for vLLM: a logprob for each model, or an error."""
+    """Replaces vLLM: a logprob for each model, or an error."""
 
     def __init__(self, **replies: Any) -> None:
         self.replies = {"base": -2.0, "child": -1.0} | replies

@@ -1,4 +1,4 @@
-"""The record's verdict is its criteria's, and stays as it was told; every format is read."""
+"""A record's verdict follows its criteria and never changes; every format can be read."""
 
 import json
 from dataclasses import replace

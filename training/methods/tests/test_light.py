@@ -1,4 +1,4 @@
-"""Web processes and workers know the methods and load none of the learning libraries."""
+"""Web processes and workers know the methods without loading any training library."""
 
 import os
 import subprocess

@@ -1,4 +1,4 @@
-"""What is drawn, kept and handed to the trainer for rehearsal, with a scripted base."""
+"""What is sampled, kept and given to the trainer for rehearsal, with a scripted base."""
 
 import json
 from pathlib import Path

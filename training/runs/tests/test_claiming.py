@@ -46,7 +46,7 @@ def make_run(
 
 
 def has_trained(run: TrainingRun, *, seconds: float, days_ago: float = 0.0) -> None:
-    """The run is over and has used so much training."""
+    """The run is over and used this many seconds of training."""
     TrainingRun.objects.filter(id=run.pk).update(
         status=RunStatus.ADOPTED,
         progress={"seconds": seconds},

@@ -149,7 +149,7 @@ def test_pairs_count_from_the_last_run_on_whatever_became_of_it() -> None:
 
 
 def test_a_run_learns_again_from_pairs_that_its_version_has_not_learned() -> None:
-    """What counts is what the agent plays with, by the gate's word, by hand or after a rollback."""
+    """What counts is the version that plays, whether by the gate, by hand or after a rollback."""
     space = make_space()
     agent = make_due_agent(space=space)
     first = agent.current_version

@@ -1,4 +1,4 @@
-"""What owners do with runs in hand: pause, resume, cancel, adopt, decline."""
+"""What owners do with live runs: pause, resume, cancel, adopt, decline."""
 
 from functools import partial
 from typing import Any

@@ -68,7 +68,7 @@ def some_pairs(count: int, *, seed: int = 0) -> list[dict[str, Any]]:
 
 
 def some_groups(count: int, *, answers: int = 4, seed: int = 0) -> list[dict[str, Any]]:
-    """Half of a group's answers bring log-probabilities of whoever gave them."""
+    """Half of a group's answers have log-probabilities under the policy that gave them."""
     source = random.Random(seed)
     groups = []
     for _ in range(count):

@@ -1,4 +1,4 @@
-"""Losses beside TRL's own code and a plain NumPy reference."""
+"""Losses compared with TRL's own code and a plain NumPy reference."""
 
 import random
 from collections.abc import Sequence

@@ -100,7 +100,7 @@ def gradient(base: FrozenBase, unit: Unit) -> torch.Tensor:
 def test_weights_unpacked_once_or_each_time_give_the_same_gradient(
     base_model: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """So free memory decides on time only, never on what is learned."""
+    """Free memory therefore affects only the time, never what is learned."""
     unit = Unit(tuple(range(100, 120)), (tuple(range(200, 210)), tuple(range(300, 312))))
     cpu = torch.device("cpu")
     once = load_base(base_model, precision=Precision.NF4, device=cpu)

@@ -1,4 +1,4 @@
-"""Trainers that are killed, ended, paused or out of space, and what is left of their runs."""
+"""Trainers that are killed, ended, paused or out of disk space, and what is left of their runs."""
 
 import json
 import signal

@@ -123,7 +123,7 @@ def test_practice_of_one_run_keeps_the_leases_of_the_others(
     kept: list[bool] = []
 
     def look_and_write(spec: RunSpec) -> dict[str, Any]:
-        if spec.run.pk == run.pk:  # it has practised, and what happened meanwhile is mended
+        if spec.run.pk == run.pk:  # it has practised, and the fault has been dealt with
             other.refresh_from_db()
             kept.append(bool(other.lease_expires_at and other.lease_expires_at > timezone.now()))
         return write_nothing(spec)

@@ -21,7 +21,7 @@ CHILD = "import os, threading; print(os.getpid(), flush=True); threading.Event()
 
 
 def test_a_child_does_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
-    """It would go on in the next arena that is started on the same database."""
+    """Otherwise it would continue in the next arena that is started on the same database."""
     (tmp_path / "manage.py").write_text(CHILD)
     supervisor = subprocess.Popen(
         [sys.executable, "-c", SUPERVISOR, str(tmp_path)],
@@ -38,7 +38,7 @@ def test_a_child_does_not_outlive_a_killed_supervisor(tmp_path: Path) -> None:
 
 
 def is_alive(pid: int) -> bool:
-    """A zombie waits for whoever adopted it, and does nothing."""
+    """A zombie only waits for the process that adopted it."""
     try:
         state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
     except (ProcessLookupError, FileNotFoundError):

@@ -261,7 +261,7 @@ def test_a_list_of_keywords_is_worth_no_more_than_an_honest_answer() -> None:
 
 
 def test_two_passes_are_closer_than_what_makes_a_pair() -> None:
-    """What is prettier is not preferred over what obeys."""
+    """A prettier answer is not preferred to one that obeys."""
     task = make_task("title", prompt="Write a title for a story about cats, like <<My Title>>.")
     plain = ENVIRONMENT.score(task, "<<Cats at Night>>")
     polished = ENVIRONMENT.score(
