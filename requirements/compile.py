@@ -46,7 +46,7 @@ def main() -> None:
     kept = [] if "--upgrade" in sys.argv else pins("run.lock") + pins("dev.lock")
     run = resolve("run.in", "vllm.in", constraints=kept)
     dev = resolve("run.in", "vllm.in", "dev.in", constraints=[f"{n}=={v}" for n, v in run.items()])
-    # torch has a step of its own in the Makefile, because its CPU builds have an index of their own.
+    # torch has its own step in the Makefile, because its CPU builds have their own index.
     torch = run.pop("torch").split("+")[0]
     write("torch.lock", [f"torch=={torch}+cpu"], sources="run.in")
     locked = [f"{name}=={version}" for name, version in run.items()]
