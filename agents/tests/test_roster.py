@@ -7,7 +7,7 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from agents import roster
-from agents.errors import Refused
+from agents.errors import NotAvailable, Refused
 from agents.models import Agent, AgentVersion, BaseModel, User, VersionOrigin
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +127,25 @@ def test_a_trained_child_is_activated_only_while_its_parent_is_current(
     for _ in range(2):
         with transaction.atomic():
             assert roster.activate_child(agent.id, version_id=child.id)
+
+
+def test_a_retired_agent_stays_as_it_was(owner: User, base: BaseModel) -> None:
+    agent = create(owner, base)
+    first = current(agent)
+    roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
+    roster.retire_agent(owner.id, agent_id=agent.id)
+    before = Agent.objects.values().get()
+    for verb, values in (
+        (roster.edit_agent, {"prompt": "Be late.", "sampling": SAMPLING}),
+        (roster.activate_version, {"version_id": first}),
+        (roster.set_learning, {"learning": {}, "is_training_enabled": False}),
+        (roster.rename_agent, {"name": "Eve"}),
+        (roster.retire_agent, {}),
+    ):
+        with pytest.raises(NotAvailable, match="cannot be changed"):
+            verb(owner.id, agent_id=agent.id, **values)
+    assert Agent.objects.values().get() == before
+    assert agent.versions.count() == 2
 
 
 def test_the_database_refuses_to_change_a_version(owner: User, base: BaseModel) -> None:
