@@ -103,9 +103,8 @@ def main() -> None:
         local.wait_ready(lambda statuses: None)
         url, key = local.endpoints.vllm_urls[0], local.endpoints.vllm_api_key
         served = environment.base_model
-        asyncio.run(
-            match_speed(url, key, served, seconds=5.0, seed=0)
-        )  # the first requests compile
+        # The first requests compile.
+        asyncio.run(match_speed(url, key, served, seconds=5.0, seed=0))
         alone = asyncio.run(match_speed(url, key, served, seconds=seconds, seed=1))
         folder = Path(name)
         run = start_run(folder, model)

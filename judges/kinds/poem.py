@@ -1,4 +1,4 @@
-"""Form and relevance of a poem. This is not taste: no figure here can tell a good poem.
+"""Form and relevance of a poem. This is not taste: no figure here says how good a poem is.
 
 An answer that fails a gate (the environment's gates, or too little to do with the prompt) gets
 at most `GATED_CEILING` times its form. Any other gets
