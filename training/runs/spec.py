@@ -18,7 +18,8 @@ from training.runs.attempts import run_folder
 class RunSpec:
     """What stays the same while a worker holds the run.
 
-    What changes meanwhile (status, progress, gate, child version) is read when it is needed.
+    What changes meanwhile (status, progress, gate, child version, the Space's panel and limits) is
+    read when it is needed.
     """
 
     run: TrainingRun

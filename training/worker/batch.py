@@ -56,10 +56,8 @@ class _Batch:
         self._waiting = list(claimed)  # still to be finished
 
     def work(self) -> None:
-        read = self._each(spec_of)
-        self._specs = {lease: spec for lease, spec in read.items() if spec}
-        self._waiting = list(self._specs)
-        prepared = self._each(lambda lease: prepare(lease, self._specs[lease], self._leases))
+        prepared = self._each(self._prepare)
+        self._waiting = [lease for lease in self._waiting if lease in self._specs]
         self._folders = {lease: folder for lease, folder in prepared.items() if folder}
         try:
             returncode = self._train()
@@ -68,6 +66,11 @@ class _Batch:
                 _record_fault(lease, error)
         else:
             self._each(partial(self._end, returncode=returncode))
+
+    def _prepare(self, lease: Lease) -> Path | None:
+        # Read at its turn: until then another worker may have taken the run.
+        spec = self._specs[lease] = spec_of(lease)
+        return prepare(lease, spec, self._leases)
 
     def _train(self) -> int:
         jobs = [

@@ -20,6 +20,7 @@ from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.leases import LeaseLost
 from arena.matches.judge_tools import build_tools
+from arena.models import Space
 from training.configs.configs import Adoption
 from training.data.dataset import (
     DATASET_FILE,
@@ -178,7 +179,7 @@ def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
     child, gate = run.child_version, gate_from_json(run.gate)
     assert child is not None, "a run is evaluated once its version exists"
     if gate is None:
-        gate = _evaluate(lease, spec, leases, child=child)
+        gate = _evaluate(lease, spec, leases, space=run.space, child=child)
         record(lease, gate=gate.as_json())
     is_by_hand = spec.config.adoption == Adoption.BY_HAND
     with held_run(lease) as locked:
@@ -239,8 +240,10 @@ def _with_heartbeat(lease: Lease, leases: Leases, work: Callable[..., Awaitable[
     async_to_sync(work)(heartbeat=heartbeat)
 
 
-def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersion) -> GateRecord:
-    run, parent = spec.run, spec.parent
+def _evaluate(
+    lease: Lease, spec: RunSpec, leases: Leases, *, space: Space, child: AgentVersion
+) -> GateRecord:
+    parent = spec.parent
     contestants = Contestants(
         parent=served_model(parent),
         child=served_model(child),
@@ -248,7 +251,7 @@ def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersio
         sampling=Sampling.from_json(parent.sampling),
     )
 
-    folder = finished_attempt(run.pk)
+    folder = finished_attempt(spec.run.pk)
     result = read_result(folder) if folder else None
 
     async def heartbeat() -> None:
@@ -256,11 +259,11 @@ def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersio
 
     gate: GateRecord = async_to_sync(evaluate)(
         contestants,
-        own=own_exam(run.space),
-        probes=probe_exams(run.space),
+        own=own_exam(space),
+        probes=probe_exams(space),
         trained=trainer_view(result or {}, precision=spec.config.precision),
         tools=build_tools(),
-        seed=str(run.pk),
+        seed=str(spec.run.pk),
         heartbeat=heartbeat,
     )
     return gate

@@ -15,10 +15,11 @@ from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, s
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
 from agents.roster import activate_version
+from arena.models import Space
 from training.gate.evaluate import GateInconclusive
 from training.gate.formats import format_1_of
 from training.gate.record import GateRecord, gate_from_json
-from training.gate.sitting import Contestants
+from training.gate.sitting import Contestants, Exam
 from training.models import TrainingRun
 from training.practice.rehearsal import DRAWN_BY_RUN, rehearsal_file
 from training.runs.claiming import MAX_ATTEMPTS
@@ -150,6 +151,25 @@ def test_both_versions_are_evaluated_with_the_agents_own_prompt(
     assert contestants.prompt == "Answer briefly."
 
 
+def test_a_version_is_evaluated_by_the_space_as_it_is_after_training(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    limits: list[int] = []
+
+    def store(*given: Any, **named: Any) -> Adapter:
+        Space.objects.filter(id=run.space_id).update(max_tokens=7)
+        return store_adapter(*given, **named)
+
+    async def evaluate(contestants: Contestants, *, own: Exam, **_: Any) -> GateRecord:
+        limits.append(own.max_tokens)
+        return PASSED
+
+    monkeypatch.setattr(steps, "store_adapter", store)
+    monkeypatch.setattr(steps, "evaluate", evaluate)
+    finish(run)
+    assert limits == [7]
+
+
 def test_a_second_run_learns_on_from_the_first_ones_adapter(run: TrainingRun) -> None:
     finish(run)
     make_pairs_for(run.agent, count=8, space=run.space)
@@ -197,7 +217,7 @@ def test_an_owner_who_changed_the_agent_meanwhile_decides(
     assert run.status == RunStatus.REJECTED
     assert run.agent.current_version is not None
     assert run.agent.current_version.prompt == "New."
-    assert "activate version 3 by hand" in run.reason
+    assert "Activate version 3 by hand" in run.reason
 
 
 @pytest.mark.parametrize(
