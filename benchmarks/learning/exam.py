@@ -16,7 +16,7 @@ from agents.inference.client import Inference, Sampling, ServedModel
 from arena.environments.asking import build_messages
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
-from training.gate.bootstrap import bootstrap, quantile
+from training.gate.bootstrap import bootstrap, central
 
 UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches use
 UNSEEN_KINDS = "unseen kinds"  # that no match ever uses
@@ -157,12 +157,8 @@ def _interval(
         return figure(fmean(after), fmean(before))
 
     drawn = bootstrap(pairs, of, rng=Random(f"{EXAM_SEED}: {part}: bootstrap"))
-    tail = (1 - CONFIDENCE) / 2
-    return Interval(
-        value=of([outcome for one in pairs for outcome in one]),
-        low=quantile(drawn, tail),
-        high=quantile(drawn, 1 - tail),
-    )
+    low, high = central(drawn, CONFIDENCE)
+    return Interval(of([outcome for one in pairs for outcome in one]), low, high)
 
 
 def kinds_fallen_to_zero(

@@ -32,6 +32,12 @@ def bootstrap(
     return sorted(resampled() for _ in range(RESAMPLES))
 
 
+def central(ordered: Sequence[float], share: float) -> tuple[float, float]:
+    """The ends of the middle `share` of an ascending sequence; as many lie below as above."""
+    cut = int((1 - share) / 2 * len(ordered))
+    return ordered[cut], ordered[-1 - cut]
+
+
 def quantile(ordered: Sequence[float], share: float) -> float:
     """The value below which `share` of an ascending sequence lies; share in [0, 1)."""
     return ordered[int(share * len(ordered))]

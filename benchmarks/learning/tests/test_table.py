@@ -20,9 +20,13 @@ from benchmarks.learning.exam import (
     pass_rate,
 )
 from benchmarks.learning.table import Piece
+from arena.config.env import REPOSITORY
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from training.methods import config_from_json
+
+RESULTS = REPOSITORY / "benchmarks" / "results"
+README = (RESULTS / "README.md").read_text()
 
 
 def make_exam(passed: list[int], kinds: list[str] | None = None) -> dict[str, Any]:
@@ -80,6 +84,13 @@ def test_a_task_counts_by_the_share_of_its_answers_that_pass() -> None:
     assert (kept["kinds"], kept["passed"], kept["tokens"]) == (["a", "a"], [0.5, 0], [4, 2])
     assert [one["text"] for one in kept["examples"]] == ["one"]
     assert pass_rate([{UNSEEN_PROMPTS: kept}], UNSEEN_PROMPTS).value == pytest.approx(0.25)
+
+
+def test_the_published_intervals_are_those_of_the_published_pieces() -> None:
+    pieces = table.read(RESULTS / "learning.json")["results"]
+    exams = [one["exam"] for one in pieces if (one["arm"], one["minutes"]) == ("dpo", 22)]
+    (row,) = [line for line in README.splitlines() if line.startswith("| DPO | A, A, B |")]
+    assert str(pass_rate(exams, UNSEEN_PROMPTS)) == row.split(" | ")[3]
 
 
 def test_gain_is_the_ratio_of_pass_rates_within_its_interval() -> None:

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
-from training.gate.bootstrap import RESAMPLES, bootstrap, quantile
+from training.gate.bootstrap import RESAMPLES, bootstrap, central, quantile
 
 
 def test_of_one_group_tasks_are_drawn_with_replacement() -> None:
@@ -32,3 +32,8 @@ def test_of_several_groups_the_same_tasks_are_drawn_from_each_group_drawn() -> N
 def test_a_quantile_has_its_share_of_the_values_below_it() -> None:
     ordered = [float(value) for value in range(100)]
     assert [quantile(ordered, share) for share in (0.0, 0.25, 0.5, 0.99)] == [0, 25, 50, 99]
+
+
+def test_an_interval_leaves_as_many_values_out_below_as_above() -> None:
+    ordered = [float(value) for value in range(RESAMPLES)]
+    assert central(ordered, 0.95) == (50, RESAMPLES - 51)
