@@ -20,8 +20,6 @@ from arena.config.env import REPOSITORY
 from arena.models import Space
 from training.models import TrainingRun
 from training.runs.attempts import TIDY_AFTER, tidy_runs
-from training.runs.claiming import claim_next
-from training.runs.lease import Lease
 from training.runs.starting import request_run
 from training.runs.steering import cancel_run, pause_run, resume_run
 from training.states import RunStatus
@@ -198,34 +196,6 @@ def test_an_evaluation_keeps_the_leases_of_the_runs_that_wait_for_theirs(
     monkeypatch.setattr(batch, "judge", slowly)
     assert train_due() == 2
     assert kept == [True]
-
-
-def test_a_run_that_another_worker_took_before_its_turn_keeps_its_checkpoint(
-    space: Space, fake_base: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    taken = make_run(space, seed=1)
-    behave(fake_base, "killed once", seed=1)
-    train_due()
-    expire(taken)
-    first = make_run(space, seed=2)
-    held: list[Lease | None] = []
-
-    def meanwhile(lease: Lease, spec: Any, leases: Any) -> Path | None:
-        if lease.run_id == first.pk:
-            pause_run(taken.agent.owner_id, run_id=taken.pk)
-            resume_run(taken.agent.owner_id, run_id=taken.pk)
-            held.append(claim_next())
-        return prepare(lease, spec, leases)
-
-    monkeypatch.setattr(batch, "ASKING_AT_ONCE", 1)
-    monkeypatch.setattr(batch, "prepare", meanwhile)
-    assert train_due() == 2
-    first.refresh_from_db()
-    taken.refresh_from_db()
-    assert first.status == RunStatus.ADOPTED
-    assert [lease and lease.owner for lease in held] == [taken.lease_owner]
-    assert (attempt_folder(taken, 1) / "checkpoint").is_dir()
-    assert not attempt_folder(taken, 2).exists()
 
 
 # --- owners' words -------------------------------------------------------------------------

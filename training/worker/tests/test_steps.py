@@ -3,13 +3,10 @@ import hashlib
 import json
 import os
 import shutil
-import uuid
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
 from agents.inference.client import AdapterRefused, InferenceUnavailable
@@ -17,7 +14,6 @@ from agents.models import Adapter, AgentVersion
 from agents.roster import activate_version
 from arena.models import Space
 from training.gate.evaluate import GateInconclusive
-from training.gate.formats import format_1_of
 from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants, Exam
 from training.models import TrainingRun
@@ -352,62 +348,3 @@ def test_an_adapter_that_finds_no_room_in_the_store_is_not_trained_again(
     finish(run)
     assert run.status == RunStatus.ADOPTED
     assert not attempt_folder(run, 2).exists()
-
-
-def test_a_run_whose_worker_died_after_training_is_not_trained_again(
-    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, fake_base: Path
-) -> None:
-    """The worker dies between the trainer's end and its record."""
-
-    def die(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "store_adapter", die)
-        with pytest.raises(KeyboardInterrupt):
-            train_due()
-    behave(fake_base, "crash")
-    expire(run)
-    finish(run)
-    assert run.status == RunStatus.ADOPTED
-
-
-@pytest.mark.parametrize("victim", ["move_run", "activate_child"])
-def test_a_worker_may_die_at_any_later_line_and_the_run_goes_on(
-    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, victim: str
-) -> None:
-    def die(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, victim, die)
-        with pytest.raises(KeyboardInterrupt):
-            train_due()
-    expire(run)
-    finish(run)
-    assert run.status == RunStatus.ADOPTED
-    assert AgentVersion.objects.filter(agent=run.agent).count() == 2, "no version twice"
-
-
-@pytest.mark.parametrize("stored", [PASSED.as_json(), format_1_of(PASSED.as_json())])
-def test_the_gate_is_asked_once_even_if_the_worker_dies_after_it(
-    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, stored: dict[str, Any]
-) -> None:
-    def die(*_: Any, **__: Any) -> None:
-        raise KeyboardInterrupt
-
-    with monkeypatch.context() as patch:
-        patch.setattr(steps, "activate_child", die)
-        with pytest.raises(KeyboardInterrupt):
-            train_due()
-    TrainingRun.objects.filter(id=run.pk).update(gate=stored)
-    script_gate(monkeypatch, lambda contestants: REFUSED)
-    expire(run)
-    assert finish(run).status == RunStatus.ADOPTED
-
-
-def test_a_run_held_by_another_worker_is_left_alone(run: TrainingRun) -> None:
-    TrainingRun.objects.filter(id=run.pk).update(
-        lease_owner=uuid.uuid4(), lease_expires_at=timezone.now() + timedelta(minutes=1)
-    )
-    assert finish(run).status == RunStatus.QUEUED
