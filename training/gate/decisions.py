@@ -41,11 +41,6 @@ class GateDecision:
         return self.lower_bound >= -self.margin
 
     @property
-    def is_good(self) -> bool:
-        """Not behind here, and not by more than the margin elsewhere."""
-        return not self.is_behind and self.is_within_margin
-
-    @property
     def is_open(self) -> bool:
         """Not behind here, but too few tasks to say more."""
         return not self.is_behind and not self.is_within_margin
@@ -93,7 +88,7 @@ def decide(
 ) -> GateDecision:
     """A paired bootstrap over tasks.
 
-    The child is good if it is not behind on these tasks and, with the stated one-sided
+    The child passes if it is not behind on these tasks and, with the stated one-sided
     confidence, not behind by more than the margin on others like them. Both halves are needed:
     the bound alone would let small losses through, one run after another, and the mean alone
     would let the luck of a few tasks through. Scores are in [0, 1], one per task, in task order.

@@ -68,7 +68,8 @@ class PracticeSize:
 class Method(Protocol[C]):
     """A way to learn from what judges prefer."""
 
-    name: str  # in agents' choices, runs, manifests and job files: it never changes
+    # In agents' choices, runs, manifests and job files: it never changes. At most 10 characters.
+    name: str
     config_class: type[C]  # the owner's choices; its `method` is this name
     presets: Mapping[str, C]  # by each of training.configs.configs.PRESETS
     examples: ExampleKind  # what it learns from

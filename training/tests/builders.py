@@ -28,6 +28,7 @@ from training.data.dataset import write_dataset
 from training.data.harvest import harvest_matches
 from training.data.pair_dataset import pair_dataset
 from training.data.pairs import JudgedAnswer
+from training.methods import method_of
 from training.models import Pair, TrainingRun
 from training.practice.group_dataset import group_dataset
 from training.practice.rehearsal import rehearsal_facts
@@ -214,7 +215,7 @@ def make_run(agent: Agent, space: Space, *, config: LearningConfig) -> TrainingR
         method=config.method,
         config=config.as_json(),
         last_pair_id=max(pairs.values_list("id", flat=True), default=0),
-        pair_count=min(len(pairs), getattr(config, "max_pairs", len(pairs))),
+        pair_count=method_of(config).size(config, pairs=len(pairs), tasks=0).pairs,
     )
 
 

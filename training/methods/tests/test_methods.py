@@ -8,6 +8,7 @@ from training.methods import METHODS, config_from_json
 from training.methods.dpo import DPOConfig
 from training.methods.examples import GROUPS
 from training.methods.grpo import GRPOConfig
+from training.models import TrainingRun
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -43,6 +44,7 @@ def test_every_setting_is_explained_and_bounded_or_a_choice(method: str) -> None
 def test_a_method_has_one_name_and_a_value_for_every_preset(name: str) -> None:
     method = METHODS[name]
     assert (method.name, method.config_class.method) == (name, name)
+    assert len(name) <= (TrainingRun._meta.get_field("method").max_length or 0), "a row keeps it"
     assert tuple(method.presets) == PRESETS
     assert {"loss", "grad_norm"} < {words.name for words in method.charts}
 
