@@ -131,8 +131,8 @@ def table(content: Mapping[str, Any]) -> str:
         for number, machine in enumerate(machines, start=1)
     ]
     intervals = (
-        "Pass rates on the same unseen tasks, as multiples of the base's; 95% intervals by a "
-        "bootstrap over seeds and tasks."
+        "Pass rates on the same unseen tasks, and the gain as a multiple of the base's; "
+        "95% intervals by a bootstrap over seeds and tasks."
     )
     return "\n".join([*lines, "", intervals, *known, "", *_leads(by_arm), *notes])
 
