@@ -87,7 +87,9 @@ def test_another_seed_gives_another_adapter(alone: Path, tiny_base: Path, tmp_pa
 
 def test_runs_fail_alone_and_say_why(together: Path) -> None:
     assert result_of(together / "empty")["error"].startswith("There is nothing to learn from")
-    assert result_of(together / "elsewhere")["error"].startswith("This run was started beside")
+    assert result_of(together / "elsewhere")["error"].startswith(
+        "This run was started with runs on another base"
+    )
     assert not (together / "empty" / ADAPTER_FOLDER).exists()
 
 
