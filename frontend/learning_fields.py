@@ -6,7 +6,15 @@ from typing import Any
 
 from django import forms
 
-from training.configs.configs import PRESETS, Adoption, LearningConfig, Precision, Targets
+from training.configs.configs import (
+    NOT_IN_PRESETS,
+    PRESETS,
+    Adoption,
+    LearningConfig,
+    PracticeAnswers,
+    Precision,
+    Targets,
+)
 from training.configs.fields import InvalidConfig, SettingHelp
 from training.methods import DEFAULT, METHODS, config_from_json, method_of
 from training.methods.base import Method, MethodWords
@@ -28,6 +36,8 @@ CHOICE_WORDS: Mapping[str, str] = {
     Targets.ATTENTION: "attention only",
     Adoption.AUTOMATIC: "automatic, it plays at once",
     Adoption.BY_HAND: "by-hand, you decide",
+    PracticeAnswers.SHARED: "shared, others may learn from them",
+    PracticeAnswers.PRIVATE: "private",
 }
 
 
@@ -113,7 +123,7 @@ class LearningFields(forms.Form):
                 explanation=explanation,
                 is_chosen=slug == chosen,
                 values={
-                    name: shown(method.presets[slug], but={"adoption"})
+                    name: shown(method.presets[slug], but=NOT_IN_PRESETS)
                     for name, method in METHODS.items()
                     if slug in PRESETS
                 },
@@ -123,7 +133,7 @@ class LearningFields(forms.Form):
 
     @property
     def shared_fields(self) -> list[forms.BoundField]:
-        return [self[PREFIX + name] for name in _SHARED if name != "adoption"]
+        return [self[PREFIX + name] for name in _SHARED if name not in NOT_IN_PRESETS]
 
     @property
     def has_setting_errors(self) -> bool:
@@ -136,7 +146,7 @@ class LearningFields(forms.Form):
             return
         method, preset = METHODS[self.cleaned_data["method"]], self.cleaned_data["preset"]
         names = _field_names(method)
-        counting = set(names.values()) if preset == CUSTOM else {names["adoption"]}
+        counting = {names[one] for one in (names if preset == CUSTOM else NOT_IN_PRESETS)}
         # What was typed under "Custom", or for the other method, must not block the form.
         for name in [key for key in self.errors if key.startswith(PREFIX)]:
             if name not in counting:
@@ -161,12 +171,9 @@ class LearningFields(forms.Form):
 def initial_choices(config: LearningConfig) -> dict[str, Any]:
     """What the form shows for stored settings, including the fields of the other method."""
     method = method_of(config)
+    beside = {name: getattr(config, name) for name in NOT_IN_PRESETS}
     preset = next(
-        (
-            slug
-            for slug, one in method.presets.items()
-            if replace(one, adoption=config.adoption) == config
-        ),
+        (slug for slug, one in method.presets.items() if replace(one, **beside) == config),
         CUSTOM,
     )
     values = {"method": method.name, "preset": preset}
@@ -176,9 +183,7 @@ def initial_choices(config: LearningConfig) -> dict[str, Any]:
     return values | shown(config)
 
 
-def shown(
-    config: LearningConfig, *, but: frozenset[str] | set[str] = frozenset()
-) -> dict[str, Any]:
+def shown(config: LearningConfig, *, but: frozenset[str] = frozenset()) -> dict[str, Any]:
     """The config's values by form field."""
     names = _field_names(method_of(config))
     return {

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from frontend.pages import agents, home, matches, runs, spaces, wallet
+from frontend.pages import agents, downloads, home, matches, runs, spaces, wallet
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -21,8 +21,8 @@ urlpatterns = [
     ),
     path("agents/<int:agent_id>/train/", agents.train_now, name="train_now"),
     path("agents/<int:agent_id>/retire/", agents.retire, name="retire_agent"),
-    path("agents/<int:agent_id>/pairs.jsonl", agents.pairs, name="agent_pairs"),
-    path("agents/<int:agent_id>/groups.jsonl", agents.groups, name="agent_groups"),
+    path("agents/<int:agent_id>/pairs.jsonl", downloads.pairs, name="agent_pairs"),
+    path("agents/<int:agent_id>/groups.jsonl", downloads.groups, name="agent_groups"),
     path("agents/<int:agent_id>/state/", agents.state, name="agent_state"),
     path("spaces/", spaces.space_list, name="spaces"),
     path("spaces/<slug:slug>/", spaces.space_detail, name="space"),

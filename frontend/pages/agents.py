@@ -1,13 +1,9 @@
 """Agents: the list, the workshop, and every verb on them."""
 
 import uuid
-from collections.abc import AsyncIterator, Iterable, Mapping
-from itertools import islice
-from typing import Any
 
-from asgiref.sync import sync_to_async
 from django.contrib import messages
-from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from agents import roster
@@ -37,9 +33,6 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from training.data.dataset import json_lines
-from training.data.pair_dataset import export_pairs
-from training.practice.group_dataset import export_groups
 from training.runs.queries import (
     gate_figures,
     has_practised,
@@ -50,8 +43,6 @@ from training.runs.queries import (
     runs_of_agent,
 )
 from training.runs.starting import request_run, requestable, unaffordable
-
-LINES_AT_ONCE = 200  # of a download, read from the database for each piece
 
 
 @owner_page()
@@ -245,36 +236,6 @@ def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
         return redirect("agent", agent_id=agent_id)
     messages.success(request, f"{agent.name} is retired. Its matches stay on record.")
     return redirect("agents")
-
-
-@owner_page()
-def pairs(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
-    """The agent's preference pairs, as TRL's DPOTrainer reads them."""
-    rows = export_pairs(agent_id, viewer=request.user.pk)
-    return _download(rows, filename=f"agent-{agent_id}-pairs.jsonl")
-
-
-@owner_page()
-def groups(request: SignedInRequest, agent_id: int) -> StreamingHttpResponse:
-    """The groups that the agent practised on, each answer with its reward."""
-    rows = export_groups(agent_id, viewer=request.user.pk)
-    return _download(rows, filename=f"agent-{agent_id}-groups.jsonl")
-
-
-def _download(rows: Iterable[Mapping[str, Any]], *, filename: str) -> StreamingHttpResponse:
-    """JSON Lines, streamed as they are made."""
-    return StreamingHttpResponse(
-        _in_pieces(json_lines(rows)),
-        content_type="application/x-ndjson",
-        headers={"Content-Disposition": f'attachment; filename="{filename}"'},
-    )
-
-
-async def _in_pieces(lines: Iterable[bytes]) -> AsyncIterator[bytes]:
-    """Under ASGI a plain iterator would be gathered in memory before its first byte is sent."""
-    rest = iter(lines)
-    while piece := await sync_to_async(lambda: b"".join(islice(rest, LINES_AT_ONCE)))():
-        yield piece
 
 
 def _in_play(request: SignedInRequest, agent_id: int) -> Agent:

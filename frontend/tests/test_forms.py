@@ -36,6 +36,7 @@ def valid_agent(**changes: object) -> dict[str, object]:
         "method": "dpo",
         "preset": "steady",
         "learning_adoption": "automatic",
+        "learning_practice_answers": "shared",
     } | changes
 
 
@@ -194,6 +195,24 @@ def test_who_adopts_is_chosen_beside_a_preset(owner_client: Client) -> None:
     form = LearningForm.of(agent, kept={})
     assert (form["method"].value(), form["preset"].value()) == ("grpo", "gentle")
     assert form["learning_adoption"].value() == "by-hand"
+
+
+def test_whether_practice_answers_are_shared_is_chosen_beside_a_preset(
+    owner_client: Client,
+) -> None:
+    data = valid_agent(preset="bold", method="grpo", learning_practice_answers="private")
+    owner_client.post("/agents/new/", data)
+    agent = Agent.objects.get()
+    bold = METHODS["grpo"].presets["bold"].as_json()
+    assert agent.learning == bold | {"practice_answers": "private"}
+    form = LearningForm.of(agent, kept={})
+    assert form["preset"].value() == "bold"
+    owner_client.post(
+        f"/agents/{agent.pk}/learning/",
+        {name: form[name].value() for name in form.fields} | {"method": "dpo"},
+    )
+    agent.refresh_from_db()
+    assert (agent.learning["method"], agent.learning["practice_answers"]) == ("dpo", "private")
 
 
 @pytest.mark.parametrize("method", METHODS)

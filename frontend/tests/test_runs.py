@@ -1,11 +1,9 @@
 """Pages of training runs and links to them: what everybody sees, and what only the owner sees."""
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from asgiref.sync import async_to_sync
-from django.test import AsyncClient, Client
+from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
 from agents.models import Agent
@@ -13,7 +11,6 @@ from agents.roster import begin_learning
 from arena.models import Match
 from arena.queries import wallet_balance
 from arena.tests.builders import enter, make_agent, make_space, make_user
-from frontend.pages import agents
 from frontend.run_views import LEFT_OUT_WORDS, gate_of, stages_of
 from frontend.tests.builders import (
     GATE,
@@ -325,40 +322,6 @@ def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
     monkeypatch.setattr("frontend.pages.agents.unaffordable", lambda agent_id, viewer: sentence)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
     assert sentence in page
-
-
-@pytest.mark.parametrize("name", ["pairs", "groups"])
-def test_what_an_agent_learned_from_is_downloaded_by_its_owner_only(
-    agent: Agent, match: Match, name: str
-) -> None:
-    make_pair(agent, match)
-    path = f"/agents/{agent.pk}/{name}.jsonl"
-    assert signed_in(make_user().pk).get(path).status_code == 404
-    owner = AsyncClient()
-    owner.force_login(agent.owner)
-
-    async def download() -> bytes:
-        response: Any = await owner.get(path)
-        filename = f"agent-{agent.pk}-{name}.jsonl"
-        assert response.headers["Content-Disposition"] == f'attachment; filename="{filename}"'
-        return b"".join([piece async for piece in response])
-
-    assert len(async_to_sync(download)().splitlines()) == (name == "pairs")
-
-
-def test_a_download_is_read_while_it_is_sent(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(agents, "LINES_AT_ONCE", 2)
-    read = []
-
-    def lines() -> Iterator[bytes]:
-        for number in range(5):
-            read.append(number)
-            yield b"%d\n" % number
-
-    async def pieces() -> list[tuple[bytes, int]]:
-        return [(piece, len(read)) async for piece in agents._in_pieces(lines())]
-
-    assert async_to_sync(pieces)() == [(b"0\n1\n", 2), (b"2\n3\n", 4), (b"4\n", 5)]
 
 
 def test_a_space_that_waits_for_training_says_so(client: Client) -> None:

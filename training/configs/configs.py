@@ -7,6 +7,7 @@ from agents.adapters.lora import MAX_LORA_RANK
 from training.configs.fields import Settings, setting
 
 PRESETS = ("gentle", "steady", "bold")  # how boldly an agent learns; each method has its own values
+NOT_IN_PRESETS = frozenset({"adoption", "practice_answers"})  # chosen beside a preset
 ATTENTION_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -29,6 +30,13 @@ class Adoption(StrEnum):
 
     AUTOMATIC = "automatic"
     BY_HAND = "by-hand"
+
+
+class PracticeAnswers(StrEnum):
+    """Whether others may learn from what an agent answers in practice."""
+
+    SHARED = "shared"
+    PRIVATE = "private"
 
 
 @dataclass(frozen=True)
@@ -112,6 +120,12 @@ class LearningConfig(Settings):
         Adoption.AUTOMATIC,
         "Adoption",
         "automatic: a version that passes the gate plays at once. by-hand: you decide.",
+    )
+    practice_answers: PracticeAnswers = setting(
+        PracticeAnswers.SHARED,
+        "Practice answers",
+        "shared: other agents may learn from what yours answers in practice, as yours may from "
+        "theirs. private: neither. Answers in matches are public either way.",
     )
     seed: int = setting(
         0,

@@ -93,8 +93,12 @@ def in_words(left_out: Mapping[str, int]) -> str:
     return f"left out: {', '.join(reasons) or 'none'}"
 
 
+# Line ends to str.splitlines, which JSON lets stand in a string as they are.
+_OTHER_LINE_ENDS = {ord(one): f"\\u{ord(one):04x}" for one in "\u0085\u2028\u2029"}
+
+
 def _line(value: Mapping[str, Any]) -> str:
-    return json.dumps(value, ensure_ascii=False) + "\n"
+    return json.dumps(value, ensure_ascii=False).translate(_OTHER_LINE_ENDS) + "\n"
 
 
 def _manifest(

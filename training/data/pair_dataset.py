@@ -14,7 +14,7 @@ from agents.lineage import within
 from arena import access
 from training.data.curation import Limits, PairCandidate, curate_pairs, noise_of
 from training.data.dataset import Dataset, held_out_tasks, in_words
-from training.data.provenance import example, own_answer, provenance
+from training.data.provenance import example, own_answer, provenance, sampled
 from training.data.tokens import ChatTokens, read_chat_tokens
 from training.methods.examples import PAIRS, PairExample
 from training.models import Pair, TrainingRun
@@ -73,7 +73,10 @@ def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     """
     agent = access.agent_for_owner(viewer, agent_id)
     rows = _with_content(Pair.objects.filter(agent=agent)).order_by("id")
-    return (example(pair) | provenance(pair) for pair in rows.iterator(chunk_size=EXPORT_CHUNK))
+    return (
+        example(pair) | provenance(pair) | sampled(pair)
+        for pair in rows.iterator(chunk_size=EXPORT_CHUNK)
+    )
 
 
 def unlearned_rounds(run: TrainingRun) -> list[int]:

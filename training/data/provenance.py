@@ -29,6 +29,18 @@ def example(pair: Pair) -> JSON:
     }
 
 
+def sampled(pair: Pair) -> JSON:
+    """The token ids as they were sampled, which the texts need not give again.
+
+    A finished answer's ids end with its stop token; an answer that was cut off has none.
+    """
+    return {
+        "prompt_token_ids": list(own_answer(pair).prompt_token_ids),
+        "chosen_token_ids": list(pair.chosen.token_ids),
+        "rejected_token_ids": list(pair.rejected.token_ids),
+    }
+
+
 def message(role: str, content: str) -> JSON:
     return {"role": role, "content": neutralised(content)}
 
@@ -50,6 +62,8 @@ def provenance(pair: Pair) -> JSON:
         "rejected_version": str(pair.rejected.version),
         "chosen_adapter": pair.chosen.adapter_digest,
         "rejected_adapter": pair.rejected.adapter_digest,
+        "chosen_finish_reason": pair.chosen.finish_reason,
+        "rejected_finish_reason": pair.rejected.finish_reason,
         "judge_votes": [
             {
                 "judge": vote.judge.slug,

@@ -62,8 +62,8 @@ def group_dataset(spec: RunSpec) -> Dataset:
 def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     """All judged groups of every run in which the viewer's agent practised, oldest first.
 
-    `prompt` and `answers` are messages, each answer with its reward and its source. Raises
-    NotAvailable at once.
+    `prompt` and `answers` are messages, each answer with its reward, its source and its token ids.
+    Only the agent's own answers are in it. Raises NotAvailable at once.
     """
     practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
     agent = access.agent_for_owner(viewer, agent_id)

@@ -23,6 +23,7 @@ from agents.lineage import within
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, CompletionStatus, Round
+from training.configs.configs import PracticeAnswers
 from training.data.curation import HeldOutTasks, Reason
 from training.data.groups import Member, Source, choose_members
 from training.data.tokens import ChatTokens
@@ -172,6 +173,21 @@ def _with_origin(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_related("version__agent", "round")
 
 
+def _shared_practice(spec: RunSpec, rounds: Sequence[Round]) -> QuerySet[Rollout]:
+    """Others' practice answers to these tasks, unless their owners or the run's keep them private."""
+    if spec.config.practice_answers is PracticeAnswers.PRIVATE:
+        return Rollout.objects.none()
+    return (
+        Rollout.objects.filter(round__task_key__in=[one.task_key for one in rounds])
+        .exclude(version__agent_id=spec.run.agent_id)
+        # As the owner has it now, not as it was when they were drawn.
+        .exclude(
+            version__agent__learning__contains={"practice_answers": PracticeAnswers.PRIVATE.value}
+        )
+        .select_related("version__agent", "round")
+    )
+
+
 class _Answers:
     """The stored answers to a run's tasks, and the choice among them."""
 
@@ -198,12 +214,7 @@ class _Answers:
                 self._played[one.round_id] = one
             else:
                 self._others[one.round_id].append(one)
-        rollouts = (
-            Rollout.objects.filter(round__task_key__in=[one.task_key for one in rounds])
-            .exclude(version__agent_id=run.agent_id)
-            .select_related("version__agent", "round")
-        )
-        for rollout in rollouts.order_by("-id"):
+        for rollout in _shared_practice(spec, rounds).order_by("-id"):
             self._practised[rollout.round.task_key].append(rollout)
 
     def choose(self, one: Round) -> tuple[Member, ...]:

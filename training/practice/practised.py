@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 from arena.environments.asking import build_messages
@@ -73,7 +74,10 @@ def practised_groups(
 
 
 def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
-    """Every judged group of the run, oldest task first: prompt, answers, rewards, provenance."""
+    """Every judged group of the run, oldest task first: prompt, own answers, rewards, provenance.
+
+    Others' answers are theirs: only their number and the mean reward of the whole group are told.
+    """
     plan = PracticePlan.read(folder) or PracticePlan((), {}, {})
     answers, scores = stored_answers(run, plan.groups), read_scores(folder)
     for planned in reversed(plan.groups):
@@ -81,16 +85,24 @@ def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
         if round_id not in answers or round_id not in scores:
             continue
         judged = _with_rewards(answers[round_id], scores[round_id].scores)
-        origin = _origin(run, judged, agreement=scores[round_id].agreement)
+        own = [one for one in judged if one[0].source.is_own]
+        origin = _origin(run, own, agreement=scores[round_id].agreement)
         task = Task.from_json(_own_row(judged).round.task)
         yield origin | {
+            "group_size": len(judged),
+            "group_mean_reward": fmean(reward for _, _, reward in judged),
             "prompt": [
                 message(one["role"], one["content"])
                 for one in build_messages(run.parent_version.prompt, task)
             ],
             "answers": [
-                message("assistant", row.text) | one
-                for (_, row, _), one in zip(judged, origin["answers"], strict=True)
+                message("assistant", row.text)
+                | one
+                | {
+                    "prompt_token_ids": list(row.prompt_token_ids),
+                    "token_ids": list(row.token_ids),
+                }
+                for (_, row, _), one in zip(own, origin["answers"], strict=True)
             ],
         }
 

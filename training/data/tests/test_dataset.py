@@ -98,6 +98,25 @@ def test_an_export_has_only_the_agents_own_pairs_in_lines_of_one_shape() -> None
     assert len(shapes) == 1
 
 
+@pytest.mark.parametrize("line_end", ["\u0085", "\u2028", "\u2029", "\x0b", "\x1c", "\r\n"])
+def test_no_character_of_an_answer_ends_a_line(line_end: str) -> None:
+    (line,) = b"".join(json_lines([{"text": f"one{line_end}two"}])).decode().splitlines()
+    assert json.loads(line) == {"text": f"one{line_end}two"}
+
+
+def test_an_export_says_which_answers_were_cut_off_and_has_the_sampled_tokens() -> None:
+    agent, _, _ = make_lost_and_won_rounds()
+    pair = Pair.objects.filter(agent=agent).earliest("id")
+    pair.rejected.finish_reason = "length"
+    pair.rejected.token_ids = [7, 8]
+    pair.rejected.save()
+    first = next(export_pairs(agent.id, viewer=agent.owner_id))
+    assert (first["chosen_finish_reason"], first["rejected_finish_reason"]) == ("stop", "length")
+    assert first["rejected_token_ids"] == [7, 8], "no end that was never sampled"
+    assert first["chosen_token_ids"] == pair.chosen.token_ids
+    assert first["prompt_token_ids"] == pair.rejected.prompt_token_ids, "the agent's own prompt"
+
+
 def test_an_answer_cannot_speak_as_another_role() -> None:
     agent, _, _ = make_lost_and_won_rounds()
     completion = Pair.objects.filter(agent=agent).earliest("id").chosen

@@ -7,6 +7,7 @@ import pytest
 from agents.errors import Refused
 from agents.models import Agent
 from arena.models import Completion
+from training.methods.grpo import GRPOConfig
 from training.practice.group_dataset import export_groups
 from training.practice.tests.builders import (
     BAD,
@@ -20,6 +21,7 @@ from training.practice.tests.builders import (
 from training.tests.builders import (
     END_ID,
     make_agent,
+    make_run,
     write_groups,
 )
 
@@ -99,5 +101,22 @@ def test_an_export_of_groups_has_texts_rewards_and_sources(fake_base: Path) -> N
         GOOD,
         BAD,
     }
+    assert all(one["finish_reason"] and one["token_ids"] for one in first["answers"])
     other = make_agent()
     assert list(export_groups(other.pk, viewer=other.owner_id)) == []
+
+
+def test_an_export_of_groups_holds_the_agents_own_answers_only(fake_base: Path) -> None:
+    run = make_grpo_run(fake_base, rounds=1)
+    practise_now(run)
+    other = Completion.objects.exclude(seat__agent=run.agent).earliest("id").seat.agent
+    theirs = make_run(other, run.space, config=GRPOConfig(tasks=4, rollouts=4, share=3))
+    practise_now(theirs)
+    (group,) = export_groups(other.pk, viewer=other.owner_id)
+    assert {one["agent"] for one in group["answers"]} == {other.pk}
+    assert len(group["answers"]) == 1
+    write_groups(theirs)
+    (example,) = examples_of(theirs)
+    rewards = [one.reward for one in example.answers]
+    assert group["group_size"] == len(rewards) == 4
+    assert group["group_mean_reward"] == pytest.approx(sum(rewards) / 4), "of others, too"

@@ -1,6 +1,7 @@
 """Practice against a scripted model: what is asked, kept and judged."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -17,6 +18,7 @@ from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion
 from judges.models import Judge
+from training.configs.configs import PracticeAnswers
 from training.data.dataset import (
     held_out_tasks,
 )
@@ -175,6 +177,23 @@ def test_another_agents_practice_of_the_same_task_is_shared(fake_base: Path) -> 
     answers = origins_of(theirs)[0]["answers"]
     (shared,) = [one for one in answers if one["source"] == "shared_practice"]
     assert (shared["agent"], shared["practised_for"]) == (run.agent_id, run.pk)
+
+
+@pytest.mark.parametrize("who", ["who_answered", "who_learns"])
+def test_private_practice_answers_are_not_shared_either_way(fake_base: Path, who: str) -> None:
+    run = make_grpo_run(fake_base, rounds=1)
+    practise_now(run)
+    other = Completion.objects.exclude(seat__agent=run.agent).earliest("id").seat.agent
+    config = GRPOConfig(tasks=4, rollouts=4, share=3)
+    if who == "who_answered":
+        run.agent.learning = {"practice_answers": "private"}
+        run.agent.save()
+    else:
+        config = replace(config, practice_answers=PracticeAnswers.PRIVATE)
+    theirs = make_run(other, run.space, config=config)
+    practise_now(theirs)
+    sources = write_groups(theirs)["sources"]
+    assert sources == {"played": 1, "practised": 1, "shared": 2}, "answers in matches are public"
 
 
 def test_a_plan_stays_when_others_answer_meanwhile(fake_base: Path) -> None:
