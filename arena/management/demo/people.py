@@ -110,8 +110,11 @@ def play_until_learned(agents: Mapping[str, Agent], *, seconds: float, say: Say)
             return run
         for role in CAST:
             # A second match in a Space where nobody is about to learn would only delay the first
-            # run, and while a run is at work the machine is left to it.
-            if live is None and (role.space == LEARNING_SPACE or not _has_settled(role)):
+            # run, and while a run is at work the machine is left to it, but for the match that the
+            # loop still lacks.
+            is_wanted = role.space == LEARNING_SPACE or not _has_settled(role)
+            has_learned = run is not None and run.agent == agents[role.agent]
+            if has_learned or (is_wanted and live is None):
                 _enter_if_idle(agents[role.agent], role.space)
         time.sleep(POLL_SECONDS)
     raise DemoStalled(
