@@ -15,7 +15,12 @@ _CONTROL_TOKEN = re.compile(
     r"|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>",
     re.IGNORECASE,
 )
-_VERDICT = re.compile(r"VERDICT: (A|B|TIE)")
+# Neither changes what a verdict says. Quotation marks would: they hold somebody else's words.
+_EMPHASIS = re.compile(r"[*_#]+")
+_VERDICT = re.compile(
+    r"(?:FINAL )?VERDICT ?: ?(?P<open>[\[(])?(?:ANSWER )?(?P<choice>A|B|TIE)(?(open)[\])])[.!]?",
+    re.IGNORECASE | re.ASCII,
+)
 
 
 class Choice(StrEnum):
@@ -39,8 +44,14 @@ def fenced(text: str, *, nonce: str) -> str:
     return f"[begin {nonce}]\n{inner}\n[end {nonce}]"
 
 
-def parse_verdict(reply: str) -> Choice | None:
-    """The choice in the last line, if that line is a verdict and nothing else; else None."""
-    last = reply.rstrip().rpartition("\n")[2].strip()
-    found = _VERDICT.fullmatch(last)
-    return Choice(found.group(1)) if found else None
+def parse_verdict(reply: str, *, is_cut: bool = False) -> Choice | None:
+    """The choice in the last line, if that line is a verdict and nothing else; else None.
+
+    If the reply `is_cut`, that line must have its line break: "VERDICT: A" could have been going to
+    be "VERDICT: A or B".
+    """
+    if is_cut and not reply.rstrip(" ").endswith("\n"):
+        return None
+    last = reply.rstrip().rpartition("\n")[2]
+    found = _VERDICT.fullmatch(_EMPHASIS.sub("", last).strip())
+    return Choice(found["choice"].upper()) if found else None

@@ -8,12 +8,23 @@ from typing import Protocol
 Message = Mapping[str, str]  # {"role", "content"}
 
 
+@dataclass(frozen=True)
+class Reply:
+    """What the pairwise judge's model wrote."""
+
+    text: str
+    is_cut: bool = False  # by the token bound or a filter, so that its end is missing
+
+
 class Complete(Protocol):
-    """Ask the pairwise judge's model; raises if there is none or it fails."""
+    """Ask the pairwise judge's model.
+
+    Raises CannotJudge if there is none, ToolFailed if this request failed.
+    """
 
     def __call__(
         self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> Awaitable[str]: ...
+    ) -> Awaitable[Reply]: ...
 
 
 class Logprob(Protocol):
@@ -52,3 +63,7 @@ class Tools:
 
 class CannotJudge(Exception):
     """The judge cannot vote on this round; the sentence says why."""
+
+
+class ToolFailed(CannotJudge):
+    """A server gave no usable reply to one request."""

@@ -34,6 +34,10 @@ class Transcript:
     answers: tuple[Answer, ...]
 
 
+# (seat, higher seat) -> 1 if the first is better, -1 if the second is, 0 if they are equal
+Comparisons = Mapping[tuple[int, int], int]
+
+
 @dataclass(frozen=True)
 class Ballot:
     """One judge's vote. An abstention has an error and no scores: it never counts as a zero."""
@@ -42,3 +46,6 @@ class Ballot:
     reasons: Mapping[int, str]  # seat -> sentence
     checks: Mapping[int, tuple[Check, ...]]
     error: str = ""
+    # Of a judge that compares: what it said of each pair. It knows nothing of a pair that is missing.
+    # None: it judges each answer by itself, so its scores compare any two.
+    comparisons: Comparisons | None = None

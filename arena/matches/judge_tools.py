@@ -1,10 +1,14 @@
 """The judges' tools on this installation: vLLM, the relevance scorer, the LLM judge's endpoint."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
+from datetime import UTC
+from email.utils import parsedate_to_datetime
 from typing import Any
 
 import httpx
 from django.conf import settings
+from django.utils import timezone
 
 from agents.inference.client import (
     Inference,
@@ -15,19 +19,19 @@ from agents.inference.client import (
 )
 from agents.inference.patience import patiently
 from judges.scorers.client import RelevanceScorer
-from judges.tools import CannotJudge, Message, Tools
+from judges.tools import CannotJudge, Message, Reply, ToolFailed, Tools
 
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 5.0
 MAX_ANSWER_TOKENS = 512
 MAX_REPLY_CHARACTERS = 20_000
+RETRY_SECONDS = 1.0  # before the one retry, if the endpoint does not say when
+MAX_RETRY_SECONDS = 20.0  # a longer Retry-After than this is not waited for
+# A reply that ended for one of these is not whole.
+CUT_REASONS = frozenset({"length", "max_tokens", "content_filter"})
 
 # One child for this worker process, started when the first poem is judged.
 _scorer = RelevanceScorer()
-
-
-class ToolFailed(CannotJudge):
-    """A server's reply cannot be used."""
 
 
 def build_tools() -> Tools:
@@ -35,7 +39,7 @@ def build_tools() -> Tools:
     return Tools(complete=complete, logprob=logprob, relevance=_scorer.relevance)
 
 
-async def complete(messages: Sequence[Message], *, max_tokens: int, temperature: float) -> str:
+async def complete(messages: Sequence[Message], *, max_tokens: int, temperature: float) -> Reply:
     """A reply from the LLM judge's endpoint (JUDGE_URL)."""
     environment = settings.ENV
     if not (environment.judge_url and environment.judge_model):
@@ -51,10 +55,12 @@ async def complete(messages: Sequence[Message], *, max_tokens: int, temperature:
     async with _client(key.get_secret_value() if key else "") as http:
         reply = await _post(http, url, body)
     try:
-        content = reply["choices"][0]["message"]["content"]
-    except (KeyError, IndexError, TypeError):
+        choice = reply["choices"][0]
+        content = str(choice["message"]["content"] or "")
+        is_cut = choice.get("finish_reason") in CUT_REASONS
+    except (KeyError, IndexError, TypeError, AttributeError):
         raise ToolFailed("the judge endpoint's reply has no text") from None
-    return str(content or "")[:MAX_REPLY_CHARACTERS]
+    return Reply(content[:MAX_REPLY_CHARACTERS], is_cut or len(content) > MAX_REPLY_CHARACTERS)
 
 
 async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]:
@@ -86,10 +92,35 @@ def _client(key: str) -> httpx.AsyncClient:
 
 
 async def _post(http: httpx.AsyncClient, url: str, body: Mapping[str, Any]) -> dict[str, Any]:
-    response = await http.post(url, json=body)
+    """The reply, after one retry if the server is busy or failed. Raises ToolFailed."""
+    try:
+        response = await http.post(url, json=body)
+        if response.status_code == 429 or response.status_code >= 500:
+            pause_seconds = _pause_seconds(response)
+            if pause_seconds <= MAX_RETRY_SECONDS:
+                await asyncio.sleep(pause_seconds)
+                response = await http.post(url, json=body)
+    except httpx.HTTPError as error:
+        # Without its text: a page shows this, and the text may hold the address.
+        raise ToolFailed(f"{type(error).__name__} at the judge endpoint") from None
     if response.status_code != 200:
         raise ToolFailed(f"{url.rpartition('/')[2]} answered {response.status_code}")
-    reply = response.json()
+    try:
+        reply = response.json()
+    except ValueError:
+        reply = None
     if not isinstance(reply, dict):
         raise ToolFailed("a server's reply is not an object")
     return reply
+
+
+def _pause_seconds(response: httpx.Response) -> float:
+    """What Retry-After asks for, in seconds or as a date; RETRY_SECONDS if it asks for nothing."""
+    asked = response.headers.get("Retry-After", "").strip()
+    if asked.isdecimal():
+        return float(asked)
+    try:
+        moment = parsedate_to_datetime(asked)
+        return max(0.0, (moment.astimezone(UTC) - timezone.now()).total_seconds())
+    except (ValueError, OverflowError):
+        return RETRY_SECONDS

@@ -185,6 +185,9 @@ def decide_round(
                     ]
                     for seat, checks in ballot.checks.items()
                 },
+                comparisons=None
+                if ballot.comparisons is None
+                else [[*pair, preference] for pair, preference in ballot.comparisons.items()],
                 error=ballot.error[:300],
                 seconds=round(seconds, 3),
             )

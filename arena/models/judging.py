@@ -15,6 +15,9 @@ class Vote(models.Model):
     reasons = models.JSONField(default=dict)
     # {"<seat index>": [{"name", "passed", "detail"}]}: what the judge checked, if it reports that
     checks = models.JSONField(default=dict)
+    # [[seat index, higher seat index, 1 | 0 | -1]]: the pairs that a judge who compares could read,
+    # see judges.transcript.Comparisons; null: it judges each answer by itself
+    comparisons = models.JSONField(null=True)
     error = models.CharField(max_length=300, blank=True)
     seconds = models.FloatField(default=0.0)
     created_at = models.DateTimeField(auto_now_add=True)

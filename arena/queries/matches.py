@@ -1,9 +1,10 @@
 """One match as a page shows it: seats, rounds, answers, votes and running totals."""
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from math import comb
 from typing import Any
 
 from django.db.models import Prefetch, QuerySet
@@ -44,6 +45,15 @@ class VoteLine:
     score: float | None
     reason: str
     error: str
+
+
+@dataclass(frozen=True)
+class ReadLine:
+    """How many of its comparisons a judge could read, if not all."""
+
+    judge: str
+    read: int
+    asked: int
 
 
 @dataclass(frozen=True)
@@ -88,6 +98,7 @@ class RoundView:
     cells: tuple[Cell, ...]
     agreement: float | None
     abstentions: tuple[VoteLine, ...]
+    partly_read: tuple[ReadLine, ...]
 
     @property
     def is_open(self) -> bool:
@@ -223,6 +234,7 @@ def round_view(match_id: int, number: int) -> RoundView:
             for vote in votes
             if vote.error
         ),
+        partly_read=tuple(_partly_read(votes)),
     )
 
 
@@ -276,6 +288,13 @@ def _seat_views(
             )
         )
     return tuple(views)
+
+
+def _partly_read(votes: Sequence[Vote]) -> Iterator[ReadLine]:
+    for vote in votes:
+        asked = comb(len(vote.scores), 2)
+        if vote.comparisons is not None and len(vote.comparisons) < asked:
+            yield ReadLine(vote.judge.name, len(vote.comparisons), asked)
 
 
 def _verdict_scores(row: Round) -> Mapping[str, Any]:

@@ -20,7 +20,7 @@ from arena.spaces import entering
 from arena.states import CompletionStatus
 from judges.models import Judge, JudgeKind
 from judges.panel import PanelVerdict, combine
-from judges.transcript import Ballot
+from judges.transcript import Ballot, Comparisons
 
 _count = itertools.count(1)
 SAMPLING = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 32}
@@ -113,6 +113,7 @@ def play_round(
     *,
     scores: Mapping[int, float] | None,
     texts: Mapping[int, str] | None = None,
+    comparisons: Comparisons | None = None,
 ) -> None:
     """Play and judge one round with a scripted verdict; None: no judge could vote."""
     task = task_of(match.id, number, match.space.environment)
@@ -121,7 +122,7 @@ def play_round(
     for seat in range(seats):
         text = (texts or {}).get(seat, f"Answer {seat} of round {number}.")
         record(match, number, seat, text)
-    decide(match, number, scores)
+    decide(match, number, scores, comparisons=comparisons)
 
 
 def record(match: Match, number: int, seat: int, text: str = "An answer.") -> None:
@@ -138,12 +139,24 @@ def record(match: Match, number: int, seat: int, text: str = "An answer.") -> No
     play.record_completion(match.id, number=number, seat=seat, answer=answer)
 
 
-def decide(match: Match, number: int, scores: Mapping[int, float] | None) -> None:
+def decide(
+    match: Match,
+    number: int,
+    scores: Mapping[int, float] | None,
+    *,
+    comparisons: Comparisons | None = None,
+) -> None:
     judge = Judge.objects.get(slug="code")
     panelist = PanelJudge(
         judge_id=judge.id, slug=judge.slug, kind=judge.kind, config={}, weight=1.0
     )
-    ballot = Ballot(scores=scores or {}, reasons={}, checks={}, error="" if scores else "down")
+    ballot = Ballot(
+        scores=scores or {},
+        reasons={},
+        checks={},
+        error="" if scores else "down",
+        comparisons=comparisons,
+    )
     verdict: PanelVerdict | None = combine([(1.0, ballot)])
     play.decide_round(match.id, number=number, votes=[(panelist, ballot, 0.1)], verdict=verdict)
 

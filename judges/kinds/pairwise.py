@@ -1,12 +1,14 @@
 """An LLM compares pairs of answers, each pair in both orders.
 
-Even strong judges favour a position: where the two orders disagree, or a reply has no verdict,
-the pair is a tie. A seat's score is its share of the points of its pairs (win 1, tie 1/2).
+Even strong judges favour a position: where the two orders disagree, the pair is a tie. Where one
+of the two could not be read, nothing is known of the pair, and it is left out. A seat's score is
+its share of the points of its pairs that were read (win 1, tie 1/2).
 Why: docs/decisions/judge-order.md
 """
 
 import asyncio
 import re
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
@@ -14,10 +16,12 @@ from string import Template
 from typing import Any
 
 from judges.parsing import INVISIBLE, Choice, fenced, parse_verdict
-from judges.tools import CannotJudge, Message, Tools
-from judges.transcript import Answer, Ballot, Transcript
+from judges.tools import CannotJudge, Message, ToolFailed, Tools
+from judges.transcript import Answer, Ballot, Comparisons, Transcript
 
 MAX_REPLY_TOKENS = 200
+# Of each seat's pairs; with fewer, its score would say whom it met rather than how well it did.
+MIN_READ_SHARE = 2 / 3
 _CONCURRENT_REQUESTS = 8  # of at most 56: 8 seats, each pair in both orders
 _PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 
@@ -30,27 +34,44 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
     if len(transcript.answers) < 2:
         raise CannotJudge("there is nothing to compare")
     # Every pair: with only some of them, a seat's share would depend on whom it met.
-    pairs = list(combinations(transcript.answers, 2))
+    answers = sorted(transcript.answers, key=lambda answer: answer.seat)
+    pairs = list(combinations(answers, 2))
     slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
+    faults: list[str] = []
 
     async def ask(first: Answer, second: Answer) -> Choice | None:
         messages = render(transcript.prompt, first.text, second.text, nonce=tools.nonce())
-        async with slots:
-            reply = await tools.complete(messages, max_tokens=MAX_REPLY_TOKENS, temperature=0.0)
-        return parse_verdict(reply)
+        try:
+            async with slots:
+                reply = await tools.complete(messages, max_tokens=MAX_REPLY_TOKENS, temperature=0.0)
+        except ToolFailed as fault:
+            faults.append(str(fault))
+            return None
+        return parse_verdict(reply.text, is_cut=reply.is_cut)
 
-    async def both_orders(pair: Pair) -> tuple[Choice | None, Choice | None]:
+    async def compare(pair: Pair) -> int | None:
         first, second = pair
         if not (_says_something(first) and _says_something(second)):
-            return _without_asking(first, second)
-        return await ask(first, second), await ask(second, first)
+            # A blank answer loses to one with words; models are fooled by blanks and lone marks.
+            return _says_something(first) - _says_something(second)
+        forward = await ask(first, second)
+        return None if forward is None else _preference(forward, await ask(second, first))
 
     async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(both_orders(pair)) for pair in pairs]
-    verdicts = [task.result() for task in tasks]
-    if all(given is None for pair in verdicts for given in pair):
-        raise CannotJudge("its model gave no readable verdict")
-    return _tally(transcript.answers, pairs, verdicts)
+        tasks = [group.create_task(compare(pair)) for pair in pairs]
+    found = {
+        (first.seat, second.seat): preference
+        for (first, second), task in zip(pairs, tasks, strict=True)
+        if (preference := task.result()) is not None
+    }
+    seats = [answer.seat for answer in answers]
+    games = Counter(seat for pair in found for seat in pair)
+    if min(games[seat] for seat in seats) < MIN_READ_SHARE * (len(seats) - 1):
+        why = f"; {faults[0]}" if faults else ""
+        raise CannotJudge(
+            f"too few of its comparisons could be read: {len(found)} of {len(pairs)}{why}"
+        )
+    return _tally(seats, found, games)
 
 
 def render(task: str, answer_a: str, answer_b: str, *, nonce: str) -> list[Message]:
@@ -68,37 +89,31 @@ def _says_something(answer: Answer) -> bool:
     return re.search(r"\w", INVISIBLE.sub("", answer.text)) is not None
 
 
-def _without_asking(first: Answer, second: Answer) -> tuple[Choice, Choice]:
-    """A blank answer loses to one with words; models are fooled by blanks and lone marks."""
-    if _says_something(first):
-        return Choice.A, Choice.B
-    if _says_something(second):
-        return Choice.B, Choice.A
-    return Choice.TIE, Choice.TIE
+def _preference(forward: Choice, backward: Choice | None) -> int | None:
+    """Of the first answer over the second, asked about in both orders; None: not read."""
+    match forward, backward:
+        case _, None:
+            return None
+        case Choice.A, Choice.B:
+            return 1
+        case Choice.B, Choice.A:
+            return -1
+        case _:
+            return 0
 
 
-def _tally(
-    answers: Sequence[Answer],
-    pairs: Sequence[Pair],
-    verdicts: Sequence[tuple[Choice | None, Choice | None]],
-) -> Ballot:
-    wins = {answer.seat: 0 for answer in answers}
-    ties, games = dict(wins), dict(wins)
-    for (first, second), verdict in zip(pairs, verdicts, strict=True):
-        games[first.seat] += 1
-        games[second.seat] += 1
-        if verdict == (Choice.A, Choice.B):
-            wins[first.seat] += 1
-        elif verdict == (Choice.B, Choice.A):
-            wins[second.seat] += 1
-        else:
-            ties[first.seat] += 1
-            ties[second.seat] += 1
+def _tally(seats: Sequence[int], found: Comparisons, games: Mapping[int, int]) -> Ballot:
+    wins = Counter(pair[preference < 0] for pair, preference in found.items() if preference)
+    ties = Counter(seat for pair, preference in found.items() if not preference for seat in pair)
+
+    def reason(seat: int) -> str:
+        unread = len(seats) - 1 - games[seat]
+        end = f"; {unread} more could not be read." if unread else "."
+        return f"Wins {wins[seat]} of {games[seat]} comparisons, {ties[seat]} undecided{end}"
+
     return Ballot(
-        scores={seat: (wins[seat] + ties[seat] / 2) / games[seat] for seat in games},
-        reasons={
-            seat: f"Wins {wins[seat]} of {games[seat]} comparisons, {ties[seat]} undecided."
-            for seat in games
-        },
+        scores={seat: (wins[seat] + ties[seat] / 2) / games[seat] for seat in seats},
+        reasons={seat: reason(seat) for seat in seats},
         checks={},
+        comparisons=found,
     )

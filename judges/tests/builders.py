@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from judges.tools import Message, Tools
+from judges.tools import Message, Reply, Tools
 from judges.transcript import Answer, Check, Transcript
 
 
@@ -26,10 +26,11 @@ class ScriptedTools:
         self,
         *,
         reply: str | Exception = "VERDICT: TIE",
+        is_cut: bool = False,
         cosines: Sequence[float] | Exception | None = None,
         pmi: float | Exception = 0.5,
     ) -> None:
-        self.reply, self.cosines, self.pmi = reply, cosines, pmi
+        self.reply, self.is_cut, self.cosines, self.pmi = reply, is_cut, cosines, pmi
         self.asked: list[Sequence[Message]] = []
         self.scored: list[str] = []
 
@@ -43,11 +44,11 @@ class ScriptedTools:
 
     async def complete(
         self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> str:
+    ) -> Reply:
         self.asked.append(messages)
         if isinstance(self.reply, Exception):
             raise self.reply
-        return self.reply
+        return Reply(self.reply, is_cut=self.is_cut)
 
     async def logprob(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
         if isinstance(self.pmi, Exception):

@@ -7,7 +7,7 @@ import pytest
 from judges.call import cast_vote
 from judges.kinds.pairwise import render
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
-from judges.tools import Message
+from judges.tools import CannotJudge, Message, Reply, ToolFailed
 from judges.transcript import Answer, Ballot
 
 
@@ -20,11 +20,11 @@ class Reader(ScriptedTools):
 
     async def complete(
         self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> str:
+    ) -> Reply:
         self.asked.append(messages)
         shown = messages[-1]["content"].partition("Answer A:")[2]
         first, _, second = shown.partition("Answer B:")
-        return self.decide(first, second)
+        return Reply(self.decide(first, second))
 
 
 def vote(script: ScriptedTools, *answers: Answer) -> Ballot:
@@ -59,17 +59,75 @@ def test_preference_for_a_position_is_a_tie(reply: str) -> None:
     assert ballot.scores == {0: 0.5, 1: 0.5}
 
 
-def test_one_unreadable_order_is_a_tie() -> None:
+def strengths(*seats: int) -> list[Answer]:
+    return [make_answer(seat, f"strength {seat}") for seat in seats]
+
+
+def stronger(*unread: set[int], fails: bool = False) -> Reader:
+    """Prefers the higher figure; cannot read the comparisons of these two strengths."""
+
+    def decide(first: str, second: str) -> str:
+        found = [re.search(r"strength (\d)", text) for text in (first, second)]
+        one, other = (int(match[1]) for match in found if match)
+        if {one, other} not in unread:
+            return f"VERDICT: {'A' if one > other else 'B'}"
+        if fails:
+            raise ToolFailed("chat/completions answered 503")
+        return "Hm." if one > other else "VERDICT: TIE"
+
+    return Reader(decide)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_comparison_that_was_not_read_is_none_and_counts_for_nobody(fails: bool) -> None:
+    ballot = vote(stronger({1, 3}, {0, 2}, fails=fails), *strengths(0, 1, 2, 3))
+    assert ballot.error == ""
+    assert ballot.scores == {0: 0.0, 1: 0.5, 2: 0.5, 3: 1.0}
+    assert ballot.comparisons == {(0, 1): -1, (0, 3): -1, (1, 2): -1, (2, 3): -1}
+    one_more = "0 undecided; 1 more could not be read."
+    assert ballot.reasons[3] == f"Wins 2 of 2 comparisons, {one_more}"
+
+
+def test_one_unreadable_order_leaves_the_pair_without_a_word() -> None:
     reader = Reader(lambda first, second: "VERDICT: A" if "purr" in first else "Hm.")
     ballot = vote(reader, make_answer(0, "cats purr"), make_answer(1, "cats nap"))
-    assert ballot.scores == {0: 0.5, 1: 0.5}
-    assert ballot.error == ""
+    assert ballot.scores == {}
+    assert ballot.error == "too few of its comparisons could be read: 0 of 1"
 
 
 def test_no_readable_verdict_at_all_is_an_abstention() -> None:
     ballot = vote(ScriptedTools(reply="A"), make_answer(0), make_answer(1))
     assert ballot.scores == {}
-    assert ballot.error == "its model gave no readable verdict"
+    assert ballot.error == "too few of its comparisons could be read: 0 of 1"
+
+
+def test_a_reply_that_was_cut_in_its_verdict_is_not_read() -> None:
+    ballot = vote(ScriptedTools(reply="VERDICT: A", is_cut=True), make_answer(0), make_answer(1))
+    assert "0 of 1" in ballot.error
+
+
+def test_with_one_readable_comparison_of_six_the_judge_abstains() -> None:
+    unread = [{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}]
+    ballot = vote(stronger(*unread), *strengths(0, 1, 2, 3))
+    assert (ballot.scores, ballot.comparisons) == ({}, None)
+    assert ballot.error == "too few of its comparisons could be read: 1 of 6"
+
+
+def test_no_seat_is_scored_by_a_few_of_its_comparisons() -> None:
+    """Of all comparisons most were read, but of seat 7's only one."""
+    unread = [{seat, 7} for seat in range(1, 7)]
+    ballot = vote(stronger(*unread, fails=True), *strengths(*range(8)))
+    assert ballot.scores == {}
+    assert ballot.error == (
+        "too few of its comparisons could be read: 22 of 28; chat/completions answered 503"
+    )
+
+
+def test_without_a_model_it_asks_no_further() -> None:
+    script = ScriptedTools(reply=CannotJudge("no judge endpoint is configured"))
+    ballot = vote(script, *strengths(0, 1))
+    assert ballot.error == "no judge endpoint is configured"
+    assert len(script.asked) == 1
 
 
 @pytest.mark.parametrize("blank", ["", "   ", ":", "\n\n", "..."])
@@ -90,14 +148,7 @@ def test_every_pair_is_asked_in_both_orders_with_a_nonce_of_its_own() -> None:
 def test_a_full_table_is_judged_by_all_its_pairs() -> None:
     """With only some of them, a seat's share would depend on whom it met."""
     strength = [4, 6, 5, 7, 0, 3, 1, 2]
-
-    def stronger(first: str, second: str) -> str:
-        one, other = (re.search(r"strength (\d)", text) for text in (first, second))
-        assert one
-        assert other
-        return f"VERDICT: {'A' if one[1] > other[1] else 'B'}"
-
-    script = Reader(stronger)
+    script = stronger()
     ballot = vote(script, *(make_answer(n, f"strength {of}") for n, of in enumerate(strength)))
     assert len(script.asked) == 2 * 28
     by_score = sorted(range(8), key=lambda seat: ballot.scores[seat])

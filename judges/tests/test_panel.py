@@ -1,3 +1,4 @@
+from dataclasses import replace
 from itertools import pairwise
 from random import Random
 
@@ -5,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from judges.panel import TIE_TOLERANCE, PanelVerdict, combine, places_of, rank
+from judges.panel import TIE_TOLERANCE, PanelVerdict, combine, places_of, preference, rank
 from judges.transcript import Ballot
 
 unit = st.floats(0, 1)
@@ -93,6 +94,24 @@ def test_agreement_counts_pairs_of_seats() -> None:
     verdict = combine([(1.0, first), (1.0, second)])
     assert verdict is not None
     assert verdict.agreement == pytest.approx(2 / 3)
+
+
+def test_a_pair_that_nobody_compared_is_no_agreement() -> None:
+    """Seats 0 and 1 have equal scores because nobody could read who of them is better."""
+    comparing = replace(make_ballot({0: 0.0, 1: 0.0, 2: 1.0}), comparisons={(0, 2): -1, (1, 2): -1})
+    other = replace(make_ballot({0: 0.5, 1: 0.5, 2: 0.0}), comparisons={(0, 2): 1, (1, 2): -1})
+    verdict = combine([(1.0, comparing), (1.0, other)])
+    assert verdict is not None
+    assert verdict.agreement == 0.5
+
+
+def test_a_judge_that_compares_is_asked_what_it_said_not_what_it_scored() -> None:
+    said = {(0, 1): 0, (0, 2): 1}
+    scores = {0: 0.75, 1: 0.5, 2: 0.0}
+    assert preference(scores, said, 0, 1) == 0
+    assert [preference(scores, said, *pair) for pair in [(0, 2), (2, 0)]] == [1, -1]
+    assert preference(scores, said, 1, 2) is None
+    assert preference(scores, None, 1, 2) == 1
 
 
 @pytest.mark.parametrize("scores", [{0: 1.5, 1: 0.0}, {0: float("nan"), 1: 0.0}, {0: 0.5}])

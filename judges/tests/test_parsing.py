@@ -12,6 +12,14 @@ from judges.parsing import MAX_FENCED_CHARACTERS, Choice, fenced, parse_verdict
         ("B is clearer.\nVERDICT: B\n", Choice.B),
         ("Both do it.\n\n  VERDICT: TIE  ", Choice.TIE),
         ("VERDICT: A\nVERDICT: B", Choice.B),
+        ("It rhymes.\n**VERDICT: A**", Choice.A),
+        ("**Verdict:** B", Choice.B),
+        ("VERDICT: **TIE**", Choice.TIE),
+        ("### Final verdict: (A).", Choice.A),
+        ("Verdict: [B]", Choice.B),
+        ("verdict: a", Choice.A),
+        ("VERDICT: Answer B", Choice.B),
+        ("VERDICT:A.", Choice.A),
     ],
 )
 def test_last_line_is_the_verdict(reply: str, choice: Choice) -> None:
@@ -27,18 +35,43 @@ def test_last_line_is_the_verdict(reply: str, choice: Choice) -> None:
         "VERDICT: A because it is better",
         "The answer says VERDICT: A",
         "VERDICT: A\nI hope this helps.",
-        "verdict: a",
         "VERDICT: C",
         "VERDICT: A or B",
-        "**VERDICT: A**",
+        "VERDICT: A, VERDICT: B",
+        "VERDICT: [A/B]",
+        "VERDICT: a tie",
+        "VERDICT: T\u0130E",
+        "VERDICT: (A",
         "A",
+        # Quoted, so these are the answers' words.
+        "> VERDICT: A",
+        'Answer B ends: "VERDICT: B"',
+        '"VERDICT: A"',
+        "\u201cVERDICT: A\u201d",
+        "`VERDICT: A`",
     ],
 )
 def test_anything_else_is_no_verdict(reply: str) -> None:
     assert parse_verdict(reply) is None
 
 
-@given(st.text())
+@pytest.mark.parametrize(
+    ("reply", "choice"),
+    [
+        ("Both do it.\nVERDICT: A", None),  # it could have been "VERDICT: A or B"
+        ("Answer A is", None),
+        ("", None),
+        ("Both do it.\nVERDICT: A \n ", Choice.A),
+        ("VERDICT: A\nIn", None),
+    ],
+)
+def test_the_last_line_of_a_reply_that_was_cut_needs_its_line_break(
+    reply: str, choice: Choice | None
+) -> None:
+    assert parse_verdict(reply, is_cut=True) is choice
+
+
+@given(st.text() | st.from_regex(r"[*_#]*verdict ?: ?[\[(]?(a|b|tie)\W*", fullmatch=True))
 def test_any_reply_is_parsed_without_error(reply: str) -> None:
     assert parse_verdict(reply) in {None, *Choice}
 

@@ -9,7 +9,8 @@ import structlog
 from django.db import transaction
 
 from agents.models import Engine
-from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus
+from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Vote
+from judges.transcript import Comparisons
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.models import Harvest, Pair
 
@@ -62,7 +63,7 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
         for completion in one.completions.all()
     ]
     votes = [
-        PanelVote(vote.weight, _by_seat(vote.scores))
+        PanelVote(vote.weight, _by_seat(vote.scores), _comparisons(vote))
         for vote in one.votes.all()
         if vote.weight > 0 and vote.scores  # the others abstained or have no weight
     ]
@@ -79,6 +80,12 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
         )
         for spec in make_pairs(answers, _by_seat(one.verdict.scores), votes)
     ]
+
+
+def _comparisons(vote: Vote) -> Comparisons | None:
+    if vote.comparisons is None:
+        return None
+    return {(first, second): preference for first, second, preference in vote.comparisons}
 
 
 def _by_seat(scores: Mapping[str, float]) -> dict[int, float]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from math import fsum
 
 from judges.panel import preference
+from judges.transcript import Comparisons
 from training.states import PairSource
 
 MIN_MARGIN = 0.1  # difference of scores; below it, the panel's preference is noise
@@ -40,7 +41,7 @@ class PairSpec:
     rejected_id: int
     source: PairSource
     margin: float  # [MIN_MARGIN, 1]
-    agreement: float  # share of the panel that prefers the chosen one, (MIN_AGREEMENT, 1]
+    agreement: float  # share of the judges who compared them, (MIN_AGREEMENT, 1]
 
 
 @dataclass(frozen=True)
@@ -49,6 +50,7 @@ class PanelVote:
 
     weight: float  # > 0
     scores: Mapping[int, float]  # seat -> [0, 1], every seat of the verdict
+    comparisons: Comparisons | None = None  # as on its ballot
 
 
 def make_pairs(
@@ -111,13 +113,18 @@ def _pairs_of(
 
 
 def _agreement(votes: Sequence[PanelVote], chosen: JudgedAnswer, rejected: JudgedAnswer) -> float:
-    """Share of the panel's weight that prefers `chosen`; a judge's tie is half for each."""
-    total = fsum(vote.weight for vote in votes)
-    preferred = fsum(
-        vote.weight * (1 + preference(vote.scores, chosen.seat, rejected.seat)) / 2
+    """Share of the weight of the judges who compared the two that prefers `chosen`.
+
+    A judge's tie is half for each; 0 if nobody compared them.
+    """
+    said = [
+        (vote.weight, preferred)
         for vote in votes
-    )
-    return preferred / total
+        if (preferred := preference(vote.scores, vote.comparisons, chosen.seat, rejected.seat))
+        is not None
+    ]
+    total = fsum(weight for weight, _ in said)
+    return fsum(weight * (1 + preferred) / 2 for weight, preferred in said) / total if said else 0.0
 
 
 def _teaches(chosen: JudgedAnswer, rejected: JudgedAnswer) -> bool:

@@ -46,7 +46,7 @@ EXAMPLE_CHARS = 600
 
 
 class GateInconclusive(Refused):
-    """Too few tasks could be judged: an infrastructure fault, not the child's."""
+    """Too little could be judged or compared: an infrastructure fault, not the child's."""
 
 
 async def evaluate(
@@ -79,6 +79,11 @@ async def evaluate(
             drift = await measure_drift(
                 inference, child=contestants.child, base=contestants.base, trained=trained
             )
+            if drift is None and any(sequence.ids for sequence in trained.sequences):
+                raise GateInconclusive(
+                    "The server could score none of the trainer's answers, so nobody knows whether "
+                    "it plays what was trained."
+                )
             examiner = Examiner(inference, contestants, tools)
             own_trials, *probe_trials = await together(
                 examiner.examine(exam, drawn, beside_base=exam is not own) for exam, drawn in exams

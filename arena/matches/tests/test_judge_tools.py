@@ -10,8 +10,9 @@ from pytest_django import Settings
 
 from agents.inference import client
 from arena.config.env import Variables
-from arena.matches.judge_tools import ToolFailed, build_tools
-from judges.tools import CannotJudge
+from arena.matches import judge_tools
+from arena.matches.judge_tools import MAX_RETRY_SECONDS, build_tools
+from judges.tools import CannotJudge, Reply, ToolFailed
 
 
 class FakeServer:
@@ -20,6 +21,8 @@ class FakeServer:
     def __init__(self) -> None:
         self.requests: list[tuple[str, dict[str, Any], str]] = []
         self.status = 200
+        self.failing: list[tuple[int, str]] = []  # (status, Retry-After) of the next replies
+        self.finish_reason = "stop"
         self.refuses_to_score = False
         self.broken = False
         outer = self
@@ -31,7 +34,9 @@ class FakeServer:
                 outer.requests.append((self.path, body, key))
                 reply = json.dumps(outer.reply(self.path, body)).encode()
                 refused = outer.refuses_to_score and self.path == "/v1/completions"
-                self.send_response(400 if refused else outer.status)
+                status, retry_after = outer.failing.pop(0) if outer.failing else (outer.status, "0")
+                self.send_response(400 if refused else status)
+                self.send_header("Retry-After", retry_after)
                 self.send_header("Content-Length", str(len(reply)))
                 self.end_headers()
                 self.wfile.write(reply)
@@ -52,7 +57,8 @@ class FakeServer:
         if path == "/v1/completions":
             scored = [{str(token): {"logprob": -token / 100}} for token in body["prompt"]]
             return {"choices": [{"prompt_logprobs": [None, *scored[1:]]}]}
-        return {"choices": [{"message": {"content": "VERDICT: A"}}]}
+        choice = {"message": {"content": "VERDICT: A"}, "finish_reason": self.finish_reason}
+        return {"choices": [choice]}
 
     def close(self) -> None:
         self._server.shutdown()
@@ -78,8 +84,8 @@ def logprob(messages: list[dict[str, str]], answer: str) -> tuple[float, int]:
     return asyncio.run(call())
 
 
-def complete() -> str:
-    async def call() -> str:
+def complete() -> Reply:
+    async def call() -> Reply:
         messages = [{"role": "user", "content": "Which?"}]
         return await build_tools().complete(messages, max_tokens=20, temperature=0.0)
 
@@ -156,12 +162,62 @@ def test_reply_without_figures_raises(server: FakeServer) -> None:
 
 
 def test_judge_endpoint_is_asked_with_its_model_and_key(server: FakeServer) -> None:
-    assert complete() == "VERDICT: A"
+    assert complete() == Reply("VERDICT: A")
     path, body, key = server.requests[-1]
     assert path == "/v1/chat/completions"
     assert body["model"] == "reader"
     assert body["max_tokens"] == 20
     assert key == "Bearer judge-key"
+
+
+@pytest.mark.parametrize("when", ["0", "Wed, 21 Oct 2015 07:28:00 GMT", ""])
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_busy_or_failing_endpoint_is_asked_once_more(
+    server: FakeServer, status: int, when: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(judge_tools, "RETRY_SECONDS", 0.0)
+    server.failing = [(status, when)]
+    assert complete() == Reply("VERDICT: A")
+    assert len(server.requests) == 2
+    server.failing = [(status, when), (status, when)]
+    with pytest.raises(ToolFailed, match=str(status)):
+        complete()
+    assert len(server.requests) == 4
+
+
+@pytest.mark.parametrize(
+    ("status", "when"),
+    [
+        (400, "0"),
+        (503, str(int(MAX_RETRY_SECONDS) + 1)),
+        (503, "9" * 400),
+        (429, "Fri, 31 Dec 9999 23:59:59 GMT"),
+    ],
+)
+def test_a_refusal_or_a_long_wait_is_not_tried_again(
+    server: FakeServer, status: int, when: str
+) -> None:
+    server.failing = [(status, when)]
+    with pytest.raises(ToolFailed, match=str(status)):
+        complete()
+    assert len(server.requests) == 1
+
+
+@pytest.mark.parametrize(
+    ("finish_reason", "is_cut"),
+    [("stop", False), ("length", True), ("content_filter", True), (None, False)],
+)
+def test_a_reply_says_whether_it_was_cut(
+    server: FakeServer, finish_reason: Any, is_cut: bool
+) -> None:
+    server.finish_reason = finish_reason
+    assert complete().is_cut is is_cut
+
+
+def test_an_endpoint_that_is_away_fails_this_request_only(settings: Settings) -> None:
+    settings.ENV = Variables(judge_url="http://127.0.0.1:1/v1", judge_model="reader")
+    with pytest.raises(ToolFailed, match="ConnectError at the judge endpoint"):
+        complete()
 
 
 def test_without_an_endpoint_the_judge_cannot_judge(settings: Settings) -> None:

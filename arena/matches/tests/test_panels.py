@@ -9,7 +9,7 @@ from arena.environments.base import Environment, Split, Task
 from arena.matches.panels import PanelJudge, judge_answers
 from judges.defaults import DEFAULT_JUDGES
 from judges.panel import PanelVerdict
-from judges.tools import Message, Tools
+from judges.tools import Message, Reply, Tools
 from judges.transcript import Ballot
 
 CONFIGS = {judge.kind: (judge.slug, judge.config) for judge in DEFAULT_JUDGES}
@@ -28,7 +28,7 @@ class Tireless:
 
     async def complete(
         self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> str:
+    ) -> Reply:
         raise ConnectionError("no endpoint")
 
     async def logprob(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:

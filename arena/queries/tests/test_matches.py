@@ -4,7 +4,8 @@ import pytest
 
 from arena.matches import play
 from arena.models import Match, Seat
-from arena.queries import match_snapshot
+from arena.queries import match_snapshot, round_view
+from arena.queries.matches import ReadLine
 from arena.tests.builders import make_match, play_round
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -37,6 +38,15 @@ def test_a_running_match_ranks_its_seats_as_the_settlement_will(
     rows = Seat.objects.filter(match=match).order_by("index")
     assert list(rows.values_list("rank", flat=True)) == places
     assert standings(match) == places
+
+
+def test_a_page_says_how_many_comparisons_a_judge_could_read() -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 0.5, 1: 0.5}, comparisons={})
+    play_round(match, 2, scores={0: 1.0, 1: 0.0}, comparisons={(0, 1): 1})
+    assert round_view(match.id, 1).partly_read == (ReadLine("Code", read=0, asked=1),)
+    assert round_view(match.id, 2).partly_read == ()
 
 
 def test_a_round_without_a_verdict_does_not_thin_out_the_others() -> None:

@@ -87,6 +87,26 @@ def test_a_judges_tie_is_half_for_each_and_a_panel_in_halves_knows_nothing(
     assert [pair.agreement for pair in pairs] == [agreement] * (agreement > MIN_AGREEMENT)
 
 
+def test_no_pair_says_what_no_comparison_said() -> None:
+    """Scores alone put 0 before 1 before 2; of 0 and 1 nothing was read, and 2 held 1 to a tie."""
+    answers = [make_answer(seat) for seat in range(4)]
+    scores = {0: 1.0, 1: 0.75, 2: 0.5, 3: 0.0}
+    said = {(0, 2): 1, (0, 3): 1, (1, 2): 0, (1, 3): 1, (2, 3): -1}
+    pairs = make_pairs(answers, scores, [PanelVote(1.0, scores, said)])
+    assert {(pair.chosen_id, pair.rejected_id) for pair in pairs} == {
+        (1000, 1002),
+        (1000, 1003),
+        (1001, 1003),
+    }
+
+
+def test_a_judge_that_read_nothing_of_a_pair_neither_supports_nor_disputes_it() -> None:
+    answers = [make_answer(0), make_answer(1, learns=False)]
+    votes = [PanelVote(1.0, {0: 0.0, 1: 1.0}), PanelVote(9.0, {0: 0.5, 1: 0.5}, {})]
+    (pair,) = make_pairs(answers, {0: 0.45, 1: 0.55}, votes)
+    assert pair.agreement == 1.0
+
+
 @pytest.mark.parametrize(
     "winner",
     [

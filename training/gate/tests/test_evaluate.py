@@ -212,6 +212,19 @@ def test_a_trainer_that_left_nothing_to_compare_is_no_drift(
     assert (gate.drift, gate.passed) == (None, True)
 
 
+def test_a_server_that_could_score_nothing_has_not_shown_that_it_plays_what_was_trained(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = always("b", "a")
+
+    async def refuse(*_: object) -> list[float]:
+        raise RequestRefused("too long")
+
+    monkeypatch.setattr(model, "score_tokens", refuse)
+    with pytest.raises(GateInconclusive, match="could score none of the trainer's answers"):
+        run_gate(monkeypatch, model)
+
+
 # --- faults --------------------------------------------------------------------------------
 
 

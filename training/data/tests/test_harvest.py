@@ -1,0 +1,21 @@
+"""From a match that was played and settled to the pairs that its agents get."""
+
+import pytest
+
+from arena.matches import play
+from arena.tests.builders import make_match, make_space, play_round
+from training.data.harvest import harvest_matches
+from training.models import Pair
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_a_comparison_that_was_not_read_gives_no_pair() -> None:
+    match = make_match(make_space(seat_count=3, round_count=1))
+    play.start_match(match.id)
+    said = {(0, 1): 1, (1, 2): 1}
+    play_round(match, 1, scores={0: 1.0, 1: 0.5, 2: 0.0}, comparisons=said)
+    play.settle_match(match.id)
+    harvest_matches()
+    pairs = Pair.objects.values_list("chosen__seat__index", "rejected__seat__index")
+    assert set(pairs) == set(said)
