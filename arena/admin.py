@@ -1,5 +1,7 @@
 """Administration of Spaces. Matches and credits have no forms: only verbs change them."""
 
+from collections.abc import Sequence
+
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
@@ -20,8 +22,18 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "status",
     )
     readonly_fields = ("status",)  # closing also returns the fees of waiting entries
-    prepopulated_fields = {"slug": ("name",)}
     actions = ("close", "open")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Space | None = None
+    ) -> tuple[str, ...]:
+        # Links and the setup find a Space by its slug.
+        return (*self.readonly_fields, *(("slug",) if obj else ()))
+
+    def get_prepopulated_fields(
+        self, request: HttpRequest, obj: Space | None = None
+    ) -> dict[str, Sequence[str]]:
+        return {} if obj else {"slug": ("name",)}
 
     @admin.action(description="Close: stop taking entries, return the fees of those waiting")
     def close(self, request: HttpRequest, spaces: QuerySet[Space]) -> None:

@@ -51,9 +51,9 @@ def account_of(owner_id: int) -> Account:
     return _account(AccountKind.USER, f"user:{owner_id}", owner_id=owner_id)
 
 
-def escrow_of(space_slug: str) -> Account:
+def escrow_of(space_id: int) -> Account:
     """Where a Space keeps fees between the start of a match and its settlement."""
-    return _account(AccountKind.ESCROW, f"escrow:{space_slug}")
+    return _account(AccountKind.ESCROW, f"space:{space_id}")
 
 
 def house_account() -> Account:

@@ -93,7 +93,7 @@ def start_match(match_id: int) -> None:
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         append(match, state, Start())
-        settlement.collect_fees(match.id, state)
+        settlement.collect_fees(match, state)
         match.started_at = timezone.now()
         match.save(update_fields=["started_at"])
 
@@ -222,7 +222,7 @@ def settle_match(match_id: int) -> None:
         settlement.record_places(match, ranking, totals=state.totals(), prizes=shares)
         match.entries.update(status=EntryStatus.FINISHED)
         _finish(match)
-        settlement.pay(match.id, state, prizes=shares, rake_credits=rake)
+        settlement.pay(match, state, prizes=shares, rake_credits=rake)
 
 
 def cancel_match(match_id: int, *, reason: str) -> None:
@@ -307,7 +307,7 @@ def _cancel(match: Match, state: MatchState, reason: str) -> None:
     append(match, state, Cancel(reason))
     match.entries.update(status=EntryStatus.CANCELLED, cancel_reason=reason[:200])
     _finish(match)
-    settlement.give_back(match.id, state)
+    settlement.give_back(match, state)
 
 
 def _finish(match: Match) -> None:

@@ -17,74 +17,74 @@ from judges.panel import places_of
 _NAMESPACE = uuid.UUID("5b0f6a0e-5a0e-4d0c-9a44-0d6f0f7f1d11")
 
 
-def collect_fees(match_id: int, state: MatchState) -> None:
+def collect_fees(match: Match, state: MatchState) -> None:
     """Post the entrants' holds and take the house's stakes into the Space's escrow."""
-    escrow = _lock_all(state)
+    escrow = _lock_all(match, state)
     for player in state.seating.players:
         if not player.fee_credits:
             continue
         if player.entry_id:
             hold_id = uuid.UUID(player.entry_id)
             ledger.post(
-                uuid.uuid5(hold_id, "post"), pending_id=hold_id, reference=_reference(match_id)
+                uuid.uuid5(hold_id, "post"), pending_id=hold_id, reference=_reference(match.pk)
             )
         else:
             ledger.transfer(
-                _id(match_id, "stake", player.seat),
+                _id(match.pk, "stake", player.seat),
                 debit=ledger.house_account(),
                 credit=escrow,
                 amount=player.fee_credits,
                 code=TransferCode.ENTRY_FEE,
-                reference=_reference(match_id),
+                reference=_reference(match.pk),
             )
 
 
-def pay(match_id: int, state: MatchState, *, prizes: Mapping[int, int], rake_credits: int) -> None:
+def pay(match: Match, state: MatchState, *, prizes: Mapping[int, int], rake_credits: int) -> None:
     """Pay out the match's part of the escrow: prizes to the seats, the rake to the arena."""
-    escrow = _lock_all(state)
+    escrow = _lock_all(match, state)
     for player in state.seating.players:
         if prize := prizes[player.seat]:
             ledger.transfer(
-                _id(match_id, "prize", player.seat),
+                _id(match.pk, "prize", player.seat),
                 debit=escrow,
                 credit=_account(player),
                 amount=prize,
                 code=TransferCode.PRIZE,
-                reference=_reference(match_id),
+                reference=_reference(match.pk),
             )
     if rake_credits:
         ledger.transfer(
-            _id(match_id, "rake"),
+            _id(match.pk, "rake"),
             debit=escrow,
             credit=ledger.fees_account(),
             amount=rake_credits,
             code=TransferCode.RAKE,
-            reference=_reference(match_id),
+            reference=_reference(match.pk),
         )
 
 
-def give_back(match_id: int, state: MatchState) -> None:
+def give_back(match: Match, state: MatchState) -> None:
     """Return the fees of a cancelled match: void what is held, refund what was posted.
 
     `state` is the one before the cancellation.
     """
-    escrow = _lock_all(state)
+    escrow = _lock_all(match, state)
     for player in state.seating.players:
         if not player.fee_credits:
             continue
         if state.status == MatchStatus.RUNNING:
             ledger.transfer(
-                _id(match_id, "refund", player.seat),
+                _id(match.pk, "refund", player.seat),
                 debit=escrow,
                 credit=_account(player),
                 amount=player.fee_credits,
                 code=TransferCode.REFUND,
-                reference=_reference(match_id),
+                reference=_reference(match.pk),
             )
         elif player.entry_id:
             hold_id = uuid.UUID(player.entry_id)
             ledger.void(
-                uuid.uuid5(hold_id, "void"), pending_id=hold_id, reference=_reference(match_id)
+                uuid.uuid5(hold_id, "void"), pending_id=hold_id, reference=_reference(match.pk)
             )
 
 
@@ -141,9 +141,9 @@ def record_places(
         seats[index].save(update_fields=["rank", "score", "prize_credits"])
 
 
-def _lock_all(state: MatchState) -> Account:
+def _lock_all(match: Match, state: MatchState) -> Account:
     # All accounts at once and in the order of their ids, so that settlements never deadlock.
-    escrow = ledger.escrow_of(state.seating.space)
+    escrow = ledger.escrow_of(match.space_id)
     accounts = [escrow, ledger.fees_account(), *map(_account, state.seating.players)]
     return ledger.lock_accounts(account.id for account in accounts)[escrow.id]
 

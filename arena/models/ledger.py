@@ -24,7 +24,7 @@ class Account(models.Model):
     """Running sums, next to the transfers that prove them; `ledger_audit` re-adds both."""
 
     kind = models.CharField(max_length=10, choices=[(k.value, k.value) for k in AccountKind])
-    # "user:12", "escrow:constraints", "house", "fees", "issuance"
+    # "user:12", "space:3" (its escrow), "house", "fees", "issuance"
     key = models.CharField(max_length=80, unique=True)
     owner = models.OneToOneField(
         "agents.User", on_delete=models.PROTECT, null=True, blank=True, related_name="account"

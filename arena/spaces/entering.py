@@ -74,7 +74,7 @@ def enter_space(
                 ledger.hold(
                     entry.id,
                     debit=ledger.account_of(user_id),
-                    credit=ledger.escrow_of(space.slug),
+                    credit=ledger.escrow_of(space.pk),
                     amount=entry.fee_credits,
                     code=TransferCode.ENTRY_FEE,
                     reference=f"entry:{entry.id}",

@@ -11,6 +11,7 @@ from agents.models import User
 from arena.credits import ledger
 from arena.models import Entry, EntryStatus, SpaceStatus
 from arena.tests.builders import enter, make_agent, make_space, make_user
+from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -84,3 +85,15 @@ def test_administrators_sign_in_where_everybody_does() -> None:
         assert answer.headers["Location"].startswith("/accounts/login/?next=")
     visitor.force_login(make_user())
     assert visitor.get("/admin/login/").status_code == 403
+
+
+def test_names_that_links_panels_and_events_use_stay_as_they_were_created(
+    administrator: Client,
+) -> None:
+    space = make_space()
+    for row in (space, Judge.objects.get(slug="code")):
+        kind = row._meta.model_name
+        url = reverse(f"admin:{row._meta.app_label}_{kind}_change", args=[row.pk])
+        form = administrator.get(url).context["adminform"].form
+        assert "slug" not in form.fields
+    assert "slug" in administrator.get(reverse("admin:arena_space_add")).context["adminform"].fields

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import uuid
 from collections.abc import Iterator
 from typing import Any
 
@@ -10,9 +11,10 @@ from django.apps.registry import Apps
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
+from arena.credits import ledger
 from arena.matches import play
 from arena.matches.events import event_digest
-from arena.models import Match, MatchEvent
+from arena.models import Account, Match, MatchEvent
 from arena.states import MatchStatus
 from training.models import Pair, TrainingRun
 from training.runs.queries import gate_figures, run_view, runs_of_agent
@@ -354,3 +356,42 @@ def test_a_match_of_the_commit_before_proves_itself_as_it_did(before: Apps) -> N
     state = play.state_of(match)
     assert state.status == match.status == MatchStatus.SETTLED
     assert state.rounds[0].scores == {0: 0.9, 1: 1 / 3}
+
+
+def test_escrow_accounts_are_named_after_their_spaces_ids_and_back(before: Apps) -> None:
+    seed(before)
+    make = {name: before.get_model("arena", name).objects for name in ("Account", "Space")}
+    rules = make["Space"].get(slug="rules")
+    renamed = make["Space"].create(
+        **{
+            name: getattr(rules, name)
+            for name in ("environment", "base_model", "panel", "prize_percents")
+        },
+        slug="new",
+        name="New",
+        summary="Renamed since.",
+        entry_fee_credits=10,
+    )
+    plain = make["Account"].create(kind="escrow", key="escrow:rules")
+    stranded = make["Account"].create(kind="escrow", key="escrow:old", credits_pending=10)
+    payer = make["Account"].create(kind="user", key="user:1", credits_posted=10, debits_pending=10)
+    agent = before.get_model("agents", "Agent").objects.earliest("id")
+    entry = before.get_model("arena", "Entry").objects.create(
+        id=uuid.uuid4(), space=renamed, agent=agent, user=agent.owner, fee_credits=10
+    )
+    before.get_model("arena", "Transfer").objects.create(
+        id=entry.pk,
+        kind="pending",
+        debit=payer,
+        credit=stranded,
+        amount_credits=10,
+        code="entry_fee",
+    )
+    migrate_to_today()
+    keys = dict(Account.objects.values_list("id", "key"))
+    assert keys[plain.pk] == f"space:{rules.pk}"
+    assert keys[stranded.pk] == f"space:{renamed.pk}", "found by what was paid into it"
+    assert ledger.escrow_of(renamed.pk).pk == stranded.pk
+    earlier = migrate(BEFORE)
+    keys = dict(earlier.get_model("arena", "Account").objects.values_list("id", "key"))
+    assert (keys[plain.pk], keys[stranded.pk]) == ("escrow:rules", "escrow:new")

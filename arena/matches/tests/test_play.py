@@ -17,6 +17,7 @@ from arena.matches.match import IllegalMove, fold
 from arena.matches.runner import task_of
 from arena.models import (
     Account,
+    AccountKind,
     Completion,
     Entry,
     EntryStatus,
@@ -25,6 +26,7 @@ from arena.models import (
     Rating,
     RatingChange,
     Round,
+    Space,
     SpaceStatus,
 )
 from arena.spaces import entering
@@ -61,7 +63,21 @@ def test_entering_holds_the_fee_and_starting_posts_it() -> None:
     (match_id,) = seating.seat_matches(space.id, rng=Random(1))
     play.start_match(match_id)
     assert wallet(agent.owner_id) == ledger.Balance(available=90, held=0)
-    assert Account.objects.get(key=f"escrow:{space.slug}").credits_posted == 20
+    assert Account.objects.get(key=f"space:{space.pk}").credits_posted == 20
+    audited()
+
+
+def test_a_space_may_be_renamed_at_any_moment_and_no_credit_is_stranded() -> None:
+    match = make_match()
+    renamed = Space.objects.filter(id=match.space_id)
+    renamed.update(slug="renamed-while-seated")
+    play.start_match(match.id)
+    renamed.update(slug="renamed-while-running")
+    play_round(match, 1, scores={0: 0.2, 1: 0.9})
+    play_round(match, 2, scores={0: 0.6, 1: 0.5})
+    play.settle_match(match.id)
+    (escrow,) = Account.objects.filter(kind=AccountKind.ESCROW)
+    assert ledger.balance(escrow) == ledger.Balance(available=0, held=0)
     audited()
 
 
@@ -75,7 +91,7 @@ def test_a_settled_match_pays_ranks_and_rates() -> None:
     assert [(seat.rank, seat.prize_credits) for seat in seats] == [(2, 5), (1, 13)]
     assert [wallet(seat.agent.owner_id).available for seat in seats] == [95, 103]
     assert Account.objects.get(key="fees").credits_posted == 2
-    assert ledger.balance(Account.objects.get(key=f"escrow:{match.space.slug}")).available == 0
+    assert ledger.balance(Account.objects.get(key=f"space:{match.space_id}")).available == 0
     assert RatingChange.objects.count() == 2
     winner = Rating.objects.get(agent=seats[1].agent)
     assert (winner.match_count, winner.win_count) == (1, 1)

@@ -89,7 +89,9 @@ def test_among_equals_a_better_place_earns_more(ranking: Ranking, sigma: float) 
 
 
 @given(rankings(), st.data())
-def test_for_one_seat_a_better_place_never_earns_less(ranking: Ranking, data: st.DataObject) -> None:
+def test_for_one_seat_a_better_place_never_earns_less(
+    ranking: Ranking, data: st.DataObject
+) -> None:
     before = {
         seat: data.draw(skill_values, label=f"seat {seat}") for group in ranking for seat in group
     }
