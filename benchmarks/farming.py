@@ -35,6 +35,7 @@ BURN_IN_MOMENTS = 300  # in which the others play before the person comes
 MOMENTS_A_DAY = 50  # at each day's end the leaderboard is read
 IDENTICAL_AGENTS = 27
 CHANCE = 3.0  # standard errors that may be luck; there are 21 comparisons
+MIN_SEEDS = 8  # with fewer, the standard error itself is a guess
 HOUSE = 0  # the house as an owner
 
 
@@ -298,8 +299,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--matches", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=20)
     options = parser.parse_args(arguments)
-    if options.matches < 1 or options.seeds < 2:
-        parser.error("at least 1 match and 2 seeds are needed")
+    if options.matches < 1 or options.seeds < MIN_SEEDS:
+        parser.error(f"at least 1 match and {MIN_SEEDS} seeds are needed")
     print(this_machine())
     print(f"a person enters {options.matches} times; means over {options.seeds} seeds")
     print(f"{'':31}{'main':>7}{'all':>7}{'topped up':>11}{'floor':>7}{'rank':>6}  pays in")

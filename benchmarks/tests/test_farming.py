@@ -93,12 +93,17 @@ def test_a_way_pays_if_it_gains_more_than_chance_explains() -> None:
     assert farming.what_pays(honest, honest) == []
 
 
+def test_too_few_seeds_are_refused() -> None:
+    with pytest.raises(SystemExit):
+        farming.main(["--seeds", "2"])
+
+
 @pytest.mark.slow
 def test_a_rule_against_farming_shows_in_the_simulation() -> None:
     def gains(farm: farming.Farm) -> list[Gain]:
         return [
             farming.gain_of(farm, matches=60, seed=seed, settle=settle_without_silent_seats)
-            for seed in range(3)
+            for seed in range(farming.MIN_SEEDS)
         ]
 
     assert all(gain.main_credits == 0 for gain in gains(SILENT))
@@ -108,4 +113,4 @@ def test_a_rule_against_farming_shows_in_the_simulation() -> None:
 @pytest.mark.slow
 @pytest.mark.xfail(strict=True, reason="the site has no rules against farming yet")
 def test_no_way_of_farming_gains_more_than_honest_play() -> None:
-    assert farming.main(["--matches", "60", "--seeds", "3"]) == 0
+    assert farming.main(["--matches", "60", "--seeds", str(farming.MIN_SEEDS)]) == 0
