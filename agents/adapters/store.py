@@ -144,9 +144,12 @@ def note_refusal(digest: str, why: str) -> None:
     )
 
 
-def check_playable(adapter: Adapter) -> None:
-    """Raise BadAdapter if the stored file is damaged or a server refused it recently."""
-    adapter_folder(adapter.digest, verify=True)
+def check_playable(adapter: Adapter, *, verify: bool = True) -> None:
+    """Raise BadAdapter if the stored file is missing or a server refused it recently.
+
+    `verify` also re-reads the file, to find out whether it is damaged.
+    """
+    adapter_folder(adapter.digest, verify=verify)
     if adapter.refused_at and timezone.now() - adapter.refused_at < REFUSAL_HOLDS:
         until = adapter.refused_at + REFUSAL_HOLDS
         raise BadAdapter(

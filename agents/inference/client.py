@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
+import structlog
 from django.conf import settings
 
 from agents.adapters.store import adapter_folder
@@ -52,6 +53,8 @@ __all__ = [
     "plain_model",
     "served_model",
 ]
+
+log = structlog.get_logger(__name__)
 
 CONNECT_TIMEOUT_SECONDS = 5.0
 READ_TIMEOUT_SECONDS = 120.0  # between two chunks; the first request compiles for about 20 s
@@ -302,10 +305,9 @@ class Inference:
             if response.status_code != 200 and not already:
                 if not await self._is_a_refusal(url, response):
                     raise InferenceUnavailable(f"loading answered {response.status_code}")
-                raise AdapterRefused(
-                    f"The inference server refused the adapter of {model.name}: "
-                    f"{message_of(response)}"
-                )
+                # The server's words name files of its machine: they are for the log.
+                log.warning("adapter_refused", model=model.name, said=message_of(response))
+                raise AdapterRefused("The inference server refused this agent's adapter.")
             self._loaded.add((url, model.name))
 
     async def _is_a_refusal(self, url: str, response: httpx.Response) -> bool:

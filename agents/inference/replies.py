@@ -6,8 +6,11 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import httpx
+import structlog
 
 from agents.errors import Refused
+
+log = structlog.get_logger(__name__)
 
 MAX_ANSWER_CHARS = 20_000
 # PostgreSQL stores neither of these in text.
@@ -90,7 +93,11 @@ def raise_for(response: httpx.Response) -> NoReturn:
     if response.status_code == 404:
         raise ModelNotFound
     if response.status_code in {400, 413, 422}:
-        raise RequestRefused(f"The model cannot take this request: {message_of(response)}")
+        said = message_of(response)
+        log.warning("request_refused", status=response.status_code, said=said)
+        if "context length" in said or "too long" in said:
+            raise RequestRefused("The prompt and the task are too long for the model.")
+        raise RequestRefused("The inference server cannot take this request.")
     raise InferenceUnavailable(f"the server answered {response.status_code}")
 
 
@@ -128,7 +135,7 @@ def continuation_of(response: httpx.Response) -> Continuation:
 
 
 def message_of(response: httpx.Response) -> str:
-    """The server's error message, shortened."""
+    """The server's error message, shortened: for the log only, because it may name files."""
     try:
         return _UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
     except (ValueError, KeyError, TypeError):

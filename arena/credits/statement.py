@@ -7,6 +7,7 @@ from django.db.models import Q
 
 from arena.credits.ledger import Balance, balance
 from arena.models import Account, Entry, Seat, Transfer, TransferCode, TransferKind
+from arena.states import MatchStatus
 
 PAGE_ROWS = 30
 
@@ -142,6 +143,8 @@ def _words(
             return "Training", "A run trained a new version."
         case TransferCode.REFUND if _id_of("run", row.reference):
             return "Refund", "The new version could not be evaluated, so nobody pays for it."
+        case TransferCode.REFUND if seat and seat.match.status == MatchStatus.SETTLED:
+            return "Refund", f"{seat.agent.name} answered in no round, so it did not compete."
         case TransferCode.REFUND:
             return "Refund", "The match could not be finished, so nobody pays for it."
         case _:

@@ -5,7 +5,7 @@ Fields are JSON values; `decode` turns lists back into tuples.
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agents.canonical import digest_of
@@ -57,6 +57,7 @@ class CompletionRecorded:
     token_count: int
     # SHA-256 of text, token ids and logprobs: the event vouches for the bulky row.
     content_digest: str
+    is_blank: bool = False  # without a single word; False in matches before this was recorded
 
 
 @dataclass(frozen=True)
@@ -87,6 +88,8 @@ class MatchSettled:
     totals: dict[str, float]
     prizes: dict[str, int]
     rake_credits: int
+    # Fees of seats that answered in no round; none in matches before there were such refunds.
+    refunds: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -21,7 +21,13 @@ from arena.matches.events import (
     RoundVoided,
     VoteRecorded,
 )
-from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES, MatchStatus, RoundStatus
+from arena.states import (
+    ENDED_ROUND_STATUSES,
+    LIVE_MATCH_STATUSES,
+    CompletionStatus,
+    MatchStatus,
+    RoundStatus,
+)
 from judges.panel import rank
 
 
@@ -83,7 +89,8 @@ Command = SeatPlayers | Start | StartRound | RecordCompletion | DecideRound | Se
 class RoundState:
     number: int
     status: RoundStatus
-    answered: frozenset[int] = frozenset()
+    answered: frozenset[int] = frozenset()  # or failed to
+    spoke: frozenset[int] = frozenset()  # answered with words
     scores: Mapping[int, float] = field(default_factory=dict)
 
 
@@ -101,8 +108,25 @@ class MatchState:
         return frozenset(player.seat for player in self.seating.players)
 
     @property
+    def competing(self) -> frozenset[int]:
+        """Seats that said something in some round; the others are not ranked, paid or rated."""
+        return frozenset(seat for each in self.rounds for seat in each.spoke)
+
+    @property
+    def refunds(self) -> dict[int, int]:
+        """Fees of the seats that never said anything, which a settlement returns."""
+        return {
+            player.seat: player.fee_credits
+            for player in self.seating.players
+            if player.seat not in self.competing
+        }
+
+    @property
     def pool_credits(self) -> int:
-        return sum(player.fee_credits for player in self.seating.players)
+        """What the seats that compete paid, which a settlement shares out."""
+        return sum(
+            player.fee_credits for player in self.seating.players if player.seat in self.competing
+        )
 
     @property
     def is_over(self) -> bool:
@@ -129,9 +153,10 @@ class MatchState:
         }
 
     def ranking(self) -> tuple[tuple[int, ...], ...]:
-        """Seats best first, by the decided rounds; there must be at least one."""
+        """Competing seats best first, by the decided rounds; there must be at least one."""
         decided = sum(each.status == RoundStatus.DECIDED for each in self.rounds)
-        return ranking_of(self.totals(), rounds=decided)
+        totals = {seat: total for seat, total in self.totals().items() if seat in self.competing}
+        return ranking_of(totals, rounds=decided)
 
 
 def decide(state: MatchState | None, command: Command) -> list[Event]:
@@ -174,10 +199,14 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
                 any(each.status == RoundStatus.DECIDED for each in state.rounds),
                 "no round was decided, so there is nothing to settle",
             )
+            _require(len(state.competing) > 1, "fewer than two seats said anything")
             paid = sum(command.prizes.values()) + command.rake_credits
             _require(paid == state.pool_credits, "prizes and rake must add up to the pool")
             totals = {str(seat): total for seat, total in state.totals().items()}
-            return [MatchSettled(state.ranking(), totals, command.prizes, command.rake_credits)]
+            refunds = {str(seat): fee for seat, fee in state.refunds.items()}
+            return [
+                MatchSettled(state.ranking(), totals, command.prizes, command.rake_credits, refunds)
+            ]
         case Cancel():
             return [MatchCancelled(command.reason)]
         case _:
@@ -196,9 +225,12 @@ def evolve(state: MatchState | None, event: Event) -> MatchState:
             new = RoundState(event.round, RoundStatus.PLAYING)
             return replace(state, rounds=(*state.rounds, new))
         case CompletionRecorded():
-            answered = _round(state, event.round).answered | {event.seat}
+            current = _round(state, event.round)
+            answered, spoke = current.answered | {event.seat}, current.spoke
+            if event.status == CompletionStatus.OK and not event.is_blank:
+                spoke |= {event.seat}
             status = RoundStatus.JUDGING if answered == state.seats else RoundStatus.PLAYING
-            return _with_round(state, event.round, answered=answered, status=status)
+            return _with_round(state, event.round, answered=answered, spoke=spoke, status=status)
         case VoteRecorded():
             return state
         case RoundDecided():

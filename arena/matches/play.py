@@ -17,6 +17,7 @@ from django.utils import timezone
 from arena import leases
 from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
+from arena.environments.text.words import readable, words
 from arena.live.stream import announce_on_commit
 from arena.matches import settlement
 from arena.matches.events import (
@@ -124,6 +125,7 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
             version_id=player.version_id,
             token_count=len(answer.token_ids),
             content_digest=content_digest(answer.text, answer.token_ids, answer.logprobs),
+            is_blank=not words(readable(answer.text)),
         )
         state, _ = append(match, state, RecordCompletion(event))
         round_row = Round.objects.get(match=match, number=number)
@@ -204,11 +206,22 @@ def decide_round(
 
 
 def settle_match(match_id: int) -> None:
-    """Rank, pay and rate. If no round was decided, the match is cancelled and refunded instead."""
+    """Rank, pay and rate the seats that said something; the others get their fees back.
+
+    If there is nothing to compare, the match is cancelled and refunded instead.
+    """
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         if state.rounds_are_over and all(each.status == RoundStatus.VOID for each in state.rounds):
             _cancel(match, state, "No round could be judged; every fee was refunded.")
+            return
+        if state.rounds_are_over and len(state.competing) < 2:
+            _cancel(
+                match,
+                state,
+                "Fewer than two agents answered, so there was nothing to compare. Every fee was "
+                "refunded and no rating changed.",
+            )
             return
         ranking = state.ranking()
         rake = rake_of(state.pool_credits, percent=state.seating.rake_percent)

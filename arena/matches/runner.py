@@ -26,6 +26,7 @@ from agents.inference.client import (
     RequestRefused,
     Sampling,
     ServedModel,
+    plain_model,
     served_model,
 )
 from agents.inference.patience import eager_pauses, patiently
@@ -60,6 +61,7 @@ class _Player:
     sampling: Sampling
     model: ServedModel
     adapter_digest: str
+    problem: str  # why it cannot be asked at all; empty if it can
 
 
 @dataclass(frozen=True)
@@ -83,8 +85,6 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
     except* InferenceUnavailable as faults:
         _cancel(match_id, "The inference server did not come back in time.", faults)
-    except* AdapterRefused as faults:
-        _cancel(match_id, _first(faults), faults)
 
 
 def _cancel(match_id: int, why: str, faults: BaseExceptionGroup[BaseException]) -> None:
@@ -108,14 +108,12 @@ def task_of(match_id: int, number: int, environment: str) -> Task:
 
 def _drive(match: Match, owner: uuid.UUID) -> None:
     state = play.state_of(match)
-    players: dict[int, _Player] = {}
     if state.status == MatchStatus.SEATED:
-        players = _players(match)  # so that a damaged adapter shows before any fee is posted
         play.start_match(match.id)
         state = play.state_of(match)
     if state.is_over or state.is_played:
         return
-    players = players or _players(match)
+    players = _players(match)
     connections.close_all()  # back to the pool: answers take a while
     asyncio.run(_play_rounds(_Rounds(match.id, state, owner), players))
 
@@ -128,11 +126,14 @@ def _players(match: Match) -> dict[int, _Player]:
 
 
 def _player(index: int, version: AgentVersion, match: Match) -> _Player:
+    sampling, model = Sampling(), plain_model(version.agent.base_model.served_name)
+    problem = ""
     try:
         sampling = Sampling.from_json(version.sampling)
         model = served_model(version)
     except Refused as error:
-        raise AdapterRefused(f"{version.agent.name} cannot play: {error}") from error
+        # Its seat says nothing, gets its fee back and is not rated; the others play.
+        problem = str(error)
     return _Player(
         seat=index,
         name=version.agent.name,
@@ -145,6 +146,7 @@ def _player(index: int, version: AgentVersion, match: Match) -> _Player:
         ),
         model=model,
         adapter_digest=version.adapter.digest if version.adapter else "",
+        problem=problem,
     )
 
 
@@ -254,6 +256,8 @@ async def _sample(
     async def on_text(text: str) -> None:
         frames.write(player.seat, text)
 
+    if player.problem:
+        return _failed(player, messages, player.problem)
     try:
         generation = await _patiently(
             lambda: inference.generate(player.model, messages, player.sampling, on_text=on_text),
@@ -261,18 +265,12 @@ async def _sample(
             player.seat,
         )
     except AdapterRefused as error:
-        # The adapter ends this match, and the noted refusal keeps it out of the next one.
+        # The seat is silent, and the noted refusal keeps the adapter out of the next match.
         reason = str(error)
         await _in_thread(lambda: note_refusal(player.adapter_digest, reason))
-        raise
+        return _failed(player, messages, reason)
     except RequestRefused as error:
-        return play.SeatAnswer(
-            status=CompletionStatus.FAILED,
-            messages=messages,
-            error=str(error),
-            adapter_digest=player.adapter_digest,
-            sampling=player.sampling.as_json(),
-        )
+        return _failed(player, messages, str(error))
     return play.SeatAnswer(
         status=CompletionStatus.OK,
         messages=messages,
@@ -285,6 +283,16 @@ async def _sample(
         adapter_digest=player.adapter_digest,
         sampling=player.sampling.as_json(),
         seconds=round(generation.seconds, 3),
+    )
+
+
+def _failed(player: _Player, messages: list[dict[str, str]], error: str) -> play.SeatAnswer:
+    return play.SeatAnswer(
+        status=CompletionStatus.FAILED,
+        messages=messages,
+        error=error,
+        adapter_digest=player.adapter_digest,
+        sampling=player.sampling.as_json(),
     )
 
 

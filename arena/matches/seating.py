@@ -7,6 +7,7 @@ from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
+from agents.adapters.store import BadAdapter, check_playable
 from agents.models import Agent, Engine
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
@@ -43,12 +44,28 @@ def _queued(space: Space) -> dict[str, Entry]:
     rows = (
         Entry.objects.select_for_update(of=("self",), skip_locked=True)
         .filter(_plays_in(space, "agent__"), space=space, status=EntryStatus.QUEUED)
-        .select_related("agent__current_version")
+        .select_related("agent__current_version__adapter")
         .order_by("created_at")[:QUEUE_LIMIT]
     )
-    retired = [entry for entry in rows if entry.agent.retired_at]
-    cancel_entries((entry, f"{entry.agent.name} was retired.") for entry in retired)
-    return {str(entry.id): entry for entry in rows if not entry.agent.retired_at}
+    refused = {entry: problem for entry in rows if (problem := _problem(entry.agent))}
+    cancel_entries(refused.items())
+    return {str(entry.id): entry for entry in rows if entry not in refused}
+
+
+def _problem(agent: Agent) -> str:
+    """Why the agent can no longer be seated; empty if it can.
+
+    It entered with another version perhaps, and a seat that cannot play would spoil the match.
+    """
+    if agent.retired_at:
+        return f"{agent.name} was retired."
+    version = agent.current_version
+    if version and version.adapter:
+        try:
+            check_playable(version.adapter, verify=False)  # rows are locked: nothing slow
+        except BadAdapter as error:
+            return f"{agent.name} cannot play. {error}"
+    return ""
 
 
 def _waiting(space: Space, entries: Mapping[str, Entry]) -> list[Waiting]:

@@ -40,10 +40,12 @@ def collect_fees(match: Match, state: MatchState) -> None:
 
 
 def pay(match: Match, state: MatchState, *, prizes: Mapping[int, int], rake_credits: int) -> None:
-    """Pay out the match's part of the escrow: prizes to the seats, the rake to the arena."""
+    """Pay out the match's part of the escrow: prizes and refunds to the seats, rake to the arena."""
     escrow = _lock_all(match, state)
     for player in state.seating.players:
-        if prize := prizes[player.seat]:
+        if state.refunds.get(player.seat):
+            _refund(match, player, escrow)
+        if prize := prizes.get(player.seat):
             ledger.transfer(
                 _id(match.pk, "prize", player.seat),
                 debit=escrow,
@@ -73,14 +75,7 @@ def give_back(match: Match, state: MatchState) -> None:
         if not player.fee_credits:
             continue
         if state.status == MatchStatus.RUNNING:
-            ledger.transfer(
-                _id(match.pk, "refund", player.seat),
-                debit=escrow,
-                credit=_account(player),
-                amount=player.fee_credits,
-                code=TransferCode.REFUND,
-                reference=_reference(match.pk),
-            )
+            _refund(match, player, escrow)
         elif player.entry_id:
             hold_id = uuid.UUID(player.entry_id)
             ledger.void(
@@ -89,8 +84,9 @@ def give_back(match: Match, state: MatchState) -> None:
 
 
 def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
-    """Update the ratings of all seats and record the changes."""
-    seats = {seat.index: seat for seat in match.seats.all()}
+    """Update the ratings of the ranked seats and record the changes."""
+    ranked = [seat for group in ranking for seat in group]
+    seats = {seat.index: seat for seat in match.seats.filter(index__in=ranked)}
     agent_ids = sorted(seat.agent_id for seat in seats.values())
     Rating.objects.bulk_create(
         [
@@ -132,13 +128,25 @@ def record_places(
     totals: Mapping[int, float],
     prizes: Mapping[int, int],
 ) -> None:
-    """Write rank (tied seats share the better one), score and prize to the seats."""
-    seats = {seat.index: seat for seat in match.seats.all()}
-    for index, place in places_of(ranking).items():
-        seats[index].rank = place
-        seats[index].score = totals[index]
-        seats[index].prize_credits = prizes[index]
-        seats[index].save(update_fields=["rank", "score", "prize_credits"])
+    """Write rank (tied seats share the better one; None: not ranked), score and prize to the seats."""
+    places = places_of(ranking)
+    for seat in match.seats.all():
+        seat.rank = places.get(seat.index)
+        seat.score = totals[seat.index]
+        seat.prize_credits = prizes.get(seat.index, 0)
+        seat.save(update_fields=["rank", "score", "prize_credits"])
+
+
+def _refund(match: Match, player: Player, escrow: Account) -> None:
+    """Return a fee that was posted."""
+    ledger.transfer(
+        _id(match.pk, "refund", player.seat),
+        debit=escrow,
+        credit=_account(player),
+        amount=player.fee_credits,
+        code=TransferCode.REFUND,
+        reference=_reference(match.pk),
+    )
 
 
 def _lock_all(match: Match, state: MatchState) -> Account:

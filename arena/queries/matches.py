@@ -117,6 +117,7 @@ class SeatView:
     total: float
     standing: int  # place so far, ties share it
     rank: int | None  # at settlement
+    is_silent: bool  # the match is settled, and this seat said nothing in it
     prize_credits: int
     mu_before: float | None
     mu_after: float | None
@@ -191,7 +192,7 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         space_name=match.space.name,
         round_count=round_count,
         rounds_at_once=int(seating.get("rounds_at_once", 1)),
-        seats=_seat_views(match.id, scores, round_count),
+        seats=_seat_views(match, scores, round_count),
         round_states=tuple(states),
         head_digest=match.head_digest,
         created_at=match.created_at,
@@ -250,10 +251,10 @@ def _rounds() -> QuerySet[Round]:
 
 
 def _seat_views(
-    match_id: int, scores: Mapping[int, Mapping[str, Any]], round_count: int
+    match: Match, scores: Mapping[int, Mapping[str, Any]], round_count: int
 ) -> tuple[SeatView, ...]:
     rows = list(
-        Seat.objects.filter(match_id=match_id)
+        Seat.objects.filter(match=match)
         .select_related("agent__owner", "version", "rating_change")
         .order_by("index")
     )
@@ -281,6 +282,7 @@ def _seat_views(
                 total=totals[row.index],
                 standing=row.rank or standings[row.index],
                 rank=row.rank,
+                is_silent=match.status == MatchStatus.SETTLED and row.rank is None,
                 prize_credits=row.prize_credits,
                 mu_before=change.mu_before if change else None,
                 mu_after=change.mu_after if change else None,

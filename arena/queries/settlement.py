@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from arena.matches.events import MatchSeated, MatchSettled, decode
+from arena.matches.events import MatchSeated, MatchSettled, Player, decode
 from arena.models import MatchEvent, Seat
 from arena.queries.lists import Competitor
 
@@ -19,9 +19,13 @@ class CreditLine:
 
 @dataclass(frozen=True)
 class Settlement:
-    """A match's money: fees = pool = rake + prizes; cancelled: fees = refunds."""
+    """A match's money: fees = pool = rake + prizes; cancelled: fees = refunds.
+
+    A seat that never answered got its fee back: it is in `returned`, not in `fees` and the pool.
+    """
 
     fees: tuple[CreditLine, ...]
+    returned: tuple[CreditLine, ...]
     pool_credits: int
     rake_credits: int
     rake_percent: int
@@ -49,27 +53,33 @@ def settlement_of(match_id: int) -> Settlement | None:
         seat.index: Competitor.of(seat.agent)
         for seat in Seat.objects.filter(match_id=match_id).select_related("agent__owner")
     }
+    settled = result if isinstance(result, MatchSettled) else None
+    silent = {int(seat) for seat in settled.refunds} if settled else set()
     fees = tuple(
         CreditLine(
             seat=player.seat,
             label=f"Entry fee, {names[player.seat].name}",
-            detail=(
-                f"held when {names[player.seat].owner} entered"
-                if player.entry_id
-                else "the house pays for its own seats"
-            ),
+            detail=_detail_of_fee(player, names[player.seat], is_silent=player.seat in silent),
             amount_credits=player.fee_credits,
         )
         for player in seating.players
     )
-    settled = result if isinstance(result, MatchSettled) else None
     return Settlement(
-        fees=fees,
-        pool_credits=sum(player.fee_credits for player in seating.players),
+        fees=tuple(line for line in fees if line.seat not in silent),
+        returned=tuple(line for line in fees if line.seat in silent),
+        pool_credits=sum(line.amount_credits for line in fees if line.seat not in silent),
         rake_credits=settled.rake_credits if settled else 0,
         rake_percent=seating.rake_percent,
         prizes=_prizes(settled, seating, names) if settled else (),
         is_refunded=is_cancelled,
+    )
+
+
+def _detail_of_fee(player: Player, who: Competitor, *, is_silent: bool) -> str:
+    if is_silent:
+        return "answered in no round: not ranked, not rated"
+    return (
+        f"held when {who.owner} entered" if player.entry_id else "the house pays for its own seats"
     )
 
 

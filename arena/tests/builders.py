@@ -126,6 +126,7 @@ def play_round(
 
 
 def record(match: Match, number: int, seat: int, text: str = "An answer.") -> None:
+    """The seat's answer; an empty text stands for a blank one."""
     prompt = match.seats.get(index=seat).version.prompt
     answer = SeatAnswer(
         status=CompletionStatus.OK,

@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from agents.inference.client import (
     AdapterRefused,
@@ -94,9 +95,22 @@ def test_an_answer_that_breaks_off_is_an_infrastructure_fault(response: httpx.Re
 
 
 def test_a_request_that_the_model_cannot_take_is_the_agents_own_doing() -> None:
-    body = {"error": {"message": "The prompt is \x00too long."}}
-    with pytest.raises(RequestRefused, match="The prompt is too long"):
+    body = {"error": {"message": "This model's maximum context length is 64 tokens."}}
+    with pytest.raises(
+        RequestRefused, match=r"^The prompt and the task are too long for the model\.$"
+    ):
         ask(lambda request: httpx.Response(400, json=body))
+
+
+def test_what_a_server_says_is_in_the_log_only() -> None:
+    secret = "/srv/adapters/ab/abcdef is \x00unreadable"
+    with capture_logs() as logs, pytest.raises(RequestRefused) as refused:
+        ask(lambda request: httpx.Response(400, json={"error": {"message": secret}}))
+    assert str(refused.value) == "The inference server cannot take this request."
+    with capture_logs() as more, pytest.raises(AdapterRefused) as not_loaded:
+        ask(loading(400, said=secret), model=TRAINED)
+    assert str(not_loaded.value) == "The inference server refused this agent's adapter."
+    assert [one["said"] for one in logs + more] == ["/srv/adapters/ab/abcdef is unreadable"] * 2
 
 
 def test_a_server_that_is_away_does_not_keep_the_other_from_answering() -> None:
@@ -120,12 +134,12 @@ def test_a_server_that_is_away_does_not_keep_the_other_from_answering() -> None:
     assert asked == ["one", "two", "two"]
 
 
-def loading(status: int, *, health: int = 200) -> Answer:
+def loading(status: int, *, health: int = 200, said: str = "why") -> Answer:
     def answer(request: httpx.Request) -> httpx.Response:
         if request.url.path == "/health":
             return httpx.Response(health)
         if request.url.path == "/v1/load_lora_adapter":
-            return httpx.Response(status, json={"error": {"message": "why"}})
+            return httpx.Response(status, json={"error": {"message": said}})
         return stream_of("hello")
 
     return answer
@@ -133,7 +147,7 @@ def loading(status: int, *, health: int = 200) -> Answer:
 
 @pytest.mark.parametrize("status", [400, 404, 500])
 def test_a_server_in_health_that_will_not_load_an_adapter_refuses_it(status: int) -> None:
-    with pytest.raises(AdapterRefused, match=r"agent-1\.v2-abc: why"):
+    with pytest.raises(AdapterRefused, match="refused this agent's adapter"):
         ask(loading(status), model=TRAINED)
 
 

@@ -66,10 +66,9 @@ def seating(**changes: Any) -> MatchSeated:
     return replace(base, **changes)
 
 
-def answer(number: int, seat: int) -> RecordCompletion:
-    return RecordCompletion(
-        CompletionRecorded(number, seat, CompletionStatus.OK, 20 + seat, 3, "digest")
-    )
+def answer(number: int, seat: int, **changes: Any) -> RecordCompletion:
+    said = CompletionRecorded(number, seat, CompletionStatus.OK, 20 + seat, 3, "digest")
+    return RecordCompletion(replace(said, **changes))
 
 
 def verdict(number: int, scores: dict[int, float]) -> DecideRound:
@@ -155,6 +154,56 @@ def test_settling_must_pay_out_exactly_the_pool() -> None:
     (settled,) = decide(state, Settle({"0": 9, "1": 5}, 1))
     assert isinstance(settled, MatchSettled)
     assert settled.ranking == ((0,), (1,), (2,))
+
+
+FAILED = {"status": CompletionStatus.FAILED}
+BLANK = {"is_blank": True}
+
+
+def played(silent: dict[int, Any], *, only_in: int | None = None) -> MatchState:
+    """Two rounds in which these seats said nothing, or only in one of them."""
+    commands: list[Command] = [SeatPlayers(seating()), Start()]
+    for number in (1, 2):
+        commands.append(StartRound(number, "k", {}))
+        for seat in range(SEATS):
+            changes = silent.get(seat, {}) if only_in in (None, number) else {}
+            commands.append(answer(number, seat, **changes))
+        commands.append(verdict(number, {0: 1.0, 1: 0.5, 2: 0.0}))
+    return after(*commands)
+
+
+@pytest.mark.parametrize("silence", [FAILED, BLANK])
+def test_a_seat_that_never_answered_is_not_ranked_and_gets_its_fee_back(silence: Any) -> None:
+    state = played({0: silence})
+    assert (state.pool_credits, state.refunds) == (10, {0: 5})
+    with pytest.raises(IllegalMove, match="add up to the pool"):
+        decide(state, Settle({"1": 9, "2": 5}, 1))
+    (settled,) = decide(state, Settle({"1": 6, "2": 3}, 1))
+    assert isinstance(settled, MatchSettled)
+    assert settled.ranking == ((1,), (2,)), "though the panel put its blank first"
+    assert settled.refunds == {"0": 5}
+
+
+def test_one_answer_in_one_round_is_enough_to_compete() -> None:
+    state = played({0: FAILED}, only_in=2)
+    assert (state.pool_credits, state.refunds) == (15, {})
+    assert state.ranking() == ((0,), (1,), (2,))
+
+
+def test_one_seat_alone_is_not_settled() -> None:
+    with pytest.raises(IllegalMove, match="fewer than two"):
+        decide(played({0: FAILED, 1: BLANK}), Settle({"2": 5}, 0))
+
+
+def test_events_of_before_silent_seats_read_as_they_did() -> None:
+    said = answer(1, 0).completion
+    kind, payload = encode(said)
+    del payload["is_blank"]
+    assert decode(kind, payload) == said
+    settled = MatchSettled(((0,),), {"0": 1.0}, {"0": 5}, 0)
+    kind, payload = encode(settled)
+    del payload["refunds"]
+    assert decode(kind, payload) == settled
 
 
 def test_a_round_that_no_judge_could_score_counts_for_nobody() -> None:

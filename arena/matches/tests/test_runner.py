@@ -12,6 +12,7 @@ import pytest
 from channels.db import database_sync_to_async
 from django.db import connection
 
+from agents.adapters.store import AdapterMissing
 from agents.inference import patience
 from agents.inference.client import (
     AdapterRefused,
@@ -19,8 +20,9 @@ from agents.inference.client import (
     Message,
     RequestRefused,
     ServedModel,
+    served_model,
 )
-from agents.models import Engine
+from agents.models import AgentVersion, Engine
 from arena.credits import ledger
 from arena.matches import judging, play, runner, seating
 from arena.models import Completion, Match, Round, Vote
@@ -133,9 +135,9 @@ def test_no_connection_is_kept_while_the_model_writes(monkeypatch: pytest.Monkey
     assert kept == [None]
 
 
-def test_seats_that_fail_in_two_ways_at_once_refund_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_seats_that_fail_at_once_refund_once(monkeypatch: pytest.MonkeyPatch) -> None:
     match = make_match()
-    faults = [InferenceUnavailable("gone"), AdapterRefused("Bad adapter.")]
+    faults = [InferenceUnavailable("gone"), InferenceUnavailable("also gone")]
 
     def drive(*_: Any) -> None:
         raise ExceptionGroup("both", faults)
@@ -172,22 +174,50 @@ def test_an_engine_that_stays_away_cancels_and_refunds(
     assert ledger.audit().problems == ()
 
 
-def test_an_adapter_that_the_server_refuses_cancels_and_refunds(
+def test_an_adapter_that_the_server_refuses_costs_nobody_else_the_match(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    match = make_match()
+    match = make_match(make_space(seat_count=3))
     adapter = make_adapter(make_base_model())
-    players = {
-        seat: replace(player, adapter_digest=adapter.digest)
-        for seat, player in runner._players(match).items()
-    }
+    refused = replace(runner._players(match)[1].model, name="refused")
+    players = runner._players(match)
+    players[1] = replace(players[1], adapter_digest=adapter.digest, model=refused)
     monkeypatch.setattr(runner, "_players", lambda match: players)
-    run(match, monkeypatch, lambda model, messages: AdapterRefused("Bad adapter."))
-    assert match.status == MatchStatus.CANCELLED
-    assert purse(match) == {ledger.Balance(100, 0)}
+
+    def script(model: ServedModel, messages: Sequence[Message]) -> str | Exception:
+        return AdapterRefused("Bad adapter.") if model == refused else "An answer."
+
+    run(match, monkeypatch, script)
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
+    seats = list(match.seats.select_related("agent").order_by("index"))
+    assert [seat.rank is None for seat in seats] == [False, True, False]
+    account = ledger.account_of(seats[1].agent.owner_id)
+    assert ledger.balance(account) == ledger.Balance(100, 0), "its entry alone is refunded"
     adapter.refresh_from_db()
     assert adapter.refusal == "Bad adapter."
     assert adapter.refused_at is not None
+
+
+def test_an_adapter_that_is_lost_after_seating_costs_nobody_else_the_match(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(seat_count=3))
+    silent = match.seats.get(index=0)
+
+    def served(version: AgentVersion) -> ServedModel:
+        if version == silent.version:
+            raise AdapterMissing("The adapter is not in the adapter store.")
+        return served_model(version)
+
+    monkeypatch.setattr(runner, "served_model", served)
+    run(match, monkeypatch, lambda model, messages: "An answer.")
+    row = Completion.objects.filter(seat=silent).earliest("id")
+    assert (row.status, row.error) == ("failed", "The adapter is not in the adapter store.")
+    judge_everything(match)
+    assert match.status == MatchStatus.SETTLED
+    silent.refresh_from_db()
+    assert silent.rank is None
 
 
 def test_a_request_of_the_agents_own_making_that_fails_is_recorded_with_its_reason(
@@ -199,7 +229,7 @@ def test_a_request_of_the_agents_own_making_that_fails_is_recorded_with_its_reas
     assert row is not None
     assert (row.status, row.error) == (CompletionStatus.FAILED, "The prompt is too long.")
     judge_everything(match)
-    assert match.status == MatchStatus.SETTLED
+    assert match.status == MatchStatus.CANCELLED, "nobody said anything"
 
 
 def test_a_worker_that_takes_over_asks_only_the_seats_that_have_not_answered(

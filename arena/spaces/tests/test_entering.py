@@ -18,7 +18,7 @@ from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
 from arena.credits import ledger
 from arena.matches import play, seating
-from arena.models import Entry, EntryStatus, Match
+from arena.models import Entry, EntryStatus, Match, Seat
 from arena.spaces import entering
 from arena.tests.builders import (
     at_once,
@@ -171,6 +171,28 @@ def test_an_adapter_that_a_server_refused_rests_for_an_hour(settings: Any, tmp_p
     assert not Entry.objects.exists()
     Adapter.objects.update(refused_at=F("refused_at") - REFUSAL_HOLDS)
     enter(agent, space)
+
+
+def test_a_version_that_cannot_play_is_found_when_seating_and_refunded_alone(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.ADAPTER_STORE = tmp_path
+    space = make_space()
+    agents = [make_agent(make_user(credits=100)) for _ in range(3)]
+    entries = [enter(agent, space) for agent in agents]
+    digest = make_trained(
+        agents[0], tmp_path
+    ).parent.name  # another version than the one that entered
+    note_refusal(digest, "The inference server refused this agent's adapter.")
+    (match_id,) = seating.seat_matches(space.id, rng=Random(1))
+    assert set(Seat.objects.filter(match_id=match_id).values_list("agent", flat=True)) == {
+        agents[1].pk,
+        agents[2].pk,
+    }
+    entry = Entry.objects.get(id=entries[0])
+    assert entry.status == EntryStatus.CANCELLED
+    assert entry.cancel_reason.startswith(f"{agents[0].name} cannot play. The inference server")
+    assert ledger.balance(ledger.account_of(entry.user_id)) == ledger.Balance(100, 0)
 
 
 def test_an_entry_stands_though_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
