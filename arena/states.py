@@ -27,6 +27,10 @@ class RoundStatus(StrEnum):
 ENDED_ROUND_STATUSES = frozenset({RoundStatus.DECIDED, RoundStatus.VOID})
 
 
+# The finish_reason of an answer that reached its maximum length before it came to an end.
+CUT_OFF = "length"
+
+
 class CompletionStatus(StrEnum):
     """Whether the seat answered."""
 

@@ -34,6 +34,10 @@ SOURCE_WORDS: Mapping[str, str] = {
     Source.SHARED: "others’ answers in the same matches",
     Source.SHARED_PRACTICE: "others’ answers in practice",
 }
+LENGTH_WORDS: Mapping[str, str] = {
+    "shorter_chosen": "the better answer is the shorter one, in tokens",
+    "cut_rejected": "the worse answer was cut off at its maximum length",
+}
 LEFT_OUT_WORDS: Mapping[str, str] = {
     Reason.WITHOUT_TOKENS: "stored before token ids were kept",
     Reason.OTHER_BASE: "answered by another base model",
@@ -70,6 +74,7 @@ class DatasetView:
     noun: str  # "pairs" or "groups"
     count: int
     sources: tuple[Counted, ...]
+    lengths: tuple[Counted, ...]  # of pairs
     left_out: tuple[Counted, ...]  # pairs, or tasks of groups
     answers_left_out: tuple[Counted, ...]  # of groups that stayed
     rehearsed: int  # answers of the plain base
@@ -211,9 +216,18 @@ def dataset_of(manifest: JSON) -> DatasetView | None:
         noun=noun,
         count=len(manifest[noun]),
         sources=_counted(manifest.get("sources", {}), SOURCE_WORDS),
+        lengths=_lengths(manifest.get("lengths", {}), of=len(manifest[noun])),
         left_out=_counted(manifest.get("left_out", {}), LEFT_OUT_WORDS),
         answers_left_out=_counted(manifest.get("answers_left_out", {}), LEFT_OUT_WORDS),
         rehearsed=manifest.get("rehearsal", {}).get("texts", 0),
+    )
+
+
+def _lengths(counts: Mapping[str, int], *, of: int) -> tuple[Counted, ...]:
+    return tuple(
+        Counted(words, counts[name], counts[name] / (of or 1))
+        for name, words in LENGTH_WORDS.items()
+        if name in counts
     )
 
 

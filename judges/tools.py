@@ -28,10 +28,13 @@ class Complete(Protocol):
 
 
 class Logprob(Protocol):
-    """(summed natural logprob of the answer after the messages, its token count) on the base model."""
+    """(summed natural logprob of the answer's first tokens after the messages, their count).
+
+    Under the base model; at most `max_tokens` of them.
+    """
 
     def __call__(
-        self, messages: Sequence[Message], answer: str
+        self, messages: Sequence[Message], answer: str, *, max_tokens: int
     ) -> Awaitable[tuple[float, int]]: ...
 
 

@@ -4,6 +4,7 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models import Q
 
+from arena.states import CUT_OFF
 from training.methods import DEFAULT
 from training.states import PairSource, RunStatus
 
@@ -139,6 +140,10 @@ class Rollout(models.Model):
 
     def __str__(self) -> str:
         return f"rollout {self.pk}"
+
+    @property
+    def is_cut(self) -> bool:
+        return self.finish_reason == CUT_OFF
 
 
 class RehearsalText(models.Model):

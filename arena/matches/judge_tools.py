@@ -23,7 +23,6 @@ from judges.tools import CannotJudge, Message, Reply, ToolFailed, Tools
 
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 5.0
-MAX_ANSWER_TOKENS = 512
 MAX_REPLY_CHARACTERS = 20_000
 RETRY_SECONDS = 1.0  # before the one retry, if the endpoint does not say when
 MAX_RETRY_SECONDS = 20.0  # a longer Retry-After than this is not waited for
@@ -63,13 +62,15 @@ async def complete(messages: Sequence[Message], *, max_tokens: int, temperature:
     return Reply(content[:MAX_REPLY_CHARACTERS], is_cut or len(content) > MAX_REPLY_CHARACTERS)
 
 
-async def logprob(messages: Sequence[Message], answer: str) -> tuple[float, int]:
-    """Summed natural logprob of the answer's tokens under the base model, and their count."""
+async def logprob(
+    messages: Sequence[Message], answer: str, *, max_tokens: int
+) -> tuple[float, int]:
+    """Summed natural logprob of the answer's first tokens under the base model, and their count."""
     model = plain_model(settings.ENV.base_model)
 
     async def ask() -> tuple[float, int]:
         asked = await inference.chat_ids(model.name, [dict(message) for message in messages])
-        said = (await inference.count_tokens(model.name, answer))[:MAX_ANSWER_TOKENS]
+        said = (await inference.count_tokens(model.name, answer))[:max_tokens]
         scores = await inference.score_tokens(model, asked, said)
         return sum(scores), len(scores)
 

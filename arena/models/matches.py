@@ -3,7 +3,7 @@
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 
-from arena.states import CompletionStatus, MatchStatus, RoundStatus
+from arena.states import CUT_OFF, CompletionStatus, MatchStatus, RoundStatus
 
 
 class Match(models.Model):
@@ -142,3 +142,7 @@ class Completion(models.Model):
 
     def __str__(self) -> str:
         return f"completion {self.pk}"
+
+    @property
+    def is_cut(self) -> bool:
+        return self.finish_reason == CUT_OFF

@@ -50,6 +50,13 @@ class Space(models.Model):
     # The sequential mode: an agent sits out while one of its training runs is under way. Otherwise
     # play never waits for training.
     waits_for_training = models.BooleanField(default=False, db_default=False)
+    # Why they may: docs/decisions/pair-curation.md
+    pairs_from_cut_answers = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Whether an answer that was cut off at the maximum length may be the worse one "
+        "of a training pair. It is never the better one.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

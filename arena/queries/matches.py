@@ -66,7 +66,7 @@ class Cell:
     error: str
     token_count: int
     seconds: float
-    finish_reason: str
+    is_cut: bool  # at its maximum length
     chunk_times: Sequence[Sequence[float]]
     score: float | None
     place: int | None
@@ -339,7 +339,7 @@ def _cell(
         error=completion.error if completion else "",
         token_count=len(completion.token_ids) if completion else 0,
         seconds=completion.seconds if completion else 0.0,
-        finish_reason=completion.finish_reason if completion else "",
+        is_cut=completion.is_cut if completion else False,
         chunk_times=completion.chunk_times if completion else (),
         score=score,
         place=place,

@@ -1,5 +1,6 @@
 """Pages of training runs and links to them: what everybody sees, and what only the owner sees."""
 
+import re
 from typing import Any
 
 import pytest
@@ -272,6 +273,19 @@ def test_the_dataset_says_where_it_comes_from_and_what_it_left_out(
         'The base’s answers to its own prompts</span><span class="num">72<',
     ):
         assert words in page, words
+
+
+def test_a_run_tells_the_share_of_its_pairs_that_prefer_the_shorter_answer(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    manifest: dict[str, Any] = {"pairs": [{"id": id} for id in range(8)]}
+    run = make_run(agent, match.space, manifest=manifest)
+    assert "shorter" not in page_of(client, run), "a manifest of before says nothing of it"
+    run.manifest = manifest | {"lengths": {"shorter_chosen": 6, "cut_rejected": 2}}
+    run.save()
+    page = page_of(client, run)
+    assert re.search(r"the shorter one, in tokens</span>\s*<span[^>]*>6 <span[^>]*>75%", page)
+    assert re.search(r"cut off at its maximum length</span>\s*<span[^>]*>2 <span[^>]*>25%", page)
 
 
 def test_a_run_that_rehearses_nothing_does_not_speak_of_it(

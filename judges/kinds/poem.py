@@ -6,9 +6,11 @@ at most `GATED_CEILING` times its form. Any other gets
     OPEN_FLOOR + (1 - OPEN_FLOOR) * (weighted mean of form, relevance and PMI)
 
 form: the environment's score. relevance: cosine of prompt and answer, counted above the cut.
-PMI: how much likelier the base model finds the answer after this prompt than after an empty one,
-(logprob(answer | prompt) - logprob(answer | empty)) / tokens, squashed by a logistic curve. It is
-highest for copies of the prompt, which is why a gate refuses those.
+PMI: how much likelier the base model finds the answer's beginning after this prompt than after an
+empty one, (logprob(beginning | prompt) - logprob(beginning | empty)) / `pmi_tokens`, squashed by a
+logistic curve. It is highest for copies of the prompt, which is why a gate refuses those. Whatever
+follows the beginning is told by the beginning rather than by the prompt: a mean over all tokens
+would only fall with the answer's length.
 
 Measured: docs/decisions/poem-judge.md
 """
@@ -37,8 +39,9 @@ class PoemConfig:
     relevance_weight: float = 0.25
     pmi_weight: float = 0.25
     relevance_cut: float = 0.25
-    pmi_center: float = 0.4  # nats per token at which the squashed PMI is 1/2
-    pmi_scale: float = 0.2
+    pmi_tokens: int = 24  # the beginning; what a shorter answer lacks counts as 0 nats
+    pmi_center: float = 0.7  # nats per token at which the squashed PMI is 1/2
+    pmi_scale: float = 0.25
     # Names of the environment's checks that refuse an answer instead of grading it.
     gates: Sequence[str] = field(default_factory=tuple)
 
@@ -48,8 +51,8 @@ class PoemConfig:
         if unknown := set(value) - known:
             raise CannotJudge(f"its configuration has unknown names: {', '.join(sorted(unknown))}")
         config = cls(**value)
-        if config.total_weight <= 0 or config.pmi_scale <= 0:
-            raise CannotJudge("its configuration needs positive weights and scale")
+        if config.total_weight <= 0 or config.pmi_scale <= 0 or config.pmi_tokens <= 0:
+            raise CannotJudge("its configuration needs positive weights, scale and tokens")
         return config
 
     @property
@@ -73,7 +76,7 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
         if not (relevant.passed and all(check.passed for check in gates)):
             return GATED_CEILING * answer.score, (relevant,)
         async with slots:
-            pmi = await _pmi(transcript.prompt, text, tools)
+            pmi = await _pmi(transcript.prompt, text, tools, max_tokens=settings.pmi_tokens)
         squashed = 1 / (1 + exp(-_clipped((pmi - settings.pmi_center) / settings.pmi_scale)))
         cut = settings.relevance_cut
         relevance = min(1.0, max(0.0, (cosine - cut) / max(FULL_RELEVANCE - cut, 1e-6)))
@@ -82,7 +85,10 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
             + settings.relevance_weight * relevance
             + settings.pmi_weight * squashed
         ) / settings.total_weight
-        found = f"is {pmi:+.2f} nats per token likelier as an answer to this task than to none"
+        found = (
+            f"is at its beginning {pmi:+.2f} nats per token likelier as an answer to this task "
+            "than to none"
+        )
         fits = Check("fits the task", squashed >= 0.5, found)
         return OPEN_FLOOR + (1 - OPEN_FLOOR) * mean, (relevant, fits)
 
@@ -109,13 +115,15 @@ async def _cosines(prompt: str, texts: Sequence[str], tools: Tools) -> list[floa
     return [next(found) if text else 0.0 for text in texts]
 
 
-async def _pmi(prompt: str, text: str, tools: Tools) -> float:
-    """Nats per token that the prompt adds to the answer's likelihood."""
-    asked, tokens = await tools.logprob([{"role": "user", "content": prompt}], text)
-    alone, _ = await tools.logprob([{"role": "user", "content": ""}], text)
+async def _pmi(prompt: str, text: str, tools: Tools, *, max_tokens: int) -> float:
+    """Nats per token that the prompt adds to the likelihood of the text's first tokens."""
+    asked, tokens = await tools.logprob(
+        [{"role": "user", "content": prompt}], text, max_tokens=max_tokens
+    )
+    alone, _ = await tools.logprob([{"role": "user", "content": ""}], text, max_tokens=max_tokens)
     if tokens <= 0:
         raise CannotJudge("the base model found no tokens in an answer")
-    return (asked - alone) / tokens
+    return (asked - alone) / max_tokens
 
 
 def _clipped(value: float) -> float:

@@ -28,7 +28,7 @@ class ScriptedTools:
         reply: str | Exception = "VERDICT: TIE",
         is_cut: bool = False,
         cosines: Sequence[float] | Exception | None = None,
-        pmi: float | Exception = 0.5,
+        pmi: float | Exception = 1.5,
     ) -> None:
         self.reply, self.is_cut, self.cosines, self.pmi = reply, is_cut, cosines, pmi
         self.asked: list[Sequence[Message]] = []
@@ -50,13 +50,17 @@ class ScriptedTools:
             raise self.reply
         return Reply(self.reply, is_cut=self.is_cut)
 
-    async def logprob(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
+    async def logprob(
+        self, messages: Sequence[Message], answer: str, *, max_tokens: int
+    ) -> tuple[float, int]:
+        """A word is a token; the prompt adds `pmi` nats to each of the first eight, then less."""
         if isinstance(self.pmi, Exception):
             raise self.pmi
         self.scored.append(answer)
-        tokens = max(1, len(answer.split()))
+        tokens = min(max_tokens, max(1, len(answer.split())))
         has_prompt = any(message["content"] for message in messages)
-        return (-2.0 + (self.pmi if has_prompt else 0.0)) * tokens, tokens
+        added = sum(self.pmi * 2.0 ** -(place // 8) for place in range(tokens))
+        return -2.0 * tokens + (added if has_prompt else 0.0), tokens
 
     async def relevance(self, prompt: str, texts: Sequence[str]) -> list[float]:
         if isinstance(self.cosines, Exception):

@@ -6,6 +6,7 @@ import pytest
 
 from judges.call import cast_vote
 from judges.kinds.poem import GATED_CEILING, OPEN_FLOOR
+from judges.panel import rank
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
 from judges.transcript import Answer, Ballot
 
@@ -59,6 +60,19 @@ def test_form_relevance_and_pmi_each_raise_the_score() -> None:
     assert score(pmi=0.8) > score()
 
 
+LENGTHS = (24, 30, 36, 48, 60, 75)  # in tokens
+
+
+@pytest.mark.parametrize("pmi", [0.5, 1.5, 3.0])
+def test_of_equally_good_poems_the_shorter_is_not_preferred(pmi: float) -> None:
+    """Equal form and relevance; the prompt adds as much to each token of any of them."""
+    poems = [make_answer(seat, "purr " * length) for seat, length in enumerate(LENGTHS)]
+    scores = vote(*poems, script=ScriptedTools(pmi=pmi)).scores
+    assert rank(scores) == (tuple(range(len(LENGTHS))),)
+    (couplet,) = vote(make_answer(0, "purr " * 12), script=ScriptedTools(pmi=pmi)).scores.values()
+    assert couplet <= min(scores.values())
+
+
 @pytest.mark.parametrize("pmi", [-1e6, 1e6])
 def test_extreme_likelihoods_stay_within_bounds(pmi: float) -> None:
     ballot = vote(make_answer(0), script=ScriptedTools(pmi=pmi))
@@ -71,6 +85,6 @@ def test_weights_come_from_the_configuration() -> None:
     assert ballot.scores[0] == 1.0
 
 
-@pytest.mark.parametrize("config", [{"pmi_scale": 0}, {"form_weight": -9.0}])
+@pytest.mark.parametrize("config", [{"pmi_scale": 0}, {"pmi_tokens": 0}, {"form_weight": -9.0}])
 def test_senseless_configuration_abstains(config: dict[str, float]) -> None:
     assert "positive" in vote(make_answer(0), script=ScriptedTools(), config=config).error

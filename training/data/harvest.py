@@ -9,7 +9,7 @@ import structlog
 from django.db import transaction
 
 from agents.models import Engine
-from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Vote
+from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space, Vote
 from judges.transcript import Comparisons
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.models import Harvest, Pair
@@ -42,14 +42,14 @@ def _harvest(match_id: int) -> bool:
         pairs = [
             pair
             for one in rounds.prefetch_related("completions__seat__agent", "votes")
-            for pair in _pairs_of(one, space_id=match.space_id)
+            for pair in _pairs_of(one, match.space)
         ]
         Pair.objects.bulk_create(pairs, ignore_conflicts=True)
         Harvest.objects.create(match=match, pair_count=len(pairs))
     return True
 
 
-def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
+def _pairs_of(one: Round, space: Space) -> list[Pair]:
     answers = [
         JudgedAnswer(
             seat=completion.seat.index,
@@ -57,7 +57,7 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
             completion_id=completion.pk,
             learns=completion.seat.agent.engine == Engine.MODEL,
             is_answered=completion.status == CompletionStatus.OK,
-            is_complete=completion.finish_reason != "length",
+            is_complete=not completion.is_cut,
             text=completion.text,
         )
         for completion in one.completions.all()
@@ -70,7 +70,7 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
     return [
         Pair(
             agent_id=spec.agent_id,
-            space_id=space_id,
+            space=space,
             round=one,
             chosen_id=spec.chosen_id,
             rejected_id=spec.rejected_id,
@@ -78,7 +78,12 @@ def _pairs_of(one: Round, *, space_id: int) -> list[Pair]:
             margin=spec.margin,
             agreement=spec.agreement,
         )
-        for spec in make_pairs(answers, _by_seat(one.verdict.scores), votes)
+        for spec in make_pairs(
+            answers,
+            _by_seat(one.verdict.scores),
+            votes,
+            from_cut_answers=space.pairs_from_cut_answers,
+        )
     ]
 
 

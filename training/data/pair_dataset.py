@@ -61,6 +61,7 @@ def pair_dataset(spec: RunSpec) -> Dataset:
         facts={
             "left_out": dict(curated.left_out),
             "sources": dict(Counter(pair.source for pair in kept)),
+            "lengths": _lengths(curated.kept, cut=sum(pair.rejected.is_cut for pair in kept)),
         },
     )
 
@@ -95,9 +96,7 @@ def _candidate(
     own = own_answer(pair)
     opponent = pair.rejected if own is pair.chosen else pair.chosen
     chosen, rejected = (
-        tokens.canonical(one.token_ids, is_finished=one.finish_reason != "length")
-        if one.token_ids
-        else []
+        tokens.canonical(one.token_ids, is_finished=not one.is_cut) if one.token_ids else []
         for one in (pair.chosen, pair.rejected)
     )
     return PairCandidate(
@@ -115,6 +114,12 @@ def _candidate(
         is_same_base=opponent.seat.agent.base_model_id == run.agent.base_model_id,
         is_plain=tokens.is_plain(chosen),
     )
+
+
+def _lengths(pairs: Sequence[PairCandidate], *, cut: int) -> JSON:
+    """How many pairs prefer the shorter answer, in tokens, and how many a finished one to one cut off."""
+    shorter = sum(len(pair.chosen_ids) < len(pair.rejected_ids) for pair in pairs)
+    return {"shorter_chosen": shorter, "cut_rejected": cut}
 
 
 def _refuse_one_sided(pairs: Sequence[PairCandidate], left_out: Mapping[str, int]) -> None:

@@ -54,16 +54,26 @@ class PanelVote:
 
 
 def make_pairs(
-    answers: Sequence[JudgedAnswer], scores: Mapping[int, float], votes: Sequence[PanelVote]
+    answers: Sequence[JudgedAnswer],
+    scores: Mapping[int, float],
+    votes: Sequence[PanelVote],
+    *,
+    from_cut_answers: bool = True,
 ) -> list[PairSpec]:
     """Pairs of every learning seat: its own answer against the others'.
 
     An agent learns first from the best answer that beat its own (all that it can learn from if it
     never wins), then from its own clearest win; seats without a score give no pairs. `scores` is
-    the verdict from these votes.
+    the verdict from these votes. An answer that was cut off is never the better one, and the worse
+    one only with `from_cut_answers`.
     """
     judged = [one for one in answers if one.seat in scores]
-    return [pair for own in judged if own.learns for pair in _pairs_of(own, judged, scores, votes)]
+    return [
+        pair
+        for own in judged
+        if own.learns
+        for pair in _pairs_of(own, judged, scores, votes, from_cut_answers=from_cut_answers)
+    ]
 
 
 def _pairs_of(
@@ -71,6 +81,8 @@ def _pairs_of(
     answers: Sequence[JudgedAnswer],
     scores: Mapping[int, float],
     votes: Sequence[PanelVote],
+    *,
+    from_cut_answers: bool,
 ) -> list[PairSpec]:
     others = [one for one in answers if one.seat != own.seat]
 
@@ -89,11 +101,11 @@ def _pairs_of(
 
     # Among equals, the answer of the most similar length teaches least about length.
     better = sorted(
-        (one for one in others if beats(one, own) and _teaches(one, own)),
+        (one for one in others if beats(one, own) and _teaches(one, own, from_cut_answers)),
         key=lambda one: (-gap(one), unlikeness(one), one.seat),
     )
     worse = sorted(
-        (one for one in others if beats(own, one) and _teaches(own, one)),
+        (one for one in others if beats(own, one) and _teaches(own, one, from_cut_answers)),
         key=lambda one: (-gap(one), unlikeness(one), one.seat),
     )
     losses = [(one, own, PairSource.OWN_REJECTED) for one in better]
@@ -127,8 +139,10 @@ def _agreement(votes: Sequence[PanelVote], chosen: JudgedAnswer, rejected: Judge
     return fsum(weight * (1 + preferred) / 2 for weight, preferred in said) / total if said else 0.0
 
 
-def _teaches(chosen: JudgedAnswer, rejected: JudgedAnswer) -> bool:
-    if not (chosen.is_answered and rejected.is_answered and chosen.is_complete):
+def _teaches(chosen: JudgedAnswer, rejected: JudgedAnswer, from_cut_answers: bool) -> bool:
+    if not (chosen.is_answered and rejected.is_answered):
+        return False
+    if not (chosen.is_complete and (rejected.is_complete or from_cut_answers)):
         return False
     better, worse = " ".join(chosen.text.split()), " ".join(rejected.text.split())
     if not better or better == worse or max(len(better), len(worse)) > MAX_TEXT_CHARS:

@@ -279,4 +279,4 @@ def canonical_ids(row: StoredAnswer, tokens: ChatTokens) -> list[int]:
     """The row's tokens as training sees them; empty if none are stored."""
     if not row.token_ids:
         return []
-    return tokens.canonical(row.token_ids, is_finished=row.finish_reason != "length")
+    return tokens.canonical(row.token_ids, is_finished=not row.is_cut)

@@ -14,6 +14,7 @@ pair, because the task does not ask for polish. An answer without words is worth
 import re
 from collections.abc import Mapping, Sequence
 from random import Random
+from statistics import fmean
 from typing import Any
 
 from arena.environments.base import Score, Split, Task
@@ -34,8 +35,10 @@ FAIL_CEILING = 0.5
 GATED_FACTOR = 0.2
 COMBINED_SHARE = 0.1  # of the tasks of trained kinds ask for two rules
 COMBINED = "combined"
-_NEW_WORDS_WANTED = 10
-_VARIETY_WANTED = 0.7  # of the words different: what prose reaches, and lists of keywords exceed
+_NOVELTY_WANTED = 0.5  # of the answer's own words are not in the prompt
+# Of the words in a row that are different. In whole answers, the share falls with their length.
+_VARIETY_WANTED = 0.85
+_VARIETY_WORDS = 10
 _FUNCTION_SHARE = 0.1  # measured: docs/decisions/answer-gates.md
 _LISTS = frozenset(["bullets", "numbered", "json_keys"])
 
@@ -110,7 +113,8 @@ class Constraints:
         passed = all(check.passed for check in checks)
         said = words(text)
         if passed:
-            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(text, said, task.prompt)
+            demanded = _demanded(task.data["rules"])
+            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(text, said, task.prompt, demanded)
         elif said:
             closeness = sum(finding.closeness for _, finding in findings) / len(findings)
             factor = 1.0 if all(check.passed for check in gated) else GATED_FACTOR
@@ -159,11 +163,21 @@ def _word(drawn: Sequence[tuple[str, Params]], topic: str, rng: Random) -> str:
     return " ".join(parts)
 
 
-def _polish(text: str, said: Sequence[str], prompt: str) -> float:
-    """Mean of novelty of the words, their variety, and a proper ending; in [0, 1]."""
-    asked = set(words(prompt))
-    new = len({word for word in said if word not in asked})
-    novelty = min(1.0, new / _NEW_WORDS_WANTED)
-    variety = min(1.0, len(set(said)) / len(said) / _VARIETY_WANTED)
+def _polish(text: str, said: Sequence[str], prompt: str, demanded: str) -> float:
+    """Mean of novelty of the words, their variety, and a proper ending; in [0, 1].
+
+    Each is a share, so that a good answer gains nothing by its length.
+    """
+    own = set(said) - set(words(demanded))
+    new = len(own - set(words(prompt))) / len(own) if own else 0.0
     ended = re.search(r"[.!?][\"')\]}*\s]*$", text) is not None
-    return (novelty + variety + ended) / 3
+    return (
+        min(1.0, new / _NOVELTY_WANTED) + min(1.0, _variety(said) / _VARIETY_WANTED) + ended
+    ) / 3
+
+
+def _variety(said: Sequence[str]) -> float:
+    """Mean share of different words among _VARIETY_WORDS in a row."""
+    starts = range(max(1, len(said) - _VARIETY_WORDS + 1))
+    rows = [said[start : start + _VARIETY_WORDS] for start in starts]
+    return fmean(len(set(row)) / len(row) for row in rows)

@@ -79,7 +79,7 @@ def server(settings: Settings) -> Iterator[FakeServer]:
 
 def logprob(messages: list[dict[str, str]], answer: str) -> tuple[float, int]:
     async def call() -> tuple[float, int]:
-        return await build_tools().logprob(messages, answer)
+        return await build_tools().logprob(messages, answer, max_tokens=3)
 
     return asyncio.run(call())
 
@@ -102,6 +102,12 @@ def test_logprob_sums_over_the_answers_tokens_only(server: FakeServer) -> None:
     assert body["max_tokens"] == 1
     assert "seed" not in body
     assert key == "Bearer vllm-key"
+
+
+def test_logprob_asks_about_the_first_tokens_only(server: FakeServer) -> None:
+    total, tokens = logprob([{"role": "user", "content": "prompt"}], "ABCDE")
+    assert tokens == 3
+    assert total == pytest.approx(-(65 + 66 + 67) / 100)
 
 
 def test_control_tokens_are_broken_up_before_tokenizing(server: FakeServer) -> None:

@@ -31,7 +31,9 @@ class Tireless:
     ) -> Reply:
         raise ConnectionError("no endpoint")
 
-    async def logprob(self, messages: Sequence[Message], answer: str) -> tuple[float, int]:
+    async def logprob(
+        self, messages: Sequence[Message], answer: str, *, max_tokens: int
+    ) -> tuple[float, int]:
         has_prompt = any(message["content"] for message in messages)
         return (-1.0 if has_prompt else -2.0), 1
 

@@ -3,7 +3,7 @@
 import pytest
 
 from arena.matches import play
-from arena.models import Match, Seat
+from arena.models import Completion, Match, Seat
 from arena.queries import match_snapshot, round_view
 from arena.queries.matches import ReadLine
 from arena.tests.builders import make_match, play_round
@@ -47,6 +47,14 @@ def test_a_page_says_how_many_comparisons_a_judge_could_read() -> None:
     play_round(match, 2, scores={0: 1.0, 1: 0.0}, comparisons={(0, 1): 1})
     assert round_view(match.id, 1).partly_read == (ReadLine("Code", read=0, asked=1),)
     assert round_view(match.id, 2).partly_read == ()
+
+
+def test_a_page_marks_an_answer_that_was_cut_off() -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 0.5, 1: 0.5})
+    Completion.objects.filter(round__match=match, seat__index=1).update(finish_reason="length")
+    assert [cell.is_cut for cell in round_view(match.id, 1).cells] == [False, True]
 
 
 def test_a_round_without_a_verdict_does_not_thin_out_the_others() -> None:

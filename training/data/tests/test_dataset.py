@@ -150,6 +150,21 @@ def test_examples_are_the_stored_tokens_each_answer_ended_as_it_was(fake_base: P
     assert cut.prompt_ids == prompt_ids_of(pair.rejected.messages)
 
 
+def test_a_manifest_counts_the_pairs_that_prefer_the_shorter_answer(fake_base: Path) -> None:
+    run = make_dpo_run(fake_base, pairs=4)
+    first, second, third, fourth = (pair.rejected for pair in Pair.objects.order_by("id"))
+    same = len(first.token_ids)
+    assert same == len(Pair.objects.earliest("id").chosen.token_ids) + 1, (
+        "code's answer gets an end"
+    )
+    for rejected, length in ((first, same), (second, same + 1), (third, same - 1)):
+        rejected.token_ids = [FIRST_ID] * (length - 1) + [END_ID]
+        rejected.save()
+    fourth.finish_reason, fourth.token_ids = "length", [FIRST_ID] * (same + 9)
+    fourth.save()
+    assert write_pairs(run)["lengths"] == {"shorter_chosen": 2, "cut_rejected": 1}
+
+
 def test_a_divided_panel_is_told_to_the_trainer_as_noise(fake_base: Path) -> None:
     make_base(str(fake_base))
     agent, space = make_agent(), make_space()

@@ -3,11 +3,23 @@
 import pytest
 
 from arena.matches import play
+from arena.models import Completion
 from arena.tests.builders import make_match, make_space, play_round
 from training.data.harvest import harvest_matches
 from training.models import Pair
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.mark.parametrize("allowed", [True, False])
+def test_a_space_says_whether_pairs_come_from_answers_that_were_cut_off(allowed: bool) -> None:
+    match = make_match(make_space(round_count=1, pairs_from_cut_answers=allowed))
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 1.0, 1: 0.0})
+    play.settle_match(match.id)
+    Completion.objects.filter(seat__index=1).update(finish_reason="length")
+    harvest_matches()
+    assert Pair.objects.exists() is allowed
 
 
 def test_a_comparison_that_was_not_read_gives_no_pair() -> None:

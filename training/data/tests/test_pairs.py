@@ -125,6 +125,20 @@ def test_an_answer_that_cannot_teach_is_never_chosen(winner: JudgedAnswer) -> No
     assert pairs == []
 
 
+@pytest.mark.parametrize("allowed", [True, False])
+def test_an_answer_that_was_cut_off_is_the_worse_one_only_where_the_space_allows_it(
+    allowed: bool,
+) -> None:
+    answers = [make_answer(0, is_complete=False), make_answer(1), make_answer(2)]
+    scores = {0: 0.0, 1: 1.0, 2: 0.5}
+    pairs = make_pairs(answers, scores, [PanelVote(1.0, scores)], from_cut_answers=allowed)
+    of_complete = {(1001, 1002)}
+    of_cut = {(1001, 1000), (1002, 1000)}
+    assert {(pair.chosen_id, pair.rejected_id) for pair in pairs} == (
+        of_complete | of_cut if allowed else of_complete
+    )
+
+
 def test_an_own_answer_that_failed_is_no_example_of_a_bad_answer() -> None:
     answers = [make_answer(0, "", is_answered=False), make_answer(1, learns=False)]
     assert agreed_pairs(answers, {0: 0.0, 1: 1.0}) == []

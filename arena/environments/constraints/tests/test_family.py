@@ -11,9 +11,10 @@ from arena.environments.base import Split, Task
 from arena.environments.constraints.checks import sentence_count
 from arena.environments.constraints.family import COMBINED, FAIL_CEILING, PASS_FLOOR, Constraints
 from arena.environments.constraints.rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
-from arena.environments.constraints.solver import STEPS
+from arena.environments.constraints.solver import STEPS, draft
 from arena.environments.text.topics import BY_NAME, TOPICS
-from arena.environments.text.words import MAX_TEXT_CHARACTERS
+from arena.environments.text.words import MAX_TEXT_CHARACTERS, words
+from judges.panel import TIE_TOLERANCE
 from training.data.pairs import MIN_MARGIN
 
 ENVIRONMENT = Constraints()
@@ -228,6 +229,34 @@ def test_any_text_scores_within_bounds(seed: int, split: Split, text: str) -> No
     assert 0.0 <= score.value <= 1.0
     assert score.passed == all(check.passed for check in score.checks)
     assert (score.value >= PASS_FLOOR) == score.passed
+
+
+def test_of_two_equally_good_answers_neither_gains_by_its_length() -> None:
+    """The Solver's own answers to the same task, of one sentence and of two."""
+    rng, compared, unequal = Random(5), 0, 0
+    for seed in range(600):
+        task = ENVIRONMENT.make_task(rng, Split.TRAIN)
+        topic = BY_NAME[task.data["topic"]]
+        found = {}
+        for sentences in (1, 2):
+            text = draft(topic, Random(seed), sentences=sentences)
+            for rule in task.data["rules"]:
+                text = STEPS[rule["rule"]](text, rule["params"], topic, Random(seed))
+            score = ENVIRONMENT.score(task, text)
+            if score.passed:
+                found[len(words(text))] = score.value
+        if len(found) == 2:
+            compared += 1
+            unequal += max(found.values()) - min(found.values()) > TIE_TOLERANCE
+    assert compared > 200
+    assert unequal <= 0.05 * compared
+
+
+def test_an_answer_of_few_words_over_and_over_ranks_below_a_varied_one() -> None:
+    task = make_task("no_commas", prompt="Write one sentence about cats.")
+    varied = "Cats purr softly while they sleep in the warm light of the late sun."
+    dull = "Cats purr and cats sleep and cats purr and then cats sleep in the sun."
+    assert ENVIRONMENT.score(task, varied).value > ENVIRONMENT.score(task, dull).value + 0.005
 
 
 def test_text_past_the_bound_is_not_looked_at() -> None:
