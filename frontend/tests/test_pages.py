@@ -8,8 +8,16 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from agents.models import Agent, User
-from arena.models import Match
-from arena.tests.builders import enter, make_agent, make_space, make_user
+from arena.matches import play
+from arena.models import Completion, Match
+from arena.tests.builders import (
+    enter,
+    make_agent,
+    make_match,
+    make_space,
+    make_user,
+    play_round,
+)
 from frontend.tests.builders import (
     HOSTILE,
     make_pair,
@@ -166,6 +174,20 @@ def test_others_never_see_prompts_or_pairs(client: Client) -> None:
         page = visitor.get(f"/agents/{agent.id}/").content.decode()
         assert version_prompt not in page
         assert "pairs.jsonl" not in page
+
+
+def test_a_round_says_what_was_cut_off_and_what_could_not_be_compared(client: Client) -> None:
+    match = make_match()
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 0.5, 1: 0.5}, comparisons={})
+    page = client.get(reverse("round", kwargs={"match_id": match.id, "number": 1}))
+    assert (
+        "Code could read 0 of 1 comparisons; the others count for nobody." in page.content.decode()
+    )
+    assert "Cut off" not in page.content.decode()
+    Completion.objects.filter(round__match=match, seat__index=1).update(finish_reason="length")
+    again = client.get(reverse("round", kwargs={"match_id": match.id, "number": 1}))
+    assert again.content.decode().count("Cut off at the maximum length.") == 1
 
 
 def test_only_the_owner_reaches_an_agents_workshop() -> None:
