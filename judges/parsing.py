@@ -15,7 +15,8 @@ _CONTROL_TOKEN = re.compile(
     r"|<(?:start|end)_of_turn>|<(?:bos|eos|pad|unk)>",
     re.IGNORECASE,
 )
-# Neither changes what a verdict says. Quotation marks would: they hold somebody else's words.
+# Marks of emphasis and headings: a verdict among them is the judge's own. One between quotation
+# marks is somebody else's, and stays unread.
 _EMPHASIS = re.compile(r"[*_#]+")
 _VERDICT = re.compile(
     r"(?:FINAL )?VERDICT ?: ?(?P<open>[\[(])?(?:ANSWER )?(?P<choice>A|B|TIE)(?(open)[\])])[.!]?",

@@ -2,6 +2,9 @@
 
 from django.db import models
 
+from judges.panel import preference
+from judges.transcript import Comparisons
+
 
 class Vote(models.Model):
     """One judge on one round. An abstention (the judge failed) has an error and no scores."""
@@ -29,6 +32,17 @@ class Vote(models.Model):
 
     def __str__(self) -> str:
         return f"vote of {self.judge_id} on round {self.round_id}"
+
+    def preference(self, first: int, second: int) -> int | None:
+        """What it says of two seats that it voted on; see judges.panel.preference."""
+        scores = {seat: float(self.scores[str(seat)]) for seat in (first, second)}
+        return preference(scores, self.compared, first, second)
+
+    @property
+    def compared(self) -> Comparisons | None:
+        if self.comparisons is None:
+            return None
+        return {(first, second): preferred for first, second, preferred in self.comparisons}
 
 
 class Verdict(models.Model):

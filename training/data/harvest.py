@@ -9,8 +9,7 @@ import structlog
 from django.db import transaction
 
 from agents.models import Engine
-from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space, Vote
-from judges.transcript import Comparisons
+from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.models import Harvest, Pair
 
@@ -63,7 +62,7 @@ def _pairs_of(one: Round, space: Space) -> list[Pair]:
         for completion in one.completions.all()
     ]
     votes = [
-        PanelVote(vote.weight, _by_seat(vote.scores), _comparisons(vote))
+        PanelVote(vote.weight, _by_seat(vote.scores), vote.compared)
         for vote in one.votes.all()
         if vote.weight > 0 and vote.scores  # the others abstained or have no weight
     ]
@@ -85,12 +84,6 @@ def _pairs_of(one: Round, space: Space) -> list[Pair]:
             from_cut_answers=space.pairs_from_cut_answers,
         )
     ]
-
-
-def _comparisons(vote: Vote) -> Comparisons | None:
-    if vote.comparisons is None:
-        return None
-    return {(first, second): preference for first, second, preference in vote.comparisons}
 
 
 def _by_seat(scores: Mapping[str, float]) -> dict[int, float]:

@@ -73,5 +73,7 @@ def provenance(pair: Pair) -> JSON:
             }
             for vote in pair.round.votes.all()
             if {str(seat.index) for seat in seats.values()} <= vote.scores.keys()
+            # A judge that could not read the two side by side said nothing of them.
+            and vote.preference(seats["chosen"].index, seats["rejected"].index) is not None
         ],
     }

@@ -3,9 +3,11 @@
 import pytest
 
 from arena.matches import play
-from arena.models import Completion
+from arena.models import Completion, Vote
 from arena.tests.builders import make_match, make_space, play_round
+from judges.models import Judge, JudgeKind
 from training.data.harvest import harvest_matches
+from training.data.provenance import provenance
 from training.models import Pair
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -31,3 +33,17 @@ def test_a_comparison_that_was_not_read_gives_no_pair() -> None:
     harvest_matches()
     pairs = Pair.objects.values_list("chosen__seat__index", "rejected__seat__index")
     assert set(pairs) == set(said)
+
+
+def test_a_judge_that_read_nothing_of_two_answers_is_not_named_among_the_votes_on_them() -> None:
+    match = make_match(make_space(round_count=1))
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 1.0, 1: 0.0})
+    reader = Judge.objects.create(slug="reader", name="Reader", kind=JudgeKind.PAIRWISE)
+    scores = {"0": 0.5, "1": 0.5}
+    Vote.objects.create(round=match.rounds.get(), judge=reader, scores=scores, comparisons=[])
+    play.settle_match(match.id)
+    harvest_matches()
+    pair = Pair.objects.earliest("id")
+    assert [vote["judge"] for vote in provenance(pair)["judge_votes"]] == ["code"]
+    assert pair.agreement == 1.0
