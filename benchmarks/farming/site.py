@@ -1,0 +1,194 @@
+"""One Space of the site, simulated: who is seated and what a match moves, by the site's own rules."""
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from itertools import count
+from random import Random
+
+from arena.credits.prizes import prizes, rake_of
+from arena.matches.events import MatchSeated, Player
+from arena.matches.match import MatchState, RoundState, ranking_of
+from arena.spaces.matchmaking import HouseAgent, Waiting, lineups
+from arena.spaces.ratings import Skill, updated
+from arena.states import MatchStatus, RoundStatus
+
+# As in the Space "constraints" of a new installation (arena/seeding.py).
+SEATS, ROUNDS, FEE_CREDITS, RAKE_PERCENT, PRIZE_PERCENTS = 4, 6, 10, 10, (50, 30, 20)
+# Pass rates measured for the base and for an agent that has learned (benchmarks/results).
+BASE_PASSES, PERSON_PASSES = 0.24, 0.54
+SOLVER_PASSES = 0.6 + 0.4 * BASE_PASSES  # by code six times in ten
+HOUSE_PASSES = (SOLVER_PASSES, BASE_PASSES, BASE_PASSES, BASE_PASSES, BASE_PASSES)
+OTHER_OWNERS, ENTERS = 12, 0.1  # other owners, and how likely each one enters at a moment
+BURN_IN_MOMENTS = 300  # in which the others play before the person comes
+HOUSE = 0  # the house as an owner
+
+
+@dataclass(eq=False)
+class SimulatedAgent:
+    """A competitor: how often its answers pass, and what the site believes about it."""
+
+    agent_id: int
+    owner_id: int
+    pass_rate: float
+    plays_by_code: bool = False
+    answers: bool = True
+    skill: Skill = field(default_factory=Skill)
+    match_count: int = 0
+    win_count: int = 0
+    is_retired: bool = False
+
+    @property
+    def floor(self) -> float:
+        """What the leaderboard sorts by."""
+        return self.skill.mu - 3 * self.skill.sigma
+
+
+@dataclass(frozen=True)
+class Played:
+    """A match whose rounds are over, with the agents by seat."""
+
+    seats: tuple[SimulatedAgent, ...]
+    state: MatchState
+
+
+@dataclass(frozen=True)
+class Settled:
+    """What a match moves: credits paid to each seat, the beliefs after it, and who won."""
+
+    paid: Mapping[int, int]
+    skills: Mapping[int, Skill]
+    winners: tuple[int, ...] = ()
+
+
+Settle = Callable[[Played], Settled]
+
+
+def settle_now(match: Played) -> Settled:
+    """As the site settles: seats that never said anything are refunded, the others compete."""
+    state = match.state
+    skills = {seat: each.skill for seat, each in enumerate(match.seats)}
+    if len(state.competing) < 2:
+        return Settled(dict.fromkeys(skills, FEE_CREDITS), skills)
+    ranking = state.ranking()
+    competing = {seat: skills[seat] for seat in state.competing}
+    return Settled(
+        paid=state.refunds | _shares(ranking, state.pool_credits),
+        skills=skills | updated(competing, ranking),
+        winners=ranking[0],
+    )
+
+
+def settle_before(match: Played) -> Settled:
+    """As the site settled before it had rules against farming: every seat competes."""
+    ranking = ranking_of(match.state.totals(), rounds=ROUNDS)
+    skills = {seat: each.skill for seat, each in enumerate(match.seats)}
+    return Settled(
+        paid=_shares(ranking, FEE_CREDITS * len(skills)),
+        skills=updated(skills, ranking),
+        winners=ranking[0],
+    )
+
+
+def _shares(ranking: Sequence[Sequence[int]], pool_credits: int) -> dict[int, int]:
+    rake_credits = rake_of(pool_credits, percent=RAKE_PERCENT)
+    return prizes(ranking, pot_credits=pool_credits - rake_credits, percents=PRIZE_PERCENTS)
+
+
+class Site:
+    """One Space with its house and other owners, who have played for a while."""
+
+    def __init__(self, seed: int, settle: Settle) -> None:
+        self.rng = Random(seed)
+        self.settle = settle
+        self.agents: list[SimulatedAgent] = []
+        self.owner_ids = count(HOUSE + 1)
+        self.gained: Counter[int] = Counter()  # prizes minus fees, by owner
+        self.lowest: Counter[int] = Counter()  # of `gained`: what top-ups had to cover
+        self.house = [
+            self.new_agent(HOUSE, pass_rate, plays_by_code=number == 0)
+            for number, pass_rate in enumerate(HOUSE_PASSES)
+        ]
+        self.others = [
+            self.new_agent(self.new_owner(), self.rng.uniform(BASE_PASSES, SOLVER_PASSES))
+            for _ in range(OTHER_OWNERS)
+        ]
+        for _ in range(BURN_IN_MOMENTS):
+            self.play(self.others_entering())
+
+    def new_owner(self) -> int:
+        return next(self.owner_ids)
+
+    def new_agent(
+        self, owner_id: int, pass_rate: float, *, plays_by_code: bool = False, answers: bool = True
+    ) -> SimulatedAgent:
+        agent = SimulatedAgent(len(self.agents), owner_id, pass_rate, plays_by_code, answers)
+        self.agents.append(agent)
+        return agent
+
+    def others_entering(self) -> list[SimulatedAgent]:
+        return [each for each in self.others if self.rng.random() < ENTERS]
+
+    def play(self, entering: Sequence[SimulatedAgent]) -> None:
+        """Everybody who enters at one moment plays one match, with the house in empty seats."""
+        queue = [
+            Waiting(f"{place:03}", each.owner_id, each.agent_id, each.skill.mu, 1.0)
+            for place, each in enumerate(self.rng.sample(entering, len(entering)))
+        ]
+        house = [
+            HouseAgent(each.agent_id, each.skill.mu, each.plays_by_code) for each in self.house
+        ]
+        for lineup in lineups(
+            queue, seat_count=SEATS, house=house, house_fill_seconds=0.0, rng=self.rng
+        ):
+            agent_ids = [each.agent_id for each in lineup.entries]
+            agent_ids += [each.agent_id for each in lineup.house]
+            self.play_match(tuple(self.agents[each] for each in agent_ids))
+
+    def play_match(self, seats: tuple[SimulatedAgent, ...]) -> None:
+        settled = self.settle(Played(seats, self._answered(seats)))
+        for seat, each in enumerate(seats):
+            owner_id = each.owner_id
+            self.gained[owner_id] -= FEE_CREDITS
+            self.lowest[owner_id] = min(self.lowest[owner_id], self.gained[owner_id])
+            self.gained[owner_id] += settled.paid[seat]
+            each.skill = settled.skills[seat]
+            each.match_count += 1
+            each.win_count += seat in settled.winners
+
+    def _answered(self, seats: tuple[SimulatedAgent, ...]) -> MatchState:
+        players = tuple(
+            Player(
+                seat=seat,
+                agent_id=each.agent_id,
+                version_id=0,
+                user_id=each.owner_id,
+                entry_id=None if each.owner_id == HOUSE else f"entry of {each.agent_id}",
+                fee_credits=FEE_CREDITS,
+            )
+            for seat, each in enumerate(seats)
+        )
+        spoke = frozenset(seat for seat, each in enumerate(seats) if each.answers)
+        rounds = tuple(
+            RoundState(
+                number,
+                RoundStatus.DECIDED,
+                answered=frozenset(range(len(seats))),
+                spoke=spoke,
+                scores={
+                    seat: float(self.rng.random() < each.pass_rate)
+                    for seat, each in enumerate(seats)
+                },
+            )
+            for number in range(1, ROUNDS + 1)
+        )
+        seating = MatchSeated(
+            space="simulated",
+            environment="constraints",
+            players=players,
+            round_count=ROUNDS,
+            rake_percent=RAKE_PERCENT,
+            prize_percents=PRIZE_PERCENTS,
+            panel=(("code", 1.0),),
+        )
+        return MatchState(MatchStatus.RUNNING, seating, rounds)
