@@ -108,6 +108,12 @@ class Variables(BaseSettings):
     training_price: int = Field(
         1, ge=0, le=10_000, description="Credits per 100 answers shown in a run."
     )
+    house_stake: int = Field(
+        300,
+        ge=0,
+        le=1_000_000,
+        description="Credits that the house stakes a day in matches with one owner's agents.",
+    )
     training_together: int = Field(
         8, ge=1, le=64, description="Most waiting runs that one trainer process takes at once."
     )

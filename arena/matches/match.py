@@ -5,7 +5,7 @@
 happen in a match.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
@@ -113,19 +113,28 @@ class MatchState:
         return frozenset(seat for each in self.rounds for seat in each.spoke)
 
     @property
+    def staking(self) -> frozenset[int]:
+        """Competing seats that staked credits: they share the pool."""
+        return frozenset(
+            player.seat
+            for player in self.seating.players
+            if player.fee_credits and player.seat in self.competing
+        )
+
+    @property
     def refunds(self) -> dict[int, int]:
         """Fees of the seats that never said anything, which a settlement returns."""
         return {
             player.seat: player.fee_credits
             for player in self.seating.players
-            if player.seat not in self.competing
+            if player.fee_credits and player.seat not in self.competing
         }
 
     @property
     def pool_credits(self) -> int:
         """What the seats that compete paid, which a settlement shares out."""
         return sum(
-            player.fee_credits for player in self.seating.players if player.seat in self.competing
+            player.fee_credits for player in self.seating.players if player.seat in self.staking
         )
 
     @property
@@ -157,6 +166,10 @@ class MatchState:
         decided = sum(each.status == RoundStatus.DECIDED for each in self.rounds)
         totals = {seat: total for seat, total in self.totals().items() if seat in self.competing}
         return ranking_of(totals, rounds=decided)
+
+    def prize_ranking(self) -> tuple[tuple[int, ...], ...]:
+        """The ranking of those who share the pool."""
+        return among(self.ranking(), self.staking)
 
 
 def decide(state: MatchState | None, command: Command) -> list[Event]:
@@ -257,6 +270,12 @@ def fold(events: Iterable[Event]) -> MatchState | None:
 def total_of(scores: Iterable[float]) -> float:
     """A seat's score over its rounds, to 6 decimals, as events carry it."""
     return round(sum(scores), 6)
+
+
+def among(ranking: Sequence[Sequence[int]], seats: Container[int]) -> tuple[tuple[int, ...], ...]:
+    """The ranking without the other seats."""
+    kept = (tuple(seat for seat in group if seat in seats) for group in ranking)
+    return tuple(group for group in kept if group)
 
 
 def ranking_of(totals: Mapping[int, float], *, rounds: int) -> tuple[tuple[int, ...], ...]:

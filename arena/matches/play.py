@@ -225,10 +225,14 @@ def settle_match(match_id: int) -> None:
             return
         ranking = state.ranking()
         rake = rake_of(state.pool_credits, percent=state.seating.rake_percent)
-        shares = prizes(
-            ranking,
-            pot_credits=state.pool_credits - rake,
-            percents=state.seating.prize_percents,
+        shares = (
+            prizes(
+                state.prize_ranking(),
+                pot_credits=state.pool_credits - rake,
+                percents=state.seating.prize_percents,
+            )
+            if state.staking
+            else {}
         )
         append(match, state, Settle({str(seat): prize for seat, prize in shares.items()}, rake))
         settlement.rate(match, ranking)

@@ -1,14 +1,18 @@
 """Makes matches from queues: the one place where a match begins. For the system, without a user."""
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import timedelta
+from math import ceil
 from random import Random
 
+from django.conf import settings
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, Sum
 from django.utils import timezone
 
 from agents.adapters.store import BadAdapter, check_playable
-from agents.models import Agent, Engine
+from agents.models import Agent, Engine, User
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
 from arena.matches.play import append
@@ -19,6 +23,7 @@ from arena.spaces.matchmaking import HouseAgent, Lineup, Waiting, lineups
 from arena.spaces.ratings import Skill
 
 QUEUE_LIMIT = 200  # entries considered in one sweep of a Space
+HOUSE_STAKE_PERIOD = timedelta(days=1)  # of ENV.house_stake
 
 
 def seat_matches(space_id: int, *, rng: Random) -> list[int]:
@@ -37,7 +42,8 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
             house_fill_seconds=space.house_fill_seconds,
             rng=rng,
         )
-        return [_seat(space, lineup, entries) for lineup in made]
+        stakes = _HouseStakes(space, entries.values())
+        return [_seat(space, lineup, entries, stakes) for lineup in made]
 
 
 def _queued(space: Space) -> dict[str, Entry]:
@@ -104,7 +110,36 @@ def _mus(space: Space, agent_ids: Sequence[int]) -> dict[int, float]:
     return dict(rows.values_list("agent_id", "mu"))
 
 
-def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
+class _HouseStakes:
+    """What the house stakes: only so much a day in matches with the agents of one owner."""
+
+    def __init__(self, space: Space, entries: Iterable[Entry]) -> None:
+        self._fee_credits = space.entry_fee_credits
+        ids = sorted({entry.user_id for entry in entries})
+        # Locked, so that matches made in two Spaces at once count each other. In the order of ids.
+        list(User.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id"))
+        lately = Entry.objects.filter(
+            user_id__in=ids,
+            status__in=[EntryStatus.SEATED, EntryStatus.FINISHED],
+            match__created_at__gt=timezone.now() - HOUSE_STAKE_PERIOD,
+        )
+        sums = lately.values("user_id").annotate(total=Sum("house_stake_credits"))
+        self._used = Counter(dict(sums.values_list("user_id", "total")))
+
+    def take(self, lineup: Lineup) -> tuple[int, int]:
+        """(what each house seat stakes, what of it counts for each entry's owner)."""
+        if not lineup.house:
+            return self._fee_credits, 0
+        share = ceil(self._fee_credits * len(lineup.house) / len(lineup.entries))
+        owners = [each.user_id for each in lineup.entries]
+        if any(self._used[owner] + share > settings.ENV.house_stake for owner in owners):
+            return 0, 0
+        self._used.update(dict.fromkeys(owners, share))
+        return self._fee_credits, share
+
+
+def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry], stakes: _HouseStakes) -> int:
+    house_fee_credits, stake_share = stakes.take(lineup)
     house = Agent.objects.select_related("current_version").in_bulk(
         [each.agent_id for each in lineup.house]
     )
@@ -126,13 +161,14 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry]) -> int:
                 user_id=agent.owner_id,
                 entry_id=str(entry.id) if entry else None,
                 # The fee that the entrant agreed to; a later change to the Space is for later entries.
-                fee_credits=entry.fee_credits if entry else space.entry_fee_credits,
+                fee_credits=entry.fee_credits if entry else house_fee_credits,
             )
         )
         if entry:
             entry.status = EntryStatus.SEATED
             entry.match = match
-            entry.save(update_fields=["status", "match"])
+            entry.house_stake_credits = stake_share
+            entry.save(update_fields=["status", "match", "house_stake_credits"])
     seating = MatchSeated(
         space=space.slug,
         environment=space.environment,

@@ -4,13 +4,18 @@ Ids of transfers are derived from the match or the entry, so that settling twice
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import combinations
 
+from django.utils import timezone
+
+from agents.models import Agent
 from arena.credits import ledger
 from arena.matches.events import Player
 from arena.matches.match import MatchState
-from arena.models import Account, Match, Rating, RatingChange, TransferCode
-from arena.spaces.ratings import Skill, updated
+from arena.models import Account, Match, Rating, RatingChange, Seat, TransferCode
+from arena.spaces.ratings import Skill
+from arena.spaces.trust import MAX_MEETINGS, MEETINGS_WINDOW, Entrant, rated, starting_skill
 from arena.states import MatchStatus
 from judges.panel import places_of
 
@@ -86,39 +91,88 @@ def give_back(match: Match, state: MatchState) -> None:
 def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
     """Update the ratings of the ranked seats and record the changes."""
     ranked = [seat for group in ranking for seat in group]
-    seats = {seat.index: seat for seat in match.seats.filter(index__in=ranked)}
-    agent_ids = sorted(seat.agent_id for seat in seats.values())
-    Rating.objects.bulk_create(
-        [
-            Rating(agent_id=agent_id, space_id=match.space_id, mu=Skill().mu, sigma=Skill().sigma)
-            for agent_id in agent_ids
-        ],
-        ignore_conflicts=True,
-    )
+    seats = {
+        seat.index: seat
+        for seat in match.seats.filter(index__in=ranked).select_related("agent__owner")
+    }
+    records = _records(match, [seat.agent for seat in seats.values()])
+    _create_missing_ratings(match, seats.values(), records)
+    agent_ids = [seat.agent_id for seat in seats.values()]
     rows = {
         row.agent_id: row
         for row in Rating.objects.select_for_update()
         .filter(space_id=match.space_id, agent_id__in=agent_ids)
         .order_by("agent_id")
     }
-    before = {
-        index: Skill(rows[seat.agent_id].mu, rows[seat.agent_id].sigma)
+    entrants = {
+        index: Entrant(
+            owner_id=seat.agent.owner_id,
+            is_house=seat.agent.owner.is_house,
+            owner_matches=sum(count for _, count in records[seat.agent.owner_id]),
+            skill=Skill(rows[seat.agent_id].mu, rows[seat.agent_id].sigma),
+        )
         for index, seat in seats.items()
     }
-    after = updated(before, ranking)
+    after = rated(entrants, ranking, meetings=_meetings(match, entrants.values()))
     for index, seat in seats.items():
-        row = rows[seat.agent_id]
-        row.mu, row.sigma = after[index].mu, after[index].sigma
+        row, skill = rows[seat.agent_id], after[index].skill
+        row.mu, row.sigma = skill.mu, skill.sigma
         row.match_count += 1
         row.win_count += index in ranking[0]
         row.save()
         RatingChange.objects.create(
             seat=seat,
-            mu_before=before[index].mu,
-            sigma_before=before[index].sigma,
-            mu_after=after[index].mu,
-            sigma_after=after[index].sigma,
+            mu_before=entrants[index].skill.mu,
+            sigma_before=entrants[index].skill.sigma,
+            mu_after=skill.mu,
+            sigma_after=skill.sigma,
+            weight=after[index].weight,
         )
+
+
+def _records(match: Match, agents: Iterable[Agent]) -> dict[int, list[tuple[Skill, int]]]:
+    """By owner, what is known of each of their agents in the Space, with its matches."""
+    records: dict[int, list[tuple[Skill, int]]] = {agent.owner_id: [] for agent in agents}
+    rows = Rating.objects.filter(
+        space_id=match.space_id, agent__owner_id__in=records, match_count__gt=0
+    )
+    for owner_id, mu, sigma, count in rows.values_list(
+        "agent__owner_id", "mu", "sigma", "match_count"
+    ):
+        records[owner_id].append((Skill(mu, sigma), count))
+    return records
+
+
+def _create_missing_ratings(
+    match: Match, seats: Iterable[Seat], records: Mapping[int, Sequence[tuple[Skill, int]]]
+) -> None:
+    new = []
+    for seat in sorted(seats, key=lambda seat: seat.agent_id):
+        owner = seat.agent.owner
+        # The house's agents differ on purpose: one tells nothing about the next.
+        record = [] if owner.is_house else [skill for skill, _ in records[owner.pk]]
+        start = starting_skill(record)
+        new.append(
+            Rating(agent_id=seat.agent_id, space_id=match.space_id, mu=start.mu, sigma=start.sigma)
+        )
+    Rating.objects.bulk_create(new, ignore_conflicts=True)
+
+
+def _meetings(match: Match, entrants: Iterable[Entrant]) -> dict[frozenset[int], int]:
+    """How often each two people have met in the Space within MEETINGS_WINDOW, up to MAX_MEETINGS."""
+    people = sorted({one.owner_id for one in entrants if not one.is_house})
+    lately = Match.objects.filter(
+        space_id=match.space_id,
+        status=MatchStatus.SETTLED,
+        finished_at__gt=timezone.now() - MEETINGS_WINDOW,
+    ).exclude(id=match.pk)
+    return {
+        frozenset(pair): lately.filter(seats__agent__owner_id=pair[0], seats__rank__isnull=False)
+        .filter(seats__agent__owner_id=pair[1], seats__rank__isnull=False)
+        .values("id")[:MAX_MEETINGS]
+        .count()
+        for pair in combinations(people, 2)
+    }
 
 
 def record_places(

@@ -33,6 +33,8 @@ class RatingChange(models.Model):
     sigma_before = models.FloatField()
     mu_after = models.FloatField()
     sigma_after = models.FloatField()
+    # What opponents whom the owner meets often, or whose owners are new, counted; 1: all in full.
+    weight = models.FloatField(default=1.0, db_default=1.0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -153,6 +153,8 @@ class Entry(models.Model):
         "arena.Match", on_delete=models.PROTECT, null=True, blank=True, related_name="entries"
     )
     cancel_reason = models.CharField(max_length=200, blank=True)
+    # The part of the house's stake in the match that counts for this entry's owner.
+    house_stake_credits = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

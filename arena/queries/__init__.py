@@ -30,6 +30,7 @@ from arena.queries.lists import (
     leaderboard,
     live_matches,
     matches_of_agent,
+    owner_results,
     recent_matches,
 )
 from arena.queries.matches import (
@@ -81,6 +82,7 @@ __all__ = [
     "live_matches",
     "match_snapshot",
     "matches_of_agent",
+    "owner_results",
     "queue_state",
     "rating_history",
     "recent_matches",

@@ -4,10 +4,22 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Count, F, Prefetch, Q, QuerySet
+from django.db.models import (
+    Case,
+    Count,
+    F,
+    OuterRef,
+    Prefetch,
+    Q,
+    QuerySet,
+    Subquery,
+    When,
+)
 
-from agents.models import Agent, Engine
+from agents.errors import NotAvailable
+from agents.models import Agent, Engine, User
 from arena.models import Match, Rating, Seat
+from arena.spaces.trust import PROVISIONAL_MATCHES
 from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
 
 MAX_ROWS = 100
@@ -39,7 +51,7 @@ class Competitor:
 class Standing:
     """One line of a leaderboard, which is sorted by mu - 3 sigma."""
 
-    rank: int
+    rank: int | None  # None: provisional
     competitor: Competitor
     space_slug: str
     space_name: str
@@ -47,6 +59,12 @@ class Standing:
     sigma: float
     match_count: int
     win_count: int
+    owner_agents: int  # how many of the owner's agents have played there; 0 for the house
+    is_retired: bool
+
+    @property
+    def is_provisional(self) -> bool:
+        return self.match_count < PROVISIONAL_MATCHES
 
     @property
     def spread(self) -> float:
@@ -89,17 +107,54 @@ class MatchCard:
 
 
 def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standing, ...]:
-    """Best first by mu - 3 sigma; of one Space or of all. Retired agents are left out."""
-    rows = (
-        Rating.objects.select_related("agent__owner", "space")
-        .filter(agent__retired_at=None, match_count__gt=0)
-        .order_by((F("mu") - 3 * F("sigma")).desc(), "agent_id")
-    )
+    """Best first by mu - 3 sigma, provisional ones last; of one Space or of all.
+
+    Retired agents are left out: `owner_results` has them.
+    """
+    rows = _ratings().filter(agent__retired_at=None)
     if space_id is not None:
         rows = rows.filter(space_id=space_id)
+    return _standings(rows[: min(limit, MAX_ROWS)])
+
+
+def owner_results(space_id: int, username: str) -> tuple[Standing, ...]:
+    """Every agent with which the owner has played in the Space, retired ones included.
+
+    Raises NotAvailable if there is no such owner.
+    """
+    if not User.objects.filter(username=username).exists():
+        raise NotAvailable("There is nobody of that name.")
+    rows = _ratings().filter(space_id=space_id, agent__owner__username=username)
+    return _standings(rows[:MAX_ROWS])
+
+
+def _ratings() -> QuerySet[Rating]:
+    siblings = (
+        Rating.objects.filter(
+            space=OuterRef("space"), agent__owner=OuterRef("agent__owner"), match_count__gt=0
+        )
+        .order_by()
+        .values("agent__owner")
+        .annotate(count=Count("id"))
+        .values("count")
+    )
+    return (
+        Rating.objects.select_related("agent__owner", "space")
+        .filter(match_count__gt=0)
+        .annotate(
+            owner_agents=Subquery(siblings),
+            is_provisional=Case(
+                When(match_count__lt=PROVISIONAL_MATCHES, then=True), default=False
+            ),
+        )
+        .order_by("is_provisional", (F("mu") - 3 * F("sigma")).desc(), "agent_id")
+    )
+
+
+def _standings(rows: Iterable[Rating]) -> tuple[Standing, ...]:
     return tuple(
         Standing(
-            rank=position,
+            rank=None if row.match_count < PROVISIONAL_MATCHES else position,
             competitor=Competitor.of(row.agent),
             space_slug=row.space.slug,
             space_name=row.space.name,
@@ -107,8 +162,10 @@ def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standi
             sigma=row.sigma,
             match_count=row.match_count,
             win_count=row.win_count,
+            owner_agents=0 if row.agent.owner.is_house else getattr(row, "owner_agents", 1),
+            is_retired=row.agent.retired_at is not None,
         )
-        for position, row in enumerate(rows[: min(limit, MAX_ROWS)], start=1)
+        for position, row in enumerate(rows, start=1)
     )
 
 

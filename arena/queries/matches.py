@@ -122,6 +122,7 @@ class SeatView:
     mu_before: float | None
     mu_after: float | None
     sigma_after: float | None
+    rating_weight: float  # what familiar and new opponents counted; 1: all in full
 
     @property
     def mu_change(self) -> float | None:
@@ -287,6 +288,7 @@ def _seat_views(
                 mu_before=change.mu_before if change else None,
                 mu_after=change.mu_after if change else None,
                 sigma_after=change.sigma_after if change else None,
+                rating_weight=change.weight if change else 1.0,
             )
         )
     return tuple(views)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from arena.matches.events import MatchSeated, MatchSettled, Player, decode
+from arena.matches.match import among
 from arena.models import MatchEvent, Seat
 from arena.queries.lists import Competitor
 
@@ -78,16 +79,19 @@ def settlement_of(match_id: int) -> Settlement | None:
 def _detail_of_fee(player: Player, who: Competitor, *, is_silent: bool) -> str:
     if is_silent:
         return "answered in no round: not ranked, not rated"
-    return (
-        f"held when {who.owner} entered" if player.entry_id else "the house pays for its own seats"
-    )
+    if player.entry_id:
+        return f"held when {who.owner} entered"
+    if not player.fee_credits:
+        return "the house has staked its share for today and takes no prize"
+    return "the house pays for its own seats"
 
 
 def _prizes(
     settled: MatchSettled, seating: MatchSeated, names: dict[int, Competitor]
 ) -> tuple[CreditLine, ...]:
     lines, place = [], 0
-    for group in settled.ranking:
+    # Seats that staked nothing, as the house may, share no prizes.
+    for group in among(settled.ranking, {int(seat) for seat in settled.prizes}):
         percents = seating.prize_percents[place : place + len(group)]
         for seat in group:
             share = sum(percents)

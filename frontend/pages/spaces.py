@@ -3,6 +3,7 @@
 import uuid
 from random import Random
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
@@ -14,6 +15,7 @@ from arena.queries import (
     agent_cards,
     leaderboard,
     live_matches,
+    owner_results,
     queue_state,
     recent_matches,
     space_card,
@@ -94,6 +96,18 @@ def leave(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
     return redirect("space", slug=left.space.slug)
 
 
+@public_page()
+def owner(request: HttpRequest, slug: str, username: str) -> HttpResponse:
+    """All of one owner's agents in a Space, so that nobody shows only the luckiest one."""
+    space = space_card(slug)
+    context = {
+        "space": space,
+        "username": username,
+        "standings": owner_results(space.space_id, username),
+    }
+    return render(request, "spaces/owner.html", context)
+
+
 def _space_page(
     request: HttpRequest, space: SpaceCard, *, refusal: str = "", chosen: int | None = None
 ) -> HttpResponse:
@@ -102,6 +116,7 @@ def _space_page(
         "space": space,
         "refusal": refusal,
         "examples": _examples(space),
+        "house_stake": settings.ENV.house_stake,
         "standings": leaderboard(space_id=space.space_id, limit=25),
         "live": live_matches(space_slug=space.slug, limit=4),
         "recent": recent_matches(space_slug=space.slug, limit=6),

@@ -12,6 +12,7 @@ from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, reverse
 
+from agents.models import User
 from arena.live import stream
 from arena.live.consumers import match_sockets
 from arena.models import MatchEvent
@@ -48,6 +49,7 @@ ROUTES: Mapping[str, Access] = {
     "agent_state": Access.OWNER,
     "spaces": Access.PUBLIC,
     "space": Access.PUBLIC,
+    "owner_results": Access.PUBLIC,
     "enter_space": Access.SIGNED_IN,
     "entry": Access.OWNER,
     "leave_queue": Access.OWNER,
@@ -96,6 +98,7 @@ def path_of(name: str, people: TwoPeople) -> str:
         "match_id": people.match_id,
         "run_id": people.run_id,
         "slug": people.slug,
+        "username": User.objects.get(id=people.owner_id).username,
         "number": 1,
     }
     return reverse(name, kwargs={key: ids[key] for key in patterns()[name].pattern.converters})

@@ -160,9 +160,11 @@ FAILED = {"status": CompletionStatus.FAILED}
 BLANK = {"is_blank": True}
 
 
-def played(silent: dict[int, Any], *, only_in: int | None = None) -> MatchState:
+def played(
+    silent: dict[int, Any], *, only_in: int | None = None, seated: MatchSeated | None = None
+) -> MatchState:
     """Two rounds in which these seats said nothing, or only in one of them."""
-    commands: list[Command] = [SeatPlayers(seating()), Start()]
+    commands: list[Command] = [SeatPlayers(seated or seating()), Start()]
     for number in (1, 2):
         commands.append(StartRound(number, "k", {}))
         for seat in range(SEATS):
@@ -182,6 +184,14 @@ def test_a_seat_that_never_answered_is_not_ranked_and_gets_its_fee_back(silence:
     assert isinstance(settled, MatchSettled)
     assert settled.ranking == ((1,), (2,)), "though the panel put its blank first"
     assert settled.refunds == {"0": 5}
+
+
+def test_seats_that_staked_nothing_are_ranked_and_share_no_prizes() -> None:
+    house, *people = seating().players
+    state = played({}, seated=seating(players=(replace(house, fee_credits=0), *people)))
+    assert state.ranking() == ((0,), (1,), (2,))
+    assert state.prize_ranking() == ((1,), (2,))
+    assert (state.pool_credits, state.refunds) == (10, {})
 
 
 def test_one_answer_in_one_round_is_enough_to_compete() -> None:

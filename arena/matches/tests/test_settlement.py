@@ -1,12 +1,30 @@
 """Who is ranked, paid and rated at the end of a match, and who only gets the fee back."""
 
+from collections.abc import Sequence
+from functools import partial
+from random import Random
+from typing import Any
+
 import pytest
 
+from agents import roster
+from agents.models import Agent
 from arena.credits import ledger
-from arena.matches import play
-from arena.models import Rating, RatingChange
+from arena.matches import play, seating
+from arena.models import Entry, Match, Rating, RatingChange, Space
+from arena.queries import leaderboard, owner_results, settlement_of
+from arena.spaces.ratings import Skill
+from arena.spaces.trust import PROVEN_MATCHES
 from arena.states import MatchStatus
-from arena.tests.builders import make_match, make_space, play_round
+from arena.tests.builders import (
+    at_once,
+    enter,
+    make_agent,
+    make_match,
+    make_space,
+    make_user,
+    play_round,
+)
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -42,3 +60,121 @@ def test_a_match_in_which_fewer_than_two_answer_is_refunded() -> None:
     assert {available(seat.agent.owner_id) for seat in match.seats.all()} == {100}
     assert not RatingChange.objects.exists()
     assert ledger.audit().problems == ()
+
+
+def settled(space: Space, agents: Sequence[Agent]) -> Match:
+    """A settled match in which the first agent wins, the second comes second, and so on."""
+    for agent in agents:
+        enter(agent, space)
+    (match_id,) = seating.seat_matches(space.id, rng=Random(1))
+    match = Match.objects.get(id=match_id)
+    places = dict(match.seats.values_list("index", "agent"))
+    order = [agent.pk for agent in agents]
+    scores = {
+        seat: 1 - 0.1 * (order.index(agent) if agent in order else len(order))
+        for seat, agent in places.items()
+    }
+    play.start_match(match.id)
+    for number in range(1, match.round_count + 1):
+        play_round(match, number, scores=scores)
+    play.settle_match(match.id)
+    return match
+
+
+def test_an_opponent_who_is_met_again_and_again_counts_less() -> None:
+    space = make_space(round_count=1)
+    agents = [make_agent(make_user(credits=500)) for _ in range(2)]
+    for _ in range(3):
+        settled(space, agents)
+    weights = RatingChange.objects.filter(seat__agent=agents[0]).order_by("id")
+    first, second, third = weights.values_list("weight", flat=True)
+    assert first == 1
+    assert 1 > second > third > 0
+
+
+def test_a_new_owner_does_not_feed_an_established_one() -> None:
+    space = make_space(round_count=1)
+    main, alt = (make_agent(make_user(credits=100)) for _ in range(2))
+    Rating.objects.create(agent=main, space=space, mu=30, sigma=2, match_count=PROVEN_MATCHES)
+    settled(space, [main, alt])
+    rating = Rating.objects.get(agent=main)
+    assert (rating.mu, rating.sigma) == (30, 2)
+    assert Rating.objects.get(agent=alt).mu < Skill().mu, "the new one is measured by all"
+
+
+def test_a_new_agent_of_an_owner_starts_where_the_retired_ones_ended() -> None:
+    space = make_space(round_count=1)
+    owner = make_user(credits=100)
+    retired, again = make_agent(owner), make_agent(owner)
+    Rating.objects.create(agent=retired, space=space, mu=12, sigma=2, match_count=30)
+    roster.retire_agent(owner.pk, agent_id=retired.pk)
+    settled(space, [again, make_agent(make_user(credits=100))])
+    change = RatingChange.objects.get(seat__agent=again)
+    assert change.mu_before == pytest.approx(12)
+    assert 2 < change.sigma_before < Skill().sigma
+
+
+def test_the_house_stakes_only_so_much_a_day_for_one_owner(settings: Any) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"house_stake": 20})
+    space = make_space(round_count=1, rake_percent=10)
+    for _ in range(space.seat_count - 1):
+        make_agent(make_user(is_house=True))
+    agent = make_agent(make_user(credits=100))
+    before = ledger.balance(ledger.house_account()).available
+    won = [settled(space, [agent]).seats.get(agent=agent).prize_credits for _ in range(3)]
+    assert won == [13, 13, 9], "the third is played for the own fee, less the arena's share"
+    assert ledger.balance(ledger.house_account()).available == before - 2 * (10 - 5)
+    assert Entry.objects.filter(house_stake_credits=10).count() == 2
+    assert ledger.audit().problems == ()
+    Match.objects.update(created_at="2020-01-01T00:00:00Z")
+    assert settled(space, [agent]).seats.get(agent=agent).prize_credits == 13, "another day"
+
+
+def test_a_house_that_staked_nothing_takes_no_prize_though_it_wins(settings: Any) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"house_stake": 0})
+    space = make_space(round_count=1)
+    make_agent(make_user(is_house=True))
+    agent = make_agent(make_user(credits=100))
+    enter(agent, space)
+    (match_id,) = seating.seat_matches(space.id, rng=Random(1))
+    match = Match.objects.get(id=match_id)
+    play.start_match(match.id)
+    house = match.seats.exclude(agent=agent).get().index
+    play_round(match, 1, scores={house: 1.0, 1 - house: 0.2})
+    play.settle_match(match.id)
+    assert dict(match.seats.values_list("index", "prize_credits")) == {house: 0, 1 - house: 9}
+    assert match.seats.get(index=house).rank == 1
+    result = settlement_of(match.id)
+    assert result is not None
+    assert (result.pool_credits, result.rake_credits) == (10, 1)
+    assert [line.amount_credits for line in result.prizes] == [9]
+    assert ledger.audit().problems == ()
+
+
+def test_two_matches_made_at_once_do_not_stake_twice_for_one_owner(settings: Any) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"house_stake": 10})
+    spaces = [make_space(), make_space()]
+    make_agent(make_user(is_house=True))
+    owner = make_user(credits=100)
+    for space in spaces:
+        enter(make_agent(owner), space)
+    at_once(*(partial(seating.seat_matches, space.id, rng=Random(1)) for space in spaces))
+    stakes = Entry.objects.values_list("house_stake_credits", flat=True)
+    assert sorted(stakes) == [0, 10]
+
+
+def test_provisional_agents_come_last_and_siblings_are_counted_and_shown() -> None:
+    space, owner = make_space(), make_user()
+    established, lucky, retired = make_agent(make_user()), make_agent(owner), make_agent(owner)
+    rows = [(established, 20.0, 50), (lucky, 40.0, 3), (retired, 10.0, 80)]
+    for agent, mu, count in rows:
+        Rating.objects.create(agent=agent, space=space, mu=mu, sigma=1, match_count=count)
+    roster.retire_agent(owner.pk, agent_id=retired.pk)
+    first, second = leaderboard(space_id=space.id)
+    assert (first.competitor.agent_id, first.rank, first.owner_agents) == (established.pk, 1, 1)
+    assert (second.competitor.agent_id, second.rank, second.owner_agents) == (lucky.pk, None, 2)
+    results = owner_results(space.id, owner.username)
+    assert [(one.competitor.agent_id, one.is_retired) for one in results] == [
+        (retired.pk, True),
+        (lucky.pk, False),
+    ]

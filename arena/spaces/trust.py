@@ -1,0 +1,112 @@
+"""What a match tells about an agent's skill, so that nobody can farm ratings. Pure.
+
+An opponent's result counts less the more often the two owners have met lately, and not at all for
+an established owner as long as the opponent's owner is new. Why: docs/decisions/farming.md
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from math import sqrt
+
+from arena.spaces.ratings import Skill, updated
+
+PROVEN_MATCHES = 10  # of all an owner's agents in a Space; before, the owner is new there
+PROVISIONAL_MATCHES = 10  # of one agent; before, its rating is ranked below all others
+MEETINGS_WINDOW = timedelta(days=7)
+MAX_MEETINGS = 20  # more would not change a weight that shows
+HALF_MEETINGS = 2.0  # after so many meetings an opponent counts a quarter
+OWNER_SPREAD = 25.0 / 6  # how far agents of one owner differ in skill, as a deviation
+
+
+@dataclass(frozen=True)
+class Entrant:
+    """A seat with what is known of its agent and of its owner before the match."""
+
+    owner_id: int
+    is_house: bool
+    owner_matches: int  # in this Space, of all the owner's agents
+    skill: Skill
+
+
+@dataclass(frozen=True)
+class Rated:
+    """A belief after a match; `weight` is what familiar and new opponents counted, 1 in full."""
+
+    skill: Skill
+    weight: float
+
+
+def rated(
+    entrants: Mapping[int, Entrant],
+    ranking: Sequence[Sequence[int]],
+    *,
+    meetings: Mapping[frozenset[int], int],
+) -> dict[int, Rated]:
+    """New beliefs by seat. `meetings`: earlier matches of two owners within MEETINGS_WINDOW.
+
+    A seat's belief lies between the one after the whole match and the one after the match without
+    those opponents that do not count in full.
+    """
+    skills = {seat: entrant.skill for seat, entrant in entrants.items()}
+    whole = updated(skills, ranking)
+    return {
+        seat: _blended(seat, entrants, ranking, whole=whole[seat], meetings=meetings)
+        for seat in entrants
+    }
+
+
+def weight_of(entrant: Entrant, opponent: Entrant, *, meetings: int) -> float:
+    """How far the opponent's result counts for the entrant, in [0, 1]; the house counts in full."""
+    if entrant.is_house or opponent.is_house:
+        return 1.0
+    if opponent.owner_matches < PROVEN_MATCHES <= entrant.owner_matches:
+        return 0.0
+    return 1 / (1 + min(meetings, MAX_MEETINGS) / HALF_MEETINGS) ** 2
+
+
+def starting_skill(record: Sequence[Skill]) -> Skill:
+    """The belief about an owner's new agent, from the owner's agents in the Space.
+
+    Retired ones belong to the record, or trying again would wipe it out. Wider than any of it and
+    never wider than a newcomer's.
+    """
+    if not record:
+        return Skill()
+    precisions = [1 / skill.sigma**2 for skill in record]
+    mu = sum(
+        skill.mu * precision for skill, precision in zip(record, precisions, strict=True)
+    ) / sum(precisions)
+    widest = max(skill.sigma for skill in record)
+    return Skill(mu, min(Skill().sigma, sqrt(widest**2 + OWNER_SPREAD**2)))
+
+
+def _blended(
+    seat: int,
+    entrants: Mapping[int, Entrant],
+    ranking: Sequence[Sequence[int]],
+    *,
+    whole: Skill,
+    meetings: Mapping[frozenset[int], int],
+) -> Rated:
+    own = entrants[seat]
+    weights = {
+        other: weight_of(
+            own,
+            entrant,
+            meetings=meetings.get(frozenset({own.owner_id, entrant.owner_id}), 0),
+        )
+        for other, entrant in entrants.items()
+        if other != seat
+    }
+    partial = [weight for weight in weights.values() if weight < 1]
+    if not partial:
+        return Rated(whole, 1.0)
+    kept = {seat, *(other for other, weight in weights.items() if weight == 1)}
+    without = updated(
+        {one: entrants[one].skill for one in kept},
+        [left for group in ranking if (left := [one for one in group if one in kept])],
+    )[seat]
+    weight = sum(partial) / len(partial)
+    variance = weight * whole.sigma**2 + (1 - weight) * without.sigma**2
+    return Rated(Skill(weight * whole.mu + (1 - weight) * without.mu, sqrt(variance)), weight)
