@@ -3,7 +3,6 @@
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import timedelta
-from math import ceil
 from random import Random
 
 from django.conf import settings
@@ -13,6 +12,7 @@ from django.utils import timezone
 
 from agents.adapters.store import BadAdapter, check_playable
 from agents.models import Agent, Engine, User
+from arena.credits.stakes import HouseStake, house_stake
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
 from arena.matches.play import append
@@ -126,20 +126,20 @@ class _HouseStakes:
         sums = lately.values("user_id").annotate(total=Sum("house_stake_credits"))
         self._used = Counter(dict(sums.values_list("user_id", "total")))
 
-    def take(self, lineup: Lineup) -> tuple[int, int]:
-        """(what each house seat stakes, what of it counts for each entry's owner)."""
-        if not lineup.house:
-            return self._fee_credits, 0
-        share = ceil(self._fee_credits * len(lineup.house) / len(lineup.entries))
+    def take(self, lineup: Lineup) -> HouseStake:
         owners = [each.user_id for each in lineup.entries]
-        if any(self._used[owner] + share > settings.ENV.house_stake for owner in owners):
-            return 0, 0
-        self._used.update(dict.fromkeys(owners, share))
-        return self._fee_credits, share
+        stake = house_stake(
+            self._fee_credits,
+            house_seats=len(lineup.house),
+            used_credits=[self._used[owner] for owner in owners],
+            bound_credits=settings.ENV.house_stake,
+        )
+        self._used.update(dict.fromkeys(owners, stake.share_credits))
+        return stake
 
 
 def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry], stakes: _HouseStakes) -> int:
-    house_fee_credits, stake_share = stakes.take(lineup)
+    stake = stakes.take(lineup)
     house = Agent.objects.select_related("current_version").in_bulk(
         [each.agent_id for each in lineup.house]
     )
@@ -161,13 +161,13 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry], stakes: _H
                 user_id=agent.owner_id,
                 entry_id=str(entry.id) if entry else None,
                 # The fee that the entrant agreed to; a later change to the Space is for later entries.
-                fee_credits=entry.fee_credits if entry else house_fee_credits,
+                fee_credits=entry.fee_credits if entry else stake.fee_credits,
             )
         )
         if entry:
             entry.status = EntryStatus.SEATED
             entry.match = match
-            entry.house_stake_credits = stake_share
+            entry.house_stake_credits = stake.share_credits
             entry.save(update_fields=["status", "match", "house_stake_credits"])
     seating = MatchSeated(
         space=space.slug,

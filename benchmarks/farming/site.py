@@ -1,16 +1,18 @@
 """One Space of the site, simulated: who is seated and what a match moves, by the site's own rules."""
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter, deque
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import count
+from itertools import combinations, count
 from random import Random
 
 from arena.credits.prizes import prizes, rake_of
+from arena.credits.stakes import house_stake
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import MatchState, RoundState, ranking_of
 from arena.spaces.matchmaking import HouseAgent, Waiting, lineups
 from arena.spaces.ratings import Skill, updated
+from arena.spaces.trust import MEETINGS_WINDOW, Entrant, rated, starting_skill
 from arena.states import MatchStatus, RoundStatus
 
 # As in the Space "constraints" of a new installation (arena/seeding.py).
@@ -19,6 +21,7 @@ SEATS, ROUNDS, FEE_CREDITS, RAKE_PERCENT, PRIZE_PERCENTS = 4, 6, 10, 10, (50, 30
 BASE_PASSES, PERSON_PASSES = 0.24, 0.54
 SOLVER_PASSES = 0.6 + 0.4 * BASE_PASSES  # by code six times in ten
 HOUSE_PASSES = (SOLVER_PASSES, BASE_PASSES, BASE_PASSES, BASE_PASSES, BASE_PASSES)
+HOUSE_STAKE_CREDITS = 300  # a day for one owner, as arena/config/env.py has it
 OTHER_OWNERS, ENTERS = 12, 0.1  # other owners, and how likely each one enters at a moment
 BURN_IN_MOMENTS = 300  # in which the others play before the person comes
 HOUSE = 0  # the house as an owner
@@ -61,33 +64,78 @@ class Settled:
     winners: tuple[int, ...] = ()
 
 
-Settle = Callable[[Played], Settled]
+class Before:
+    """As the site was before it had rules against farming: every seat stakes and competes."""
+
+    def house_fee(self, owners: Sequence[int], house_seats: int) -> int:
+        return FEE_CREDITS
+
+    def starting_skill(self, record: Sequence[Skill]) -> Skill:
+        return Skill()
+
+    def settle(self, match: Played, owner_matches: Mapping[int, int]) -> Settled:
+        ranking = ranking_of(match.state.totals(), rounds=ROUNDS)
+        skills = {seat: each.skill for seat, each in enumerate(match.seats)}
+        return Settled(
+            paid=_shares(ranking, FEE_CREDITS * len(skills)),
+            skills=updated(skills, ranking),
+            winners=ranking[0],
+        )
+
+    def end_day(self) -> None:
+        """Nothing is counted by the day."""
 
 
-def settle_now(match: Played) -> Settled:
-    """As the site settles: seats that never said anything are refunded, the others compete."""
-    state = match.state
-    skills = {seat: each.skill for seat, each in enumerate(match.seats)}
-    if len(state.competing) < 2:
-        return Settled(dict.fromkeys(skills, FEE_CREDITS), skills)
-    ranking = state.ranking()
-    competing = {seat: skills[seat] for seat in state.competing}
-    return Settled(
-        paid=state.refunds | _shares(ranking, state.pool_credits),
-        skills=skills | updated(competing, ranking),
-        winners=ranking[0],
-    )
+class Now(Before):
+    """As the site settles."""
 
+    def __init__(self) -> None:
+        self._staked: Counter[int] = Counter()  # today, by owner
+        self._days: deque[Counter[frozenset[int]]] = deque([Counter()], MEETINGS_WINDOW.days)
 
-def settle_before(match: Played) -> Settled:
-    """As the site settled before it had rules against farming: every seat competes."""
-    ranking = ranking_of(match.state.totals(), rounds=ROUNDS)
-    skills = {seat: each.skill for seat, each in enumerate(match.seats)}
-    return Settled(
-        paid=_shares(ranking, FEE_CREDITS * len(skills)),
-        skills=updated(skills, ranking),
-        winners=ranking[0],
-    )
+    def house_fee(self, owners: Sequence[int], house_seats: int) -> int:
+        stake = house_stake(
+            FEE_CREDITS,
+            house_seats=house_seats,
+            used_credits=[self._staked[owner] for owner in owners],
+            bound_credits=HOUSE_STAKE_CREDITS,
+        )
+        self._staked.update(dict.fromkeys(owners, stake.share_credits))
+        return stake.fee_credits
+
+    def starting_skill(self, record: Sequence[Skill]) -> Skill:
+        return starting_skill(record)
+
+    def settle(self, match: Played, owner_matches: Mapping[int, int]) -> Settled:
+        state = match.state
+        skills = {seat: each.skill for seat, each in enumerate(match.seats)}
+        if len(state.competing) < 2:
+            fees = {player.seat: player.fee_credits for player in state.seating.players}
+            return Settled(fees, skills)
+        ranking = state.ranking()
+        entrants = {
+            seat: Entrant(
+                owner_id=each.owner_id,
+                is_house=each.owner_id == HOUSE,
+                owner_matches=owner_matches[each.owner_id],
+                skill=each.skill,
+            )
+            for seat, each in enumerate(match.seats)
+            if seat in state.competing
+        }
+        after = rated(entrants, ranking, meetings=sum(self._days, Counter()))
+        people = sorted({one.owner_id for one in entrants.values() if not one.is_house})
+        self._days[-1].update(frozenset(pair) for pair in combinations(people, 2))
+        shares = _shares(state.prize_ranking(), state.pool_credits) if state.staking else {}
+        return Settled(
+            paid=dict.fromkeys(skills, 0) | state.refunds | shares,
+            skills=skills | {seat: one.skill for seat, one in after.items()},
+            winners=ranking[0],
+        )
+
+    def end_day(self) -> None:
+        self._staked.clear()
+        self._days.append(Counter())
 
 
 def _shares(ranking: Sequence[Sequence[int]], pool_credits: int) -> dict[int, int]:
@@ -98,12 +146,13 @@ def _shares(ranking: Sequence[Sequence[int]], pool_credits: int) -> dict[int, in
 class Site:
     """One Space with its house and other owners, who have played for a while."""
 
-    def __init__(self, seed: int, settle: Settle) -> None:
+    def __init__(self, seed: int, rules: Before) -> None:
         self.rng = Random(seed)
-        self.settle = settle
+        self.rules = rules
         self.agents: list[SimulatedAgent] = []
         self.owner_ids = count(HOUSE + 1)
         self.gained: Counter[int] = Counter()  # prizes minus fees, by owner
+        self.owner_matches: Counter[int] = Counter()
         self.lowest: Counter[int] = Counter()  # of `gained`: what top-ups had to cover
         self.house = [
             self.new_agent(HOUSE, pass_rate, plays_by_code=number == 0)
@@ -123,6 +172,14 @@ class Site:
         self, owner_id: int, pass_rate: float, *, plays_by_code: bool = False, answers: bool = True
     ) -> SimulatedAgent:
         agent = SimulatedAgent(len(self.agents), owner_id, pass_rate, plays_by_code, answers)
+        if owner_id != HOUSE:
+            agent.skill = self.rules.starting_skill(
+                [
+                    each.skill
+                    for each in self.agents
+                    if each.owner_id == owner_id and each.match_count
+                ]
+            )
         self.agents.append(agent)
         return agent
 
@@ -146,17 +203,22 @@ class Site:
             self.play_match(tuple(self.agents[each] for each in agent_ids))
 
     def play_match(self, seats: tuple[SimulatedAgent, ...]) -> None:
-        settled = self.settle(Played(seats, self._answered(seats)))
+        owners = [each.owner_id for each in seats if each.owner_id != HOUSE]
+        fees = dict.fromkeys(range(len(seats)), FEE_CREDITS)
+        if house := [seat for seat, each in enumerate(seats) if each.owner_id == HOUSE]:
+            fees |= dict.fromkeys(house, self.rules.house_fee(owners, len(house)))
+        settled = self.rules.settle(Played(seats, self._answered(seats, fees)), self.owner_matches)
         for seat, each in enumerate(seats):
             owner_id = each.owner_id
-            self.gained[owner_id] -= FEE_CREDITS
+            self.gained[owner_id] -= fees[seat]
             self.lowest[owner_id] = min(self.lowest[owner_id], self.gained[owner_id])
             self.gained[owner_id] += settled.paid[seat]
+            self.owner_matches[owner_id] += 1
             each.skill = settled.skills[seat]
             each.match_count += 1
             each.win_count += seat in settled.winners
 
-    def _answered(self, seats: tuple[SimulatedAgent, ...]) -> MatchState:
+    def _answered(self, seats: tuple[SimulatedAgent, ...], fees: Mapping[int, int]) -> MatchState:
         players = tuple(
             Player(
                 seat=seat,
@@ -164,7 +226,7 @@ class Site:
                 version_id=0,
                 user_id=each.owner_id,
                 entry_id=None if each.owner_id == HOUSE else f"entry of {each.agent_id}",
-                fee_credits=FEE_CREDITS,
+                fee_credits=fees[seat],
             )
             for seat, each in enumerate(seats)
         )
