@@ -10,7 +10,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from arena.environments.text.words import words
+from arena.environments.text.markup import Reading
+from arena.environments.text.sentences import count_sentences
+from arena.environments.text.words import bare_words, words
 
 Params = Mapping[str, Any]
 
@@ -39,49 +41,69 @@ def _plural(count: int, noun: str) -> str:
 # --- letters and marks ---------------------------------------------------------------------
 
 
-def lowercase(params: Params, text: str) -> Finding:
-    bad = sum(word != word.lower() for word in text.split())
+def lowercase(params: Params, answer: Reading) -> Finding:
+    bad = sum(word != word.lower() for word in answer.text.split())
     return Finding(_near(bad, 0), f"has {_plural(bad, 'word')} with upper case letters")
 
 
-def uppercase(params: Params, text: str) -> Finding:
-    tokens = text.split()
+def uppercase(params: Params, answer: Reading) -> Finding:
+    tokens = answer.text.split()
     bad = sum(word != word.upper() for word in tokens)
     share = 1 - bad / len(tokens) if tokens else 0.0
     return Finding(share, f"has {_plural(bad, 'word')} with lower case letters")
 
 
-def no_commas(params: Params, text: str) -> Finding:
-    commas = len(re.findall("[,\uff0c\u3001\u201a\u060c]", text))
+def no_commas(params: Params, answer: Reading) -> Finding:
+    commas = len(re.findall("[,\uff0c\u3001\u201a\u060c]", answer.text))
     return Finding(_near(commas, 0), f"has {_plural(commas, 'comma')}")
 
 
-def quotes(params: Params, text: str) -> Finding:
-    opens = text[:1] in _OPENING
-    closes = len(text) > 1 and text[-1] in _CLOSING
-    if opens and closes and not _OPENING.isdisjoint(text[1:-1]):
-        return Finding(0.75, "has more quotes inside")
+def quotes(params: Params, answer: Reading) -> Finding:
+    # A stop may stand behind the quote that closes: '"Cats purr".'
+    text = answer.text.rstrip(".")
+    text = text if text.endswith(_CLOSING) else answer.text
+    opens, closes = text.startswith(_OPENING), len(text) > 1 and text.endswith(_CLOSING)
+    if opens and closes and _closes_early(text):
+        return Finding(0.75, "has words outside its quotes")
     shown = {2: "is wrapped in quotes", 1: "has a quote at one end only", 0: "is not in quotes"}
     return Finding((opens + closes) / 2, shown[opens + closes])
 
 
-_OPENING, _CLOSING = frozenset('"\u201c'), frozenset('"\u201d')
+def _closes_early(text: str) -> bool:
+    """Whether the first quote is closed before the last one; quotes may stand inside it."""
+    depth = 0
+    for found in re.finditer('["\u201c\u201d]', text[:-1]):
+        before = text[max(0, found.start() - 1) : found.start()]
+        after = text[found.end()]
+        begins = not before or before.isspace() or before in "([{\u2014\u2013-\u201c\"'"
+        opens = found[0] == "\u201c" or (found[0] == '"' and begins and not after.isspace())
+        depth += 1 if opens else -1
+        if not 0 < depth <= _DEEPEST_QUOTE:
+            return True
+    return False
 
 
-def number(params: Params, text: str) -> Finding:
-    if re.search(r"\d", text):
+_DEEPEST_QUOTE = 10  # each paragraph of a quotation may open one
+_OPENING, _CLOSING = ('"', "\u201c"), ('"', "\u201d")
+
+
+def number(params: Params, answer: Reading) -> Finding:
+    if re.search(r"\d", answer.text):
         return Finding(1.0, "has a number in digits")
-    spelled = any(word in _NUMBER_WORDS for word in words(text))
+    spelled = any(word in _NUMBER_WORDS for word in words(answer.text))
     return Finding(0.5 if spelled else 0.0, "has no number in digits")
 
 
 _NUMBER_WORDS = frozenset(words("two three four five six seven eight nine ten hundred thousand"))
 
 
-def title(params: Params, text: str) -> Finding:
-    found = re.search(r"<<([^<>\n]{1,100})>>", text)
-    if found and words(found.group(1)) not in ([], ["title"], ["my", "title"]):
-        if words(text[: found.start()]):
+def title(params: Params, answer: Reading) -> Finding:
+    text = answer.text
+    found = re.search(
+        "(?:<<|[\u00ab\u300a])([^<>\u00ab\u00bb\u300a\u300b\n]{1,100})(?:>>|[\u00bb\u300b])", text
+    )
+    if found and words(found[1]) not in ([], ["title"], ["my", "title"]):
+        if words(text[: found.start()]) not in ([], ["title"]):  # "Title: <<All About Cats>>"
             return Finding(0.8, "does not begin with its title in <<double angle brackets>>")
         return Finding(1.0, "has a title in <<double angle brackets>>")
     halves = ("<<" in text) + (">>" in text)
@@ -91,8 +113,8 @@ def title(params: Params, text: str) -> Finding:
 # --- words ---------------------------------------------------------------------------------
 
 
-def include(params: Params, text: str) -> Finding:
-    said = set(words(text))
+def include(params: Params, answer: Reading) -> Finding:
+    said = set(bare_words(answer.text))
     missing = [word for word in params["words"] if word not in said]
     total = len(params["words"])
     if not missing:
@@ -101,43 +123,38 @@ def include(params: Params, text: str) -> Finding:
     return Finding(used / total, f"uses {used} of {_plural(total, 'word')} that were asked for")
 
 
-def repeat(params: Params, text: str) -> Finding:
-    got, wanted = words(text).count(params["word"]), params["n"]
+def repeat(params: Params, answer: Reading) -> Finding:
+    got, wanted = bare_words(answer.text).count(params["word"]), params["n"]
     detail = f"says “{params['word']}” {_plural(got, 'time')} (at least {wanted} were asked for)"
     return Finding(min(1.0, got / wanted), detail)
 
 
-def start_word(params: Params, text: str) -> Finding:
-    said = words(text)
+def start_word(params: Params, answer: Reading) -> Finding:
+    said = bare_words(answer.text)
     wanted = params["word"].casefold()
-    if text[:1].isalpha() and said[:1] == [wanted]:
+    if said[:1] == [wanted]:
         return Finding(1.0, f"starts with “{params['word']}”")
     near = 0.5 if wanted in said[:5] else 0.0
     return Finding(near, f"does not start with “{params['word']}”")
 
 
-def end_phrase(params: Params, text: str) -> Finding:
+def end_phrase(params: Params, answer: Reading) -> Finding:
     phrase = params["phrase"]
-    wanted = _without_end_marks(phrase)
-    if re.search(rf"(?<!\w){re.escape(wanted)}$", _without_end_marks(text)):
+    wanted, said = words(phrase), words(answer.text)
+    if said[-len(wanted) :] == wanted:
         return Finding(1.0, f"ends with “{phrase}”")
-    near = 0.5 if wanted in text.casefold() else 0.0
+    near = 0.5 if f" {' '.join(wanted)} " in f" {' '.join(said)} " else 0.0
     return Finding(near, f"does not end with “{phrase}”")
 
 
-def _without_end_marks(text: str) -> str:
-    """The text without quotes and stops at its end: 'the end' from 'The end."'."""
-    return text.casefold().rstrip(" \t\n.!?\"'*)\u201d\u2019")
-
-
-def max_words(params: Params, text: str) -> Finding:
-    got, limit = len(words(text)), params["n"]
+def max_words(params: Params, answer: Reading) -> Finding:
+    got, limit = len(words(answer.text)), params["n"]
     detail = f"has {_plural(got, 'word')} (at most {limit} were asked for)"
     return Finding(1.0 if got <= limit else limit / (got + limit), detail)
 
 
-def min_words(params: Params, text: str) -> Finding:
-    got, wanted = len(words(text)), params["n"]
+def min_words(params: Params, answer: Reading) -> Finding:
+    got, wanted = len(words(answer.text)), params["n"]
     return Finding(
         min(1.0, got / wanted), f"has {_plural(got, 'word')} (at least {wanted} were asked for)"
     )
@@ -146,17 +163,15 @@ def min_words(params: Params, text: str) -> Finding:
 # --- shapes --------------------------------------------------------------------------------
 
 
-def bullets(params: Params, text: str) -> Finding:
-    got = len(re.findall(r"^[ \t]*[-*•][ \t]+.*\w", text, re.MULTILINE))
+def bullets(params: Params, answer: Reading) -> Finding:
+    got = sum(line.is_bullet and bool(words(line.text)) for line in answer.lines)
     wanted = params["n"]
     closeness = _near(got, wanted) if got else 0.0
     return Finding(closeness, f"uses {_plural(got, 'bullet point')} ({wanted} were asked for)")
 
 
-def numbered(params: Params, text: str) -> Finding:
-    got = [
-        int(digits) for digits in re.findall(r"^[ \t]*(\d{1,3})[.)][ \t]+.*\w", text, re.MULTILINE)
-    ]
+def numbered(params: Params, answer: Reading) -> Finding:
+    got = [line.number for line in answer.lines if line.number is not None and words(line.text)]
     wanted = params["n"]
     detail = f"has {_plural(len(got), 'numbered point')} ({wanted} were asked for)"
     if len(got) == wanted and got != list(range(1, wanted + 1)):
@@ -164,27 +179,14 @@ def numbered(params: Params, text: str) -> Finding:
     return Finding(_near(len(got), wanted) if got else 0.0, detail)
 
 
-def sentence_count(text: str) -> int:
-    """Parts with a word in them, separated by ., ! or ? before a blank or the end, or by a line
-    break before a capital letter. The stops in "U.S.", "Dr." and "1." do not separate."""
-    whole = _NO_STOP.sub(lambda found: found.group().replace(".", ""), text)
-    parts = re.split(r"[.!?]+[\"')\]\u201d\u2019]*(?:\s+|$)|\n+(?=\W*[A-Z])", whole)
-    return sum(bool(words(part)) for part in parts)
-
-
-_NO_STOP = re.compile(
-    r"\b(?:[A-Za-z]\.){2,}(?=\s+[a-z])|\b(?:Dr|Mr|Mrs|Ms|St|vs|Jr|Sr)\.|^[ \t]*\d{1,3}\.(?=[ \t])",
-    re.MULTILINE,
-)
-
-
-def sentences(params: Params, text: str) -> Finding:
-    got, wanted = sentence_count(text), params["n"]
+def sentences(params: Params, answer: Reading) -> Finding:
+    got, wanted = count_sentences(answer), params["n"]
     return Finding(_near(got, wanted), f"has {_plural(got, 'sentence')} ({wanted} were asked for)")
 
 
-def one_line(params: Params, text: str) -> Finding:
-    lines, got = max(1, len(text.splitlines())), len(words(text))
+def one_line(params: Params, answer: Reading) -> Finding:
+    lines = max(1, sum(bool(line.text) and not line.is_same_row for line in answer.lines))
+    got = len(words(answer.text))
     outside = max(params["low"] - got, got - params["high"], 0)
     closeness = _near(outside, 0) / lines
     shown = f"has {_plural(got, 'word')} on {_plural(lines, 'line')}"
@@ -193,15 +195,17 @@ def one_line(params: Params, text: str) -> Finding:
     )
 
 
-def json_keys(params: Params, text: str) -> Finding:
+def json_keys(params: Params, answer: Reading) -> Finding:
     wanted = params["keys"]
-    body = re.sub(r"^```(?:json)?\s*|\s*```$", "", text)
+    body = answer.raw
+    if body.startswith("`"):
+        body = re.sub(r"\Ajson\b", "", body.strip("`"), flags=re.IGNORECASE)
     try:
         value = json.loads(body, object_pairs_hook=_once_each)
     except (ValueError, RecursionError):
-        seen = sum(f'"{key}"' in text for key in wanted) / len(wanted)
+        seen = sum(f'"{key}"' in answer.text for key in wanted) / len(wanted)
         return Finding(
-            0.25 * text.startswith("{") + 0.25 * seen, "is not valid JSON with each key once"
+            0.25 * answer.text.startswith("{") + 0.25 * seen, "is not valid JSON with each key once"
         )
     if not isinstance(value, dict):
         return Finding(0.2, "is JSON but not an object")
@@ -227,35 +231,48 @@ def _is_filled(value: object) -> bool:
     return value is not None and value not in ([], {})
 
 
-def paragraphs(params: Params, text: str) -> Finding:
-    got = sum(bool(words(part)) for part in re.split(r"\n[ \t]*\n", text))
+def paragraphs(params: Params, answer: Reading) -> Finding:
+    got, is_inside = 0, False
+    for line in answer.lines:
+        has_words = bool(words(line.text)) and not line.is_heading
+        got += has_words and not is_inside
+        is_inside = has_words or (is_inside and bool(line.text or line.rule))
     wanted = params["n"]
     return Finding(_near(got, wanted), f"has {_plural(got, 'paragraph')} ({wanted} were asked for)")
 
 
-def separator(params: Params, text: str) -> Finding:
-    parts = re.split(r"^[ \t]*\*{3}[ \t]*$", text, flags=re.MULTILINE)
-    if len(parts) == 2 and all(words(part) for part in parts):
-        return Finding(1.0, "has two parts with *** between")
-    return Finding(0.4 if len(parts) > 1 else 0.0, "is not two parts with *** between")
+def separator(params: Params, answer: Reading) -> Finding:
+    stars = [place for place, line in enumerate(answer.lines) if line.rule == "***"]
+    if len(stars) == 1:
+        parts = (answer.lines[: stars[0]], answer.lines[stars[0] + 1 :])
+        if all(any(words(line.text) for line in part) for part in parts):
+            return Finding(1.0, "has two parts with *** between")
+    return Finding(0.4 if stars else 0.0, "is not two parts with *** between")
 
 
-def question(params: Params, text: str) -> Finding:
-    if text.endswith("?"):
+def question(params: Params, answer: Reading) -> Finding:
+    if answer.text.rstrip("\"')]} \n\u201d\u00bb").endswith(("?", "\uff1f")):
         return Finding(1.0, "ends with a question mark")
-    return Finding(0.5 if "?" in text else 0.0, "does not end with a question mark")
+    return Finding(0.5 if "?" in answer.text else 0.0, "does not end with a question mark")
 
 
-def capitalized(params: Params, text: str) -> Finding:
+def capitalized(params: Params, answer: Reading) -> Finding:
     # "3rd" and "5pm" begin with a digit.
-    initials = [found.group()[0] for found in re.finditer(r"(?<!\w)[^\W\d_][\w'\u2019-]*", text)]
+    initials = [
+        found.group()[0] for found in re.finditer(r"(?<!\w)[^\W\d_][\w'\u2019-]*", answer.text)
+    ]
     bad = sum(letter != letter.upper() for letter in initials)
     share = 1 - bad / len(initials) if initials else 0.0
     return Finding(share, f"has {_plural(bad, 'word')} that do not start with a capital letter")
 
 
-def postscript(params: Params, text: str) -> Finding:
-    found = re.search(r"^[ \t]*P\.\s?S\.(.*)", text, re.MULTILINE | re.DOTALL)
-    if found and words(found.group(1)) and words(text[: found.start()]):
+def postscript(params: Params, answer: Reading) -> Finding:
+    found = _POSTSCRIPT.search(answer.text)
+    if found and words(answer.text[found.end() :]) and words(answer.text[: found.start()]):
         return Finding(1.0, "ends with a postscript")
-    return Finding(0.5 if re.search(r"\bP\.? ?S\b", text) else 0.0, "has no postscript")
+    near = 0.5 if re.search(r"\bP\.? ?S\b", answer.text) else 0.0
+    return Finding(near, "has no postscript")
+
+
+# On a line of its own, or behind the end of a sentence.
+_POSTSCRIPT = re.compile(r"(?:^|[.!?\"')\u201d] )[\"'(\[\u201c]?P\.\s?S\.", re.MULTILINE)

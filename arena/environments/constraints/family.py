@@ -26,8 +26,10 @@ from arena.environments.constraints.rules import (
     TRAIN_RULES,
     UNSEEN_RULES,
 )
+from arena.environments.text.gates import gates
+from arena.environments.text.markup import read
 from arena.environments.text.topics import BY_NAME, TOPICS
-from arena.environments.text.words import gates, mentions, readable, words
+from arena.environments.text.words import FUNCTION_WORDS, mentions, words
 from judges.transcript import Check
 
 PASS_FLOOR = 0.91
@@ -65,6 +67,15 @@ _SHAPED = frozenset(
 ) | {"paragraphs", "separator", "postscript"}
 _ONE_SENTENCE = re.compile(r"\bone (?:short )?sentence\b|\bone (?:thing|fact)\b", re.IGNORECASE)
 _TITLE_ONLY = "Write a title"
+_HOW_MANY = "How many "
+# With these and numbers alone, "How many cats are there?" is answered without naming cats.
+_COUNTING = FUNCTION_WORDS | set(
+    words(
+        "almost altogether approximately currently earth estimated exactly hundred hundreds least million "
+        "millions billion billions nearly planet probably roughly thousand thousands today total "
+        "trillion world worldwide"
+    )
+)
 
 
 class Constraints:
@@ -89,17 +100,19 @@ class Constraints:
         )
 
     def score(self, task: Task, text: str) -> Score:
-        text = readable(text)
+        answer = read(text)
         findings = [
-            (rule["rule"], RULES[rule["rule"]].check(rule["params"], text))
+            (rule["rule"], RULES[rule["rule"]].check(rule["params"], answer))
             for rule in task.data["rules"]
         ]
-        on_topic = mentions(text, task.data["stems"])
+        on_topic = mentions(answer.text, task.data["stems"]) or (
+            task.prompt.startswith(_HOW_MANY) and _counts_them(answer.text)
+        )
         topic = task.data["topic"]
         is_list = any(rule["rule"] in _LISTS for rule in task.data["rules"])
         gated = (
             *gates(
-                text,
+                answer,
                 task.prompt,
                 demanded=_demanded(task.data["rules"]),
                 function_share=0.0 if is_list else _FUNCTION_SHARE,
@@ -111,10 +124,12 @@ class Constraints:
             *gated,
         )
         passed = all(check.passed for check in checks)
-        said = words(text)
+        said = words(answer.text)
         if passed:
             demanded = _demanded(task.data["rules"])
-            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(text, said, task.prompt, demanded)
+            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(
+                answer.text, said, task.prompt, demanded
+            )
         elif said:
             closeness = sum(finding.closeness for _, finding in findings) / len(findings)
             factor = 1.0 if all(check.passed for check in gated) else GATED_FACTOR
@@ -133,6 +148,13 @@ class Constraints:
         for rule in task.data["rules"]:
             text = solver.STEPS[rule["rule"]](text, rule["params"], topic, rng)
         return text
+
+
+def _counts_them(text: str) -> bool:
+    """Whether the text says how many there are, and nothing about anything else: "There are 267"."""
+    said = words(text)
+    others = [word for word in said if not word[0].isdigit()]
+    return len(others) < len(said) and "are" in others and _COUNTING.issuperset(others)
 
 
 def _demanded(rules: Sequence[Mapping[str, Any]]) -> str:

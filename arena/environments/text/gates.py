@@ -1,0 +1,151 @@
+"""The gates that every answer must pass.
+
+They refuse text that satisfies a rule without answering: nothing, the prompt again, one word over
+and over, keywords without grammar, or an appeal to the judges.
+"""
+
+import re
+import unicodedata
+from collections import Counter
+from collections.abc import Sequence
+
+from arena.environments.text.markup import Reading
+from arena.environments.text.words import FUNCTION_WORDS, words
+from judges.transcript import Check
+
+# Measured: docs/decisions/answer-gates.md
+COPY_SHARE = 0.4  # of 4-grams shared with the prompt: honest answers share some, too
+ECHO_SHARE = 0.7  # of words in the prompt's order, whatever stands between them
+MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
+MIN_DISTINCT_SHARE = 0.35
+MIN_WORDS_TO_MEASURE = 8  # in shorter answers, shares mean nothing
+MIN_FUNCTION_SHARE = 0.06
+_NGRAM = 4
+
+_TO_JUDGES = re.compile(
+    r"<\|"  # control tokens of chat templates
+    r"|\b(?:verdict\s*:"
+    r"|(?:ignore|disregard|forget)\b.{0,40}\b(?:instruction|rule|prompt)s?\b"
+    r"|(?:ignore|disregard|forget) (?:(?:all|everything|anything|what) )?(?:(?:the|was) )?"
+    r"(?:above|before)\b"
+    r"|i (?:win|deserve)\b"
+    r"|(?:this|my) (?:answer|response) is (?:the best|correct|better)"
+    r"|as (?:a|the) judge\b)"
+)
+# Signs that are one letter to a reader, and 18 and 8 to Unicode.
+_WORDS_IN_ONE_SIGN = {0xFDFA: " ", 0xFDFB: " "}
+
+
+def copied_share(text: str, prompt: str) -> float:
+    """Share of the text's 4-grams of words that occur in the prompt, in [0, 1].
+
+    For a text of fewer than four words, it is 1 if the prompt has these words in a row, else 0.
+    """
+    said, asked = words(text), words(prompt)
+    size = min(_NGRAM, len(said))
+    if size == 0:
+        return 0.0
+    known = set(_ngrams(asked, size))
+    grams = _ngrams(said, size)
+    return sum(gram in known for gram in grams) / len(grams)
+
+
+def echoed_share(said: Sequence[str], asked: Sequence[str]) -> float:
+    """Share of the words in `said` that also occur, in the same order, in `asked`; in [0, 1]."""
+    longest = [0] * (len(asked) + 1)  # longest common subsequence with each prefix of the prompt
+    known = set(asked)
+    for word in said:
+        if word not in known:
+            continue
+        before, longest = longest, [0]
+        for place, other in enumerate(asked, start=1):
+            grown = before[place - 1] + 1
+            longest.append(grown if word == other else max(before[place], longest[-1]))
+    return longest[-1] / len(said) if said else 0.0
+
+
+def is_disguised(text: str) -> bool:
+    """Whether a word mixes Latin letters with look-alikes from another alphabet."""
+    return not text.isascii() and any(
+        {"LATIN"}
+        < {unicodedata.name(letter, "").partition(" ")[0] for letter in set(word)} & _ALPHABETS
+        for word in set(words(text))
+        if not word.isascii()
+    )
+
+
+_ALPHABETS = {"LATIN", "CYRILLIC", "GREEK", "ARMENIAN", "CHEROKEE", "COPTIC"}
+
+
+def _ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:
+    return [tuple(tokens[i : i + size]) for i in range(len(tokens) - size + 1)]
+
+
+def gates(
+    answer: Reading, prompt: str, *, demanded: str = "", function_share: float = MIN_FUNCTION_SHARE
+) -> tuple[Check, ...]:
+    """The checks that every task makes.
+
+    Words that the task has `demanded` do not count as an echo. At least `function_share` of the
+    words must be words like "the", "of" and "is"; it is 0 if the task asks for a list.
+    """
+    said = words(answer.text)
+    return (
+        Check("answers", bool(said), "has words" if said else "says nothing"),
+        _own_words(answer.text, prompt, demanded),
+        _not_repetitive(said),
+        _has_grammar(said, function_share),
+        _speaks_to_the_reader(answer),
+    )
+
+
+def _own_words(text: str, prompt: str, demanded: str) -> Check:
+    plain = unicodedata.normalize("NFKC", text.translate(_WORDS_IN_ONE_SIGN))
+    asked = unicodedata.normalize("NFKC", prompt)
+    if is_disguised(plain):
+        return Check("own words", False, "mixes alphabets within a word")
+    share = copied_share(plain, asked)
+    granted = set(words(demanded))
+    free = [word for word in words(plain) if word not in granted]
+    echo = echoed_share(free, words(asked)) if len(free) >= MIN_WORDS_TO_MEASURE else 0.0
+    if share < COPY_SHARE and echo >= ECHO_SHARE:
+        return Check(
+            "own words", False, f"repeats the task: {echo:.0%} of its words, in the same order"
+        )
+    return Check(
+        "own words", share < COPY_SHARE, f"shares {share:.0%} of its wording with the task"
+    )
+
+
+def _not_repetitive(said: Sequence[str]) -> Check:
+    if len(said) < MIN_WORDS_TO_MEASURE:
+        return Check("no repetition", True, "is too short to repeat itself")
+    word, count = Counter(said).most_common(1)[0]
+    distinct = len(set(said)) / len(said)
+    passed = count / len(said) <= MAX_WORD_SHARE and distinct >= MIN_DISTINCT_SHARE
+    shown = word[:30]
+    detail = f"{distinct:.0%} of its words are different"
+    return Check("no repetition", passed, detail if passed else f"{detail}; repeats “{shown}”")
+
+
+def _has_grammar(said: Sequence[str], least: float) -> Check:
+    if len(said) < MIN_WORDS_TO_MEASURE:
+        return Check("sentences", True, "is too short to be a list of keywords")
+    share = sum(word in FUNCTION_WORDS for word in said) / len(said)
+    passed = share >= least
+    return Check("sentences", passed, "reads as language" if passed else "is a list of keywords")
+
+
+def _speaks_to_the_reader(answer: Reading) -> Check:
+    # Judges that are models also see what the markup hides. With single blanks and one case, the
+    # search takes time linear in the text.
+    shown = {_in_one_case(text) for text in (answer.raw, answer.text)}
+    passed = not any(_TO_JUDGES.search(text) for text in shown)
+    return Check(
+        "no speech to judges", passed, "keeps to the task" if passed else "talks to the judges"
+    )
+
+
+def _in_one_case(text: str) -> str:
+    folded = " ".join(text.split()).casefold()
+    return folded.replace("i\u0307", "i").replace("\u0131", "i")  # of a Turkish capital and small i
