@@ -17,7 +17,8 @@ from django.utils import timezone
 from arena import leases
 from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
-from arena.environments.text.words import readable, words
+from arena.environments.text.markup import read
+from arena.environments.text.words import words
 from arena.live.stream import announce_on_commit
 from arena.matches import settlement
 from arena.matches.events import (
@@ -125,7 +126,7 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
             version_id=player.version_id,
             token_count=len(answer.token_ids),
             content_digest=content_digest(answer.text, answer.token_ids, answer.logprobs),
-            is_blank=not words(readable(answer.text)),
+            is_blank=not words(read(answer.text).text),
         )
         state, _ = append(match, state, RecordCompletion(event))
         round_row = Round.objects.get(match=match, number=number)
