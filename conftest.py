@@ -14,6 +14,7 @@ from pytest_django import DjangoDbBlocker, Settings
 from xdist.remote import Producer
 from xdist.scheduler import LoadScopeScheduling
 
+from arena import nudges
 from arena.config.testing import HOME_VARIABLE
 
 hypothesis_settings.register_profile(
@@ -47,6 +48,12 @@ def _plain_static_files(settings: Settings) -> None:
     settings.STORAGES = settings.STORAGES | {
         "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"}
     }
+
+
+@pytest.fixture(autouse=True)
+def _a_broker_that_was_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What one test found out about its broker is not true for the next one's."""
+    monkeypatch.setattr(nudges, "_away_until", 0.0)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 import logging
 from pathlib import Path
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 from psycopg.conninfo import conninfo_to_dict
@@ -70,6 +71,7 @@ MIDDLEWARE = [
     "allauth.account.middleware.AccountMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "django_structlog.middlewares.RequestMiddleware",
+    "arena.config.outages.ValkeyOutageMiddleware",
 ]
 
 TEMPLATES = [
@@ -119,16 +121,20 @@ ADAPTER_STORE = HOME / "adapters"
 RUN_STORE = HOME / "runs"
 BASE_MODEL_PATH = ENV.base_model_path or HOME / "models" / ENV.base_model
 
+# A Valkey that accepts and stays silent is as away as one that refuses.
+VALKEY_TIMEOUTS: dict[str, Any] = {"socket_connect_timeout": 2.0, "socket_timeout": 5.0}
 CACHES = {
     "default": {
         "BACKEND": "django.core.cache.backends.redis.RedisCache",
         "LOCATION": VALKEY_URL,
         "KEY_PREFIX": "cache",
+        "OPTIONS": VALKEY_TIMEOUTS,
     }
 }
 SESSION_ENGINE = "django.contrib.sessions.backends.db"  # survives a restart of Valkey
 
 CELERY_BROKER_URL = VALKEY_URL
+CELERY_BROKER_TRANSPORT_OPTIONS = VALKEY_TIMEOUTS
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True

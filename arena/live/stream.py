@@ -84,7 +84,11 @@ class FrameWriter:
         self._text: dict[int, str] = {}
         self._sent: dict[int, int] = {}
         self._resets: set[int] = set()
-        self._client = redis.asyncio.Redis.from_url(settings.VALKEY_URL)
+        self._client = redis.asyncio.Redis.from_url(
+            settings.VALKEY_URL,
+            socket_timeout=settings.VALKEY_TIMEOUTS["socket_timeout"],
+            socket_connect_timeout=settings.VALKEY_TIMEOUTS["socket_connect_timeout"],
+        )
         self._flusher: asyncio.Task[None] | None = None
         self._done = asyncio.Event()
 
@@ -239,4 +243,4 @@ def hub() -> Hub:
 
 @cache
 def _sync_client() -> redis.Redis:
-    return redis.Redis.from_url(settings.VALKEY_URL, socket_timeout=2, socket_connect_timeout=2)
+    return redis.Redis.from_url(settings.VALKEY_URL, **settings.VALKEY_TIMEOUTS)

@@ -46,7 +46,8 @@ def test_each_step_of_a_match_wakes_the_worker_of_the_next_one(
     """Without it all would go on, too, but only when a sweep has found the rows."""
     sent: list[tuple[object, ...]] = []
 
-    def send(task: str, args: tuple[int, ...], **options: object) -> None:
+    def send(task: str, args: tuple[int, ...], *, retry: bool, **options: object) -> None:
+        assert not retry, "a request does not wait for a broker that is away"
         sent.append((task, *args, options))
 
     monkeypatch.setattr("arena.nudges.current_app.send_task", send)

@@ -1,0 +1,98 @@
+"""Valkey away, whether it refuses or accepts and stays silent: sentences, and nobody waits long."""
+
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import celery
+import pytest
+from django.conf import settings as real_settings
+from django.test import Client
+
+from agents.models import User
+from arena import nudges
+from arena.live import stream
+
+SOON = {"socket_connect_timeout": 0.2, "socket_timeout": 0.2}
+
+
+@pytest.fixture(params=["refuses", "is silent"])
+def away(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The URL of a Valkey that does not answer."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        if request.param == "is silent":
+            listener.listen()  # the kernel accepts; nobody ever reads
+        yield f"redis://127.0.0.1:{listener.getsockname()[1]}/0"
+
+
+@pytest.fixture
+def without_valkey(away: str, settings: Any) -> str:
+    cache = settings.CACHES["default"] | {"LOCATION": away, "OPTIONS": SOON}
+    settings.CACHES = {"default": cache}
+    settings.VALKEY_URL = away
+    return away
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("without_valkey")
+@pytest.mark.parametrize(
+    ("path", "form"),
+    [
+        ("/accounts/login/", {"login": "quill", "password": "a long enough word"}),
+        (
+            "/accounts/signup/",
+            {"username": "quill2", "email": "q@rlfc.invalid", "password1": "a long enough word"},
+        ),
+        ("/accounts/password/reset/", {"email": "quill@rlfc.invalid"}),
+    ],
+)
+def test_what_needs_its_limits_says_that_it_is_not_available(
+    client: Client, path: str, form: dict[str, str]
+) -> None:
+    User.objects.create_user("quill", "quill@rlfc.invalid", "a long enough word")
+    answer = client.post(path, form)
+    assert answer.status_code == 503
+    assert "Nothing was changed" in answer.content.decode()
+    assert int(answer.headers["Retry-After"]) > 0
+    assert "_auth_user_id" not in client.session, "limits do not vanish with Valkey"
+    assert User.objects.count() == 1
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("without_valkey")
+@pytest.mark.parametrize("path", ["/", "/spaces/", "/matches/", "/accounts/login/"])
+def test_pages_work_without_valkey(client: Client, path: str) -> None:
+    assert client.get(path).status_code == 200
+
+
+def test_a_lost_nudge_makes_a_request_wait_once(away: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    tries = []
+    with celery.Celery(broker=away, set_as_current=False) as app:
+        app.conf.broker_transport_options = SOON
+        send = app.send_task
+
+        def try_to_send(task: str, **options: Any) -> None:
+            tries.append(task)
+            send(task, **options)
+
+        monkeypatch.setattr(app, "send_task", try_to_send)
+        monkeypatch.setattr(nudges, "current_app", app)
+        for _ in range(3):
+            nudges.nudge(nudges.SWEEP_MATCHES)
+    assert len(tries) == 1
+
+
+def test_a_live_line_that_is_lost_breaks_nothing(
+    without_valkey: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(real_settings, "VALKEY_TIMEOUTS", SOON)
+    stream._sync_client.cache_clear()
+    stream.publish("match:1", "{}")
+    stream._sync_client.cache_clear()
+
+
+def test_every_client_of_valkey_gives_up_in_time() -> None:
+    assert real_settings.CACHES["default"]["OPTIONS"] == real_settings.VALKEY_TIMEOUTS
+    assert real_settings.CELERY_BROKER_TRANSPORT_OPTIONS == real_settings.VALKEY_TIMEOUTS
+    assert max(real_settings.VALKEY_TIMEOUTS.values()) <= 5
