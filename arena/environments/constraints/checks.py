@@ -79,7 +79,7 @@ def _closes_early(text: str) -> bool:
         opens = found[0] == "\u201c" or (found[0] == '"' and begins and not after.isspace())
         depth += 1 if opens else -1
         if not 0 < depth <= _DEEPEST_QUOTE:
-            return True
+            return bool(words(text[found.end() :]))
     return False
 
 

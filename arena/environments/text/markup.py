@@ -140,7 +140,7 @@ _BULLET = re.compile(
 )
 _HEADING = re.compile(r"#{1,6}(?:[ \t]+|$)")
 _BOLD = re.compile(r"(?:\*\*[^*]+\*\*|__[^_]+__)[ \t]*:?")
-_LABEL = re.compile(r"title[ \t]*:", re.IGNORECASE)
+_LABEL = re.compile(r"title[ \t]*:|\S+(?:[ \t]\S+)?:$", re.IGNORECASE)  # "Bees:"
 _NUMBER = re.compile(
     r"(?:(?:#|no\.|(?:fact|item|number|point|reason|step|thing|tip)\b)[ \t]*)?[(\[]?(\d{1,2})"
     r"(?:[ \t]?[.)\]:]{1,2}-?(?=\s+\S)|[.)](?=[\"\u201c]?[^\W\d_])|\ufe0f?\u20e3[.:]?"
