@@ -17,6 +17,9 @@ from training.configs.configs import LearningConfig
 from training.configs.fields import InvalidConfig
 from training.methods import DEFAULT, METHODS, config_from_json
 
+# Chosen for one intent. A browser that restores the page must not restore it: see site.ts.
+KEY = forms.HiddenInput(attrs={"data-key": "", "autocomplete": "off"})
+
 
 class PlainForm(forms.Form):
     """Labels without colons, ranges named in full; `ui.field` renders the rest."""
@@ -164,7 +167,7 @@ class EnterForm(PlainForm):
     """Which agent plays. Thanks to the hidden id, a double click enters once, at the fee shown."""
 
     agent = forms.TypedChoiceField(label="Agent", coerce=int)
-    entry_id = forms.UUIDField(widget=forms.HiddenInput)
+    entry_id = forms.UUIDField(widget=KEY)
     fee = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, choices: Iterable[tuple[int, str]] = (), **kwargs: Any) -> None:
@@ -190,7 +193,7 @@ class TopUpForm(PlainForm):
         initial=500,
         widget=forms.NumberInput(attrs={"step": "1", "inputmode": "numeric"}),
     )
-    transfer_id = forms.UUIDField(widget=forms.HiddenInput)
+    transfer_id = forms.UUIDField(widget=KEY)
 
     @classmethod
     def fresh(cls) -> "TopUpForm":

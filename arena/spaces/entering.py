@@ -31,7 +31,7 @@ def enter_space(
     entry_id: uuid.UUID,
     agreed_credits: int | None = None,
 ) -> Entry:
-    """Hold the fee and join the queue. A replay of the id returns the first entry.
+    """Hold the fee and join the queue. A replay of the id returns the first entry while it lives.
 
     `agreed_credits` is the fee that the user was shown; None accepts any fee. Raises Refused
     with a sentence (closed, already in, too few credits, another fee, ...).
@@ -56,6 +56,7 @@ def enter_space(
             if old := Entry.objects.filter(id=entry_id).first():
                 if (old.user_id, old.agent_id, old.space_id) != (user_id, agent.id, space.id):
                     raise Refused(_USED_FORM)
+                _check_replayed(old)
                 return old
             _check(agent, space)
             if agreed_credits not in (None, space.entry_fee_credits):
@@ -154,6 +155,17 @@ def cancel_entries(entries: Iterable[tuple[Entry, str]]) -> None:
             ledger.void(
                 uuid.uuid5(entry.id, "void"), pending_id=entry.id, reference=f"entry:{entry.id}"
             )
+
+
+def _check_replayed(entry: Entry) -> None:
+    """Refuse to stay silent about a form that was sent again long after what it asked for."""
+    if entry.status == EntryStatus.FINISHED:
+        raise Refused(
+            f"This form's match has been played already (match {entry.match_id}). Enter again to "
+            "play another one."
+        )
+    if entry.status == EntryStatus.CANCELLED:
+        raise Refused("This form's entry was cancelled and its fee returned. Enter again to play.")
 
 
 def _check_adapter(user_id: int, agent_id: int) -> None:

@@ -111,9 +111,9 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
         "matches": matches_of_agent(agent_id, limit=8),
         "runs": runs_of_agent(agent_id, viewer=viewer, limit=10),
     }
-    if viewer is not None and agent.is_own:
-        context |= _workshop(agent, viewer)
-    return render(request, "agents/detail.html", context)
+    if viewer is None or not agent.is_own:
+        return render(request, "agents/detail.html", context)
+    return not_cached(render(request, "agents/detail.html", context | _workshop(agent, viewer)))
 
 
 @owner_page()

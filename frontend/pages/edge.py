@@ -93,6 +93,6 @@ def _hiding(view: View[P]) -> View[P]:
 
 
 def not_cached(response: HttpResponse) -> HttpResponse:
-    """Fragments of a live page must be as new as the event that asked for them."""
+    """For what must be new each time: fragments of a live page, and forms with an id of their own."""
     response["Cache-Control"] = "no-store"
     return response

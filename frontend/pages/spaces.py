@@ -78,7 +78,8 @@ def entry(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
     state = queue_state(entry_id, viewer=request.user.pk)
     if state.match_id is not None:
         if request.htmx:  # type: ignore[attr-defined]
-            return HttpResponse(status=204, headers={"HX-Redirect": f"/matches/{state.match_id}/"})
+            # Replaces the waiting room in the browser's history: see site.ts.
+            return HttpResponse(status=204, headers={"HX-Leave-For": f"/matches/{state.match_id}/"})
         return redirect("match", match_id=state.match_id)
     name = "spaces/entry.html#state" if request.htmx else "spaces/entry.html"  # type: ignore[attr-defined]
     return not_cached(
@@ -136,7 +137,8 @@ def _space_page(
             "balance": wallet_balance(user_id),
         }
     status = 422 if refusal else 200
-    return render(request, "spaces/detail.html", context, status=status)
+    # Each form has an id of its own; a page from the browser's cache would send an old one.
+    return not_cached(render(request, "spaces/detail.html", context, status=status))
 
 
 def _examples(space: SpaceCard) -> list[dict[str, str]]:

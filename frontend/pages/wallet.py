@@ -11,7 +11,7 @@ from agents.errors import Refused
 from arena.credits.wallet import SANDBOX_BALANCE_MAX_CREDITS, TOP_UP_MAX_CREDITS, top_up_sandbox
 from arena.queries import statement_page, wallet_balance
 from frontend.forms import TopUpForm
-from frontend.pages.edge import SignedInRequest, owner_page
+from frontend.pages.edge import SignedInRequest, not_cached, owner_page
 
 
 @owner_page("GET", "HEAD", "POST")
@@ -39,7 +39,8 @@ def wallet(request: SignedInRequest) -> HttpResponse:
         "top_up_max": TOP_UP_MAX_CREDITS,
         "balance_max": SANDBOX_BALANCE_MAX_CREDITS,
     }
-    return render(request, "wallet/wallet.html", context, status=422 if form.errors else 200)
+    status = 422 if form.errors else 200
+    return not_cached(render(request, "wallet/wallet.html", context, status=status))
 
 
 def _moment(text: str | None) -> datetime | None:

@@ -230,7 +230,7 @@ def test_a_seated_entry_leads_to_its_match() -> None:
     client = signed_in(entry.user)
     assert client.get(f"/entries/{entry.id}/").headers["Location"] == f"/matches/{match.id}/"
     fragment = client.get(f"/entries/{entry.id}/", headers={"HX-Request": "true"})
-    assert fragment.headers["HX-Redirect"] == f"/matches/{match.id}/"
+    assert fragment.headers["HX-Leave-For"] == f"/matches/{match.id}/"
 
 
 def test_a_retired_agent_can_be_looked_at_and_not_changed() -> None:

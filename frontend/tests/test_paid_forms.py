@@ -1,5 +1,6 @@
 """Forms that move credits: entering a Space, leaving its queue, topping up."""
 
+import re
 import uuid
 
 import pytest
@@ -23,6 +24,44 @@ def test_a_double_click_on_enter_pays_once(client: Client) -> None:
         assert response.headers["Location"] == f"/entries/{data['entry_id']}/"
     assert Entry.objects.count() == 1
     assert wallet_balance(agent.owner_id).held == 10
+
+
+@pytest.mark.parametrize(
+    ("status", "sentence"),
+    [("finished", "match has been played already"), ("cancelled", "was cancelled and its fee")],
+)
+def test_a_form_that_is_sent_again_after_its_entry_is_over_says_so(
+    client: Client, status: str, sentence: str
+) -> None:
+    agent = make_agent(make_user(credits=100))
+    space = make_space()
+    client.force_login(agent.owner)
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    client.post(f"/spaces/{space.slug}/enter/", data)
+    Entry.objects.update(status=status)
+    response = client.post(f"/spaces/{space.slug}/enter/", data)
+    page = response.content.decode()
+    assert response.status_code == 422
+    assert sentence in page.replace("&#x27;", "'")
+    assert Entry.objects.count() == 1
+    (fresh,) = re.findall(r'name="entry_id" value="([^"]+)"', page)
+    assert fresh != data["entry_id"]
+    again = client.post(f"/spaces/{space.slug}/enter/", data | {"entry_id": fresh})
+    assert again.headers["Location"] == f"/entries/{fresh}/"
+
+
+def test_pages_with_a_key_for_one_intent_are_not_taken_from_a_cache(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    space = make_space()
+    client.force_login(agent.owner)
+    for path in (f"/spaces/{space.slug}/", f"/agents/{agent.pk}/", "/wallet/"):
+        page = client.get(path)
+        assert page.headers["Cache-Control"] == "no-store", path
+        keys = re.findall(
+            r"<input[^>]+name=\"(?:entry_id|transfer_id)\"[^>]*>", page.content.decode()
+        )
+        assert keys, path
+        assert all("data-key" in key and 'autocomplete="off"' in key for key in keys), path
 
 
 @pytest.mark.parametrize(

@@ -42,12 +42,20 @@ const refused = document.querySelector<HTMLElement>("[aria-invalid=true]");
 const first = document.querySelector<HTMLElement>("[data-first-field] input:not([type=hidden])");
 (refused ?? first)?.focus();
 
-// A page taken from the back/forward cache may send its forms again.
-window.addEventListener("pageshow", () => {
+// A page taken from the back/forward cache may send its forms again. One with a key for a single
+// intent is asked for anew: its key is spent, and its balance and agents are old.
+window.addEventListener("pageshow", (event) => {
+  if (event.persisted && document.querySelector("[data-key]")) location.reload();
   for (const form of document.querySelectorAll<HTMLFormElement>("form[data-sent]")) {
     delete form.dataset.sent;
     form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
   }
+});
+
+// What leads on by itself leaves no step in the history: Back must not lead here again.
+document.addEventListener("htmx:finally:request", (event) => {
+  const { ctx } = (event as CustomEvent<{ ctx: { hx?: Record<string, string> } }>).detail;
+  if (ctx.hx?.leavefor) location.replace(ctx.hx.leavefor);
 });
 
 document.addEventListener("click", (event) => {
