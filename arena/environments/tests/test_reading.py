@@ -34,6 +34,7 @@ ANSWERS: list[dict[str, Any]] = [
 ]
 MAX_MISREAD = 10
 MAX_SECONDS = 0.05  # for a checker and SIZE bytes
+MAX_SECONDS_FOR_PATTERNS = 4  # with the square of the text, it is minutes
 SIZE = 65_536
 
 
@@ -183,6 +184,6 @@ def test_a_checker_takes_a_moment_for_64_kb_of_any_character(character: str) -> 
 @pytest.mark.parametrize("pattern", PATTERNS, ids=repr)
 def test_no_pattern_makes_a_checker_take_time_with_the_square_of_the_text(pattern: str) -> None:
     text = repeated(pattern)
-    assert seconds(lambda: read(text, limit=SIZE).text, tries=1) < 1
+    assert seconds(lambda: read(text, limit=SIZE).text, tries=1) < MAX_SECONDS_FOR_PATTERNS
     for name, check in checkers(read(text, limit=SIZE)).items():
-        assert seconds(check, tries=1) < 1, name
+        assert seconds(check, tries=1) < MAX_SECONDS_FOR_PATTERNS, name

@@ -36,12 +36,11 @@ _TO_JUDGES = re.compile(
 _WORDS_IN_ONE_SIGN = {0xFDFA: " ", 0xFDFB: " "}
 
 
-def copied_share(text: str, prompt: str) -> float:
-    """Share of the text's 4-grams of words that occur in the prompt, in [0, 1].
+def copied_share(said: Sequence[str], asked: Sequence[str]) -> float:
+    """Share of the 4-grams of the words in `said` that occur in `asked`, in [0, 1].
 
-    For a text of fewer than four words, it is 1 if the prompt has these words in a row, else 0.
+    For fewer than four words, it is 1 if `asked` has these words in a row, else 0.
     """
-    said, asked = words(text), words(prompt)
     size = min(_NGRAM, len(said))
     if size == 0:
         return 0.0
@@ -64,12 +63,12 @@ def echoed_share(said: Sequence[str], asked: Sequence[str]) -> float:
     return longest[-1] / len(said) if said else 0.0
 
 
-def is_disguised(text: str) -> bool:
+def is_disguised(said: Sequence[str]) -> bool:
     """Whether a word mixes Latin letters with look-alikes from another alphabet."""
-    return not text.isascii() and any(
+    return any(
         {"LATIN"}
         < {unicodedata.name(letter, "").partition(" ")[0] for letter in set(word)} & _ALPHABETS
-        for word in set(words(text))
+        for word in set(said)
         if not word.isascii()
     )
 
@@ -100,14 +99,14 @@ def gates(
 
 
 def _own_words(text: str, prompt: str, demanded: str) -> Check:
-    plain = unicodedata.normalize("NFKC", text.translate(_WORDS_IN_ONE_SIGN))
-    asked = unicodedata.normalize("NFKC", prompt)
-    if is_disguised(plain):
+    said = words(unicodedata.normalize("NFKC", text.translate(_WORDS_IN_ONE_SIGN)))
+    asked = words(unicodedata.normalize("NFKC", prompt))
+    if is_disguised(said):
         return Check("own words", False, "mixes alphabets within a word")
-    share = copied_share(plain, asked)
+    share = copied_share(said, asked)
     granted = set(words(demanded))
-    free = [word for word in words(plain) if word not in granted]
-    echo = echoed_share(free, words(asked)) if len(free) >= MIN_WORDS_TO_MEASURE else 0.0
+    free = [word for word in said if word not in granted]
+    echo = echoed_share(free, asked) if len(free) >= MIN_WORDS_TO_MEASURE else 0.0
     if share < COPY_SHARE and echo >= ECHO_SHARE:
         return Check(
             "own words", False, f"repeats the task: {echo:.0%} of its words, in the same order"

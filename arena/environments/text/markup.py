@@ -234,5 +234,5 @@ def _settled(lines: Sequence[Line]) -> Iterator[Line]:
             and not line.text.endswith((".", "!", "?"))
         )
         is_text_below = is_text_below or (bool(words(line.text)) and not is_title)
-        settled.append(replace(line, is_heading=is_title))
+        settled.append(line if line.is_heading == is_title else replace(line, is_heading=is_title))
     return reversed(settled)
