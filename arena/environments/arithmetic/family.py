@@ -19,7 +19,7 @@ from judges.transcript import Check
 
 HELDOUT_SHARE = 0.3  # of each trained kind's pairs of numbers
 MAX_SHOWN_CHARACTERS = 20
-# A minus between two numbers is not a sign: the last number of "9-4=5, 9-4" is 4.
+# A minus between two numbers is not a sign: the last number of "5 = 9-4" is 4.
 _NUMBER = re.compile(r"(?<![0-9])[-\u2212]?[0-9]+(?:\.[0-9]+)?")
 
 _UNITS = words("zero one two three four five six seven eight nine")
