@@ -7,7 +7,7 @@ from django.db import IntegrityError, transaction
 
 from agents.adapters.store import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
-from agents.models import Agent
+from agents.models import Agent, User
 from arena.credits import ledger
 from arena.models import (
     LIVE_ENTRY_STATUSES,
@@ -19,6 +19,9 @@ from arena.models import (
     TransferCode,
 )
 from arena.nudges import SWEEP_MATCHES, nudge_on_commit
+
+# Of one owner, over all Spaces: whoever enters many agents at once must not fill every table.
+MAX_LIVE_ENTRIES = 8
 
 _USED_FORM = "This form was already used for something else; reload the page and try again."
 
@@ -40,6 +43,8 @@ def enter_space(
     _check_adapter(user_id, agent_id)
     try:
         with transaction.atomic(durable=True):
+            # The owner's lock comes first, so that two entries at once are counted one by one.
+            User.objects.select_for_update(no_key=True).filter(id=user_id).first()
             # The agent's lock makes a simultaneous second click wait for the first. no_key, because
             # seating the agent refers to its row while we wait for the Space's lock.
             agent = (
@@ -199,7 +204,12 @@ def _check(agent: Agent, space: Space) -> None:
             f"{space.name} is played on {space.base_model.name}; {agent.name} uses "
             f"{agent.base_model.name}."
         )
-    live = Entry.objects.filter(agent=agent, status__in=LIVE_ENTRY_STATUSES).select_related("space")
-    if entry := live.first():
+    live = Entry.objects.filter(user=agent.owner, status__in=LIVE_ENTRY_STATUSES)
+    if entry := live.filter(agent=agent).select_related("space").first():
         doing = "waiting for" if entry.status == EntryStatus.QUEUED else "playing"
         raise Refused(f"{agent.name} is already {doing} a match in {entry.space.name}.")
+    if not agent.owner.is_house and live.count() >= MAX_LIVE_ENTRIES:
+        raise Refused(
+            f"{MAX_LIVE_ENTRIES} of your agents are already waiting or playing, and no more may at "
+            "once. Enter again when one of their matches has ended."
+        )

@@ -22,7 +22,7 @@ from arena.queries import (
     space_cards,
     wallet_balance,
 )
-from arena.spaces.entering import enter_space, leave_queue
+from arena.spaces.entering import MAX_LIVE_ENTRIES, enter_space, leave_queue
 from frontend.forms import EnterForm
 from frontend.pages.edge import (
     MAX_ID_DIGITS,
@@ -134,6 +134,8 @@ def _space_page(
             "fitting": fitting,
             "free": free,
             "busy": [agent for agent in fitting if agent.is_busy],
+            "most_live": MAX_LIVE_ENTRIES,
+            "is_full": sum(agent.is_busy for agent in agents) >= MAX_LIVE_ENTRIES,
             "balance": wallet_balance(user_id),
         }
     status = 422 if refusal else 200

@@ -161,3 +161,24 @@ def test_bad_amounts_are_refused_beside_the_field(client: Client, amount: str) -
     assert response.status_code == 422
     assert 'id="id_amount_error"' in response.content.decode()
     assert not Transfer.objects.exists()
+
+
+def test_the_bound_on_ones_own_entries_is_said_before_and_after_the_click(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    owner, space = make_user(credits=100), make_space()
+    agents = [make_agent(owner), make_agent(owner)]
+    client.force_login(owner)
+    page = client.get(f"/spaces/{space.slug}/").content.decode()
+    assert "Up to 8 of your agents may wait or play at once" in page
+    monkeypatch.setattr("arena.spaces.entering.MAX_LIVE_ENTRIES", 1)
+    monkeypatch.setattr("frontend.pages.spaces.MAX_LIVE_ENTRIES", 1)
+    data = {"agent": agents[0].id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    assert client.post(f"/spaces/{space.slug}/enter/", data).status_code == 302
+    page = client.get(f"/spaces/{space.slug}/").content.decode()
+    assert "1 of your agents are already waiting or playing" in page
+    data = {"agent": agents[1].id, "entry_id": str(uuid.uuid4()), "fee": 10}
+    response = client.post(f"/spaces/{space.slug}/enter/", data)
+    assert response.status_code == 422
+    assert "Enter again when one of their matches has ended" in response.content.decode()
+    assert wallet_balance(owner.id).held == 10

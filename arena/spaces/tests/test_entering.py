@@ -202,3 +202,36 @@ def test_an_entry_stands_though_the_broker_is_away(monkeypatch: pytest.MonkeyPat
     monkeypatch.setattr("arena.nudges.current_app.send_task", refuse)
     entry_id = enter(make_agent(make_user(credits=100)), make_space())
     assert Entry.objects.get(id=entry_id).status == EntryStatus.QUEUED
+
+
+def test_the_entries_of_one_owner_that_live_at_once_are_bounded_over_all_spaces() -> None:
+    owner, spaces = make_user(credits=1_000), [make_space(), make_space()]
+    for number in range(entering.MAX_LIVE_ENTRIES):
+        enter(make_agent(owner), spaces[number % 2])
+    one_more = make_agent(owner)
+    held = ledger.balance(ledger.account_of(owner.id)).held
+    with pytest.raises(Refused, match="8 of your agents are already waiting or playing"):
+        enter(one_more, spaces[0])
+    assert ledger.balance(ledger.account_of(owner.id)).held == held
+    entering.leave_queue(owner.id, entry_id=Entry.objects.filter(user=owner)[0].id)
+    enter(one_more, spaces[0])
+    enter(make_agent(make_user(credits=100)), spaces[0])  # nobody else is held back
+
+
+def test_two_entries_of_one_owner_at_once_do_not_pass_the_bound_together(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(entering, "MAX_LIVE_ENTRIES", 1)
+    owner, spaces = make_user(credits=100), [make_space(), make_space()]
+    agents = [make_agent(owner), make_agent(owner)]
+    outcomes = at_once(lambda: enter(agents[0], spaces[0]), lambda: enter(agents[1], spaces[1]))
+    assert sum(isinstance(each, uuid.UUID) for each in outcomes) == 1
+    assert sum(isinstance(each, Refused) for each in outcomes) == 1
+    assert Entry.objects.count() == 1
+
+
+def test_the_house_may_enter_as_often_as_it_is_needed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(entering, "MAX_LIVE_ENTRIES", 1)
+    house, space = make_user(credits=100, is_house=True), make_space()
+    for _ in range(2):
+        enter(make_agent(house), space)
