@@ -4,13 +4,17 @@ Code that leaves work in a row sends the task's name and ids. Nothing here impor
 stand above the callers of this module, so an import would close a circle.
 """
 
+import math
 import time
+from collections.abc import Callable
 from typing import Any
 
 import structlog
 from celery import current_app
+from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import OperationalError
+from redis import RedisError
 
 PLAY_MATCH = "arena.tasks.play_match"
 JUDGE_ROUND = "arena.tasks.judge_round"
@@ -22,7 +26,10 @@ TASKS = (PLAY_MATCH, JUDGE_ROUND, SWEEP_MATCHES, RUN_TRAINING, SWEEP_TRAINING)
 
 # After a nudge that failed, this process sends none for so long: a person's request waits once.
 PAUSE_SECONDS = 5.0
+SWEEP_NUDGE_SECONDS = 10  # if a sweep's nudge is lost, others are sent again after this long
+SWEEP_STEP_SECONDS = 0.5  # later sweeps are sent for full steps of this length, one for each step
 
+_SWEEP_NUDGE = "sweep-nudge"
 log = structlog.get_logger(__name__)
 _away_until = 0.0  # by time.monotonic
 
@@ -32,17 +39,52 @@ def nudge(task: str, *ids: int, **options: Any) -> None:
 
     Without a broker nothing is sent: the rows stand, and the next sweep finds them.
     """
-    global _away_until
-    assert task in TASKS, f"nobody runs {task}"
-    if time.monotonic() < _away_until:
-        return
-    try:
-        current_app.send_task(task, args=ids, retry=False, **options)
-    except (OperationalError, OSError) as error:
-        _away_until = time.monotonic() + PAUSE_SECONDS
-        log.warning("nudge_lost", task=task, error=type(error).__name__)
+    _unless_away(task, lambda: _send(task, *ids, **options))
 
 
 def nudge_on_commit(task: str, *ids: int, **options: Any) -> None:
     """Send the task once the caller's transaction is committed."""
     transaction.on_commit(lambda: nudge(task, *ids, **options), robust=True)
+
+
+def nudge_sweep_on_commit(*, after_seconds: float = 0.0) -> None:
+    """Have the queues looked at once the caller's transaction is committed, or that much later.
+
+    However many callers ask, one sweep waits for "at once" and one for each step of time after it:
+    a flood of entries must not hold up the sweeps themselves.
+    """
+    send = _sweep_soon if not after_seconds else lambda: _sweep_later(after_seconds)
+    transaction.on_commit(lambda: _unless_away(SWEEP_MATCHES, send), robust=True)
+
+
+def forget_sweep_nudge() -> None:
+    """Let the next caller nudge again. A sweep does this before it looks at any row."""
+    cache.delete(_SWEEP_NUDGE)
+
+
+def _sweep_soon() -> None:
+    if cache.add(_SWEEP_NUDGE, 1, timeout=SWEEP_NUDGE_SECONDS):
+        _send(SWEEP_MATCHES, expires=SWEEP_NUDGE_SECONDS)
+
+
+def _sweep_later(seconds: float) -> None:
+    now = time.time()
+    step = math.ceil((now + seconds) / SWEEP_STEP_SECONDS)
+    if cache.add(f"{_SWEEP_NUDGE}:{step}", 1, timeout=seconds + SWEEP_NUDGE_SECONDS):
+        _send(SWEEP_MATCHES, countdown=step * SWEEP_STEP_SECONDS - now)
+
+
+def _send(task: str, *ids: int, **options: Any) -> None:
+    assert task in TASKS, f"nobody runs {task}"
+    current_app.send_task(task, args=ids, retry=False, **options)
+
+
+def _unless_away(task: str, send: Callable[[], None]) -> None:
+    global _away_until
+    if time.monotonic() < _away_until:
+        return
+    try:
+        send()
+    except (OperationalError, RedisError, OSError) as error:
+        _away_until = time.monotonic() + PAUSE_SECONDS
+        log.warning("nudge_lost", task=task, error=type(error).__name__)

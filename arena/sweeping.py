@@ -3,18 +3,18 @@
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from random import SystemRandom
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import structlog
 from django.core.cache import cache
-from django.db.models import Count, F, Q
+from django.db.models import Count, F, Q, QuerySet
 from django.utils import timezone
 
 from arena import leases
-from arena.matches import play, seating
+from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
-from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES, MatchStatus, RoundStatus
+from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
 # A nudged task that no worker has taken after this long is nudged again.
@@ -39,29 +39,8 @@ def seat_queues() -> int:
 
 def matches_to_play() -> list[int]:
     """Ids of matches with something left to play and no live worker."""
-    now = timezone.now()
-    waiting = (
-        # Filtered first, by an index: otherwise this counts the rounds of every match ever played.
-        Match.objects.filter(status__in=LIVE_MATCH_STATUSES)
-        .annotate(
-            started_rounds=Count("rounds"),
-            open_rounds=Count("rounds", filter=Q(rounds__status=RoundStatus.PLAYING)),
-        )
-        .filter(
-            leases.expired(),
-            Q(status=MatchStatus.SEATED)
-            | Q(status=MatchStatus.RUNNING, open_rounds__gt=0)
-            | Q(status=MatchStatus.RUNNING, started_rounds__lt=F("round_count")),
-            created_at__lt=now - play.RETRY_AFTER,
-        )
-        .order_by("id")
-    )
-    ids = list(waiting.values_list("id", flat=True)[:SWEEP_LIMIT])
-    # Only claim_match decides who plays; this merely spaces out the nudges.
-    Match.objects.filter(leases.expired(), id__in=ids).update(
-        **leases.resting(until=now + NUDGE_AFTER)
-    )
-    return ids
+    waiting = claiming.waiting_matches().filter(created_at__lt=timezone.now() - play.RETRY_AFTER)
+    return _not_nudged_lately("match", waiting)
 
 
 def rounds_to_judge() -> list[int]:
@@ -73,10 +52,7 @@ def rounds_to_judge() -> list[int]:
         match__status=MatchStatus.RUNNING,
         created_at__lt=now - NUDGE_AFTER,
     )
-    ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
-    # Not offered too often: a busy panel must not find its queue full of the same round.
-    seconds = NUDGE_AFTER.total_seconds()
-    return [each for each in ids if cache.add(f"judge-nudge:{each}", 1, timeout=seconds)]
+    return _not_nudged_lately("judge", waiting)
 
 
 def settle_finished() -> int:
@@ -89,6 +65,13 @@ def settle_finished() -> int:
     )
     ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
     return len(list(_one_by_one(play.settle_match, ids)))
+
+
+def _not_nudged_lately(kind: str, waiting: QuerySet[Any]) -> list[int]:
+    ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
+    # Not offered too often: busy workers must not find their queue full of the same row.
+    seconds = NUDGE_AFTER.total_seconds()
+    return [each for each in ids if cache.add(f"{kind}-nudge:{each}", 1, timeout=seconds)]
 
 
 def _one_by_one(call: Callable[[int], T], ids: Iterable[int]) -> Iterator[T]:

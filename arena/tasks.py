@@ -6,20 +6,22 @@ import uuid
 from celery import shared_task
 
 from arena import sweeping
-from arena.matches import judging, play, runner
-from arena.nudges import JUDGE_ROUND, PLAY_MATCH, nudge
+from arena.matches import claiming, judging, play, runner
+from arena.nudges import JUDGE_ROUND, PLAY_MATCH, forget_sweep_nudge, nudge
 
 
 @shared_task
 def play_match(match_id: int) -> None:
-    """Play what is left of a match, if no other worker does."""
+    """Play what is left of the match whose turn it is, whichever match sent the nudge."""
     owner = uuid.uuid4()
-    if not play.claim_match(match_id, owner=owner):
+    # As many nudges wait as matches do, so that each nudge may take any match.
+    claimed_id = claiming.claim_next(owner=owner)
+    if claimed_id is None:
         return
     try:
-        runner.play_match(match_id, owner=owner)
+        runner.play_match(claimed_id, owner=owner)
     finally:
-        play.release_lease(match_id, owner=owner)
+        play.release_lease(claimed_id, owner=owner)
 
 
 @shared_task
@@ -31,9 +33,12 @@ def judge_round(round_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Seat queues, and pick up what a dead worker or a lost message left behind."""
+    forget_sweep_nudge()  # before looking: who enters from now on needs another sweep
     sweeping.seat_queues()
+    # Nudges would pile up while workers are away or busy; a later sweep sends others.
+    expires = sweeping.NUDGE_AFTER.total_seconds()
     for match_id in sweeping.matches_to_play():
-        nudge(PLAY_MATCH, match_id)
+        nudge(PLAY_MATCH, match_id, expires=expires)
     for round_id in sweeping.rounds_to_judge():
-        nudge(JUDGE_ROUND, round_id)
+        nudge(JUDGE_ROUND, round_id, expires=expires)
     sweeping.settle_finished()

@@ -14,7 +14,7 @@ celery_app = Celery("rlfc")
 celery_app.config_from_object("django.conf:settings", namespace="CELERY")
 celery_app.autodiscover_tasks()
 celery_app.steps["worker"].add(DjangoStructLogInitStep)
-# A sweep that nobody takes in time expires, so that workers that were away find no backlog.
+# A sweep that nobody takes in time expires, so that a worker that was away finds no backlog.
 SWEEP = {"schedule": 5.0, "options": {"expires": 10.0}}
 celery_app.conf.beat_schedule = {
     "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},

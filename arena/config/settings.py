@@ -144,9 +144,10 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {
     "arena.tasks.play_match": {"queue": "match"},
     "arena.tasks.judge_round": {"queue": "judge"},
-    "arena.tasks.*": {"queue": "match"},
     "training.tasks.run_training": {"queue": "train"},
-    "training.tasks.*": {"queue": "match"},
+    # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
+    "arena.tasks.sweep": {"queue": "sweep"},
+    "training.tasks.sweep": {"queue": "sweep"},
 }
 
 AUTHENTICATION_BACKENDS = [

@@ -251,8 +251,11 @@ def cancel_match(match_id: int, *, reason: str) -> None:
 
 
 def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
-    """Take the match's lease; False if another worker holds it or nothing is left to play."""
-    with transaction.atomic(durable=True):
+    """Take the match's lease; False if another worker holds it or nothing is left to play.
+
+    Inside the transaction of the claim, which chose this match.
+    """
+    with transaction.atomic(savepoint=False):
         match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
         if match is None or match.status not in LIVE_MATCH_STATUSES:
             return False

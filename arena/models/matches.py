@@ -27,7 +27,10 @@ class Match(models.Model):
 
     class Meta:
         verbose_name_plural = "matches"
-        indexes = [models.Index(fields=["status", "lease_expires_at"])]
+        indexes = [
+            models.Index(fields=["status", "lease_expires_at"]),
+            models.Index(fields=["started_at"]),  # whose turn it is depends on the last hour
+        ]
 
     def __str__(self) -> str:
         return f"match {self.pk}"

@@ -18,7 +18,7 @@ from arena.models import (
     Transfer,
     TransferCode,
 )
-from arena.nudges import SWEEP_MATCHES, nudge_on_commit
+from arena.nudges import nudge_sweep_on_commit
 
 # Of one owner, over all Spaces: whoever enters many agents at once must not fill every table.
 MAX_LIVE_ENTRIES = 8
@@ -85,9 +85,9 @@ def enter_space(
                     code=TransferCode.ENTRY_FEE,
                     reference=f"entry:{entry.id}",
                 )
-            nudge_on_commit(SWEEP_MATCHES)
+            nudge_sweep_on_commit()
             # And again when the house may fill the empty seats.
-            nudge_on_commit(SWEEP_MATCHES, countdown=space.house_fill_seconds + 0.1)
+            nudge_sweep_on_commit(after_seconds=space.house_fill_seconds + 0.1)
             return entry
     except ledger.InsufficientCredits as error:
         raise ledger.InsufficientCredits(f"Not enough credits to enter. {error}") from None

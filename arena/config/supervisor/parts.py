@@ -18,8 +18,10 @@ from arena.config.supervisor.machine import free_port, is_free
 
 # In display order. Users may leave some out; the rest start without them.
 DATABASE, BROKER, INFERENCE = "database", "broker", "inference"
-WEB, MATCH_WORKER, TRAIN_WORKER, BEAT = "web", "match-worker", "train-worker", "beat"
-ALL_PARTS = frozenset({DATABASE, BROKER, INFERENCE, WEB, MATCH_WORKER, TRAIN_WORKER, BEAT})
+WEB, BEAT = "web", "beat"
+MATCH_WORKER, TRAIN_WORKER, SWEEP_WORKER = "match-worker", "train-worker", "sweep-worker"
+WORKERS = frozenset({MATCH_WORKER, TRAIN_WORKER, SWEEP_WORKER})
+ALL_PARTS = WORKERS | {DATABASE, BROKER, INFERENCE, WEB, BEAT}
 # Preparatory jobs; they run to their end and cannot be left out.
 BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-files"
 
@@ -145,7 +147,7 @@ def plan(environment: Variables, options: Options, endpoints: Endpoints) -> list
         parts += _base_model(environment, options)
     if INFERENCE in options.parts:
         parts += _inference(environment, endpoints)
-    if options.parts & {WEB, MATCH_WORKER, TRAIN_WORKER, BEAT}:
+    if options.parts & (WORKERS | {WEB, BEAT}):
         parts.append(_manage(MIGRATE, "migrate", "--noinput", needs=(DATABASE,)))
         parts.append(_manage(SEED, "seed", needs=(MIGRATE, BROKER)))
     if WEB in options.parts:
@@ -299,6 +301,7 @@ def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> 
     workers = {
         MATCH_WORKER: (environment.match_threads, "match,judge", (SEED, BROKER, INFERENCE), 1),
         TRAIN_WORKER: (1, "train", (SEED, BROKER, BASE_MODEL), cores()),
+        SWEEP_WORKER: (1, "sweep", (SEED, BROKER), 1),
     }
     parts = []
     for name, (threads, queues, needs, omp_threads) in workers.items():
