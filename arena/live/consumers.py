@@ -20,6 +20,8 @@ from arena.models import MatchEvent, Round, RoundStatus
 
 MAX_SPECTATORS = 5_000  # sockets of one web process
 MAX_OF_ADDRESS = 250  # of them from one address: enough for a school, too few to shut others out
+# A line at least so often: a page takes silence of 30 s for a dead connection (live_socket.ts).
+PULSE_SECONDS = 15.0
 LOCAL = "127.0.0.1"
 CLOSE_TRY_AGAIN = 1013
 CLOSE_NOT_FOUND = 4404
@@ -61,7 +63,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             async with stream.hub().watch(await self.channel()) as queue:
                 await self.send_beginning()
                 while True:
-                    lines = await queue.get()
+                    try:
+                        lines = await asyncio.wait_for(queue.get(), PULSE_SECONDS)
+                    except TimeoutError:
+                        lines = stream.PULSE
                     await self.send(text_data=lines)
                     if lines == stream.RESYNC:
                         await self.close(CLOSE_TRY_AGAIN)

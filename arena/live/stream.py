@@ -2,8 +2,8 @@
 
 Messages are JSON objects, one per line. `event` says that a durable event exists: the page fetches
 what it shows from the database. `text` is a frame: a piece of an answer being written, with its
-offset, so that overlaps and gaps show. Frames are coalesced, encoded once per process, and
-ephemeral: losing one costs liveness, never content.
+offset, so that overlaps and gaps show. `pulse` only says that the connection lives. Frames are
+coalesced, encoded once per process, and ephemeral: losing one costs liveness, never content.
 
 Measured beside channel layers: docs/decisions/live-hub.md
 """
@@ -28,6 +28,7 @@ FRAME_INTERVAL_SECONDS = 0.1
 LIVE_TEXT_TTL_SECONDS = 3600
 QUEUE_MESSAGES = 256  # per spectator; a slower one is told to resync
 RESYNC = '{"t": "resync"}'
+PULSE = '{"t": "pulse"}'
 
 log = structlog.get_logger(__name__)
 
@@ -161,7 +162,12 @@ class Hub:
     """One subscription per channel and process, however many spectators watch it."""
 
     def __init__(self, url: str) -> None:
-        self._client = redis.asyncio.Redis.from_url(url, decode_responses=True)
+        # No limit on reading: a subscription may rightly be silent for long.
+        self._client = redis.asyncio.Redis.from_url(
+            url,
+            decode_responses=True,
+            socket_connect_timeout=settings.VALKEY_TIMEOUTS["socket_connect_timeout"],
+        )
         self._spectators: dict[str, set[asyncio.Queue[str]]] = {}
         self._readers: dict[str, asyncio.Task[None]] = {}
         self._lock = asyncio.Lock()
@@ -203,7 +209,8 @@ class Hub:
         pubsub: Any = self._client.pubsub()
         try:
             await pubsub.subscribe(channel)
-            await pubsub.get_message(timeout=5)  # the confirmation
+            if await pubsub.get_message(timeout=settings.VALKEY_TIMEOUTS["socket_timeout"]) is None:
+                raise redis.TimeoutError("the subscription was not confirmed")
         except BaseException:  # a spectator may leave at this point
             await pubsub.aclose()
             raise

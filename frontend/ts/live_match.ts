@@ -1,6 +1,6 @@
 // The live match: streams answers, and redraws from the server whatever an event changed.
 import { Answers } from "./lib/answers";
-import { LiveSocket, type SocketState } from "./lib/live_socket";
+import { LiveSocket, SOCKET_WORDS, type SocketState } from "./lib/live_socket";
 import { offerReplay } from "./lib/replay";
 
 type Message =
@@ -197,12 +197,8 @@ class LiveMatch {
 
   #showConnection(state: SocketState): void {
     const label = required("[data-connection-label]");
-    const words: Record<SocketState, string> = {
-      open: "Connected",
-      waiting: "Reconnecting",
-      closed: this.#isOver ? "Finished" : "Not connected",
-    };
-    label.textContent = words[state];
+    const isFinished = state === "closed" && this.#isOver;
+    label.textContent = isFinished ? "Finished" : SOCKET_WORDS[state];
     this.#page.dataset.connection = state;
   }
 }

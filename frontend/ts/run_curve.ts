@@ -1,6 +1,6 @@
 // A training run: draws its curves, and follows the run while it is going on.
 import uPlot from "uplot";
-import { LiveSocket } from "./lib/live_socket";
+import { LiveSocket, SOCKET_WORDS } from "./lib/live_socket";
 
 interface Columns {
   is_final: boolean;
@@ -127,7 +127,11 @@ class RunPage {
     const socket = new LiveSocket(
       () => `/ws/runs/${id}/`,
       () => void this.#update(),
-      () => undefined,
+      (state) => {
+        const label = document.querySelector<HTMLElement>("[data-connection-label]");
+        if (label) label.textContent = SOCKET_WORDS[state];
+        if (state === "open") void this.#update(); // what changed while there was no connection
+      },
     );
     window.setInterval(() => {
       if (!socket.isOpen) void this.#update();

@@ -229,6 +229,41 @@ def test_one_process_subscribes_once_however_many_watch() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_socket_on_which_nothing_happens_still_gets_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    assert consumers.PULSE_SECONDS <= 15, "half of what a page takes for a dead connection"
+    monkeypatch.setattr(consumers, "PULSE_SECONDS", 0.01)
+    match = make_match()
+
+    async def scenario() -> None:
+        stream.hub.cache_clear()
+        socket = Socket(f"/ws/matches/{match.id}/?after=1")
+        await socket.connect()
+        assert (await socket.lines())[0]["t"] == "hello"
+        for _ in range(3):
+            assert await socket.lines() == [{"t": "pulse"}]
+        await socket.close()
+
+    asyncio.run(scenario())
+
+
+def test_a_subscription_that_valkey_never_confirms_is_given_up(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def silent(self: Any, **_: Any) -> None:
+        return None
+
+    async def scenario() -> None:
+        monkeypatch.setattr(redis.asyncio.client.PubSub, "get_message", silent)
+        with pytest.raises(redis.TimeoutError):
+            async with stream.Hub(settings.VALKEY_URL).watch(stream.match_channel(911)):
+                raise AssertionError("nothing was confirmed")
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.django_db(transaction=True)
 def test_a_socket_resumes_after_its_seq_and_sees_what_is_being_written() -> None:
     match = make_match()
     play.start_match(match.id)

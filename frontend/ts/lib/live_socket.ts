@@ -1,15 +1,24 @@
-// A WebSocket that reconnects by itself, with growing pauses.
+// A WebSocket that reconnects by itself, with growing pauses. The server sends a line at least every
+// 15 seconds, so a connection that stays silent for twice as long is dead, whatever it says itself.
 
 const FIRST_PAUSE_MS = 500;
 const LONGEST_PAUSE_MS = 10_000;
+const SILENCE_MS = 30_000;
 const CLOSE_NOT_FOUND = 4404;
 
 export type SocketState = "open" | "waiting" | "closed";
 
+export const SOCKET_WORDS: Record<SocketState, string> = {
+  open: "Connected",
+  waiting: "Reconnecting",
+  closed: "Not connected",
+};
+
 export class LiveSocket {
   #socket: WebSocket | undefined;
   #pause = FIRST_PAUSE_MS;
-  #timer: number | undefined;
+  #retry: number | undefined;
+  #silence: number | undefined;
   #isDone = false;
 
   /** `path` is called for each connection, so that it can say where to resume. */
@@ -19,8 +28,12 @@ export class LiveSocket {
     private readonly onState: (state: SocketState) => void,
   ) {
     this.#connect();
-    window.addEventListener("pagehide", () => this.stop());
-    window.addEventListener("online", () => this.#soon(0));
+    // A page in the back/forward cache keeps no connection; taken from there, it needs a new one.
+    window.addEventListener("pagehide", () => this.#drop());
+    window.addEventListener("pageshow", (event) => {
+      if (event.persisted) this.#reconnect(0);
+    });
+    window.addEventListener("online", () => this.#reconnect(0));
   }
 
   get isOpen(): boolean {
@@ -29,43 +42,63 @@ export class LiveSocket {
 
   /** Reconnect; the new connection starts with all the text in progress. */
   restart(): void {
-    this.#socket?.close();
+    // Spread out, so that not every client returns to a restarted server at once.
+    this.#reconnect(this.#pause * (0.5 + Math.random()));
+    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
   }
 
   stop(): void {
     this.#isDone = true;
-    window.clearTimeout(this.#timer);
-    this.#socket?.close();
+    this.#drop();
     this.onState("closed");
   }
 
+  #reconnect(milliseconds: number): void {
+    if (this.#isDone) return;
+    this.#drop();
+    this.onState("waiting");
+    this.#retry = window.setTimeout(() => this.#connect(), milliseconds);
+  }
+
+  /** Forget the connection. Over a dead one, a closing handshake would take minutes. */
+  #drop(): void {
+    window.clearTimeout(this.#retry);
+    window.clearTimeout(this.#silence);
+    const socket = this.#socket;
+    this.#socket = undefined; // its late messages are not ours any more
+    socket?.close();
+  }
+
   #connect(): void {
-    if (this.#isDone || this.#socket?.readyState === WebSocket.CONNECTING || this.isOpen) return;
     const scheme = location.protocol === "https:" ? "wss:" : "ws:";
     const socket = new WebSocket(`${scheme}//${location.host}${this.path()}`);
     this.#socket = socket;
+    this.#expectLine();
     socket.addEventListener("message", (event: MessageEvent<string>) => {
+      if (socket !== this.#socket) return;
       this.#pause = FIRST_PAUSE_MS;
+      this.#expectLine();
       for (const line of event.data.split("\n")) {
-        if (line) this.onLine(JSON.parse(line));
+        const message: unknown = line ? JSON.parse(line) : undefined;
+        if (message && !isPulse(message)) this.onLine(message);
       }
     });
-    socket.addEventListener("open", () => this.onState("open"));
+    socket.addEventListener("open", () => {
+      if (socket === this.#socket) this.onState("open");
+    });
     socket.addEventListener("close", (event) => {
-      if (this.#isDone) return;
-      if (event.code === CLOSE_NOT_FOUND) {
-        this.stop();
-        return;
-      }
-      this.onState("waiting");
-      // Spread out, so that not every client returns to a restarted server at once.
-      this.#soon(this.#pause * (0.5 + Math.random()));
-      this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
+      if (socket !== this.#socket) return;
+      if (event.code === CLOSE_NOT_FOUND) this.stop();
+      else this.restart();
     });
   }
 
-  #soon(milliseconds: number): void {
-    window.clearTimeout(this.#timer);
-    this.#timer = window.setTimeout(() => this.#connect(), milliseconds);
+  #expectLine(): void {
+    window.clearTimeout(this.#silence);
+    this.#silence = window.setTimeout(() => this.restart(), SILENCE_MS);
   }
+}
+
+function isPulse(message: unknown): boolean {
+  return (message as { t?: string }).t === "pulse";
 }
