@@ -1,11 +1,43 @@
 """Administration of people and base models."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
+from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 
 from agents.models import BaseModel, User
+from agents.names import TAKEN, name_key, stored_form
 
-admin.site.register(User, UserAdmin)
+
+class _UsernameKey(forms.ModelForm):  # type: ignore[type-arg]
+    """An administrator may give any name, such as "support", that nobody's looks like."""
+
+    def clean_username(self) -> str:
+        username = stored_form(self.cleaned_data["username"])
+        others = User.objects.exclude(pk=self.instance.pk)
+        if "username" in self.changed_data and (
+            others.filter(username_key=name_key(username)).exists()
+        ):
+            raise forms.ValidationError(TAKEN)
+        return username
+
+
+class _NewUserForm(_UsernameKey, AdminUserCreationForm):  # type: ignore[type-arg]
+    pass
+
+
+class _UserForm(_UsernameKey, UserChangeForm):  # type: ignore[type-arg]
+    pass
+
+
+class _UserAdmin(UserAdmin):  # type: ignore[type-arg]
+    form = _UserForm
+    add_form: Any = _NewUserForm
+
+
+admin.site.register(User, _UserAdmin)
 
 
 @admin.register(BaseModel)

@@ -1,25 +1,67 @@
 """Who competes: users, base models, agents, their immutable versions, and LoRA adapters."""
 
 from enum import StrEnum
+from typing import Any
 
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
+from agents.names import MAX_AGENT_NAME_CODE_POINTS, name_key, stored_form
+
+# In a key: what follows belongs to a row that is older than the keys and has a namesake before it.
+OLDER_THAN_KEYS = "\n"
+
+
+class NameKeyField(models.TextField):  # type: ignore[type-arg]
+    """The key of the name in another column; a unique constraint over it keeps lookalikes out."""
+
+    def __init__(self, *, of: str, **options: Any) -> None:
+        self.of = of
+        super().__init__(null=True, editable=False)
+
+    def deconstruct(self) -> Any:
+        name, path, _, _ = super().deconstruct()
+        return name, path, [], {"of": self.of}
+
+    def pre_save(self, model_instance: models.Model, add: bool) -> str:
+        """The key of the name of now; the one stored stays if it is of this name."""
+        key = name_key(getattr(model_instance, self.of))
+        stored: str | None = getattr(model_instance, self.attname)
+        if stored is not None and stored.partition(OLDER_THAN_KEYS)[0] == key:
+            return stored
+        setattr(model_instance, self.attname, key)
+        return key
+
 
 class User(AbstractUser):
     """A person, or the house (which owns the agents that fill empty seats)."""
 
+    # Without Django's validator, which refuses marks and so most scripts of India: agents.names says
+    # what is allowed. Older names stay as they are.
+    username = models.CharField(
+        max_length=150,
+        unique=True,
+        help_text="Letters, digits and any of . _ + ' -",
+        error_messages={"unique": "That username is taken."},
+    )
+    username_key = NameKeyField(of="username")
     is_house = models.BooleanField(default=False, editable=False)
 
     class Meta:
         constraints = [
+            models.UniqueConstraint(fields=["username_key"], name="username_key_unique"),
             models.UniqueConstraint(Lower("username"), name="user_username_unique_ignoring_case"),
         ]
 
     def __str__(self) -> str:
         return self.username
+
+    @classmethod
+    def normalize_username(cls, username: str) -> str:
+        """As names are stored here; Django's own form would turn some letters into others."""
+        return stored_form(username)
 
 
 class BaseModel(models.Model):
@@ -49,7 +91,8 @@ class Agent(models.Model):
     """A competitor. What it plays with is its current version."""
 
     owner = models.ForeignKey(User, on_delete=models.PROTECT, related_name="agents")
-    name = models.CharField(max_length=60)
+    name = models.CharField(max_length=MAX_AGENT_NAME_CODE_POINTS)
+    name_key = NameKeyField(of="name")
     base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="agents")
     engine = models.CharField(
         max_length=10, choices=[(e.value, e.value) for e in Engine], default=Engine.MODEL
@@ -68,6 +111,9 @@ class Agent(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint("owner", Lower("name"), name="agent_name_unique_for_owner"),
+            models.UniqueConstraint(
+                fields=["owner", "name_key"], name="agent_name_key_unique_for_owner"
+            ),
         ]
 
     def __str__(self) -> str:

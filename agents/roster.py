@@ -5,7 +5,6 @@ others' agents look as if they did not exist. The verbs for the system, which ac
 training run, have no user.
 """
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -16,10 +15,10 @@ from django.utils import timezone
 from agents.errors import InvalidName, NotAvailable, Refused
 from agents.inference.client import Sampling
 from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
-from agents.prompts import find_control_tokens, problem_with_prompt
+from agents.names import checked_agent_name, name_key
+from agents.prompts import problem_with_prompt
 
 MAX_AGENTS_PER_OWNER = 50
-MAX_NAME_CHARS = 60
 
 
 def create_agent(
@@ -33,13 +32,14 @@ def create_agent(
     engine: Engine = Engine.MODEL,
 ) -> Agent:
     """A new agent with its first version. Raises Refused with a sentence."""
-    name = _checked_name(name)
+    name = checked_agent_name(name)
     _check_prompt(prompt)
     checked = Sampling.from_json(sampling)
     if not BaseModel.objects.filter(id=base_model_id, is_active=True).exists():
         raise Refused("Choose one of the available base models.")
     try:
         with transaction.atomic(durable=True):
+            _check_not_of_house(user_id, name)
             alive = Agent.objects.filter(owner_id=user_id, retired_at=None).count()
             if alive >= MAX_AGENTS_PER_OWNER:
                 raise Refused(f"You have {alive} agents; retire one to make room for another.")
@@ -59,7 +59,7 @@ def create_agent(
             )
             agent.save(update_fields=["current_version"])
     except IntegrityError:
-        raise InvalidName(f"You already have an agent named {name}.") from None
+        raise _taken(name) from None
     return agent
 
 
@@ -164,15 +164,16 @@ def set_learning(
 
 
 def rename_agent(user_id: int, *, agent_id: int, name: str) -> None:
-    """Rename the agent. Raises Refused when the owner has another agent of that name."""
-    name = _checked_name(name)
+    """Rename the agent. Raises Refused when the owner has an agent whose name looks like it."""
+    name = checked_agent_name(name)
     try:
         with transaction.atomic(durable=True):
             agent = _own(user_id, agent_id)
+            _check_not_of_house(user_id, name)
             agent.name = name
-            agent.save(update_fields=["name"])
+            agent.save(update_fields=["name", "name_key"])
     except IntegrityError:
-        raise InvalidName(f"You already have an agent named {name}.") from None
+        raise _taken(name) from None
 
 
 def retire_agent(user_id: int, *, agent_id: int) -> None:
@@ -224,17 +225,14 @@ def _add_version(
     )
 
 
-def _checked_name(name: str) -> str:
-    name = " ".join(name.split())
-    if not name:
-        raise InvalidName("Give your agent a name.")
-    if len(name) > MAX_NAME_CHARS:
-        raise InvalidName(
-            f"The name has {len(name)} characters; at most {MAX_NAME_CHARS} are allowed."
-        )
-    if find_control_tokens(name) or re.search(r"[^\w\s.,'!?&()#+:-]", name):
-        raise InvalidName("Use letters, digits, spaces and simple punctuation in the name.")
-    return name
+def _check_not_of_house(user_id: int, name: str) -> None:
+    of_house = Agent.objects.filter(owner__is_house=True, name_key=name_key(name))
+    if of_house.exclude(owner_id=user_id).exists():
+        raise InvalidName("That name could be taken for a house agent's. Choose another.")
+
+
+def _taken(name: str) -> InvalidName:
+    return InvalidName(f"You already have an agent named {name}, or one whose name looks like it.")
 
 
 def _check_prompt(prompt: str) -> None:

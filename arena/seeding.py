@@ -6,7 +6,8 @@ from django.conf import settings
 
 from agents.inference.client import Sampling
 from agents.models import Agent, BaseModel, Engine, User
-from agents.roster import MAX_NAME_CHARS, create_agent, set_learning
+from agents.names import MAX_AGENT_NAME_CHARS
+from agents.roster import create_agent, set_learning
 from arena.models import Space
 from judges.defaults import DEFAULT_JUDGES
 from judges.models import Judge
@@ -88,13 +89,13 @@ def seed() -> None:
         Space.objects.get_or_create(
             slug=values["slug"], defaults=values | {"base_model": base_model}
         )
-    house, is_new = User.objects.get_or_create(username=HOUSE_USERNAME, defaults={"is_house": True})
+    house, is_new = User.objects.get_or_create(is_house=True, defaults={"username": HOUSE_USERNAME})
     if is_new:
         house.set_unusable_password()
         house.save(update_fields=["password"])
     for name, engine, prompt, temperature in HOUSE_AGENTS:
         if Agent.objects.filter(owner=house, name=name).exclude(base_model=base_model).exists():
-            name = f"{name} - {base_model.slug}"[:MAX_NAME_CHARS]
+            name = f"{name} - {base_model.slug}"[:MAX_AGENT_NAME_CHARS]
         if not Agent.objects.filter(owner=house, name=name).exists():
             agent = create_agent(
                 house.id,

@@ -8,7 +8,6 @@ from django import forms
 
 from agents.models import Agent, AgentVersion
 from agents.prompts import MAX_PROMPT_CHARS, problem_with_prompt
-from agents.roster import MAX_NAME_CHARS
 from arena.credits.wallet import TOP_UP_MAX_CREDITS
 from arena.queries import AgentCard, base_models
 from frontend.catalog import AgentTemplate
@@ -92,7 +91,6 @@ class NewAgentForm(PlainForm, LearningFields, _SamplingFields, _PromptField):
 
     name = forms.CharField(
         label="Name",
-        max_length=MAX_NAME_CHARS,
         help_text="Shown to everyone, on leaderboards and in matches.",
         widget=forms.TextInput(attrs={"autocomplete": "off"}),
     )
@@ -160,7 +158,7 @@ class LearningForm(PlainForm, LearningFields):
 
 
 class RenameForm(PlainForm):
-    name = forms.CharField(label="Name", max_length=MAX_NAME_CHARS)
+    name = forms.CharField(label="Name")
 
 
 class EnterForm(PlainForm):

@@ -7,8 +7,9 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 
 from agents import roster
-from agents.errors import NotAvailable, Refused
+from agents.errors import InvalidName, NotAvailable, Refused
 from agents.models import Agent, AgentVersion, BaseModel, User, VersionOrigin
+from arena.tests.builders import at_once
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +81,37 @@ def test_two_agents_of_one_owner_have_two_names(owner: User, base: BaseModel) ->
     other = create(owner, base, name="Bo")
     with pytest.raises(Refused, match="already have"):
         roster.rename_agent(owner.id, agent_id=other.id, name="ADA")
+
+
+@pytest.mark.parametrize("lookalike", ["Rul\u0435r", "\uff32\uff55\uff4c\uff45\uff52", "RuIer"])
+def test_agents_of_one_owner_and_of_the_house_do_not_look_alike(
+    owner: User, base: BaseModel, lookalike: str
+) -> None:
+    ruler = create(owner, base, name="Ruler")
+    with pytest.raises(InvalidName, match="looks like it"):
+        create(owner, base, name=lookalike)
+    roster.rename_agent(owner.id, agent_id=ruler.id, name=lookalike)
+    other = create(owner, base, name="Bo")
+    with pytest.raises(InvalidName, match="looks like it"):
+        roster.rename_agent(owner.id, agent_id=other.id, name="Ruler")
+    roster.rename_agent(owner.id, agent_id=ruler.id, name="Ada")
+    house = User.objects.create(username="house", is_house=True)
+    create(house, base, name="Ruler")
+    with pytest.raises(InvalidName, match="house agent"):
+        create(owner, base, name=lookalike)
+    with pytest.raises(InvalidName, match="house agent"):
+        roster.rename_agent(owner.id, agent_id=other.id, name=lookalike)
+    create(User.objects.create_user("second"), base, name="Ada")
+
+
+def test_of_two_lookalikes_created_at_once_one_gets_the_sentence(
+    owner: User, base: BaseModel
+) -> None:
+    results = at_once(
+        lambda: create(owner, base, name="Ruler"), lambda: create(owner, base, name="Rul\u0435r")
+    )
+    assert sorted(type(result).__name__ for result in results) == ["Agent", "InvalidName"]
+    assert Agent.objects.count() == 1
 
 
 def test_editing_makes_a_version_and_leaves_the_old_one_as_it_was(

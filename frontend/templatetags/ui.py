@@ -214,9 +214,9 @@ def gate_axis(decision: GateDecision) -> dict[str, str]:
 
 @register.filter
 def opponents(card: MatchCard, agent_id: int) -> str:
-    """The other seats' names, best first."""
+    """The other seats' names, best first; the house's say so."""
     others = [seat.competitor for seat in card.by_rank if seat.competitor.agent_id != agent_id]
-    return ", ".join(other.name for other in others)
+    return ", ".join(f"{other.name} (house)" if other.is_house else other.name for other in others)
 
 
 @register.filter

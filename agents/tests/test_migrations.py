@@ -1,0 +1,59 @@
+"""Names of before the keys stay as they were, whatever they look like."""
+
+from collections.abc import Iterator
+
+import pytest
+from django.apps.registry import Apps
+from django.db import connection
+from django.db.migrations.executor import MigrationExecutor
+
+from agents.models import Agent, User
+from agents.names import name_key
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+BEFORE = [("agents", "0004_adapter_refusal")]
+
+
+def migrate(targets: list[tuple[str, str]]) -> Apps:
+    """The models as they were, or are, after these migrations."""
+    executor = MigrationExecutor(connection)
+    executor.migrate(targets)
+    executor.loader.build_graph()
+    return executor.loader.project_state(targets).apps
+
+
+@pytest.fixture
+def before() -> Iterator[Apps]:
+    today = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    try:
+        yield migrate(BEFORE)
+    finally:
+        migrate(today)
+
+
+def test_names_that_looked_alike_before_stay_and_the_oldest_has_the_key(before: Apps) -> None:
+    users, agents = (before.get_model("agents", name).objects for name in ("User", "Agent"))
+    base = before.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
+    names = ["ruler", "rul\u0435r", "zoe\u0308", "zo\xeb", "bob@rlfc.invalid", "admin"]
+    ids = [users.create(username=name, password="!").pk for name in names]
+    first, second = (
+        agents.create(owner_id=ids[0], name=name, base_model=base, engine="model").pk
+        for name in ("Ruler", "\uff32uler")
+    )
+    agents.create(owner_id=ids[1], name="Ruler", base_model=base, engine="model")
+    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+
+    assert list(User.objects.order_by("id").values_list("username", flat=True)) == names
+    keys = dict(User.objects.values_list("id", "username_key"))
+    assert [keys[each] for each in ids[:3]] == ["ruler", f"ruler\n{ids[1]}", name_key("zo\xeb")]
+    of_agents = dict(Agent.objects.values_list("id", "name_key"))
+    assert sorted(of_agents.values()) == ["ruler", "ruler", f"ruler\n{second}"]
+    late = User.objects.get(id=ids[1])
+    late.save()
+    assert late.username_key == f"ruler\n{ids[1]}", "saving it again is no clash"
+    Agent.objects.filter(id=first).update(name="\u0915\u093f" * 60)
+
+    earlier = migrate(BEFORE).get_model("agents", "Agent").objects.get(pk=first)
+    assert len(earlier.name) == 60
+    assert earlier.name.endswith(f" {first}")
