@@ -107,14 +107,17 @@ def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: in
 
 
 def activate_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVersion:
-    """Make any earlier or rejected version the one that plays next; a rollback is one step."""
-    with transaction.atomic(durable=True):
-        agent = _own(user_id, agent_id)
-        version = AgentVersion.objects.filter(id=version_id, agent=agent).first()
-        if version is None:
-            raise Refused("That version belongs to another agent.")
-        agent.current_version = version
-        agent.save(update_fields=["current_version"])
+    """Make the version the one that plays next; a rollback is one step.
+
+    Inside the caller's transaction, which knows whether the gate has judged the version.
+    """
+    assert connection.in_atomic_block, "a version is activated in its caller's transaction"
+    agent = _own(user_id, agent_id)
+    version = AgentVersion.objects.filter(id=version_id, agent=agent).first()
+    if version is None:
+        raise Refused("That version belongs to another agent.")
+    agent.current_version = version
+    agent.save(update_fields=["current_version"])
     return version
 
 

@@ -73,8 +73,10 @@ class TrainingRun(models.Model):
     config = models.JSONField()  # the method's config as a dict
     # Requested by its owner: comes before automatic runs among the same owner's runs.
     is_by_hand = models.BooleanField(default=False, db_default=False)
-    # Held when the run is queued, charged when it has trained, returned if it fails.
+    # Held when the run is queued; what becomes of it: training.runs.charges.
     price_credits = models.PositiveIntegerField(default=0, db_default=0)
+    # Answers shown over all epochs, which the price is for. 0: queued before this was kept.
+    priced_answers = models.PositiveIntegerField(default=0, db_default=0)
     # Pairs up to and including this id are spent: the next run counts from here.
     last_pair_id = models.BigIntegerField()
     pair_count = models.PositiveIntegerField()
@@ -83,6 +85,8 @@ class TrainingRun(models.Model):
     manifest_digest = models.CharField(max_length=64, blank=True)
     # {"step", "steps", "seconds", "remaining_seconds"}
     progress = models.JSONField(default=dict)
+    # Practice and gate on the inference servers; with the training seconds it decides the turns.
+    served_seconds = models.FloatField(default=0.0, db_default=0.0)
     # [{"step", "loss", "reward_margin", "accuracy", "grad_norm", "tokens_per_second"}, ...]
     curve = models.JSONField(default=list)
     # Empty until the gate has decided; see training.gate.record.GateRecord.as_json.

@@ -127,16 +127,21 @@ def test_editing_makes_a_version_and_leaves_the_old_one_as_it_was(
     )
 
 
+def activate(agent: Agent, version_id: int) -> None:
+    with transaction.atomic():
+        roster.activate_version(agent.owner_id, agent_id=agent.id, version_id=version_id)
+
+
 def test_rolling_back_is_one_step_and_only_to_ones_own_versions(
     owner: User, base: BaseModel
 ) -> None:
     agent, other = create(owner, base), create(owner, base, name="Bo")
     first = current(agent)
     roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
-    roster.activate_version(owner.id, agent_id=agent.id, version_id=first)
+    activate(agent, first)
     assert Agent.objects.get(id=agent.id).current_version_id == first
     with pytest.raises(Refused, match="another agent"):
-        roster.activate_version(owner.id, agent_id=agent.id, version_id=current(other))
+        activate(agent, current(other))
 
 
 def test_a_trained_child_is_activated_only_while_its_parent_is_current(
@@ -155,7 +160,7 @@ def test_a_trained_child_is_activated_only_while_its_parent_is_current(
     roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
     with transaction.atomic():
         assert not roster.activate_child(agent.id, version_id=child.id)
-    roster.activate_version(owner.id, agent_id=agent.id, version_id=current_before)
+    activate(agent, current_before)
     for _ in range(2):
         with transaction.atomic():
             assert roster.activate_child(agent.id, version_id=child.id)
@@ -167,9 +172,10 @@ def test_a_retired_agent_stays_as_it_was(owner: User, base: BaseModel) -> None:
     roster.edit_agent(owner.id, agent_id=agent.id, prompt="Be long.", sampling=SAMPLING)
     roster.retire_agent(owner.id, agent_id=agent.id)
     before = Agent.objects.values().get()
+    with pytest.raises(NotAvailable, match="cannot be changed"):
+        activate(agent, first)
     for verb, values in (
         (roster.edit_agent, {"prompt": "Be late.", "sampling": SAMPLING}),
-        (roster.activate_version, {"version_id": first}),
         (roster.set_learning, {"learning": {}, "is_training_enabled": False}),
         (roster.rename_agent, {"name": "Eve"}),
         (roster.retire_agent, {}),

@@ -2,7 +2,7 @@
 
 The rules follow TigerBeetle's data model: the caller chooses a transfer's id, so that a replay
 is recognised ("exists") and never applied twice; a hold is a pending transfer that is later
-posted or voided, once. Every verb here runs inside the caller's transaction, which is what makes
+posted (whole or in part) or voided, once. Every verb here runs inside the caller's transaction, which is what makes
 a match's settlement and its credits one fact.
 """
 
@@ -128,9 +128,18 @@ def hold(
     )
 
 
-def post(transfer_id: uuid.UUID, *, pending_id: uuid.UUID, reference: str = "") -> Transfer:
-    """Turn a hold into a posted transfer of the same amount."""
-    return _resolve(transfer_id, TransferKind.POST, pending_id, reference)
+def post(
+    transfer_id: uuid.UUID,
+    *,
+    pending_id: uuid.UUID,
+    amount: int | None = None,
+    reference: str = "",
+) -> Transfer:
+    """Turn a hold into a posted transfer; what `amount` leaves of it is released.
+
+    None posts all of it. Raises TransferConflict for more than was held or for nothing.
+    """
+    return _resolve(transfer_id, TransferKind.POST, pending_id, reference, amount=amount)
 
 
 def void(transfer_id: uuid.UUID, *, pending_id: uuid.UUID, reference: str = "") -> Transfer:
@@ -225,17 +234,27 @@ def _write(new: Transfer) -> Transfer:
 
 
 def _resolve(
-    transfer_id: uuid.UUID, kind: TransferKind, pending_id: uuid.UUID, reference: str
+    transfer_id: uuid.UUID,
+    kind: TransferKind,
+    pending_id: uuid.UUID,
+    reference: str,
+    *,
+    amount: int | None = None,
 ) -> Transfer:
     assert connection.in_atomic_block, "a transfer belongs to its caller's transaction"
     pending = Transfer.objects.get(id=pending_id, kind=TransferKind.PENDING)
+    held = pending.amount_credits
+    if amount is not None and not 0 < amount <= held:
+        raise TransferConflict(
+            f"hold {pending_id} is of {held} credits, so {amount} cannot be posted"
+        )
     accounts = lock_accounts([pending.debit_id, pending.credit_id])
     new = Transfer(
         id=transfer_id,
         kind=kind,
         debit_id=pending.debit_id,
         credit_id=pending.credit_id,
-        amount_credits=pending.amount_credits,
+        amount_credits=held if amount is None else amount,
         code=pending.code,
         pending=pending,
         reference=reference,
@@ -245,8 +264,8 @@ def _resolve(
             raise TransferConflict(f"hold {pending_id} was resolved before ({old.kind})")
         return old
     debit, credit = accounts[pending.debit_id], accounts[pending.credit_id]
-    _add(debit, "debits_pending", -new.amount_credits)
-    _add(credit, "credits_pending", -new.amount_credits)
+    _add(debit, "debits_pending", -held)
+    _add(credit, "credits_pending", -held)
     if kind == TransferKind.POST:
         _add(debit, "debits_posted", new.amount_credits)
         _add(credit, "credits_posted", new.amount_credits)
@@ -295,10 +314,12 @@ def _sums_from_transfers() -> dict[int, tuple[int, int, int, int]]:
 
 
 def _resolution_problems() -> list[str]:
+    whole = Q(amount_credits=F("pending__amount_credits"))
+    part = Q(kind=TransferKind.POST, amount_credits__lt=F("pending__amount_credits"))
     differing = Transfer.objects.filter(pending__isnull=False).exclude(
+        whole | part,
         debit=F("pending__debit"),
         credit=F("pending__credit"),
-        amount_credits=F("pending__amount_credits"),
         code=F("pending__code"),
     )
     twice = (

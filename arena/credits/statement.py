@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import Q
+from django.db.models import F, Q
 
 from arena.credits.ledger import Balance, balance
 from arena.models import Account, Entry, Seat, Transfer, TransferCode, TransferKind
@@ -52,7 +52,8 @@ def wallet_balance(viewer: int) -> Balance:
 def statement_page(viewer: int, *, before: datetime | None = None) -> StatementPage:
     """What changed the viewer's available balance, newest first.
 
-    A posted hold is shown as paid in its own line: posting it moves nothing more.
+    A posted hold is shown as paid in its own line: posting all of it moves nothing more, and
+    posting a part gives the rest back.
     """
     account = Account.objects.filter(owner_id=viewer).first()
     if account is None:
@@ -60,7 +61,7 @@ def statement_page(viewer: int, *, before: datetime | None = None) -> StatementP
     # By the account's id: each side has an index, which a join to the owner would not use.
     rows = (
         Transfer.objects.filter(Q(debit=account) | Q(credit=account))
-        .exclude(kind=TransferKind.POST)
+        .exclude(kind=TransferKind.POST, amount_credits=F("pending__amount_credits"))
         .select_related("debit", "credit", "resolution", "pending")
         .order_by("-created_at", "-id")
     )
@@ -94,14 +95,17 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     sign = -1 if row.debit.owner_id == user_id else 1
     is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
     title, detail = _words(row, entry, seat, is_open_hold=is_open_hold)
-    if row.kind == TransferKind.VOID:
-        sign = 1  # the hold comes back to the payer
+    change = sign * row.amount_credits
+    if row.pending is not None:
+        # What was held and is not posted comes back to the payer.
+        posted = row.amount_credits if row.kind == TransferKind.POST else 0
+        change = row.pending.amount_credits - posted
     return StatementLine(
         transfer_id=str(row.id),
         at=row.created_at,
         title=title,
         detail=detail,
-        change_credits=sign * row.amount_credits,
+        change_credits=change,
         is_hold=is_open_hold,
         match_id=match_id,
         run_id=_id_of("run", row.reference),
@@ -137,10 +141,20 @@ def _words(
             return "Arena's share", "Taken from the pool before prizes."
         case TransferCode.TRAINING if row.kind == TransferKind.VOID:
             return "Training price returned", "The run ended before training was done."
+        case TransferCode.TRAINING if row.kind == TransferKind.POST:
+            return (
+                "Rest of a training price returned",
+                f"The run ended early; what it had used cost {row.amount_credits:,} credits.",
+            )
         case TransferCode.TRAINING if is_open_hold:
-            return "Training price held", "Paid once training is done, returned if it is not."
-        case TransferCode.TRAINING:
+            return (
+                "Training price held",
+                "Paid once training is done; what a run that ends before that did not use comes back.",
+            )
+        case TransferCode.TRAINING if _is_whole(row):
             return "Training", "A run trained a new version."
+        case TransferCode.TRAINING:
+            return "Training price held", "The run ended before training was done."
         case TransferCode.REFUND if _id_of("run", row.reference):
             return "Refund", "The new version could not be evaluated, so nobody pays for it."
         case TransferCode.REFUND if seat and seat.match.status == MatchStatus.SETTLED:
@@ -149,6 +163,12 @@ def _words(
             return "Refund", "The match could not be finished, so nobody pays for it."
         case _:
             return row.code, ""
+
+
+def _is_whole(hold: Transfer) -> bool:
+    """Whether a resolved hold was posted to its full amount."""
+    resolution = hold.resolution
+    return resolution.kind == TransferKind.POST and resolution.amount_credits == hold.amount_credits
 
 
 def _id_of(kind: str, reference: str) -> int | None:

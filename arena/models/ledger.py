@@ -61,7 +61,7 @@ class TransferKind(StrEnum):
 
     POSTED = "posted"
     PENDING = "pending"  # a hold
-    POST = "post"  # turns a hold into a posted transfer
+    POST = "post"  # turns a hold, or a part of it, into a posted transfer and releases the rest
     VOID = "void"  # releases a hold
 
 

@@ -19,7 +19,7 @@ from django.conf import settings
 from agents.errors import Refused
 from agents.inference.client import Sampling, plain_model, served_model
 from agents.models import Agent, AgentVersion, BaseModel, User
-from agents.roster import activate_version, create_agent, set_learning
+from agents.roster import create_agent, set_learning
 from arena.spaces import entering
 from arena.credits import ledger, wallet
 from benchmarks.learning import exam
@@ -28,6 +28,7 @@ from judges.models import Judge, JudgeKind
 from training.configs.configs import LearningConfig, Precision
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
+from training.runs.steering import use_version
 from training.states import LIVE_STATUSES, RunStatus
 from training.runs.starting import MIN_PAIRS, request_run
 from training.runs.unlearned import new_pairs
@@ -204,7 +205,7 @@ def _close_run(arm: Arm, run: TrainingRun, timing: _Timing, say: Say) -> None:
     if run.started_at and run.finished_at:
         timing.runs.append((run.finished_at - run.started_at).total_seconds())
     if arm.takes_every_version and run.status == RunStatus.REJECTED and run.child_version_id:
-        activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version_id)
+        use_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version_id)
     say(f"run {run.pk} ({run.method}, {timing.run_seconds:.0f} s) {run.status}: {run.reason}")
 
 

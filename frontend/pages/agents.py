@@ -41,8 +41,10 @@ from training.runs.queries import (
     offered_runs,
     pair_count,
     runs_of_agent,
+    unjudged_versions,
 )
 from training.runs.starting import request_run, requestable, unaffordable
+from training.runs.steering import use_version
 
 
 @owner_page()
@@ -95,7 +97,7 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
     viewer = viewer_id(request)
     agent = agent_view(agent_id, viewer=viewer)
     record = agent_record(agent_id)
-    gates = gate_figures(agent_id)
+    gates, unjudged = gate_figures(agent_id), unjudged_versions(agent_id)
     context = {
         "agent": agent,
         "is_owner": agent.is_own,
@@ -104,7 +106,7 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
             (space, rating_history(agent_id, space_id=space.space_id)) for space in record.spaces
         ],
         "versions": [
-            (version, gates.get(version.version_id))
+            (version, gates.get(version.version_id), version.version_id in unjudged)
             for version in versions_of(agent_id, viewer=viewer)
         ],
         "offered": offered_runs([agent_id], viewer=viewer).get(agent_id, ()),
@@ -202,7 +204,7 @@ def rename(request: SignedInRequest, agent_id: int) -> HttpResponse:
 @owner_page("POST")
 def activate(request: SignedInRequest, agent_id: int, version_id: int) -> HttpResponse:
     try:
-        version = roster.activate_version(request.user.pk, agent_id=agent_id, version_id=version_id)
+        version = use_version(request.user.pk, agent_id=agent_id, version_id=version_id)
     except Refused as error:
         refuse(request, error)
     else:

@@ -6,12 +6,13 @@ from typing import Any
 from django.test import Client
 
 from agents.models import Adapter, Agent, User
-from agents.roster import activate_version, add_trained_version
+from agents.roster import add_trained_version
 from arena.matches import play
 from arena.matches.runner import task_of
 from arena.models import Match, Round, Space
 from arena.tests.builders import make_match, play_round
 from training.models import Pair, TrainingRun
+from training.runs.steering import use_version
 from training.states import PairSource, RunStatus
 
 HOSTILE = "<script>alert(1)</script>{{ 7|add:7 }}</textarea><img src=x onerror=alert(2)>"
@@ -95,7 +96,7 @@ def make_adapter(agent: Agent, *, rank: int = 16, alpha: int = 32) -> Adapter:
     version = add_trained_version(
         agent.pk, parent_version_id=agent.current_version.pk, adapter_id=adapter.pk
     )
-    activate_version(agent.owner_id, agent_id=agent.pk, version_id=version.pk)
+    use_version(agent.owner_id, agent_id=agent.pk, version_id=version.pk)
     return adapter
 
 

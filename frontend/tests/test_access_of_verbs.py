@@ -84,6 +84,10 @@ VERBS = (
         roster.activate_version,
         lambda people: {"agent_id": people.agent_id, "version_id": people.version_id},
     ),
+    Verb(
+        steering.use_version,
+        lambda people: {"agent_id": people.agent_id, "version_id": people.version_id},
+    ),
     Verb(roster.set_learning, of_agent(learning={}, is_training_enabled=False)),
     Verb(roster.rename_agent, of_agent(name="Taken over")),
     Verb(roster.retire_agent, of_agent()),
@@ -243,7 +247,7 @@ def test_a_verb_on_anothers_row_finds_nothing_and_changes_nothing(people: TwoPeo
 def test_ids_of_another_are_of_no_use_with_ones_own_agent(people: TwoPeople) -> None:
     before = all_rows()
     for attempt in (
-        lambda: roster.activate_version(
+        lambda: steering.use_version(
             people.rival_id, agent_id=people.rivals_agent_id, version_id=people.version_id
         ),
         lambda: entering.enter_space(

@@ -10,7 +10,6 @@ from pytest_django import DjangoAssertNumQueries
 from agents.models import Agent
 from agents.roster import begin_learning
 from arena.models import Match
-from arena.queries import wallet_balance
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from frontend.run_views import LEFT_OUT_WORDS, gate_of, stages_of
 from frontend.tests.builders import (
@@ -26,7 +25,6 @@ from training.gate.record import GateRecord, gate_from_json
 from training.methods import METHODS
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
-from training.runs import charges
 from training.runs.queries import run_view
 from training.states import RunStatus
 
@@ -130,40 +128,6 @@ def test_training_shows_speed_memory_time_and_its_owner_the_price(
     for words in ("Step 31 of 72", "2 min 40 s left", "812 tokens/s", "3.0\xa0GB"):
         assert words in page
     assert ("3 credits" in own, "3 credits" in page) == (True, False)
-
-
-@pytest.mark.parametrize(
-    ("status", "has_child", "words"),
-    [
-        (RunStatus.QUEUED, False, "held"),
-        (RunStatus.PAUSED, False, "held"),
-        (RunStatus.CANCELLED, False, "given back"),
-        (RunStatus.FAILED, False, "given back"),
-        (RunStatus.EVALUATING, True, "charged"),
-        (RunStatus.REJECTED, True, "charged"),
-        (RunStatus.CANCELLED, True, "charged"),
-        (RunStatus.FAILED, True, "given back"),
-    ],
-)
-def test_where_the_price_is(
-    agent: Agent, match: Match, status: RunStatus, has_child: bool, words: str
-) -> None:
-    child = agent.current_version if has_child else None
-    run = make_run(agent, match.space, status=status, child_version=child, price_credits=3)
-    assert run_view(run.pk, viewer=agent.owner_id).price_state == words
-
-
-def test_the_wallet_names_what_training_costs(agent: Agent, match: Match) -> None:
-    before = wallet_balance(agent.owner_id)
-    run = make_run(agent, match.space, status=RunStatus.TRAINING, price_credits=3)
-    charges.hold(run)
-    owner = signed_in(agent.owner_id)
-    page = owner.get("/wallet/").content.decode()
-    assert "Training price held" in page
-    assert f"/runs/{run.pk}/" in page
-    owner.post(f"/runs/{run.pk}/cancel/")
-    assert "Training price returned" in owner.get("/wallet/").content.decode()
-    assert wallet_balance(agent.owner_id) == before
 
 
 def test_a_refused_version_shows_why(client: Client, agent: Agent, match: Match) -> None:

@@ -49,6 +49,10 @@ class GateInconclusive(Refused):
     """Too little could be judged or compared: an infrastructure fault, not the child's."""
 
 
+class NeverAnswers(Refused):
+    """Too few tasks got an answer at all, because of the agent's own prompt and settings."""
+
+
 async def evaluate(
     contestants: Contestants,
     *,
@@ -62,7 +66,7 @@ async def evaluate(
     """The gate's figures and its verdict.
 
     `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
-    AdapterRefused, or GateInconclusive.
+    AdapterRefused, GateInconclusive, or NeverAnswers.
     """
     rng = Random(f"gate:{seed}")
     tasks = draw_tasks(own.environment, rng=rng, count=LOOKS * own.task_count)
@@ -88,11 +92,11 @@ async def evaluate(
             own_trials, *probe_trials = await together(
                 examiner.examine(exam, drawn, beside_base=exam is not own) for exam, drawn in exams
             )
-            _refuse_unjudged(own_trials, first_look)
+            _refuse_unjudged(own_trials, first_look, unanswered=examiner.unanswered[own.slug])
             decision = _decide(own_trials, rng)
             if decision.is_open:
                 own_trials += await examiner.examine(own, second_look)
-                _refuse_unjudged(own_trials, tasks)
+                _refuse_unjudged(own_trials, tasks, unanswered=examiner.unanswered[own.slug])
                 decision = _decide(own_trials, rng)
             recheck = await examiner.examine(own, _recheck(own, tasks, own_trials, rng))
             return drift, decision, own_trials, probe_trials, recheck
@@ -110,11 +114,16 @@ async def evaluate(
     )
 
 
-def _refuse_unjudged(trials: Sequence[Trial], tasks: Sequence[Task]) -> None:
-    if not trials or len(trials) < MIN_JUDGED_SHARE * len(tasks):
-        raise GateInconclusive(
-            f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged."
+def _refuse_unjudged(trials: Sequence[Trial], tasks: Sequence[Task], *, unanswered: int) -> None:
+    if trials and len(trials) >= MIN_JUDGED_SHARE * len(tasks):
+        return
+    if unanswered > (1 - MIN_JUDGED_SHARE) * len(tasks):
+        # Enough for the gate to fail even if the servers and judges had done all of their part.
+        raise NeverAnswers(
+            f"{unanswered} of {len(tasks)} held-out tasks got no answer, so the new version could not "
+            "be evaluated. Shorten the agent's prompt, so that the model has room to answer."
         )
+    raise GateInconclusive(f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged.")
 
 
 def _decide(trials: Sequence[Trial], rng: Random) -> GateDecision:

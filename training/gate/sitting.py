@@ -5,6 +5,7 @@ judges; the noise of sampling is left to the bootstrap.
 """
 
 import asyncio
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
@@ -110,6 +111,7 @@ class Examiner:
         self._inference = inference
         self._contestants = contestants
         self._tools = tools
+        self.unanswered: Counter[str] = Counter()  # Exam.slug -> tasks without an answer to judge
         self._slots = asyncio.Semaphore(CONCURRENT_TASKS * len(settings.VLLM_URLS))
 
     async def examine(
@@ -135,11 +137,14 @@ class Examiner:
             try:
                 texts = await together(self._ask(model, messages, sampling) for model in models)
             except RequestRefused:
-                return None  # all got the same request, so it says nothing about any of them
+                # All got the same request, so it says nothing about any of them.
+                self.unanswered[exam.slug] += 1
+                return None
             _, verdict = await judge_answers(
                 exam.panel, exam.environment, task, dict(enumerate(texts)), self._tools
             )
         if verdict is None:
+            self.unanswered[exam.slug] += not texts[CHILD].strip()
             return None
         return Trial(
             task=task,

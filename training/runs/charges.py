@@ -1,18 +1,22 @@
-"""A run's price: held when the run is queued, charged when it has trained, returned otherwise.
+"""A run's price: held when the run is queued, charged when it has trained.
 
-Ids of transfers are derived from the run, so that a repeated step pays once. Except for
-`price_of`, everything here runs inside a verb's transaction.
+A run that ends before that pays for the work it used and gets the rest back; a fault of ours costs
+its owner nothing (see training.runs.moves).
+
+Ids of transfers are derived from the run, so that a repeated step pays once. What moves credits
+runs inside a verb's transaction.
 """
 
 import uuid
 from math import ceil
 
 from django.conf import settings
+from django.db.models import Sum
 
 from agents.models import Agent
 from arena.credits import ledger
 from arena.credits.ledger import MAX_AMOUNT_CREDITS
-from arena.models import Account, TransferCode
+from arena.models import Account, Transfer, TransferCode, TransferKind
 from training.configs.configs import LearningConfig
 from training.methods import method_of
 from training.models import TrainingRun
@@ -22,10 +26,41 @@ ANSWERS_A_UNIT = 100  # ENV.training_price is for this many answers shown
 _NAMESPACE = uuid.UUID("0c6a6a3b-7d0e-4a52-9a3e-4f1f6f0f6d2e")
 
 
-def price_of(config: LearningConfig, *, pairs: int, tasks: int) -> int:
-    """Credits for a run on this many pairs from this many tasks, by the number of answers shown."""
-    size = method_of(config).size(config, pairs=pairs, tasks=tasks)
-    return ceil(size.answers * config.epochs / ANSWERS_A_UNIT) * settings.ENV.training_price
+def answers_of(config: LearningConfig, *, pairs: int, tasks: int) -> int:
+    """Answers shown, over all epochs, by a run on this many pairs from this many tasks."""
+    return method_of(config).size(config, pairs=pairs, tasks=tasks).answers * config.epochs
+
+
+def price_of(answers: int) -> int:
+    """Credits for a run that shows this many answers."""
+    return ceil(answers / ANSWERS_A_UNIT) * settings.ENV.training_price
+
+
+def used_credits(run: TrainingRun) -> int:
+    """What the run's work so far costs of its price.
+
+    A practice answer costs as much as an answer shown once; trained steps cost their share of the
+    rest.
+    """
+    if not run.priced_answers:
+        return 0
+    drawn = ceil(run.price_credits * run.rollouts.count() / run.priced_answers)
+    drawn = min(drawn, run.price_credits)
+    done, steps = run.progress.get("furthest_step", 0), run.progress.get("steps", 0)
+    return drawn + ((run.price_credits - drawn) * min(done, steps) // steps if steps else 0)
+
+
+def paid_credits(run: TrainingRun) -> int | None:
+    """What the run has cost its owner in the end; None while its price is held."""
+    rows = Transfer.objects.filter(reference=_reference(run))
+    moved: dict[str, int] = dict(rows.values_list("kind").annotate(Sum("amount_credits")))
+    is_open = TransferKind.PENDING in moved and not moved.keys() & {
+        TransferKind.POST,
+        TransferKind.VOID,
+    }
+    if is_open:
+        return None
+    return moved.get(TransferKind.POST, 0) - moved.get(TransferKind.POSTED, 0)
 
 
 def available_credits(agent: Agent) -> int:
@@ -57,6 +92,19 @@ def charge(run: TrainingRun) -> None:
             pending_id=_hold_id(run),
             reference=_reference(run),
         )
+
+
+def charge_used(run: TrainingRun) -> None:
+    """Charge for the work so far and release the rest of the hold."""
+    if used := used_credits(run):
+        ledger.post(
+            uuid.uuid5(_hold_id(run), "post"),
+            pending_id=_hold_id(run),
+            amount=used,
+            reference=_reference(run),
+        )
+    else:
+        give_back(run)
 
 
 def give_back(run: TrainingRun) -> None:

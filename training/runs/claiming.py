@@ -1,7 +1,7 @@
 """Which waiting run a worker takes next, and which others with it. The rows are the queue.
 
-Owners take turns: whoever had the least training in the last day comes first. Among one owner's
-runs, those requested by hand come before those that started by themselves. For the system: workers
+Owners take turns: whoever had the least of training, practice and gates in the last day comes
+first. Among one owner's runs, those requested by hand come before those that started by themselves. For the system: workers
 claim, without a user.
 """
 
@@ -10,7 +10,8 @@ from datetime import timedelta
 from django.db import connection, transaction
 from django.db.models import F, FloatField, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
 from django.db.models.fields.json import KT
-from django.db.models.functions import Cast, Greatest
+from django.db.models.functions import Cast, Coalesce, Greatest
+from django.db.models.lookups import LessThan
 from django.utils import timezone
 
 from agents.models import AgentVersion
@@ -68,10 +69,21 @@ def claim_next(among: Q | None = None) -> Lease | None:
 def claim_together(limit: int) -> list[Lease]:
     """Claim the fairest waiting run and up to `limit` - 1 that can share its trainer process."""
     first = claim_next()
-    leases = [first] if first else []
-    while first and len(leases) < limit and (other := claim_next(_companions_of(first))):
-        leases.append(other)
-    return leases
+    claimed = [first] if first else []
+    while first and len(claimed) < limit and (other := claim_next(_companions_of(first))):
+        claimed.append(other)
+    return claimed
+
+
+def is_another_due(run_id: int) -> bool:
+    """Whether a run of another owner is waiting and would come before this one if it waited."""
+    run = (
+        TrainingRun.objects.select_related("agent")
+        .annotate(had_seconds=Greatest(Subquery(_seconds_of_owner()), 0.0))
+        .get(id=run_id)
+    )
+    others = waiting_runs().exclude(agent__owner=run.agent.owner_id)
+    return others.filter(LessThan(F("had_seconds"), run.had_seconds)).exists()
 
 
 def _companions_of(lease: Lease) -> Q:
@@ -140,8 +152,9 @@ def _is_free(run: TrainingRun) -> bool:
 
 
 def _seconds_of_owner() -> QuerySet[TrainingRun, float]:
-    """Seconds of training that the owner of the outer query's run has had, including live runs."""
-    seconds = Greatest(Cast(KT("progress__seconds"), FloatField()), Value(MIN_SECONDS))
+    """Seconds of work that the owner of the outer query's run has had, including live runs."""
+    trained = Coalesce(Cast(KT("progress__seconds"), FloatField()), 0.0)
+    seconds = Greatest(trained + F("served_seconds"), Value(MIN_SECONDS))
     return (
         TrainingRun.objects.filter(
             agent__owner=OuterRef("agent__owner"),

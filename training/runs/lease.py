@@ -10,7 +10,7 @@ import uuid
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -41,8 +41,8 @@ class Leases:
     Its threads may share it.
     """
 
-    def __init__(self, leases: Iterable[Lease]) -> None:
-        self._held = set(leases)
+    def __init__(self, claimed: Iterable[Lease]) -> None:
+        self._held = set(claimed)
         self._lock = threading.Lock()
 
     def keep(self, lease: Lease) -> None:
@@ -78,10 +78,13 @@ def held_run(lease: Lease) -> Iterator[TrainingRun]:
         yield run
 
 
-def move_run(lease: Lease, event: RunEvent, **fields: Any) -> None:
+def move_run(
+    lease: Lease, event: RunEvent, *, is_owners_fault: bool = False, **fields: Any
+) -> None:
     """Apply the event and set the fields; a final state ends the lease."""
     with held_run(lease) as run:
-        apply_event(run, event, lease_expires_at=timezone.now() + LEASE, **fields)
+        fields["lease_expires_at"] = timezone.now() + LEASE
+        apply_event(run, event, is_owners_fault=is_owners_fault, **fields)
 
 
 def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
@@ -92,14 +95,29 @@ def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
     """
     with held_run(lease) as run:
         now = timezone.now()
-        run.reason = reason
-        run.lease_owner = None
-        run.lease_expires_at = now + BACK_OFF * run.attempts
+        attempts = run.attempts
         if is_outage:
             run.outage_since = run.outage_since or now
             run.attempts -= now - run.outage_since < OUTAGE_LIMIT
-        run.save()
-        announce_run(lease.run_id)
+        _release(run, until=now + BACK_OFF * attempts, reason=reason)
+
+
+def yield_turn(lease: Lease, *, reason: str) -> None:
+    """Release the run to the queue: it goes on when its owner's turn comes again.
+
+    It keeps its work and its price, and this was not an attempt.
+    """
+    with held_run(lease) as run:
+        run.attempts -= 1
+        _release(run, until=timezone.now(), reason=reason)
+
+
+def _release(run: TrainingRun, *, until: datetime, reason: str) -> None:
+    run.reason = reason
+    for name, value in leases.resting(until=until).items():
+        setattr(run, name, value)
+    run.save()
+    announce_run(run.pk)
 
 
 def _write(lease: Lease, **fields: Any) -> None:

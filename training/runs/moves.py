@@ -43,8 +43,12 @@ def queue_run(run: TrainingRun) -> None:
         begin_learning(run.agent_id)
 
 
-def apply_event(run: TrainingRun, event: RunEvent, **fields: Any) -> None:
+def apply_event(
+    run: TrainingRun, event: RunEvent, *, is_owners_fault: bool = False, **fields: Any
+) -> None:
     """Apply the event to the run and set the fields. Raises IllegalRunEvent.
+
+    `is_owners_fault`: a failure comes from the owner's prompt, settings or data.
 
     Inside the caller's transaction, on a run from `locked_run`.
     """
@@ -62,7 +66,8 @@ def apply_event(run: TrainingRun, event: RunEvent, **fields: Any) -> None:
         end_learning(run.agent_id)
     elif event == RunEvent.RESUME:
         begin_learning(run.agent_id)
-    _move_credits(run, event, is_charged=before == RunStatus.EVALUATING)
+    is_charged = before == RunStatus.EVALUATING
+    _move_credits(run, event, is_charged=is_charged, is_owners_fault=is_owners_fault)
     announce_run(run.pk)
 
 
@@ -84,10 +89,17 @@ def _runs() -> QuerySet[TrainingRun]:
     return TrainingRun.objects.select_for_update(no_key=True)
 
 
-def _move_credits(run: TrainingRun, event: RunEvent, *, is_charged: bool) -> None:
-    if event == RunEvent.TRAINED:
-        charges.charge(run)
-    elif event == RunEvent.FAIL and is_charged:
-        charges.refund(run)  # the owner got nothing and was not at fault
-    elif event in {RunEvent.FAIL, RunEvent.CANCEL} and not is_charged:
-        charges.give_back(run)
+def _move_credits(
+    run: TrainingRun, event: RunEvent, *, is_charged: bool, is_owners_fault: bool
+) -> None:
+    match event:
+        case RunEvent.TRAINED:
+            charges.charge(run)
+        case RunEvent.FAIL if not is_owners_fault:
+            # The owner got nothing, and the fault was ours.
+            if is_charged:
+                charges.refund(run)
+            else:
+                charges.give_back(run)
+        case RunEvent.FAIL | RunEvent.CANCEL if not is_charged:
+            charges.charge_used(run)

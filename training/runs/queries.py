@@ -7,13 +7,14 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, QuerySet
 
 from agents.errors import NotAvailable
 from agents.models import Adapter, Agent
 from training.configs.configs import ATTENTION_MODULES, Targets
 from training.gate.record import GateRecord, gate_from_json
 from training.models import Pair, Rollout, TrainingRun
+from training.runs import charges
 from training.states import LIVE_STATUSES, RunStatus
 
 MAX_ROWS = 100
@@ -24,7 +25,21 @@ class PriceState(StrEnum):
 
     HELD = "held"
     CHARGED = "charged"
+    CHARGED_IN_PART = "charged in part"
     GIVEN_BACK = "given back"
+
+
+@dataclass(frozen=True)
+class PriceView:
+    """A run's price for its owner: what it costs if it ends now, or what it has cost."""
+
+    price_credits: int
+    state: PriceState
+    used_credits: int
+
+    @property
+    def returned_credits(self) -> int:
+        return self.price_credits - self.used_credits
 
 
 @dataclass(frozen=True)
@@ -51,16 +66,6 @@ class RunLine:
     def is_final(self) -> bool:
         return RunStatus(self.status).is_final
 
-    @property
-    def price_state(self) -> PriceState:
-        """Where the price is, following training.runs.moves."""
-        has_failed = self.status == RunStatus.FAILED
-        if self.child_number is not None:
-            return PriceState.GIVEN_BACK if has_failed else PriceState.CHARGED
-        if has_failed or self.status == RunStatus.CANCELLED:
-            return PriceState.GIVEN_BACK
-        return PriceState.HELD
-
 
 @dataclass(frozen=True)
 class RunView(RunLine):
@@ -69,6 +74,7 @@ class RunView(RunLine):
     agent_name: str
     owner: str
     is_own: bool  # the viewer's
+    price: PriceView | None  # None: another's, or there is none
     space_slug: str
     config: Mapping[str, Any]
     curve: Sequence[Mapping[str, Any]]
@@ -166,6 +172,7 @@ def run_view(run_id: int, *, viewer: int | None) -> RunView:
         agent_name=row.agent.name,
         owner=row.agent.owner.username,
         is_own=row.agent.owner_id == viewer,
+        price=_price(row) if row.agent.owner_id == viewer and row.price_credits else None,
         space_slug=row.space.slug,
         config=row.config,
         curve=row.curve,
@@ -174,6 +181,21 @@ def run_view(run_id: int, *, viewer: int | None) -> RunView:
         attempts=row.attempts,
         started_at=row.started_at,
     )
+
+
+def unjudged_runs() -> QuerySet[TrainingRun]:
+    """Runs with a version on which the gate has not decided, or never did: it may not play."""
+    return TrainingRun.objects.filter(
+        child_version__isnull=False,
+        gate={},
+        status__in=[RunStatus.EVALUATING, RunStatus.FAILED, RunStatus.CANCELLED],
+    )
+
+
+def unjudged_versions(agent_id: int) -> frozenset[int]:
+    """Ids of the agent's versions that may not play for want of a gate's decision."""
+    found = unjudged_runs().filter(agent_id=agent_id).values_list("child_version_id", flat=True)
+    return frozenset(version_id for version_id in found if version_id)
 
 
 def run_for_viewer(run_id: int) -> None:
@@ -251,6 +273,14 @@ def learning_progress(
         )
         progress[key[0]] = (*progress.get(key[0], ()), line)
     return progress
+
+
+def _price(run: TrainingRun) -> PriceView:
+    paid = charges.paid_credits(run)
+    if paid is None:
+        return PriceView(run.price_credits, PriceState.HELD, charges.used_credits(run))
+    states = {0: PriceState.GIVEN_BACK, run.price_credits: PriceState.CHARGED}
+    return PriceView(run.price_credits, states.get(paid, PriceState.CHARGED_IN_PART), paid)
 
 
 def _line(row: TrainingRun, viewer: int | None) -> dict[str, Any]:

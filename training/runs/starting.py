@@ -186,6 +186,7 @@ def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:
         method=plan.method,
         config=plan.config,
         is_by_hand=is_by_hand,
+        priced_answers=plan.priced_answers,
         price_credits=plan.price_credits,
         last_pair_id=plan.last_pair_id,
         pair_count=plan.pair_count,
@@ -202,6 +203,7 @@ class _Plan:
     config: Mapping[str, Any]
     last_pair_id: int
     pair_count: int
+    priced_answers: int = 0
     price_credits: int = 0
     problem: str = ""
 
@@ -225,10 +227,12 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
             problem=f"The training settings are not valid. {error}",
         )
     count, tasks = pairs["count"], pairs["tasks"]
+    answers = charges.answers_of(config, pairs=count, tasks=tasks)
     return _Plan(
         method=config.method,
         config=config.as_json(),
         last_pair_id=pairs["last"],
         pair_count=method_of(config).size(config, pairs=count, tasks=tasks).pairs,
-        price_credits=charges.price_of(config, pairs=count, tasks=tasks),
+        priced_answers=answers,
+        price_credits=charges.price_of(answers),
     )

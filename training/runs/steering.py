@@ -1,6 +1,6 @@
-"""An owner's verbs on a run: pause, resume, cancel, adopt, decline.
+"""An owner's verbs on a run and its version: pause, resume, cancel, adopt, decline, use.
 
-Each checks inside its lock that the run's agent is the user's, and raises NotAvailable if not.
+Each checks inside its lock that the agent is the user's, and raises NotAvailable if not.
 A worker that holds the run notices the owner's action within seconds.
 """
 
@@ -10,10 +10,12 @@ from contextlib import contextmanager
 from django.db import transaction
 
 from agents.errors import Refused
-from agents.roster import activate_child
+from agents.models import AgentVersion
+from agents.roster import activate_child, activate_version
 from training.models import TrainingRun
 from training.runs.moves import apply_event, locked_run, own_locked_run
 from training.runs.nudges import nudge_again, nudge_waiting_runs
+from training.runs.queries import unjudged_runs
 from training.states import RunEvent, RunStatus
 
 
@@ -47,7 +49,8 @@ def resume_run(user_id: int, *, run_id: int) -> None:
 def cancel_run(user_id: int, *, run_id: int) -> None:
     """Stop the run; its pairs stay for the next one.
 
-    A held price is returned; once the run has trained, its price is spent.
+    What it has used of a held price is paid, and the rest comes back; once the run has trained,
+    its price is spent.
     """
     with _steered(user_id, run_id) as run:
         _refuse_final(run)
@@ -55,14 +58,19 @@ def cancel_run(user_id: int, *, run_id: int) -> None:
         if run.child_version:
             number = run.child_version.number
             reason = (
-                "Cancelled after training, so its price is spent. You can still activate version "
-                f"{number} by hand; otherwise its pairs stay for the next run."
+                f"Cancelled after training, so its price is spent. Version {number} was not "
+                "evaluated and cannot play; its pairs stay for the next run."
             )
+            if run.gate:
+                reason = (
+                    "Cancelled after training, so its price is spent. You can still activate "
+                    f"version {number} by hand; otherwise its pairs stay for the next run."
+                )
         apply_event(run, RunEvent.CANCEL, reason=reason)
 
 
 def cancel_runs_of_retired() -> None:
-    """End the runs of retired agents and return their held prices.
+    """End the runs of retired agents; what they have not used of their prices comes back.
 
     For the system: the sweep calls it, without a user.
     """
@@ -79,6 +87,8 @@ def adopt_offered(user_id: int, *, run_id: int) -> None:
     """Make the offered version play, if the agent still plays with its parent."""
     with _steered(user_id, run_id) as run:
         _refuse_unoffered(run)
+        if run.agent.retired_at:
+            raise Refused("This agent is retired.")
         child = run.child_version
         assert child is not None, "what is offered is a version"
         if not activate_child(run.agent_id, version_id=child.pk):
@@ -94,6 +104,25 @@ def decline_offered(user_id: int, *, run_id: int) -> None:
     with _steered(user_id, run_id) as run:
         _refuse_unoffered(run)
         apply_event(run, RunEvent.REJECT, reason=f"Declined by its owner. {run.reason}")
+
+
+def use_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVersion:
+    """Make any version of the agent play next, also a rejected one, unless no gate has judged it."""
+    with transaction.atomic(durable=True):
+        # It locks the agent, without which the run cannot move.
+        version = activate_version(user_id, agent_id=agent_id, version_id=version_id)
+        run = unjudged_runs().filter(child_version=version).first()
+        if run is None:
+            return version
+        if run.status == RunStatus.EVALUATING:
+            raise Refused(
+                f"Version {version.number} is still being evaluated; you can use it once the gate "
+                "has decided."
+            )
+        raise Refused(
+            f"Version {version.number} was never evaluated, so it cannot play. Train again for a "
+            "version that can."
+        )
 
 
 @contextmanager

@@ -3,6 +3,7 @@
 Each run's outcome is recorded with it and does not affect the others.
 """
 
+import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -13,22 +14,31 @@ import structlog
 from django.conf import settings
 from django.db import connections
 
+from agents.adapters.store import AdapterMissing
 from agents.errors import Refused
-from agents.inference.client import InferenceUnavailable
+from agents.inference.client import AdapterRefused, InferenceUnavailable
 from arena.leases import LeaseLost
 from training.gate.evaluate import GateInconclusive
 from training.runs.attempts import is_finished
-from training.runs.claiming import claim_together
-from training.runs.lease import Lease, Leases, move_run, postpone_run
+from training.runs.claiming import MAX_ATTEMPTS, claim_together, is_another_due
+from training.runs.lease import Lease, Leases, move_run, postpone_run, yield_turn
 from training.runs.spec import RunSpec
 from training.states import RunEvent
-from training.worker.child import FollowedJob, TrainerDied, TrainerPostponed, run_trainer
-from training.worker.steps import Follower, finish, judge, prepare, spec_of
+from training.worker.child import (
+    FollowedJob,
+    TrainerDied,
+    TrainerKilled,
+    TrainerPostponed,
+    run_trainer,
+)
+from training.worker.steps import Follower, TurnOver, finish, judge, prepare, run_of, spec_of
 
 T = TypeVar("T")
 
 # Runs that use the inference servers at the same time. Why: docs/decisions/practice-concurrency.md
 ASKING_AT_ONCE = 2
+# After this time, runs of a batch that still practise make room for others, if any wait.
+PRACTICE_SECONDS = 15 * 60.0
 
 log = structlog.get_logger(__name__)
 
@@ -52,8 +62,10 @@ class _Batch:
         self._leases = Leases(claimed)
         self._pool = pool if len(claimed) > 1 else None
         self._specs: dict[Lease, RunSpec] = {}
+        self._prepared: set[Lease] = set()
         self._folders: dict[Lease, Path] = {}
         self._waiting = list(claimed)  # still to be finished
+        self._practice_ends = time.monotonic() + PRACTICE_SECONDS
 
     def work(self) -> None:
         prepared = self._each(self._prepare)
@@ -70,7 +82,15 @@ class _Batch:
     def _prepare(self, lease: Lease) -> Path | None:
         # Read at its turn: until then another worker may have taken the run.
         spec = self._specs[lease] = spec_of(lease)
-        return prepare(lease, spec, self._leases)
+        folder = prepare(lease, spec, self._leases, is_turn_over=partial(self._is_turn_over, lease))
+        self._prepared.add(lease)
+        return folder
+
+    def _is_turn_over(self, lease: Lease) -> bool:
+        """Whether the run has practised long enough for those that wait, in the batch or for it."""
+        if time.monotonic() < self._practice_ends:
+            return False
+        return bool(self._prepared) or is_another_due(lease.run_id)
 
     def _train(self) -> int:
         jobs = [
@@ -131,6 +151,16 @@ def _record_fault(lease: Lease, error: Exception) -> None:
                 postpone_run(lease, reason=reason)
             case TrainerPostponed():
                 postpone_run(lease, reason=str(error), is_outage=True)
+            case TurnOver():
+                reason = "The run keeps its practice answers and goes on when its turn comes again."
+                yield_turn(lease, reason=reason)
+            case TrainerKilled() if run_of(lease).attempts >= MAX_ATTEMPTS:
+                # It was alone this time and got no further: its settings ask for too much.
+                reason = (
+                    f"Training was given up after {MAX_ATTEMPTS} interrupted attempts; the parent "
+                    f"version stays. The last fault: {error}"
+                )
+                move_run(lease, RunEvent.FAIL, is_owners_fault=True, reason=reason)
             case TrainerDied():
                 postpone_run(lease, reason=str(error))
             case OSError():
@@ -138,8 +168,10 @@ def _record_fault(lease: Lease, error: Exception) -> None:
                 why = error.strerror or type(error).__name__
                 reason = f"The training machine could not use its files ({why})."
                 postpone_run(lease, reason=reason, is_outage=True)
-            case Refused():
+            case AdapterMissing() | AdapterRefused():
                 move_run(lease, RunEvent.FAIL, reason=str(error))
+            case Refused():
+                move_run(lease, RunEvent.FAIL, is_owners_fault=True, reason=str(error))
             case _:
                 log.error("run_broke", run_id=lease.run_id, exc_info=error)
                 reason = "The training machine hit an error; its log has the details."

@@ -49,6 +49,10 @@ class TrainerDied(Exception):
     """The process ended before this job did; the sentence is for the agent's owner."""
 
 
+class TrainerKilled(TrainerDied):
+    """The process was killed, often because its jobs took too much memory."""
+
+
 class TrainerPostponed(Exception):
     """The machine had no room for this job; the sentence is for the agent's owner."""
 
@@ -95,7 +99,7 @@ def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
 def result_of(folder: Path, *, returncode: int) -> JSON:
     """What became of one job of a process that has ended.
 
-    Raises TrainerFailed, TrainerPostponed, TrainerDied.
+    Raises TrainerFailed, TrainerPostponed, TrainerDied, TrainerKilled.
     """
     result = read_result(folder)
     if result and "error" in result:
@@ -105,7 +109,7 @@ def result_of(folder: Path, *, returncode: int) -> JSON:
     if result and "postponed" in result:
         raise TrainerPostponed(str(result["postponed"]))
     if returncode < 0:
-        raise TrainerDied(
+        raise TrainerKilled(
             f"The trainer was killed (signal {-returncode}), often because memory ran out."
         )
     raise TrainerDied("The trainer stopped with an error; its log has the details.")

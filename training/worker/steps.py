@@ -9,10 +9,12 @@ import os
 from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from time import monotonic
 from typing import Any
 
 from asgiref.sync import async_to_sync, sync_to_async
 from django.conf import settings
+from django.db.models import F
 
 from agents.adapters.store import adapter_folder, store_adapter
 from agents.inference.client import Sampling, served_model
@@ -73,11 +75,17 @@ def spec_of(lease: Lease) -> RunSpec:
     return RunSpec.of(run_of(lease))
 
 
-def prepare(lease: Lease, spec: RunSpec, leases: Leases) -> Path | None:
+class TurnOver(Exception):
+    """The run practised for as long as one turn may; what it has drawn and judged stays."""
+
+
+def prepare(
+    lease: Lease, spec: RunSpec, leases: Leases, *, is_turn_over: Callable[[], bool]
+) -> Path | None:
     """The folder with everything that a trainer needs, or the folder of one that has finished.
 
-    None for a run that has been trained. Raises Refused if there is nothing to learn from,
-    InferenceUnavailable, LeaseLost.
+    None for a run that has been trained. `is_turn_over` is asked every few seconds of practice.
+    Raises Refused if there is nothing to learn from, TurnOver, InferenceUnavailable, LeaseLost.
     """
     run, parent = spec.run, spec.parent.adapter
     if run.status != RunStatus.TRAINING:
@@ -91,7 +99,9 @@ def prepare(lease: Lease, spec: RunSpec, leases: Leases) -> Path | None:
         if spec.config.rehearsal:
             _with_heartbeat(lease, leases, partial(prepare_rehearsal, spec))
         if method_of(spec.config).practice(spec.config):
-            _with_heartbeat(lease, leases, partial(practise, spec))
+            _with_heartbeat(
+                lease, leases, partial(practise, spec), is_own=True, is_turn_over=is_turn_over
+            )
         manifest = make_dataset(spec)
         record(lease, manifest=manifest, manifest_digest=manifest_digest(manifest))
     rehearsed = manifest.get("rehearsal", {}).get("texts", 0)
@@ -229,15 +239,50 @@ def shown(latest: JSON) -> JSON:
     return {name: latest[name] for name in SHOWN if name in latest}
 
 
-def _with_heartbeat(lease: Lease, leases: Leases, work: Callable[..., Awaitable[None]]) -> None:
-    """Run `work(heartbeat=...)`, whose sentences the run shows while its lease is kept."""
+class _ServedTime:
+    """Counts the seconds since the last look towards the run's turns, once each."""
+
+    def __init__(self, lease: Lease) -> None:
+        self._lease = lease
+        self._since = monotonic()
+
+    def count(self, **fields: Any) -> None:
+        """Record the seconds together with the fields. Raises LeaseLost."""
+        now = monotonic()
+        record(self._lease, served_seconds=F("served_seconds") + (now - self._since), **fields)
+        self._since = now
+
+
+def _with_heartbeat(
+    lease: Lease,
+    leases: Leases,
+    work: Callable[..., Awaitable[None]],
+    *,
+    is_own: bool = False,
+    is_turn_over: Callable[[], bool] = lambda: False,
+) -> None:
+    """Run `work(heartbeat=...)`, whose sentences the run shows while its lease is kept.
+
+    The time of `is_own` work counts in its owner's turns; other work serves all agents of a base.
+    """
+    served = _ServedTime(lease)
+
+    def beat(sentence: str) -> None:
+        leases.keep(lease)
+        fields: JSON = {"progress": {"stage": sentence}} if sentence else {}
+        if is_own:
+            served.count(**fields)
+        elif fields:
+            record(lease, **fields)
+        if is_turn_over():
+            raise TurnOver
 
     async def heartbeat(sentence: str) -> None:
-        await sync_to_async(leases.keep)(lease)
-        if sentence:
-            await sync_to_async(record)(lease, progress={"stage": sentence})
+        await sync_to_async(beat)(sentence)
 
     async_to_sync(work)(heartbeat=heartbeat)
+    if is_own:
+        served.count()
 
 
 def _evaluate(
@@ -254,8 +299,14 @@ def _evaluate(
     folder = finished_attempt(spec.run.pk)
     result = read_result(folder) if folder else None
 
+    served = _ServedTime(lease)
+
+    def beat() -> None:
+        leases.keep(lease)
+        served.count()
+
     async def heartbeat() -> None:
-        await sync_to_async(leases.keep)(lease)
+        await sync_to_async(beat)()
 
     gate: GateRecord = async_to_sync(evaluate)(
         contestants,

@@ -4,7 +4,7 @@ import uuid
 from collections.abc import Callable
 
 import pytest
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, rule, run_state_machine_as_test
@@ -81,6 +81,74 @@ def test_a_hold_is_resolved_once() -> None:
     with pytest.raises(ledger.TransferConflict), transaction.atomic():
         ledger.void(uuid.uuid4(), pending_id=hold_id)
     assert (available(a), available(b)) == (3, 7)
+
+
+@pytest.mark.django_db
+def test_a_part_of_a_hold_is_posted_once_and_the_rest_comes_back() -> None:
+    a, b = ledger.account_of(make_user().id), ledger.account_of(make_user().id)
+    fund(a, 10)
+    hold_id, post_id = uuid.uuid4(), uuid.uuid4()
+    with transaction.atomic():
+        ledger.hold(hold_id, debit=a, credit=b, amount=7, code=CODE)
+    for _ in range(2):
+        with transaction.atomic():
+            ledger.post(post_id, pending_id=hold_id, amount=3)
+    with pytest.raises(ledger.TransferConflict), transaction.atomic():
+        ledger.post(post_id, pending_id=hold_id, amount=4)
+    assert (available(a), available(b)) == (7, 3)
+    assert ledger.audit().problems == ()
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("amount", [-1, 0, 8])
+def test_no_more_than_the_hold_and_no_nothing_is_posted(amount: int) -> None:
+    a, b = ledger.account_of(make_user().id), ledger.account_of(make_user().id)
+    fund(a, 10)
+    hold_id = uuid.uuid4()
+    with transaction.atomic():
+        ledger.hold(hold_id, debit=a, credit=b, amount=7, code=CODE)
+    with pytest.raises(ledger.TransferConflict, match="is of 7 credits"), transaction.atomic():
+        ledger.post(uuid.uuid4(), pending_id=hold_id, amount=amount)
+    assert available(a) == 3
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(
+    ("kind", "amount", "is_right"),
+    [
+        ("post", 7, True),
+        ("post", 3, True),
+        ("post", 8, False),
+        ("void", 7, True),
+        ("void", 3, False),
+    ],
+)
+def test_the_database_and_the_audit_know_what_a_hold_can_become(
+    kind: str, amount: int, is_right: bool
+) -> None:
+    a, b = ledger.account_of(make_user().id), ledger.account_of(make_user().id)
+    fund(a, 10)
+    hold_id = uuid.uuid4()
+    with transaction.atomic():
+        ledger.hold(hold_id, debit=a, credit=b, amount=7, code=CODE)
+    row = Transfer(
+        id=uuid.uuid4(),
+        kind=kind,
+        debit=a,
+        credit=b,
+        amount_credits=amount,
+        code=CODE,
+        pending_id=hold_id,
+    )
+    if is_right:
+        row.save(force_insert=True)
+    else:
+        with pytest.raises(IntegrityError, match="its hold"), transaction.atomic():
+            row.save(force_insert=True)
+        with connection.cursor() as cursor:
+            cursor.execute("SET LOCAL session_replication_role = replica")  # no trigger fires
+        row.save(force_insert=True)
+    assert is_right == (f"transfer {row.id} differs from its hold" not in ledger.audit().problems)
 
 
 @pytest.mark.django_db
@@ -210,18 +278,31 @@ class LedgerMachine(RuleBasedStateMachine):
             self.held[a] += amount
             self.pending[hold_id] = (a, b, amount)
 
-    @rule(data=st.data(), posts=st.booleans(), replays=st.booleans())
-    def resolves(self, data: st.DataObject, posts: bool, replays: bool) -> None:
+    @rule(data=st.data(), replays=st.booleans())
+    def posts(self, data: st.DataObject, replays: bool) -> None:
         if not self.pending:
             return
         hold_id = data.draw(st.sampled_from(sorted(self.pending, key=list(self.pending).index)))
-        a, b, amount = self.pending.pop(hold_id)
-        verb = ledger.post if posts else ledger.void
+        a, b, held = self.pending.pop(hold_id)
+        part = data.draw(st.none() | st.integers(1, held))
         resolution = uuid.uuid4()
         for _ in range(2 if replays else 1):
-            verb(resolution, pending_id=hold_id)
+            ledger.post(resolution, pending_id=hold_id, amount=part)
+        self.held[a] -= held
+        self.available[a] += held - (part or held)
+        self.available[b] += part or held
+
+    @rule(data=st.data(), replays=st.booleans())
+    def voids(self, data: st.DataObject, replays: bool) -> None:
+        if not self.pending:
+            return
+        hold_id = data.draw(st.sampled_from(sorted(self.pending, key=list(self.pending).index)))
+        a, _, amount = self.pending.pop(hold_id)
+        resolution = uuid.uuid4()
+        for _ in range(2 if replays else 1):
+            ledger.void(resolution, pending_id=hold_id)
         self.held[a] -= amount
-        self.available[b if posts else a] += amount
+        self.available[a] += amount
 
     @invariant()
     def agrees_with_the_model(self) -> None:

@@ -10,7 +10,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from training.gate.decisions import KindCount
 from training.gate.drift import trainer_view
-from training.gate.evaluate import RECHECK_TASKS, GateInconclusive
+from training.gate.evaluate import RECHECK_TASKS, GateInconclusive, NeverAnswers
 from training.gate.figures import Side
 from training.gate.sitting import draw_kind, draw_tasks
 from training.gate.tests.builders import (
@@ -239,9 +239,18 @@ def test_servers_that_stay_away_are_never_a_rejection(monkeypatch: pytest.Monkey
         run_gate(monkeypatch, failing(CHILD, InferenceUnavailable("gone")))
 
 
-def test_tasks_that_no_model_can_take_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(GateInconclusive, match="Only 0 of 16"):
+def test_a_prompt_that_leaves_no_room_to_answer_is_not_a_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(NeverAnswers, match="16 of 16 held-out tasks got no answer"):
         run_gate(monkeypatch, failing(PARENT, RequestRefused("too long")))
+
+
+def test_empty_answers_that_nobody_judges_are_not_a_fault_of_ours(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with pytest.raises(NeverAnswers):
+        run_gate(monkeypatch, always("a", " "), make_exam(panel=[]))
 
 
 def test_judges_that_fail_decide_nothing(monkeypatch: pytest.MonkeyPatch) -> None:

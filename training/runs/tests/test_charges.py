@@ -12,12 +12,12 @@ from agents.roster import retire_agent
 from arena.credits import ledger
 from arena.credits.ledger import InsufficientCredits, audit
 from arena.leases import LeaseLost
-from arena.models import Account, Space, Transfer, TransferCode, TransferKind
+from arena.models import Account, Round, Space, Transfer, TransferCode, TransferKind
 from arena.tests.builders import at_once
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
-from training.models import TrainingRun
-from training.runs.charges import price_of
+from training.models import Rollout, TrainingRun
+from training.runs.charges import answers_of, price_of
 from training.runs.claiming import MAX_ATTEMPTS, claim_next
 from training.runs.lease import Lease, move_run
 from training.runs.starting import request_run, start_due_runs, unaffordable
@@ -82,7 +82,7 @@ def claim() -> Lease:
     ],
 )
 def test_a_price_counts_the_answers_shown(config: Any, price: int) -> None:
-    assert price_of(config, pairs=48, tasks=32) == price
+    assert price_of(answers_of(config, pairs=48, tasks=32)) == price
 
 
 def test_a_queued_run_holds_its_price_and_a_trained_one_pays_it() -> None:
@@ -113,6 +113,109 @@ def test_a_run_that_is_given_up_gives_its_price_back() -> None:
         expire(run)
     assert claim_next() is None
     assert wallet(run.agent) == (CREDITS, 0)
+
+
+def practised(run: TrainingRun, *, answers: int) -> None:
+    one = Round.objects.filter(pairs__agent=run.agent).first()
+    Rollout.objects.bulk_create(
+        Rollout(
+            run=run,
+            version=run.parent_version,
+            round=one,
+            index=index,
+            prompt_token_ids=[1],
+            token_ids=[1],
+            logprobs=[-0.5],
+            finish_reason="stop",
+            sampling={},
+        )
+        for index in range(answers)
+    )
+
+
+def make_practising() -> TrainingRun:
+    """Its price of 100 is for 160 answers shown, in two epochs."""
+    agent, space = make_due(learning={"method": "grpo", "rollouts": 10, "share": 0, "epochs": 2})
+    return request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
+
+
+@pytest.mark.parametrize("end", ["cancelled", "paused", "retired", "failed by its owner"])
+def test_drawn_answers_are_paid_for_however_the_owner_ends_the_run(end: str) -> None:
+    run = make_practising()
+    owner_id, lease = run.agent.owner_id, claim()
+    practised(run, answers=40)
+    match end:
+        case "failed by its owner":
+            move_run(lease, RunEvent.FAIL, is_owners_fault=True, reason="Nothing to learn.")
+        case "retired":
+            retire_agent(owner_id, agent_id=run.agent_id)
+            cancel_runs_of_retired()
+        case "paused":
+            pause_run(owner_id, run_id=run.pk)
+            cancel_run(owner_id, run_id=run.pk)
+        case _:
+            cancel_run(owner_id, run_id=run.pk)
+    assert wallet(run.agent) == (CREDITS - 25, 0)
+    assert ledger.balance(ledger.fees_account()).available == 25
+
+
+def test_drawn_answers_cost_nothing_after_a_fault_of_ours() -> None:
+    run = make_practising()
+    lease = claim()
+    practised(run, answers=40)
+    move_run(lease, RunEvent.FAIL, reason="The machine was lost.")
+    assert wallet(run.agent) == (CREDITS, 0)
+
+
+def test_trained_steps_cost_their_share_of_what_practice_left() -> None:
+    run = make_practising()
+    claim()
+    practised(run, answers=40)
+    TrainingRun.objects.update(progress={"steps": 3, "step": 1, "furthest_step": 1})
+    cancel_run(run.agent.owner_id, run_id=run.pk)
+    assert wallet(run.agent) == (CREDITS - 25 - 75 // 3, 0)
+
+
+def test_a_run_never_costs_more_than_its_price() -> None:
+    run = make_practising()
+    claim()
+    practised(run, answers=200)
+    TrainingRun.objects.update(progress={"steps": 3, "step": 3, "furthest_step": 3})
+    cancel_run(run.agent.owner_id, run_id=run.pk)
+    assert wallet(run.agent) == (CREDITS - 100, 0)
+
+
+def test_a_version_that_never_answers_is_paid_for() -> None:
+    run = make_run()
+    lease = claim()
+    move_run(lease, RunEvent.TRAINED)
+    move_run(lease, RunEvent.FAIL, is_owners_fault=True, reason="It never answered.")
+    assert wallet(run.agent) == (CREDITS - PRICE, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "step", ["arena.credits.ledger._insert", "training.runs.moves.announce_run"]
+)
+def test_a_cancel_that_dies_midway_has_moved_nothing_and_pays_once_when_repeated(
+    step: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_practising()
+    claim()
+    practised(run, answers=40)
+
+    def die(*_: Any) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(step, die)
+        with pytest.raises(KeyboardInterrupt):
+            cancel_run(run.agent.owner_id, run_id=run.pk)
+    run.refresh_from_db()
+    assert run.status == RunStatus.TRAINING
+    assert wallet(run.agent) == (CREDITS - 100, 100)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
+    assert wallet(run.agent) == (CREDITS - 25, 0)
 
 
 def test_failing_after_the_training_refunds_what_was_charged() -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.utils import timezone
 
 from agents.models import User
-from agents.roster import activate_version, add_trained_version, edit_agent
+from agents.roster import add_trained_version, edit_agent
 from arena.models import Space
 from arena.tests.builders import at_once, make_adapter
 from training.models import TrainingRun
@@ -13,10 +13,12 @@ from training.runs.claiming import (
     MAX_ATTEMPTS,
     claim_next,
     claim_together,
+    is_another_due,
     waiting_runs,
 )
 from training.runs.lease import Lease
 from training.runs.starting import request_run
+from training.runs.steering import use_version
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_pairs_for, make_space
 from training.tests.scripted import expire
@@ -68,6 +70,32 @@ def test_the_owner_with_the_least_training_of_the_last_day_comes_first(space: Sp
     has_trained(rested, seconds=9_000.0, days_ago=1.1)
     runs = [make_run(space, owner=run.agent.owner) for run in (greedy, modest, rested)]
     assert [run.pk for run in waiting_runs()] == [run.pk for run in reversed(runs)]
+
+
+def test_who_practises_and_cancels_comes_after_an_owner_who_had_less(space: Space) -> None:
+    free_rider = make_run(space)
+    TrainingRun.objects.filter(id=free_rider.pk).update(
+        status=RunStatus.CANCELLED, served_seconds=900.0, started_at=timezone.now()
+    )
+    modest = make_run(space)
+    has_trained(modest, seconds=300.0)
+    again = make_run(space, owner=free_rider.agent.owner)
+    other = make_run(space, owner=modest.agent.owner)
+    assert [run.pk for run in waiting_runs()] == [other.pk, again.pk]
+
+
+def test_only_another_owner_who_had_less_is_due_before_a_run(space: Space) -> None:
+    run = make_run(space)
+    assert claimed(claim_next()) == run.pk
+    TrainingRun.objects.filter(id=run.pk).update(served_seconds=900.0)
+    make_run(space, owner=run.agent.owner)
+    assert not is_another_due(run.pk)
+    other = make_run(space)
+    has_trained(other, seconds=1_000.0)
+    make_run(space, owner=other.agent.owner)
+    assert not is_another_due(run.pk)
+    make_run(space)
+    assert is_another_due(run.pk)
 
 
 def test_a_run_in_hand_counts_from_its_first_moment(space: Space) -> None:
@@ -171,7 +199,7 @@ def test_a_run_of_weights_that_nobody_plays_with_any_more_is_cancelled(space: Sp
     parent = run.parent_version
     adapter = make_adapter(run.agent.base_model)
     other = add_trained_version(run.agent_id, parent_version_id=parent.pk, adapter_id=adapter.pk)
-    activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=other.pk)
+    use_version(run.agent.owner_id, agent_id=run.agent_id, version_id=other.pk)
     assert claim_next() is None
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED

@@ -5,14 +5,14 @@ import pytest
 from agents.adapters.lora import MAX_LORA_RANK
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
-from agents.roster import activate_version, add_trained_version
+from agents.roster import add_trained_version
 from arena.models import MatchStatus, Space, Verdict
 from arena.tests.builders import at_once, make_adapter
 from training.data.harvest import harvest_matches
 from training.models import Harvest, Pair, TrainingRun
 from training.runs.claiming import claim_next
 from training.runs.starting import MIN_PAIRS, Requestable, request_run, requestable, start_due_runs
-from training.runs.steering import cancel_run
+from training.runs.steering import cancel_run, use_version
 from training.runs.unlearned import unlearned_pairs
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_match, make_pairs_for, make_space
@@ -165,7 +165,7 @@ def test_a_run_learns_again_from_pairs_that_its_version_has_not_learned() -> Non
     TrainingRun.objects.filter(id=run_id).update(status=RunStatus.REJECTED, child_version=child)
     make_pairs_for(agent, count=10, space=space)
     assert (unlearned(first), unlearned(child)) == (30, 10)
-    activate_version(agent.owner_id, agent_id=agent.pk, version_id=child.pk)
+    use_version(agent.owner_id, agent_id=agent.pk, version_id=child.pk)
     assert request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk).pair_count == 10
 
 

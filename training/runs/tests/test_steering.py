@@ -14,7 +14,14 @@ from training.models import TrainingRun
 from training.runs.claiming import claim_next
 from training.runs.lease import Lease, Leases, move_run, record, renew
 from training.runs.starting import request_run, start_due_runs
-from training.runs.steering import adopt_offered, cancel_run, decline_offered, pause_run, resume_run
+from training.runs.steering import (
+    adopt_offered,
+    cancel_run,
+    decline_offered,
+    pause_run,
+    resume_run,
+    use_version,
+)
 from training.states import RunEvent, RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import PASSED, REFUSED, script_gate, script_runs
@@ -135,6 +142,47 @@ def test_only_a_paused_run_can_be_resumed() -> None:
         resume_run(run.agent.owner_id, run_id=run.pk)
 
 
+def use_child(run: TrainingRun) -> None:
+    child_id = refreshed(run).child_version_id
+    assert child_id is not None
+    use_version(run.agent.owner_id, agent_id=run.agent_id, version_id=child_id)
+
+
+@pytest.mark.parametrize("end", [None, RunEvent.FAIL, RunEvent.CANCEL])
+def test_a_version_that_the_gate_never_judged_cannot_be_used_by_hand(end: RunEvent | None) -> None:
+    run = make_run()
+    lease = claim()
+    add_child(lease)
+    if end:
+        move_run(lease, end)
+    parent = refreshed(run).agent.current_version
+    sentence = "was never evaluated, so it cannot play" if end else "is still being evaluated"
+    with pytest.raises(Refused, match=f"Version 2 {sentence}"):
+        use_child(run)
+    assert refreshed(run).agent.current_version == parent
+
+
+def test_a_version_that_the_gate_judged_can_be_used_by_hand() -> None:
+    run = make_run()
+    lease = claim()
+    add_child(lease)
+    record(lease, gate=REFUSED.as_json())
+    move_run(lease, RunEvent.REJECT)
+    use_child(run)
+    run = refreshed(run)
+    assert run.agent.current_version == run.child_version
+
+
+def test_a_retired_agent_adopts_nothing() -> None:
+    run = make_run(status=RunStatus.OFFERED)
+    parent = refreshed(run).agent.current_version
+    Agent.objects.update(retired_at="2026-01-01T00:00Z")
+    with pytest.raises(Refused, match="retired"):
+        adopt_offered(run.agent.owner_id, run_id=run.pk)
+    run = refreshed(run)
+    assert (run.status, run.agent.current_version) == (RunStatus.OFFERED, parent)
+
+
 def test_a_run_of_a_retired_agent_is_not_resumed() -> None:
     run = make_run(status=RunStatus.PAUSED)
     Agent.objects.update(retired_at="2026-01-01T00:00Z")
@@ -144,7 +192,10 @@ def test_a_run_of_a_retired_agent_is_not_resumed() -> None:
 
 @pytest.mark.parametrize(
     ("status", "sentence"),
-    [(RunStatus.TRAINING, "Its pairs stay"), (RunStatus.EVALUATING, "activate version 2 by hand")],
+    [
+        (RunStatus.TRAINING, "Its pairs stay"),
+        (RunStatus.EVALUATING, "Version 2 was not evaluated and cannot play"),
+    ],
 )
 def test_a_cancelled_run_says_what_is_left_of_it(status: RunStatus, sentence: str) -> None:
     run = make_run(status=status)

@@ -139,10 +139,10 @@ def test_an_error_of_our_own_in_one_run_is_put_off_and_keeps_no_other_from_its_e
 ) -> None:
     broken, other = make_run(space), make_run(space)
 
-    def sometimes(lease: Any, spec: Any, leases: Any) -> Path | None:
+    def sometimes(lease: Any, spec: Any, leases: Any, **turn: Any) -> Path | None:
         if lease.run_id == broken.pk:
             raise KeyError("a bug")
-        return prepare(lease, spec, leases)
+        return prepare(lease, spec, leases, **turn)
 
     monkeypatch.setattr(batch, "prepare", sometimes)
     train_due()

@@ -1,6 +1,7 @@
 """Runs that learn from groups: practice before the dataset, in the worker's own process."""
 
 from collections.abc import Callable
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -11,13 +12,14 @@ from django.utils import timezone
 from agents.inference.client import InferenceUnavailable
 from training.data.dataset import MANIFEST_FORMAT
 from training.models import TrainingRun
+from training.runs.claiming import waiting_runs
 from training.runs.spec import RunSpec
 from training.runs.starting import request_run
 from training.runs.steering import pause_run
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import behave, expire, script_runs
-from training.worker import steps
+from training.worker import batch, steps
 from training.worker.batch import train_due
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -112,6 +114,52 @@ def test_practice_without_a_server_waits_and_costs_no_attempt(
     finish(run)
     assert (run.status, run.attempts) == (RunStatus.TRAINING, 0)
     assert run.reason == "The run is waiting for the inference server: gone"
+
+
+def test_practice_past_its_time_makes_room_for_who_waits_and_keeps_its_price(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agent = make_agent(learning={"rank": 4, "alpha": 8})
+    make_pairs_for(agent, count=8, space=run.space)
+
+    def come(run: TrainingRun) -> None:
+        request_run(agent.owner_id, agent_id=agent.id, space_id=run.space_id)
+        TrainingRun.objects.filter(id=run.pk).update(served_seconds=900.0)
+
+    script_practice(monkeypatch, fault=come)
+    monkeypatch.setattr(batch, "PRACTICE_SECONDS", 0.0)
+    finish(run)
+    assert (run.status, run.attempts, run.manifest) == (RunStatus.TRAINING, 0, {})
+    assert run.reason.endswith("goes on when its turn comes again.")
+    before = run.price_credits
+    other = TrainingRun.objects.exclude(id=run.pk).get()
+    assert list(waiting_runs().values_list("id", flat=True)) == [other.pk, run.pk]
+    script_practice(monkeypatch)
+    while train_due():
+        pass
+    for each in (run, other):
+        each.refresh_from_db()
+    assert (run.status, run.price_credits) == (RunStatus.ADOPTED, before)
+    assert other.status == RunStatus.ADOPTED
+
+
+def test_practice_past_its_time_goes_on_if_nobody_waits(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_practice(monkeypatch)
+    monkeypatch.setattr(batch, "PRACTICE_SECONDS", 0.0)
+    finish(run)
+    assert run.status == RunStatus.ADOPTED
+
+
+def test_the_time_of_practice_and_gate_counts_in_the_turns(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    script_practice(monkeypatch)
+    clock = count(0.0, 10.0)
+    monkeypatch.setattr(steps, "monotonic", lambda: next(clock))
+    finish(run)
+    assert run.served_seconds >= 30.0
 
 
 def test_practice_of_one_run_keeps_the_leases_of_the_others(

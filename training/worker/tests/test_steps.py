@@ -11,7 +11,6 @@ import pytest
 from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
-from agents.roster import activate_version
 from arena.models import Space
 from training.gate.evaluate import GateInconclusive
 from training.gate.record import GateRecord, gate_from_json
@@ -20,6 +19,7 @@ from training.models import TrainingRun
 from training.practice.rehearsal import DRAWN_BY_RUN, rehearsal_file
 from training.runs.claiming import MAX_ATTEMPTS
 from training.runs.starting import request_run
+from training.runs.steering import use_version
 from training.states import RunStatus
 from training.tests.builders import (
     edit_prompt,
@@ -189,7 +189,7 @@ def test_a_worse_child_is_kept_and_does_not_play(
     assert run.child_version is not None
     assert run.reason.startswith("Not adopted. The new version is ")
     assert "0.200 (new) and 0.400 (parent)" in run.reason
-    activate_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version.pk)
+    use_version(run.agent.owner_id, agent_id=run.agent_id, version_id=run.child_version.pk)
 
 
 def test_an_edit_while_the_run_waits_is_what_it_learns_on(run: TrainingRun) -> None:
@@ -244,9 +244,11 @@ def test_a_trainer_that_keeps_dying_fails_the_run_after_the_last_attempt_only(
     behave(fake_base, behaviour)
     for attempt in range(1, MAX_ATTEMPTS + 1):
         finish(run)
-        assert (run.status, run.attempts) == (RunStatus.TRAINING, attempt)
+        assert run.attempts == attempt
         assert sentence in run.reason
         assert run.lease_owner is None
+        if behaviour == "crash" or attempt < MAX_ATTEMPTS:
+            assert run.status == RunStatus.TRAINING
         expire(run)
     assert train_due() == 0
     run.refresh_from_db()

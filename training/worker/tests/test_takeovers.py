@@ -127,12 +127,12 @@ def test_a_run_that_another_worker_took_before_its_turn_keeps_its_checkpoint(
     first = make_run(run.space)
     held: list[Lease | None] = []
 
-    def meanwhile(lease: Lease, spec: Any, leases: Any) -> Path | None:
+    def meanwhile(lease: Lease, spec: Any, leases: Any, **turn: Any) -> Path | None:
         if lease.run_id == first.pk:
             pause_run(run.agent.owner_id, run_id=run.pk)
             resume_run(run.agent.owner_id, run_id=run.pk)
             held.append(claim_next())
-        return prepare(lease, spec, leases)
+        return prepare(lease, spec, leases, **turn)
 
     monkeypatch.setattr(batch, "ASKING_AT_ONCE", 1)
     monkeypatch.setattr(batch, "prepare", meanwhile)
