@@ -1,5 +1,6 @@
 """The frozen base: loaded once, read by many adapters."""
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -113,7 +114,9 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Froz
             **arguments,
         )
     except (OSError, ValueError) as error:
-        raise TrainingStopped(f"The base model cannot be read: {error}") from error
+        # The library's words name files of this machine: they are for the trainer's log.
+        sys.stderr.write(f"{path}: {error}\n")
+        raise TrainingStopped("The base model cannot be read; the trainer's log says why.") from error
     return wrap_base(model)
 
 

@@ -10,8 +10,9 @@ import pytest
 from safetensors.numpy import load_file, save_file
 
 from agents.adapters.store import CONFIG_FILE, WEIGHTS_FILE
-from training.configs.configs import Targets
+from training.configs.configs import Precision, Targets
 from training.trainers.job import ADAPTER_FOLDER
+from training.trainers.model.base_model import choose_device, load_base
 from training.trainers.model.lora import plan_adapter
 from training.trainers.progress import check_converges
 from training.trainers.rehearsal import read_rehearsal
@@ -140,3 +141,12 @@ def test_a_run_that_diverges_is_stopped_with_the_reason(
 
 def test_a_run_that_gets_somewhat_worse_goes_on() -> None:
     check_converges([1.0, 8.5], grad_norm=100.0, kl=15.0)
+
+
+def test_a_base_that_cannot_be_read_names_no_file_of_the_machine_to_the_owner(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.json").write_text("{}")
+    with pytest.raises(TrainingStopped, match=r"^The base model cannot be read; the trainer's log"):
+        load_base(tmp_path, precision=Precision.BF16, device=choose_device("cpu"))
+    assert str(tmp_path) in capsys.readouterr().err
