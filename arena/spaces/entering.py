@@ -211,5 +211,5 @@ def _check(agent: Agent, space: Space) -> None:
     if not agent.owner.is_house and live.count() >= MAX_LIVE_ENTRIES:
         raise Refused(
             f"{MAX_LIVE_ENTRIES} of your agents are already waiting or playing, and no more may at "
-            "once. Enter again when one of their matches has ended."
+            "once. Wait until one of their matches has ended, or take one of them out of its queue."
         )

@@ -180,5 +180,5 @@ def test_the_bound_on_ones_own_entries_is_said_before_and_after_the_click(
     data = {"agent": agents[1].id, "entry_id": str(uuid.uuid4()), "fee": 10}
     response = client.post(f"/spaces/{space.slug}/enter/", data)
     assert response.status_code == 422
-    assert "Enter again when one of their matches has ended" in response.content.decode()
+    assert "take one of them out of its queue" in response.content.decode()
     assert wallet_balance(owner.id).held == 10

@@ -116,7 +116,9 @@ def load_base(path: Path, *, precision: Precision, device: torch.device) -> Froz
     except (OSError, ValueError) as error:
         # The library's words name files of this machine: they are for the trainer's log.
         sys.stderr.write(f"{path}: {error}\n")
-        raise TrainingStopped("The base model cannot be read; the trainer's log says why.") from error
+        raise TrainingStopped(
+            "The base model cannot be read; the trainer's log says why."
+        ) from error
     return wrap_base(model)
 
 
