@@ -10,6 +10,7 @@ from django.db.models import Count, Q, Sum
 from agents.models import Agent, AgentVersion, BaseModel, Engine
 from arena import access
 from arena.models import LIVE_ENTRY_STATUSES, Entry, MatchStatus, Rating, RatingChange, Seat
+from arena.spaces.trust import PROVISIONAL_MATCHES
 
 MAX_VERSIONS = 200
 MAX_CURVE_POINTS = 200
@@ -36,6 +37,10 @@ class SpaceRecord:
     sigma: float
     match_count: int
     win_count: int
+
+    @property
+    def is_provisional(self) -> bool:
+        return self.match_count < PROVISIONAL_MATCHES
 
 
 @dataclass(frozen=True)

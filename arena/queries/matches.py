@@ -165,7 +165,14 @@ class MatchSnapshot:
 
     @property
     def by_standing(self) -> tuple[SeatView, ...]:
-        return tuple(sorted(self.seats, key=lambda seat: (seat.standing, seat.index)))
+        return tuple(
+            sorted(self.seats, key=lambda seat: (seat.is_silent, seat.standing, seat.index))
+        )
+
+    @property
+    def partly_rated(self) -> tuple[SeatView, ...]:
+        """Seats for whose rating some opponents did not count in full."""
+        return tuple(seat for seat in self.seats if seat.rating_weight < 1)
 
 
 def match_snapshot(match_id: int) -> MatchSnapshot:

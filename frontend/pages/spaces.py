@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from agents.errors import Refused
+from agents.names import stored_form
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.queries import (
@@ -100,7 +101,7 @@ def leave(request: SignedInRequest, entry_id: uuid.UUID) -> HttpResponse:
 @public_page()
 def owner(request: HttpRequest, slug: str, username: str) -> HttpResponse:
     """All of one owner's agents in a Space, so that nobody shows only the luckiest one."""
-    space = space_card(slug)
+    space, username = space_card(slug), stored_form(username)
     context = {
         "space": space,
         "username": username,
