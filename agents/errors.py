@@ -9,5 +9,9 @@ class InvalidName(Refused):
     """The name is taken or cannot be used; forms say so at the field."""
 
 
+class PromptTooLong(Refused):
+    """The prompt leaves the model no room to answer; forms say so at the field."""
+
+
 class NotAvailable(Refused):
     """The row does not exist for this user. Views answer 404, so that nothing leaks."""

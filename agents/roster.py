@@ -12,11 +12,12 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
-from agents.errors import InvalidName, NotAvailable, Refused
+from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.inference.client import Sampling
 from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
 from agents.names import checked_agent_name, name_key
 from agents.prompts import problem_with_prompt
+from agents.tokens import count_tokens, prompt_room
 
 MAX_AGENTS_PER_OWNER = 50
 
@@ -30,13 +31,19 @@ def create_agent(
     sampling: Mapping[str, Any],
     learning: Mapping[str, Any],
     engine: Engine = Engine.MODEL,
+    exchange_tokens: int = 0,
 ) -> Agent:
-    """A new agent with its first version. Raises Refused with a sentence."""
+    """A new agent with its first version. Raises Refused with a sentence.
+
+    `exchange_tokens`: of the longest task and answer that its prompt must leave room for.
+    """
     name = checked_agent_name(name)
     _check_prompt(prompt)
     checked = Sampling.from_json(sampling)
-    if not BaseModel.objects.filter(id=base_model_id, is_active=True).exists():
+    base = BaseModel.objects.filter(id=base_model_id, is_active=True).first()
+    if base is None:
         raise Refused("Choose one of the available base models.")
+    _check_length(prompt, base, exchange_tokens=exchange_tokens)
     try:
         with transaction.atomic(durable=True):
             _check_not_of_house(user_id, name)
@@ -64,13 +71,22 @@ def create_agent(
 
 
 def edit_agent(
-    user_id: int, *, agent_id: int, prompt: str, sampling: Mapping[str, Any]
+    user_id: int,
+    *,
+    agent_id: int,
+    prompt: str,
+    sampling: Mapping[str, Any],
+    exchange_tokens: int = 0,
 ) -> AgentVersion:
-    """A new current version with another prompt or sampling and the same adapter."""
+    """A new current version with another prompt or sampling and the same adapter.
+
+    `exchange_tokens`: as for `create_agent`. Raises Refused with a sentence.
+    """
     _check_prompt(prompt)
     checked = Sampling.from_json(sampling)
     with transaction.atomic(durable=True):
         agent = _own(user_id, agent_id)
+        _check_length(prompt, agent.base_model, exchange_tokens=exchange_tokens)
         parent = agent.current_version
         assert parent is not None, "an agent has a version from its creation on"
         if parent.prompt == prompt and parent.sampling == checked.as_json():
@@ -236,6 +252,15 @@ def _check_not_of_house(user_id: int, name: str) -> None:
 
 def _taken(name: str) -> InvalidName:
     return InvalidName(f"You already have an agent named {name}, or one whose name looks like it.")
+
+
+def _check_length(prompt: str, base: BaseModel, *, exchange_tokens: int) -> None:
+    count, room = count_tokens(base, prompt), prompt_room(base, exchange_tokens=exchange_tokens)
+    if count is not None and count > room:
+        raise PromptTooLong(
+            f"The prompt is {count:,} tokens long; with the longest task and answer of the open "
+            f"Spaces there is room for {room:,}."
+        )
 
 
 def _check_prompt(prompt: str) -> None:

@@ -15,7 +15,7 @@ from training.gate.drift import Drift
 from training.gate.figures import Probe
 from training.gate.record import GateRecord
 from training.methods import METHODS
-from training.methods.base import ChartWords
+from training.methods.base import LOSS, ChartWords, MethodWords
 from training.methods.examples import KINDS
 from training.states import TRANSITIONS, PairSource, RunEvent, RunStatus
 
@@ -183,13 +183,38 @@ def stages_of(run: "RunView") -> tuple[Stage, ...]:
 
 def charts_of(run: "RunView") -> tuple[Chart, ...]:
     """Every chart of the run's method; those without a point stay hidden."""
-    return tuple(_chart(words, run.curve) for words in METHODS[run.method].charts)
+    return tuple(_chart(words, run.curve) for words in _charts_of_method(run.method))
 
 
 def columns_of(run: "RunView") -> dict[str, list[Any]]:
     """The curve by column, as the charts' script takes it."""
-    names = ("step", *(words.name for words in METHODS[run.method].charts))
+    names = ("step", *(words.name for words in _charts_of_method(run.method)))
     return {name: [point.get(name) for point in run.curve] for name in names}
+
+
+def words_of(name: str) -> MethodWords:
+    """The method in the words of its run's page, also of one that this site no longer has."""
+    if method := METHODS.get(name):
+        return method.words
+    return MethodWords(
+        title=name,
+        headline="no longer on this site",
+        explanation="The run's figures stay; nothing can be trained in this way any more.",
+    )
+
+
+def settings_of(run: "RunView") -> list[JSON]:
+    """The run's settings with their labels; none of a method that this site no longer has."""
+    method = METHODS.get(run.method)
+    return [
+        {
+            "label": setting.label,
+            "explanation": setting.explanation,
+            "value": run.config[setting.name],
+        }
+        for setting in (method.config_class.described() if method else ())
+        if setting.name in run.config
+    ]
 
 
 def gate_of(gate: GateRecord) -> GateView:
@@ -238,6 +263,12 @@ def _counted(counts: Mapping[str, int], words: Mapping[str, str]) -> tuple[Count
         Counted(words.get(key, key.replace("_", " ")), count, count / whole)
         for key, count in sorted(counts.items(), key=lambda item: -item[1])
     )
+
+
+def _charts_of_method(name: str) -> tuple[ChartWords, ...]:
+    """Every method has the loss, also one that this site no longer has."""
+    method = METHODS.get(name)
+    return method.charts if method else (LOSS,)
 
 
 def _chart(words: ChartWords, curve: Sequence[JSON]) -> Chart:

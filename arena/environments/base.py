@@ -54,6 +54,7 @@ class Environment(Protocol):
 
     slug: str
     name: str
+    max_task_chars: int  # of the longest prompt of any split
 
     def make_task(self, rng: Random, split: Split) -> Task:
         """Draw a task of the split."""

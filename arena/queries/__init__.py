@@ -45,6 +45,7 @@ from arena.queries.settlement import CreditLine, Settlement, settlement_of
 from arena.queries.spaces import (
     QueueState,
     SpaceCard,
+    longest_exchange,
     queue_state,
     space_card,
     space_cards,
@@ -80,6 +81,7 @@ __all__ = [
     "leaderboard",
     "live_entry_of",
     "live_matches",
+    "longest_exchange",
     "match_snapshot",
     "matches_of_agent",
     "owner_results",

@@ -8,7 +8,9 @@ from django.db.models import Count, Q
 from agents.errors import NotAvailable
 from arena import access
 from arena.credits.prizes import prizes
-from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space
+from arena.environments import ENVIRONMENTS
+from arena.environments.asking import exchange_tokens
+from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space, SpaceStatus
 from arena.states import LIVE_MATCH_STATUSES
 from judges.models import Judge
 
@@ -98,6 +100,18 @@ def space_cards() -> tuple[SpaceCard, ...]:
     rows = list(Space.objects.select_related("base_model").order_by("-status", "id"))
     judges, counts = _judges(rows), _counts([row.id for row in rows])
     return tuple(_card(row, judges, counts[row.id]) for row in rows)
+
+
+def longest_exchange(base_model_id: int) -> int:
+    """Tokens of the longest task and answer in any open Space on this base model."""
+    rows = Space.objects.filter(base_model_id=base_model_id, status=SpaceStatus.OPEN)
+    return max(
+        (
+            exchange_tokens(ENVIRONMENTS[row.environment], max_tokens=row.max_tokens)
+            for row in rows.only("environment", "max_tokens")
+        ),
+        default=0,
+    )
 
 
 def space_slugs() -> frozenset[str]:

@@ -7,8 +7,12 @@ from django.db import IntegrityError, transaction
 
 from agents.adapters.store import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
-from agents.models import Agent, User
+from agents.inference.client import Sampling
+from agents.models import Agent, Engine, User
+from agents.tokens import count_tokens, prompt_room
 from arena.credits import ledger
+from arena.environments import ENVIRONMENTS
+from arena.environments.asking import exchange_tokens
 from arena.models import (
     LIVE_ENTRY_STATUSES,
     Entry,
@@ -41,6 +45,7 @@ def enter_space(
     """
     ledger.check_given_id(entry_id)
     _check_adapter(user_id, agent_id)
+    _check_prompt(user_id, agent_id, space_slug)
     try:
         with transaction.atomic(durable=True):
             # The owner's lock comes first, so that two entries at once are counted one by one.
@@ -187,6 +192,27 @@ def _check_adapter(user_id: int, agent_id: int) -> None:
         check_playable(version.adapter)
     except BadAdapter as error:
         raise Refused(f"{agent.name} cannot play. {error}") from error
+
+
+def _check_prompt(user_id: int, agent_id: int, space_slug: str) -> None:
+    """Refuse a prompt beside which this Space's longest task and answer have no room."""
+    agent = (
+        Agent.objects.filter(id=agent_id, owner_id=user_id, engine=Engine.MODEL)
+        .select_related("current_version", "base_model")
+        .first()
+    )
+    space = Space.objects.filter(slug=space_slug).first()
+    if agent is None or agent.current_version is None or space is None:
+        return
+    longest = min(Sampling.from_json(agent.current_version.sampling).max_tokens, space.max_tokens)
+    needed = exchange_tokens(ENVIRONMENTS[space.environment], max_tokens=longest)
+    room = prompt_room(agent.base_model, exchange_tokens=needed)
+    count = count_tokens(agent.base_model, agent.current_version.prompt)
+    if count is not None and count > room:
+        raise Refused(
+            f"The prompt of {agent.name} is {count:,} tokens long; with the longest task and answer "
+            f"of {space.name} there is room for {room:,}. Shorten it, then enter again."
+        )
 
 
 def _check(agent: Agent, space: Space) -> None:

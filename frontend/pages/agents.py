@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from agents import roster
-from agents.errors import InvalidName, NotAvailable, Refused
+from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.models import Agent
 from arena import access
 from arena.queries import (
@@ -16,6 +16,7 @@ from arena.queries import (
     agent_record,
     agent_view,
     live_entry_of,
+    longest_exchange,
     matches_of_agent,
     rating_history,
     space_cards,
@@ -80,9 +81,12 @@ def new_agent(request: SignedInRequest) -> HttpResponse:
                     prompt=form.cleaned_data["prompt"],
                     sampling=form.sampling(),
                     learning=form.cleaned_data["learning"],
+                    exchange_tokens=longest_exchange(form.cleaned_data["base_model"]),
                 )
             except InvalidName as error:
                 form.add_error("name", str(error))
+            except PromptTooLong as error:
+                form.add_error("prompt", str(error))
             except Refused as error:
                 form.add_error(None, str(error))
             else:
@@ -144,7 +148,10 @@ def edit(request: SignedInRequest, agent_id: int) -> HttpResponse:
                     agent_id=agent_id,
                     prompt=form.cleaned_data["prompt"],
                     sampling=form.sampling(),
+                    exchange_tokens=longest_exchange(agent.base_model_id),
                 )
+            except PromptTooLong as error:
+                form.add_error("prompt", str(error))
             except Refused as error:
                 form.add_error(None, str(error))
             else:

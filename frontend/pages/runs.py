@@ -16,7 +16,16 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
-from frontend.run_views import charts_of, columns_of, dataset_of, gate_of, stages_of, verbs_of
+from frontend.run_views import (
+    charts_of,
+    columns_of,
+    dataset_of,
+    gate_of,
+    settings_of,
+    stages_of,
+    verbs_of,
+    words_of,
+)
 from training.methods import METHODS
 from training.runs import steering
 from training.runs.queries import RunView, run_view
@@ -114,25 +123,17 @@ def _run(request: HttpRequest, run_id: int) -> RunView:
 
 
 def _context(run: RunView) -> dict[str, Any]:
-    method = METHODS[run.method]
+    method = METHODS.get(run.method)
     return {
         "run": run,
         "is_owner": run.is_own,
         "heading": HEADINGS[RunStatus(run.status)],
-        "method": method.words,
-        "noun": method.examples.noun,
+        "method": words_of(run.method),
+        "noun": method.examples.noun if method else "examples",
         "stages": stages_of(run),
         "verbs": verbs_of(run.status),
         "charts": charts_of(run),
         "gate_view": gate_of(run.gate) if run.gate else None,
         "dataset": dataset_of(run.manifest),
-        "settings": [
-            {
-                "label": setting.label,
-                "explanation": setting.explanation,
-                "value": run.config[setting.name],
-            }
-            for setting in method.config_class.described()
-            if setting.name in run.config
-        ],
+        "settings": settings_of(run),
     }

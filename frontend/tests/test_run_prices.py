@@ -104,3 +104,10 @@ def test_the_wallet_names_what_training_costs(agent: Agent, match: Match) -> Non
     owner.post(f"/runs/{run.pk}/cancel/")
     assert "Training price returned" in owner.get("/wallet/").content.decode()
     assert wallet_balance(agent.owner_id) == before
+
+
+def test_a_run_of_a_method_that_is_gone_says_so(agent: Agent, match: Match) -> None:
+    run = make_run(agent, match.space, method="gone")
+    owner = signed_in(agent.owner_id)
+    assert "nothing can be trained in this way any more" in page_of(owner, run)
+    assert owner.get(f"/runs/{run.pk}/curve.json").json()["columns"]["loss"] == [0.7]

@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from agents.models import AgentVersion
 from arena import leases
+from training.configs.fields import InvalidConfig
 from training.methods import config_from_json
 from training.models import TrainingRun
 from training.runs.lease import LEASE, Lease
@@ -90,10 +91,14 @@ def _companions_of(lease: Lease) -> Q:
     run = TrainingRun.objects.select_related("agent").get(id=lease.run_id)
     if run.status != RunStatus.TRAINING or run.attempts == MAX_ATTEMPTS:
         return Q(pk__in=[])
+    try:
+        precision = config_from_json(run.config).precision
+    except InvalidConfig:
+        return Q(pk__in=[])  # of a method that is gone: it fails with a sentence, alone
     return Q(
         status__in=[RunStatus.QUEUED, RunStatus.TRAINING],
         agent__base_model=run.agent.base_model_id,
-        config__precision=config_from_json(run.config).precision,
+        config__precision=precision,
         # A run makes its last attempt alone: the earlier crashes may have been a neighbour's fault,
         # or its own.
         attempts__lt=MAX_ATTEMPTS - 1,

@@ -18,6 +18,7 @@ from agents.adapters.store import AdapterMissing
 from agents.errors import Refused
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from arena.leases import LeaseLost
+from training.configs.fields import InvalidConfig
 from training.gate.evaluate import GateInconclusive
 from training.runs.attempts import is_finished
 from training.runs.claiming import MAX_ATTEMPTS, claim_together, is_another_due
@@ -168,7 +169,8 @@ def _record_fault(lease: Lease, error: Exception) -> None:
                 why = error.strerror or type(error).__name__
                 reason = f"The training machine could not use its files ({why})."
                 postpone_run(lease, reason=reason, is_outage=True)
-            case AdapterMissing() | AdapterRefused():
+            case AdapterMissing() | AdapterRefused() | InvalidConfig():
+                # The settings were valid when the run was queued: the site has changed since.
                 move_run(lease, RunEvent.FAIL, reason=str(error))
             case Refused():
                 move_run(lease, RunEvent.FAIL, is_owners_fault=True, reason=str(error))

@@ -116,6 +116,7 @@ class Arithmetic:
 
     slug = "arithmetic"
     name = "Arithmetic"
+    max_task_chars = 60
 
     def make_task(self, rng: Random, split: Split) -> Task:
         kind = rng.choice(tuple(PAIRS[split]))

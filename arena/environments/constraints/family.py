@@ -83,6 +83,7 @@ class Constraints:
 
     slug = "constraints"
     name = "Constraints"
+    max_task_chars = 240
 
     def make_task(self, rng: Random, split: Split) -> Task:
         names = _draw_rules(rng, split)

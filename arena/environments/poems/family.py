@@ -97,6 +97,7 @@ class OpenEnded:
 
     slug = "open_ended"
     name = "Tiny poems"
+    max_task_chars = 120
 
     def make_task(self, rng: Random, split: Split) -> Task:
         kind = rng.choice(tuple(UNSEEN_FORMS if split is Split.UNSEEN else TRAIN_FORMS))

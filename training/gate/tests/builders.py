@@ -38,6 +38,7 @@ class Letters:
     """Asks for a letter; answers score the share of it."""
 
     slug, name = "letters", "Letters"
+    max_task_chars = 40
 
     def __init__(self, *, tasks: int = 1000, kinds: tuple[str, ...] = ("letter",)) -> None:
         self.tasks = tasks

@@ -134,6 +134,21 @@ def test_a_run_with_nothing_to_learn_from_keeps_no_other_from_training(
     assert empty.reason == "There are no pairs to learn from."
 
 
+def test_a_run_of_a_method_that_is_gone_fails_with_a_sentence_and_stops_no_worker(
+    space: Space,
+) -> None:
+    gone, other = make_run(space), make_run(space)
+    TrainingRun.objects.filter(id=gone.pk).update(
+        method="gone", config=gone.config | {"method": "gone"}
+    )
+    while train_due():
+        pass
+    for run in (gone, other):
+        run.refresh_from_db()
+    assert (gone.status, other.status) == (RunStatus.FAILED, RunStatus.ADOPTED)
+    assert "Method must be one of" in gone.reason
+
+
 def test_an_error_of_our_own_in_one_run_is_put_off_and_keeps_no_other_from_its_end(
     space: Space, monkeypatch: pytest.MonkeyPatch
 ) -> None:
