@@ -14,7 +14,7 @@ import structlog
 from django.conf import settings
 from django.db import connections
 
-from agents.adapters.store import AdapterMissing
+from agents.adapters.store import AdapterCorrupt, AdapterMissing
 from agents.errors import Refused
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from arena.leases import LeaseLost
@@ -38,7 +38,8 @@ T = TypeVar("T")
 
 # Runs that use the inference servers at the same time. Why: docs/decisions/practice-concurrency.md
 ASKING_AT_ONCE = 2
-# After this time, runs of a batch that still practise make room for others, if any wait.
+# After this time, runs of a batch that still practise make room for others, if any wait. Why:
+# docs/decisions/practice-turns.md
 PRACTICE_SECONDS = 15 * 60.0
 
 log = structlog.get_logger(__name__)
@@ -169,8 +170,8 @@ def _record_fault(lease: Lease, error: Exception) -> None:
                 why = error.strerror or type(error).__name__
                 reason = f"The training machine could not use its files ({why})."
                 postpone_run(lease, reason=reason, is_outage=True)
-            case AdapterMissing() | AdapterRefused() | InvalidConfig():
-                # The settings were valid when the run was queued: the site has changed since.
+            case AdapterMissing() | AdapterCorrupt() | AdapterRefused() | InvalidConfig():
+                # Our store, our server, or a site that has changed since the run was queued.
                 move_run(lease, RunEvent.FAIL, reason=str(error))
             case Refused():
                 move_run(lease, RunEvent.FAIL, is_owners_fault=True, reason=str(error))
