@@ -134,6 +134,7 @@ class Run:
 
     def _identify(self) -> str:
         config = self._config.as_json()
+        del config["practice_answers"]  # it changes nothing here, and came after checkpoints
         if not self._job.rehearsal_path:
             # Runs from before rehearsal existed continue from their checkpoints.
             del config["rehearsal"]
