@@ -6,12 +6,12 @@ from datetime import timedelta
 from random import Random
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
 from agents.adapters.store import BadAdapter, check_playable
-from agents.models import Agent, Engine, User
+from agents.models import Agent, Engine
 from arena.credits.stakes import HouseStake, house_stake
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
@@ -24,6 +24,8 @@ from arena.spaces.ratings import Skill
 
 QUEUE_LIMIT = 200  # entries considered in one sweep of a Space
 HOUSE_STAKE_PERIOD = timedelta(days=1)  # of ENV.house_stake
+
+_STAKES_LOCK = 0x5354414B  # any number that no other advisory lock of this database uses
 
 
 def seat_matches(space_id: int, *, rng: Random) -> list[int]:
@@ -115,9 +117,11 @@ class _HouseStakes:
 
     def __init__(self, space: Space, entries: Iterable[Entry]) -> None:
         self._fee_credits = space.entry_fee_credits
-        ids = sorted({entry.user_id for entry in entries})
-        # Locked, so that matches made in two Spaces at once count each other. In the order of ids.
-        list(User.objects.select_for_update(no_key=True).filter(id__in=ids).order_by("id"))
+        ids = {entry.user_id for entry in entries}
+        # One at a time, so that matches made in two Spaces at once count each other. No lock of the
+        # owners' rows: whoever enters holds one and waits for the Space's lock, which is ours.
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_STAKES_LOCK])
         lately = Entry.objects.filter(
             user_id__in=ids,
             status__in=[EntryStatus.SEATED, EntryStatus.FINISHED],

@@ -18,7 +18,7 @@ from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
 from arena.credits import ledger
 from arena.matches import play, seating
-from arena.models import Entry, EntryStatus, Match, Seat
+from arena.models import Entry, EntryStatus, Match, Seat, Space
 from arena.spaces import entering
 from arena.tests.builders import (
     at_once,
@@ -47,6 +47,37 @@ def until_somebody_waits_for_a_lock() -> None:
                 return
         time.sleep(0.01)
     raise AssertionError("nobody came to wait for a lock")
+
+
+def test_entering_a_space_whose_queue_is_being_seated_does_not_deadlock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The click holds its owner's row and wants the Space; the seating holds the Space."""
+    space = make_space()
+    owner = make_user(credits=100)
+    enter(make_agent(owner), space)
+    enter(make_agent(make_user(credits=100)), space)
+    another = make_agent(owner)
+    queued, entered = seating._queued, threading.Event()
+
+    def click() -> None:
+        try:
+            enter(another, space)
+            entered.set()
+        finally:
+            connection.close()
+
+    clicking = threading.Thread(target=click)
+
+    def in_the_middle(space: Space) -> dict[str, Entry]:
+        clicking.start()
+        until_somebody_waits_for_a_lock()
+        return queued(space)
+
+    monkeypatch.setattr(seating, "_queued", in_the_middle)
+    assert len(seating.seat_matches(space.id, rng=Random(1))) == 1
+    clicking.join(timeout=30)
+    assert entered.is_set()
 
 
 def test_a_second_click_while_the_first_is_being_seated_does_not_deadlock(
