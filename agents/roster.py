@@ -14,7 +14,7 @@ from django.utils import timezone
 
 from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.inference.client import Sampling
-from agents.models import Agent, AgentVersion, BaseModel, Engine, VersionOrigin
+from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from agents.names import checked_agent_name, name_key
 from agents.prompts import problem_with_prompt
 from agents.tokens import count_tokens, prompt_room
@@ -47,6 +47,8 @@ def create_agent(
     try:
         with transaction.atomic(durable=True):
             _check_not_of_house(user_id, name)
+            # The owner's lock, so that agents created at once are counted one by one.
+            User.objects.select_for_update(no_key=True).filter(id=user_id).first()
             alive = Agent.objects.filter(owner_id=user_id, retired_at=None).count()
             if alive >= MAX_AGENTS_PER_OWNER:
                 raise Refused(f"You have {alive} agents; retire one to make room for another.")

@@ -1,6 +1,7 @@
 """Verbs on agents, and what they refuse."""
 
 import threading
+from functools import partial
 from typing import Any
 
 import pytest
@@ -112,6 +113,16 @@ def test_of_two_lookalikes_created_at_once_one_gets_the_sentence(
     )
     assert sorted(type(result).__name__ for result in results) == ["Agent", "InvalidName"]
     assert Agent.objects.count() == 1
+
+
+def test_agents_created_at_once_do_not_pass_the_bound_together(
+    owner: User, base: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(roster, "MAX_AGENTS_PER_OWNER", 2)
+    outcomes = at_once(*(partial(create, owner, base, name=f"Agent {one}x") for one in "abcd"))
+    assert Agent.objects.count() == 2
+    refused = [str(one) for one in outcomes if isinstance(one, Refused)]
+    assert refused == ["You have 2 agents; retire one to make room for another."] * 2
 
 
 def test_editing_makes_a_version_and_leaves_the_old_one_as_it_was(

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.db.models import Count, Exists, Max, OuterRef, QuerySet
@@ -22,6 +23,8 @@ from training.runs.nudges import nudge_waiting_runs
 from training.runs.queries import kept_shape
 from training.runs.unlearned import new_pairs, unlearned_pairs
 from training.states import LIVE_STATUSES, RunStatus
+
+log = structlog.get_logger(__name__)
 
 START_LIMIT = 20  # runs per sweep
 LOOK_LIMIT = 200  # agents with enough pairs that one sweep considers
@@ -43,6 +46,10 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
             run = _queue_run(Agent.objects.filter(id=due["agent_id"]), due["space_id"])
         except Refused:
             continue  # not enough credits (see `unaffordable`), or another sweep was faster
+        except Exception:
+            # An agent whose run cannot be made must not hold up the others.
+            log.exception("run_not_started", agent_id=due["agent_id"])
+            continue
         started.append(run.pk)
     return started
 

@@ -7,6 +7,7 @@ A worker that holds the run notices the owner's action within seconds.
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import structlog
 from django.db import transaction
 
 from agents.errors import Refused
@@ -17,6 +18,8 @@ from training.runs.moves import apply_event, locked_run, own_locked_run
 from training.runs.nudges import nudge_again, nudge_waiting_runs
 from training.runs.queries import unjudged_runs
 from training.states import RunEvent, RunStatus
+
+log = structlog.get_logger(__name__)
 
 
 def pause_run(user_id: int, *, run_id: int) -> None:
@@ -77,10 +80,14 @@ def cancel_runs_of_retired() -> None:
     live = [RunStatus.QUEUED, RunStatus.TRAINING, RunStatus.PAUSED]
     runs = TrainingRun.objects.filter(status__in=live, agent__retired_at__isnull=False)
     for run_id in runs.values_list("id", flat=True):
-        with transaction.atomic(durable=True):
-            run = locked_run(run_id)
-            if run.status in live:
-                apply_event(run, RunEvent.CANCEL, reason="Its agent was retired.")
+        try:
+            with transaction.atomic(durable=True):
+                run = locked_run(run_id)
+                if run.status in live:
+                    apply_event(run, RunEvent.CANCEL, reason="Its agent was retired.")
+        except Exception:
+            # A run that cannot be ended must not hold up the others, nor what a sweep does next.
+            log.exception("run_not_ended", run_id=run_id)
 
 
 def adopt_offered(user_id: int, *, run_id: int) -> None:

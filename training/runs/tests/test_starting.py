@@ -1,6 +1,7 @@
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from agents.adapters.lora import MAX_LORA_RANK
 from agents.errors import NotAvailable, Refused
@@ -10,9 +11,11 @@ from arena.models import MatchStatus, Space, Verdict
 from arena.tests.builders import at_once, make_adapter
 from training.data.harvest import harvest_matches
 from training.models import Harvest, Pair, TrainingRun
+from training.runs import starting, steering
 from training.runs.claiming import claim_next
+from training.runs.moves import locked_run
 from training.runs.starting import MIN_PAIRS, Requestable, request_run, requestable, start_due_runs
-from training.runs.steering import cancel_run, use_version
+from training.runs.steering import cancel_run, cancel_runs_of_retired, use_version
 from training.runs.unlearned import unlearned_pairs
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_match, make_pairs_for, make_space
@@ -116,6 +119,35 @@ def test_enough_new_pairs_start_one_run_from_the_current_version(nudges: list[in
     assert run.config["rank"] == 8
     assert nudges == [run_id]
     assert start_due_runs() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_that_cannot_be_made_or_ended_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch, nudges: list[int]
+) -> None:
+    broken, due = make_due_agent(), make_due_agent()
+    new_run = starting._new_run
+
+    def breaks(agent: Agent, *arguments: Any, **options: Any) -> TrainingRun:
+        if agent == broken:
+            raise RuntimeError("nobody thought of this")
+        return new_run(agent, *arguments, **options)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(starting, "_new_run", breaks)
+        (run_id,) = start_due_runs()
+    assert TrainingRun.objects.get().agent == due
+    (other_id,) = start_due_runs()
+    Agent.objects.update(retired_at=timezone.now())
+
+    def breaks_too(one: int) -> TrainingRun:
+        if one == run_id:
+            raise RuntimeError("nor of this")
+        return locked_run(one)
+
+    monkeypatch.setattr(steering, "locked_run", breaks_too)
+    cancel_runs_of_retired()
+    assert TrainingRun.objects.get(id=other_id).status == RunStatus.CANCELLED
 
 
 def test_too_few_new_pairs_start_nothing() -> None:
