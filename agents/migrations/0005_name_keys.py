@@ -21,7 +21,7 @@ MAX_CHARS_BEFORE = 60
 ROWS_AT_ONCE = 1000
 
 
-def give_keys(apps: StateApps, _: BaseDatabaseSchemaEditor) -> None:
+def give_keys(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     for model, name, scope in (("User", "username", None), ("Agent", "name", "owner_id")):
         table = apps.get_model("agents", model)
         names, keys = defaultdict(set), defaultdict(set)
@@ -43,7 +43,7 @@ def give_keys(apps: StateApps, _: BaseDatabaseSchemaEditor) -> None:
         table.objects.bulk_update(changed, [name, f"{name}_key"], batch_size=ROWS_AT_ONCE)
 
 
-def shorten(apps: StateApps, _: BaseDatabaseSchemaEditor) -> None:
+def shorten(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     for row in _rows(apps.get_model("agents", "Agent")):
         if len(row.name) > MAX_CHARS_BEFORE:
             end = f" {row.pk}"
