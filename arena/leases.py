@@ -9,6 +9,7 @@ import uuid
 from datetime import datetime
 from typing import Any, Protocol
 
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -58,3 +59,9 @@ def renew(rows: QuerySet[Any], owner: uuid.UUID, *, until: datetime, **fields: A
 def give_back(rows: QuerySet[Any], owner: uuid.UUID, *, until: datetime) -> None:
     """Let the owner's row rest until then; another worker's row is left alone."""
     rows.filter(lease_owner=owner).update(**resting(until=until))
+
+
+def one_at_a_time(number: int) -> None:
+    """Wait for whoever holds this advisory lock, then hold it until the caller's transaction ends."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [number])

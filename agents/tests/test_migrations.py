@@ -9,18 +9,11 @@ from django.db.migrations.executor import MigrationExecutor
 
 from agents.models import Agent, User
 from agents.names import name_key
+from arena.tests.builders import migrate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 BEFORE = [("agents", "0004_adapter_refusal")]
-
-
-def migrate(targets: list[tuple[str, str]]) -> Apps:
-    """The models as they were, or are, after these migrations."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(targets)
-    executor.loader.build_graph()
-    return executor.loader.project_state(targets).apps
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Sequence
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Count, F, Max, Q, QuerySet
 from django.utils import timezone
 
@@ -52,7 +52,8 @@ def claim_next(*, owner: uuid.UUID) -> int | None:
     passed_over: list[int] = []
     while len(passed_over) < MAX_PASSED_OVER:
         with transaction.atomic(durable=True):
-            _wait_for_other_claims()
+            # So that the next claim sees what was taken.
+            leases.one_at_a_time(_CLAIM_LOCK)
             match_id = _fairest(passed_over)
             if match_id is None or play.claim_match(match_id, owner=owner):
                 return match_id
@@ -81,9 +82,3 @@ def _fairest(passed_over: Sequence[int]) -> int | None:
         return busy[user_id], last.timestamp() if last else 0.0, match_id
 
     return min(entrants, key=turn)[0] if entrants else None
-
-
-def _wait_for_other_claims() -> None:
-    """Allow one claim at a time, until the transaction ends, so that the next sees what was taken."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])

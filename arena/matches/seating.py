@@ -6,12 +6,13 @@ from datetime import timedelta
 from random import Random
 
 from django.conf import settings
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import Q, Sum
 from django.utils import timezone
 
 from agents.adapters.store import BadAdapter, check_playable
 from agents.models import Agent, Engine
+from arena import leases
 from arena.credits.stakes import HouseStake, house_stake
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
@@ -120,8 +121,7 @@ class _HouseStakes:
         ids = {entry.user_id for entry in entries}
         # One at a time, so that matches made in two Spaces at once count each other. No lock of the
         # owners' rows: whoever enters holds one and waits for the Space's lock, which is ours.
-        with connection.cursor() as cursor:
-            cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_STAKES_LOCK])
+        leases.one_at_a_time(_STAKES_LOCK)
         lately = Entry.objects.filter(
             user_id__in=ids,
             status__in=[EntryStatus.SEATED, EntryStatus.FINISHED],

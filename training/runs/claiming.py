@@ -7,7 +7,7 @@ claim, without a user.
 
 from datetime import timedelta
 
-from django.db import connection, transaction
+from django.db import transaction
 from django.db.models import F, FloatField, Min, OuterRef, Q, QuerySet, Subquery, Sum, Value, Window
 from django.db.models.fields.json import KT
 from django.db.models.functions import Cast, Coalesce, Greatest
@@ -57,7 +57,8 @@ def claim_next(among: Q | None = None) -> Lease | None:
     """
     for _ in range(MAX_GIVEN_UP):
         with transaction.atomic(durable=True):
-            _wait_for_other_claims()
+            # So that the next claim sees what was taken.
+            leases.one_at_a_time(_CLAIM_LOCK)
             run_id = waiting_runs().filter(among or Q()).values_list("id", flat=True).first()
             if run_id is None:
                 return None
@@ -169,9 +170,3 @@ def _seconds_of_owner() -> QuerySet[TrainingRun, float]:
         .annotate(total=Sum(seconds))
         .values_list("total", flat=True)
     )
-
-
-def _wait_for_other_claims() -> None:
-    """Allow one claim at a time, until the transaction ends, so that the next sees what was taken."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_advisory_xact_lock(%s)", [_CLAIM_LOCK])

@@ -16,6 +16,7 @@ from arena.matches import play
 from arena.matches.events import event_digest
 from arena.models import Account, Match, MatchEvent
 from arena.states import MatchStatus
+from arena.tests.builders import migrate
 from training.models import Pair, TrainingRun
 from training.runs.queries import gate_figures, run_view, runs_of_agent
 from training.states import RunStatus
@@ -88,14 +89,6 @@ LAST_GATE = FIRST_GATE | {
 MANIFEST = {"pairs": [{"id": 1, "digest": "ab" * 32}], "seed": 7}
 CURVE = [{"step": 1, "loss": 0.7, "accuracy": 0.5}, {"step": 2, "loss": 0.6, "accuracy": 0.75}]
 SAMPLING = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 32}
-
-
-def migrate(targets: list[tuple[str, str]]) -> Apps:
-    """The models as they were, or are, after these migrations."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(targets)
-    executor.loader.build_graph()
-    return executor.loader.project_state(targets).apps
 
 
 @pytest.fixture
