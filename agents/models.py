@@ -1,8 +1,10 @@
 """Who competes: users, base models, agents, their immutable versions, and LoRA adapters."""
 
 from enum import StrEnum
+from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import AbstractUser
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -71,13 +73,22 @@ class BaseModel(models.Model):
     # The name under which vLLM serves it; requests for agents without an adapter use it.
     served_name = models.CharField(max_length=200, unique=True)
     name = models.CharField(max_length=200)
-    # Folder with config, tokenizer and safetensors: what trainers load. Empty: served only.
+    # Folder with config, tokenizer and safetensors on the machine that registered it; each machine
+    # has its own, see `folder`. Empty: served only.
     path = models.CharField(max_length=500, blank=True)
     context_tokens = models.PositiveIntegerField(default=2048)
     is_active = models.BooleanField(default=True)
 
     def __str__(self) -> str:
         return self.name
+
+    @property
+    def folder(self) -> Path | None:
+        """What trainers load, where this machine keeps it; None: served only."""
+        if not self.path:
+            return None
+        is_configured = self.served_name == settings.ENV.base_model
+        return Path(settings.BASE_MODEL_PATH if is_configured else self.path)
 
 
 class Engine(StrEnum):

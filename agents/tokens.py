@@ -21,9 +21,9 @@ log = structlog.get_logger(__name__)
 
 def count_tokens(base: BaseModel, text: str) -> int | None:
     """Tokens of the text; None if the base's tokenizer is not here."""
-    if not base.path:
+    if base.folder is None:
         return None
-    file = Path(base.path) / "tokenizer.json"
+    file = base.folder / "tokenizer.json"
     try:
         tokenizer = _read(file, file.stat().st_mtime_ns)
     except OSError:

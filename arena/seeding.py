@@ -112,13 +112,14 @@ def seed() -> None:
 
 
 def register_base_model(served_name: str, path: Path) -> BaseModel:
-    """The row of the base model that the configuration names; its folder may change."""
+    """The row of the base model that the configuration names.
+
+    `path` is where the first machine keeps it; every machine reads its own folder.
+    """
     names = {"smollm2-135m-instruct": "SmolLM2 135M Instruct"}
-    row, _ = BaseModel.objects.update_or_create(
+    row, _ = BaseModel.objects.get_or_create(
         served_name=served_name,
-        defaults={"path": str(path)},
-        create_defaults={
-            "served_name": served_name,
+        defaults={
             "slug": served_name.lower().replace("/", "-").replace(".", "-")[:50],
             "name": names.get(served_name, served_name),
             "path": str(path),

@@ -119,7 +119,9 @@ def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None
     May run twice, even at the same time: equal weights are one adapter. Raises BadAdapter, or
     OSError if the store cannot take it.
     """
-    facts = check_adapter(folder, base_folder=Path(base_model.path))
+    if base_model.folder is None:
+        raise BadAdapter(f"The weights of {base_model} are not on this site's machines.")
+    facts = check_adapter(folder, base_folder=base_model.folder)
     _copy_into_store(folder, facts)
     adapter, _ = Adapter.objects.get_or_create(
         digest=facts.digest,

@@ -159,7 +159,8 @@ def check_given_id(given: uuid.UUID) -> None:
 
 def lock_accounts(account_ids: Iterable[int]) -> dict[int, Account]:
     """Lock account rows in the order of their ids, so that settlements never deadlock."""
-    rows = Account.objects.select_for_update().filter(id__in=set(account_ids)).order_by("id")
+    rows = Account.objects.select_for_update(no_key=True)
+    rows = rows.filter(id__in=set(account_ids)).order_by("id")
     return {account.id: account for account in rows}
 
 

@@ -256,7 +256,11 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
     Inside the transaction of the claim, which chose this match.
     """
     with transaction.atomic(savepoint=False):
-        match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
+        match = (
+            Match.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(id=match_id)
+            .first()
+        )
         if match is None or match.status not in LIVE_MATCH_STATUSES:
             return False
         if not leases.is_free(match):
@@ -320,7 +324,7 @@ def append(
 
 
 def _locked(match_id: int) -> tuple[Match, MatchState]:
-    match = Match.objects.select_for_update().get(id=match_id)
+    match = Match.objects.select_for_update(no_key=True).get(id=match_id)
     return match, state_of(match)
 
 

@@ -51,7 +51,7 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
 
 def _queued(space: Space) -> dict[str, Entry]:
     rows = (
-        Entry.objects.select_for_update(of=("self",), skip_locked=True)
+        Entry.objects.select_for_update(of=("self",), skip_locked=True, no_key=True)
         .filter(_plays_in(space, "agent__"), space=space, status=EntryStatus.QUEUED)
         .select_related("agent__current_version__adapter")
         .order_by("created_at")[:QUEUE_LIMIT]

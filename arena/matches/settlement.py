@@ -100,7 +100,7 @@ def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
     agent_ids = [seat.agent_id for seat in seats.values()]
     rows = {
         row.agent_id: row
-        for row in Rating.objects.select_for_update()
+        for row in Rating.objects.select_for_update(no_key=True)
         .filter(space_id=match.space_id, agent_id__in=agent_ids)
         .order_by("agent_id")
     }

@@ -104,7 +104,7 @@ def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
     """Withdraw a waiting entry and release its fee. A seated entry plays on."""
     with transaction.atomic(durable=True):
         entry = (
-            Entry.objects.select_for_update(of=("self",))
+            Entry.objects.select_for_update(of=("self",), no_key=True)
             .filter(id=entry_id, user_id=user_id)
             .first()
         )
@@ -125,11 +125,11 @@ def close_space(space_id: int) -> int:
     entries were cancelled.
     """
     with transaction.atomic(durable=True):
-        space = Space.objects.select_for_update().get(id=space_id)
+        space = Space.objects.select_for_update(no_key=True).get(id=space_id)
         space.status = SpaceStatus.CLOSED
         space.save(update_fields=["status"])
         queued = (
-            Entry.objects.select_for_update(of=("self",))
+            Entry.objects.select_for_update(of=("self",), no_key=True)
             .filter(space=space, status=EntryStatus.QUEUED)
             .order_by("id")
         )
@@ -141,7 +141,7 @@ def close_space(space_id: int) -> int:
 def open_space(space_id: int) -> None:
     """Take entries again. For the staff: only the admin calls it."""
     with transaction.atomic(durable=True):
-        space = Space.objects.select_for_update().get(id=space_id)
+        space = Space.objects.select_for_update(no_key=True).get(id=space_id)
         space.status = SpaceStatus.OPEN
         space.save(update_fields=["status"])
 

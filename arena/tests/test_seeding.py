@@ -1,5 +1,6 @@
 """What every installation starts with can be played at once, and is created once."""
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -56,3 +57,21 @@ def test_another_base_model_gets_a_house_and_spaces_of_its_own(
     assert Space.objects.filter(id__in=old, base_model=other).count() == 0
     assert Space.objects.filter(base_model=other).count() == len(SPACES) == len(old)
     assert Agent.objects.filter(base_model=other, owner__is_house=True).count() == len(HOUSE_AGENTS)
+
+
+def test_each_machine_reads_the_base_model_from_its_own_folder(settings: Any) -> None:
+    settings.BASE_MODEL_PATH = "/first/machine"
+    seed()
+    settings.BASE_MODEL_PATH = "/second/machine"
+    seed()
+    (base,) = BaseModel.objects.all()
+    assert base.folder == Path("/second/machine")
+    settings.BASE_MODEL_PATH = "/first/machine"
+    assert base.folder == Path("/first/machine")
+    assert base.path == "/first/machine"
+
+
+def test_a_base_that_this_machine_is_not_configured_for_is_where_its_row_says() -> None:
+    other = BaseModel(served_name="other", path="/elsewhere")
+    assert other.folder == Path("/elsewhere")
+    assert BaseModel(served_name="served only").folder is None

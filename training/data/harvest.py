@@ -34,7 +34,11 @@ def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
 def _harvest(match_id: int) -> bool:
     """Harvest the match; False if another worker has done it or is doing it."""
     with transaction.atomic(durable=True):
-        match = Match.objects.select_for_update(skip_locked=True).filter(id=match_id).first()
+        match = (
+            Match.objects.select_for_update(skip_locked=True, no_key=True)
+            .filter(id=match_id)
+            .first()
+        )
         if match is None or Harvest.objects.filter(match=match).exists():
             return False
         rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")

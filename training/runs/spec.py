@@ -42,7 +42,9 @@ class RunSpec:
     @property
     def base_folder(self) -> Path:
         """The folder of the agent's base model: weights and tokenizer."""
-        return Path(self.run.agent.base_model.path)
+        folder = self.run.agent.base_model.folder
+        assert folder is not None, "no run starts from a base without weights"
+        return folder
 
 
 def whole_runs() -> QuerySet[TrainingRun]:

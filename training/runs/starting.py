@@ -116,7 +116,7 @@ def _check_request(agent: Agent, space_id: int) -> None:
         raise Refused("This agent answers with code; there is nothing to train.")
     if agent.retired_at:
         raise Refused("This agent is retired.")
-    if not agent.base_model.path:
+    if agent.base_model.folder is None:
         raise Refused(
             f"The weights of {agent.base_model} are not on this site's machines, so it cannot be trained."
         )

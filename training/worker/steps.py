@@ -107,7 +107,7 @@ def prepare(
     rehearsed = manifest.get("rehearsal", {}).get("texts", 0)
     folder = new_attempt(run.pk)
     job = Job(
-        base_path=run.agent.base_model.path,
+        base_path=str(spec.base_folder),
         dataset_path=str(dataset),
         parent_adapter_path=str(parent_folder),
         threads=available_threads(),
