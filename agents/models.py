@@ -50,6 +50,9 @@ class User(AbstractUser):
     )
     username_key = NameKeyField(of="username")
     is_house = models.BooleanField(default=False, editable=False)
+    # Asked to have the account deleted: nobody signs in any more; see agents.leaving.
+    leaving_since = models.DateTimeField(null=True, blank=True, editable=False)
+    left_at = models.DateTimeField(null=True, blank=True, editable=False)  # all is erased
 
     class Meta:
         constraints = [
@@ -164,7 +167,10 @@ class VersionOrigin(StrEnum):
 
 
 class AgentVersion(models.Model):
-    """Prompt + sampling + adapter, frozen. A trigger refuses UPDATE and DELETE."""
+    """Prompt + sampling + adapter, frozen. A trigger refuses UPDATE and DELETE.
+
+    One change it allows: who leaves has the prompts erased.
+    """
 
     agent = models.ForeignKey(Agent, on_delete=models.PROTECT, related_name="versions")
     number = models.PositiveIntegerField()

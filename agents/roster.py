@@ -48,7 +48,9 @@ def create_agent(
         with transaction.atomic(durable=True):
             _check_not_of_house(user_id, name)
             # The owner's lock, so that agents created at once are counted one by one.
-            User.objects.select_for_update(no_key=True).filter(id=user_id).first()
+            owner = User.objects.select_for_update(no_key=True).filter(id=user_id).first()
+            if owner and owner.leaving_since:
+                raise Refused("This account is being deleted.")
             alive = Agent.objects.filter(owner_id=user_id, retired_at=None).count()
             if alive >= MAX_AGENTS_PER_OWNER:
                 raise Refused(f"You have {alive} agents; retire one to make room for another.")

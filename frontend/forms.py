@@ -161,6 +161,16 @@ class RenameForm(PlainForm):
     name = forms.CharField(label="Name")
 
 
+class LeaveForm(PlainForm):
+    """Deleting the account asks for the password again."""
+
+    password = forms.CharField(
+        label="Your password",
+        strip=False,
+        widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
+    )
+
+
 class EnterForm(PlainForm):
     """Which agent plays. Thanks to the hidden id, a double click enters once, at the fee shown."""
 

@@ -2,12 +2,13 @@
 
 from django.urls import path
 
-from frontend.pages import agents, downloads, home, matches, runs, spaces, wallet
+from frontend.pages import account, agents, downloads, home, matches, runs, spaces, wallet
 
 urlpatterns = [
     path("", home.home, name="home"),
     path("how-it-works/", home.how_it_works, name="how_it_works"),
     path("theme/", home.choose_theme, name="choose_theme"),
+    path("account/delete/", account.delete, name="delete_account"),
     path("agents/", agents.agent_list, name="agents"),
     path("agents/new/", agents.new_agent, name="new_agent"),
     path("agents/<int:agent_id>/", agents.agent_detail, name="agent"),

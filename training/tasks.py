@@ -6,6 +6,7 @@ from celery.worker import state as worker_state
 
 from training.data.harvest import harvest_matches
 from training.runs.attempts import tidy_runs
+from training.runs.leaving import erase_leavers
 from training.runs.nudges import nudge_waiting_runs
 from training.runs.starting import start_due_runs
 from training.runs.steering import cancel_runs_of_retired
@@ -22,8 +23,9 @@ def run_training(run_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Make pairs from settled matches; end, start and offer runs that are due."""
+    """Make pairs from settled matches; end, start and offer runs that are due; erase who left."""
     harvest_matches()
     cancel_runs_of_retired()
     start_due_runs()
     nudge_waiting_runs()
+    erase_leavers()

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 
 import pytest
 from django.apps.registry import Apps
-from django.db import connection
+from django.db import IntegrityError, connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.utils import timezone
 
 from agents.models import Agent, User
 from agents.names import name_key
@@ -50,3 +51,26 @@ def test_names_that_looked_alike_before_stay_and_the_oldest_has_the_key(before: 
     earlier = migrate(BEFORE).get_model("agents", "Agent").objects.get(pk=first)
     assert len(earlier.name) == 60
     assert earlier.name.endswith(f" {first}")
+
+
+def test_versions_of_before_people_could_leave_never_change_and_so_it_is_again(
+    before: Apps,
+) -> None:
+    def refuses(apps: Apps) -> None:
+        versions = apps.get_model("agents", "AgentVersion").objects
+        with pytest.raises(IntegrityError, match="immutable"), transaction.atomic():
+            versions.update(prompt="")
+
+    owner = before.get_model("agents", "User").objects.create(username="one", password="!")
+    base = before.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
+    agent = before.get_model("agents", "Agent").objects.create(
+        owner=owner, name="One", base_model=base, engine="model"
+    )
+    before.get_model("agents", "AgentVersion").objects.create(
+        agent=agent, number=1, prompt="Mine.", sampling={}, origin="created"
+    )
+    refuses(before)
+    today = migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    refuses(today)
+    User.objects.update(leaving_since=timezone.now())
+    refuses(migrate(BEFORE))

@@ -161,6 +161,8 @@ def _words(
             return "Refund", f"{seat.agent.name} answered in no round, so it did not compete."
         case TransferCode.REFUND:
             return "Refund", "The match could not be finished, so nobody pays for it."
+        case TransferCode.FORFEIT:
+            return "Given up", "The account was deleted with these credits in it."
         case _:
             return row.code, ""
 

@@ -74,6 +74,7 @@ class TransferCode(StrEnum):
     RAKE = "rake"
     REFUND = "refund"
     TRAINING = "training"
+    FORFEIT = "forfeit"  # left behind by a person who leaves
 
 
 class Transfer(models.Model):

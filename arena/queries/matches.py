@@ -67,6 +67,7 @@ class Cell:
     token_count: int
     seconds: float
     is_cut: bool  # at its maximum length
+    is_erased: bool  # its author has left
     chunk_times: Sequence[Sequence[float]]
     score: float | None
     place: int | None
@@ -215,7 +216,9 @@ def round_view(match_id: int, number: int) -> RoundView:
     row = _rounds().filter(match_id=match_id, number=number).first()
     if row is None:
         raise NotAvailable("There is no such round.")
-    seats = list(Seat.objects.filter(match_id=match_id).order_by("index"))
+    seats = list(
+        Seat.objects.filter(match_id=match_id).select_related("agent__owner").order_by("index")
+    )
     completions = {item.seat_id: item for item in row.completions.all()}
     votes = list(row.votes.all())
     verdict: Verdict | None = getattr(row, "verdict", None)
@@ -229,6 +232,7 @@ def round_view(match_id: int, number: int) -> RoundView:
         cells=tuple(
             _cell(
                 seat.index,
+                is_leaving=seat.agent.owner.leaving_since is not None,
                 completion=completions.get(seat.id),
                 votes=votes,
                 score=_number(verdict.scores, seat.index) if verdict else None,
@@ -316,6 +320,7 @@ def _verdict_scores(row: Round) -> Mapping[str, Any]:
 def _cell(
     seat: int,
     *,
+    is_leaving: bool,
     completion: Completion | None,
     votes: Sequence[Vote],
     score: float | None,
@@ -349,6 +354,7 @@ def _cell(
         token_count=len(completion.token_ids) if completion else 0,
         seconds=completion.seconds if completion else 0.0,
         is_cut=completion.is_cut if completion else False,
+        is_erased=is_leaving and completion is not None and not completion.token_ids,
         chunk_times=completion.chunk_times if completion else (),
         score=score,
         place=place,

@@ -118,6 +118,17 @@ def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
     return entry
 
 
+def withdraw_all(owner_id: int) -> None:
+    """Cancel all waiting entries of a person who leaves. For the system, without a user."""
+    with transaction.atomic(durable=True):
+        queued = (
+            Entry.objects.select_for_update(of=("self",), no_key=True)
+            .filter(user_id=owner_id, status=EntryStatus.QUEUED)
+            .order_by("id")
+        )
+        cancel_entries((entry, "Its owner deleted the account.") for entry in queued)
+
+
 def close_space(space_id: int) -> int:
     """Stop taking entries; waiting ones are cancelled and their fees released.
 

@@ -35,6 +35,7 @@ ROUTES: Mapping[str, Access] = {
     "home": Access.PUBLIC,
     "how_it_works": Access.PUBLIC,
     "choose_theme": Access.PUBLIC,
+    "delete_account": Access.SIGNED_IN,
     "agents": Access.SIGNED_IN,
     "new_agent": Access.SIGNED_IN,
     "agent": Access.PUBLIC,

@@ -18,6 +18,7 @@ from django.db import transaction
 
 from agents import roster
 from agents.errors import NotAvailable, Refused
+from agents.leaving import leave
 from arena import access, queries
 from arena.credits import wallet
 from arena.spaces import entering
@@ -26,7 +27,7 @@ from frontend.tests.two_people import PRICE, PROMPT, TwoPeople, all_rows, make_t
 from training.data import pair_dataset
 from training.models import TrainingRun
 from training.practice import group_dataset
-from training.runs import moves, starting, steering
+from training.runs import leaving, moves, starting, steering
 from training.runs.queries import (
     has_practised,
     learning_progress,
@@ -114,7 +115,7 @@ VERBS = (
     Verb(access.entry_for_owner, lambda people: {"entry_id": people.entry_id}, changes=False),
 )
 # They take no row of anybody's: what they make is the user's own.
-MAKERS = (roster.create_agent, wallet.top_up_sandbox)
+MAKERS = (roster.create_agent, wallet.top_up_sandbox, leave)
 
 READS = (
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
@@ -126,6 +127,7 @@ READS = (
         lambda people: {"entry_id": people.entry_id},
         lambda people: str(people.entry_id),
     ),
+    Read(leaving.belongings, of_nothing, lambda people: f"available_credits={people.balance}"),
     Read(queries.wallet_balance, of_nothing, lambda people: f"available={people.balance}"),
     Read(queries.statement_page, of_nothing, lambda people: str(people.transfer_id)),
     Read(runs_of_agent, of_agent(), lambda people: f"price_credits={PRICE}"),

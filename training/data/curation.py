@@ -27,7 +27,8 @@ _WORD = re.compile(r"\w+|[^\w\s.,;:!?\"'()\[\]]")  # operators are words, punctu
 class Reason(StrEnum):
     """Why an example is left out; the manifest counts them."""
 
-    WITHOUT_TOKENS = "without_tokens"  # stored before token ids were, or never sampled
+    ERASED = "erased"  # one of its answers is of a person who has left
+    WITHOUT_TOKENS = "without_tokens"  # stored before token ids were, never sampled, or erased
     OTHER_BASE = "other_base"  # its ids belong to another tokenizer
     CONTROL_TOKENS = "control_tokens"  # in the answer, where they could imitate another role
     HELD_OUT = "held_out"  # its task is one of the gate's, or close to one
@@ -65,6 +66,7 @@ class PairCandidate:
     is_against_house: bool
     is_same_base: bool
     is_plain: bool  # see ChatTokens.is_plain, of the better answer
+    is_erased: bool = False  # or will be, since its author leaves
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def _opponent_cap(pairs: Sequence[PairCandidate], *, places: int) -> int:
 
 def _problem(pair: PairCandidate, limits: Limits, held_out: HeldOutTasks) -> Reason | None:
     """What is wrong with the pair in itself."""
+    if pair.is_erased:
+        return Reason.ERASED
     if not (pair.prompt_ids and pair.chosen_ids and pair.rejected_ids):
         return Reason.WITHOUT_TOKENS
     if not pair.is_same_base:

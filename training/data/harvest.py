@@ -44,7 +44,7 @@ def _harvest(match_id: int) -> bool:
         rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
         pairs = [
             pair
-            for one in rounds.prefetch_related("completions__seat__agent", "votes")
+            for one in rounds.prefetch_related("completions__seat__agent__owner", "votes")
             for pair in _pairs_of(one, match.space)
         ]
         Pair.objects.bulk_create(pairs, ignore_conflicts=True)
@@ -59,7 +59,9 @@ def _pairs_of(one: Round, space: Space) -> list[Pair]:
             agent_id=completion.seat.agent_id,
             completion_id=completion.pk,
             learns=completion.seat.agent.engine == Engine.MODEL,
-            is_answered=completion.status == CompletionStatus.OK,
+            # Of who leaves, nothing is left to learn from.
+            is_answered=completion.status == CompletionStatus.OK
+            and completion.seat.agent.owner.leaving_since is None,
             is_complete=not completion.is_cut,
             text=completion.text,
         )

@@ -67,13 +67,20 @@ def pair_dataset(spec: RunSpec) -> Dataset:
 
 
 def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
-    """All pairs of the viewer's agent, oldest first, in the format of TRL's DPOTrainer.
+    """All pairs of the viewer's agent with two texts, oldest first, in the format of TRL's DPOTrainer.
+
+    A pair with an answer of a person who has left has only one.
 
     The columns other than prompt, chosen and rejected say where a pair comes from; their types are
     the same in every row, and the trainer ignores them. Raises NotAvailable at once.
     """
     agent = access.agent_for_owner(viewer, agent_id)
-    rows = _with_content(Pair.objects.filter(agent=agent)).order_by("id")
+    whole = Pair.objects.filter(
+        agent=agent,
+        chosen__seat__agent__owner__leaving_since=None,
+        rejected__seat__agent__owner__leaving_since=None,
+    )
+    rows = _with_content(whole).order_by("id")
     return (
         example(pair) | provenance(pair) | sampled(pair)
         for pair in rows.iterator(chunk_size=EXPORT_CHUNK)
@@ -113,6 +120,7 @@ def _candidate(
         is_against_house=opponent.seat.agent.owner.is_house,
         is_same_base=opponent.seat.agent.base_model_id == run.agent.base_model_id,
         is_plain=tokens.is_plain(chosen),
+        is_erased=opponent.seat.agent.owner.leaving_since is not None,
     )
 
 

@@ -13,6 +13,7 @@ from training.data.curation import (
     HeldOutTasks,
     Limits,
     PairCandidate,
+    Reason,
     curate_pairs,
     noise_of,
 )
@@ -51,6 +52,12 @@ def curate(
 
 def ids(curated: Curated) -> list[int]:
     return [pair.pair_id for pair in curated.kept]
+
+
+def test_a_pair_with_an_answer_of_who_left_is_left_out_with_that_reason() -> None:
+    curated = curate(make_candidate(9, is_erased=True, rejected_ids=()), make_candidate(8))
+    assert ids(curated) == [8]
+    assert curated.left_out == {Reason.ERASED: 1}
 
 
 def test_the_newest_pairs_are_kept_oldest_first() -> None:
