@@ -12,11 +12,13 @@ from django.db import IntegrityError, connection, transaction
 from django.db.models import Max, QuerySet
 from django.utils import timezone
 
+from agents.adapters.store import collected_words
 from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.inference.client import Sampling
 from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from agents.names import checked_agent_name, name_key
 from agents.prompts import problem_with_prompt
+from agents.quotas import check_versions
 from agents.tokens import count_tokens, prompt_room
 
 MAX_AGENTS_PER_OWNER = 50
@@ -90,6 +92,7 @@ def edit_agent(
     checked = Sampling.from_json(sampling)
     with transaction.atomic(durable=True):
         agent = _own(user_id, agent_id)
+        check_versions(user_id)
         _check_length(prompt, agent.base_model, exchange_tokens=exchange_tokens)
         parent = agent.current_version
         assert parent is not None, "an agent has a version from its creation on"
@@ -136,6 +139,8 @@ def activate_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVe
     version = AgentVersion.objects.filter(id=version_id, agent=agent).first()
     if version is None:
         raise Refused("That version belongs to another agent.")
+    if version.adapter and (when := collected_words(version.adapter)):
+        raise Refused(f"The weights of version {version.number} {when}. Choose another version.")
     agent.current_version = version
     agent.save(update_fields=["current_version"])
     return version

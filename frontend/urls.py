@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from frontend.pages import account, agents, downloads, home, matches, runs, spaces, wallet
+from frontend.pages import account, agents, downloads, home, matches, runs, site, spaces, wallet
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -45,5 +45,6 @@ urlpatterns = [
     path("runs/<int:run_id>/cancel/", runs.cancel, name="cancel_run"),
     path("runs/<int:run_id>/adopt/", runs.adopt, name="adopt_run"),
     path("runs/<int:run_id>/decline/", runs.decline, name="decline_run"),
+    path("site/room/", site.room, name="room"),
     path("wallet/", wallet.wallet, name="wallet"),
 ]

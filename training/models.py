@@ -101,6 +101,8 @@ class TrainingRun(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    # When its practice answers and the last of its files were deleted; see training.retention.runs.
+    collected_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:
         constraints = [
@@ -162,3 +164,20 @@ class RehearsalText(models.Model):
 
     def __str__(self) -> str:
         return f"rehearsal text {self.pk}"
+
+
+class Collected(models.Model):
+    """How far one kind of thing has been collected, and what that freed; see training.retention."""
+
+    kind = models.CharField(max_length=40, unique=True)
+    up_to_id = models.BigIntegerField(default=0)  # of rows that are done in the order of their ids
+    looked_at = models.DateTimeField(null=True)
+    # In all, and the last time that there was something.
+    count = models.BigIntegerField(default=0)
+    size_bytes = models.BigIntegerField(default=0)
+    last_at = models.DateTimeField(null=True)
+    last_count = models.BigIntegerField(default=0)
+    last_size_bytes = models.BigIntegerField(default=0)
+
+    def __str__(self) -> str:
+        return self.kind

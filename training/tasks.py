@@ -5,6 +5,7 @@ from celery import shared_task
 from celery.worker import state as worker_state
 
 from training.data.harvest import harvest_matches
+from training.retention.sweep import collect
 from training.runs.attempts import tidy_runs
 from training.runs.leaving import erase_leavers
 from training.runs.nudges import nudge_waiting_runs
@@ -29,3 +30,9 @@ def sweep() -> None:
     start_due_runs()
     nudge_waiting_runs()
     erase_leavers()
+
+
+@shared_task
+def make_room() -> None:
+    """Delete a little of what no setting keeps any longer."""
+    collect()

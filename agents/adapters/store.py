@@ -6,13 +6,15 @@ with adapters: docs/decisions/adapter-names.md. The layout is
 ADAPTER_STORE/<first two hex digits>/<digest>/adapter_{config.json,model.safetensors}.
 """
 
+import contextlib
 import hashlib
 import json
 import re
 import shutil
 import struct
+import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -25,6 +27,7 @@ from django.utils import timezone
 from safetensors import SafetensorError, deserialize
 
 from agents.adapters.lora import MAX_LORA_RANK
+from agents.adapters.types import in_bfloat16
 from agents.errors import Refused
 from agents.files import publish_folder
 from agents.models import MAX_REFUSAL_CHARS, Adapter, BaseModel
@@ -122,6 +125,30 @@ def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None
     if base_model.folder is None:
         raise BadAdapter(f"The weights of {base_model} are not on this site's machines.")
     facts = check_adapter(folder, base_folder=base_model.folder)
+    with _as_stored(folder) as ready:
+        if ready != folder:
+            facts = check_adapter(ready, base_folder=base_model.folder)
+        return _store(ready, facts, base_model=base_model, parent=parent)
+
+
+@contextlib.contextmanager
+def _as_stored(folder: Path) -> Iterator[Path]:
+    """The adapter in the type in which the servers play it; a copy, if it has to be rounded."""
+    if settings.ENV.adapter_dtype == "float32":
+        yield folder
+        return
+    store = Path(settings.ADAPTER_STORE)
+    store.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=store) as name:
+        shutil.copyfile(folder / CONFIG_FILE, Path(name) / CONFIG_FILE)
+        rounded = in_bfloat16((folder / WEIGHTS_FILE).read_bytes())
+        (Path(name) / WEIGHTS_FILE).write_bytes(rounded)
+        yield Path(name)
+
+
+def _store(
+    folder: Path, facts: AdapterFacts, *, base_model: BaseModel, parent: Adapter | None
+) -> Adapter:
     _copy_into_store(folder, facts)
     adapter, _ = Adapter.objects.get_or_create(
         digest=facts.digest,
@@ -136,7 +163,33 @@ def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None
     )
     if (adapter.base_model_id, adapter.alpha) != (base_model.pk, facts.alpha):
         raise BadAdapter("These weights are already stored for another base model or alpha.")
+    _unmark(adapter)
+    _copy_into_store(folder, facts)  # if they were being collected meanwhile
     return adapter
+
+
+def remove_files(digest: str) -> None:
+    """Remove the weights from the store, whole: nobody finds a half. The row stays. May run twice."""
+    store = Path(settings.ADAPTER_STORE)
+    gone = store / f".{digest[:12]}.{uuid.uuid4().hex}.removed"
+    with contextlib.suppress(FileNotFoundError):
+        (store / digest[:2] / digest).rename(gone)
+        shutil.rmtree(gone, ignore_errors=True)
+
+
+def collected_words(adapter: Adapter) -> str:
+    """When the weights were collected, as the end of a sentence; empty if they were not."""
+    at = adapter.collected_at
+    return f"were collected on {at.day} {at:%B %Y} to make room" if at else ""
+
+
+def _unmark(adapter: Adapter) -> None:
+    """Weights that are made again are weights that somebody needs."""
+    if adapter.collected_at is None:
+        return
+    # It waits for a sweep that is removing the files and holds the row's lock.
+    Adapter.objects.filter(id=adapter.pk).update(collected_at=None, is_removed=False)
+    adapter.refresh_from_db()
 
 
 def note_refusal(digest: str, why: str) -> None:
@@ -151,6 +204,8 @@ def check_playable(adapter: Adapter, *, verify: bool = True) -> None:
 
     `verify` also re-reads the file, to find out whether it is damaged.
     """
+    if when := collected_words(adapter):
+        raise BadAdapter(f"Its weights {when}. Go back to another version.")
     adapter_folder(adapter.digest, verify=verify)
     if adapter.refused_at and timezone.now() - adapter.refused_at < REFUSAL_HOLDS:
         until = adapter.refused_at + REFUSAL_HOLDS

@@ -19,6 +19,11 @@ SWEEP = {"schedule": 5.0, "options": {"expires": 10.0}}
 celery_app.conf.beat_schedule = {
     "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
     "make pairs and start runs": SWEEP | {"task": "training.tasks.sweep"},
+    "make room": {
+        "task": "training.tasks.make_room",
+        "schedule": 600.0,
+        "options": {"expires": 300.0},
+    },
 }
 
 

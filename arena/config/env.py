@@ -117,6 +117,46 @@ class Variables(BaseSettings):
     training_together: int = Field(
         8, ge=1, le=64, description="Most waiting runs that one trainer process takes at once."
     )
+    retain_rejected_days: int = Field(
+        7, ge=1, le=36_500, description="Days that weights of versions not adopted are kept."
+    )
+    retain_adapters_days: int = Field(
+        30,
+        ge=1,
+        le=36_500,
+        description="Days that weights are kept after they last played; those that play now stay.",
+    )
+    retain_runs_days: int = Field(
+        14, ge=1, le=36_500, description="Days that the files of a run are kept after its end."
+    )
+    retain_practice_days: int = Field(
+        90,
+        ge=1,
+        le=36_500,
+        description="Days that practice answers are kept after their run's end.",
+    )
+    retain_tokens_days: int = Field(
+        90,
+        ge=7,
+        le=36_500,
+        description="Days that the tokens of prompts and the pace of answers are kept.",
+    )
+    adapter_dtype: Literal["float32", "bfloat16"] = Field(
+        "float32",
+        description="Type of stored weights. bfloat16 takes half the room, for servers on GPUs.",
+    )
+    log_megabytes: int = Field(
+        10,
+        ge=1,
+        le=10_000,
+        description="Size from which a part's log is rotated; two old ones stay.",
+    )
+    quota_adapters_mb: int = Field(
+        2000, ge=1, description="Megabytes of weights that one owner's agents may keep."
+    )
+    quota_versions: int = Field(
+        2000, ge=1, description="Versions that one owner's agents may have in all."
+    )
 
     @field_validator("allowed_hosts", "csrf_trusted_origins", "vllm_url", mode="before")
     @classmethod

@@ -148,6 +148,7 @@ CELERY_TASK_ROUTES = {
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
     "arena.tasks.sweep": {"queue": "sweep"},
     "training.tasks.sweep": {"queue": "sweep"},
+    "training.tasks.make_room": {"queue": "sweep"},
 }
 
 AUTHENTICATION_BACKENDS = [

@@ -110,6 +110,7 @@ class VersionLine:
     sampling: dict[str, Any]
     adapter_digest: str
     adapter_rank: int | None
+    collected_at: datetime | None  # since when its weights are gone
     match_count: int
     run_id: int | None
     run_status: str
@@ -220,6 +221,7 @@ def versions_of(agent_id: int, *, viewer: int | None) -> tuple[VersionLine, ...]
                 sampling=row.sampling,
                 adapter_digest=row.adapter.digest if row.adapter else "",
                 adapter_rank=row.adapter.rank if row.adapter else None,
+                collected_at=row.adapter.collected_at if row.adapter else None,
                 match_count=row.match_count,
                 run_id=run.id if run else None,
                 run_status=run.status if run else "",

@@ -68,6 +68,7 @@ ROUTES: Mapping[str, Access] = {
     "cancel_run": Access.OWNER,
     "adopt_run": Access.OWNER,
     "decline_run": Access.OWNER,
+    "room": Access.OWNER,
     "wallet": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.

@@ -82,6 +82,7 @@ class RunView(RunLine):
     manifest_digest: str
     attempts: int
     started_at: datetime | None
+    collected_at: datetime | None  # since when its practice answers are gone
 
 
 @dataclass(frozen=True)
@@ -180,6 +181,7 @@ def run_view(run_id: int, *, viewer: int | None) -> RunView:
         manifest_digest=row.manifest_digest,
         attempts=row.attempts,
         started_at=row.started_at,
+        collected_at=row.collected_at,
     )
 
 

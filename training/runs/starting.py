@@ -12,6 +12,7 @@ from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
+from agents.quotas import check_room
 from arena.credits.ledger import InsufficientCredits
 from arena.models import Space
 from training.configs.fields import InvalidConfig
@@ -57,11 +58,15 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
 def unaffordable(agent_id: int, *, viewer: int | None) -> str:
     """A sentence saying why a due run does not start by itself; empty if one can.
 
-    It reveals the owner's balance, so it is empty for everybody else.
+    It reveals the owner's balance and what they store, so it is empty for everybody else.
     """
     agent = _requesting(agent_id, viewer)
     if agent is None:
         return ""
+    try:
+        check_room(agent.owner_id)
+    except Refused as error:
+        return str(error) if _due().filter(agent_id=agent_id).exists() else ""
     for due in _due().filter(agent_id=agent_id):
         plan = _plan(agent, due["space_id"])
         if plan.price_credits > (available := charges.available_credits(agent)):
@@ -167,6 +172,7 @@ def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = Fal
                 raise NotAvailable("There is no such agent.")
             if is_by_hand:
                 _check_request(agent, space_id)
+            check_room(agent.owner_id)
             run = _new_run(agent, space_id, is_by_hand=is_by_hand)
             queue_run(run)
             transaction.on_commit(nudge_waiting_runs, robust=True)

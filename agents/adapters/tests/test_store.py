@@ -5,7 +5,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
+from django.utils import timezone
 from safetensors.numpy import save_file
+from safetensors.torch import load_file
 
 from agents.adapters.store import (
     CONFIG_FILE,
@@ -15,7 +18,9 @@ from agents.adapters.store import (
     BadAdapter,
     adapter_folder,
     check_adapter,
+    check_playable,
     linear_shapes,
+    remove_files,
     store_adapter,
 )
 from agents.models import Adapter, BaseModel
@@ -298,3 +303,40 @@ def test_a_store_that_cannot_be_written_keeps_nothing_by_halves(
     with pytest.raises(OSError, match="No space left"):
         store_adapter(make_adapter(tmp_path / "a"), base_model=make_base(base_folder), parent=None)
     assert not list(store.glob(".*"))
+
+
+@pytest.mark.django_db
+@pytest.mark.usefixtures("store")
+def test_weights_that_are_made_again_are_no_longer_collected(
+    tmp_path: Path, base_folder: Path
+) -> None:
+    base = make_base(base_folder)
+    adapter = store_adapter(make_adapter(tmp_path / "a"), base_model=base, parent=None)
+    remove_files(adapter.digest)
+    remove_files(adapter.digest)
+    Adapter.objects.update(collected_at=timezone.now(), is_removed=True)
+    with pytest.raises(AdapterMissing):
+        adapter_folder(adapter.digest)
+    again = store_adapter(make_adapter(tmp_path / "a2"), base_model=base, parent=None)
+    assert again == adapter
+    assert (again.collected_at, again.is_removed) == (None, False)
+    check_playable(again)
+
+
+@pytest.mark.django_db
+def test_where_servers_play_bfloat16_weights_are_stored_rounded_to_it(
+    tmp_path: Path, base_folder: Path, store: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = make_adapter(tmp_path / "a")
+    base = make_base(base_folder)
+    whole = store_adapter(trained, base_model=base, parent=None)
+    monkeypatch.setattr(settings.ENV, "adapter_dtype", "bfloat16")
+    rounded = store_adapter(trained, base_model=base, parent=None)
+    assert rounded.digest != whole.digest
+    assert rounded.size_bytes < whole.size_bytes
+    assert store_adapter(trained, base_model=base, parent=None) == rounded
+    before, after = (
+        load_file(folder / WEIGHTS_FILE) for folder in (trained, adapter_folder(rounded.digest))
+    )
+    for name, tensor in before.items():
+        assert torch.equal(after[name], tensor.to(torch.bfloat16)), name

@@ -36,6 +36,7 @@ from arena.config.supervisor.parts import (
 LAUNCHER = Path(__file__).with_name("launch.py")
 TICK_SECONDS = 0.2
 PROBE_EVERY_SECONDS = 0.5
+ROTATE_EVERY_SECONDS = 10.0
 STEADY_SECONDS = 60.0  # after being ready this long, earlier crashes are forgotten
 MAX_QUICK_CRASHES = 5
 FIRST_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 30.0
@@ -58,6 +59,7 @@ class Local:
         self.asked_to_stop = False
         self._stopping = threading.Event()
         self._changed = threading.Condition()
+        self._rotate_at = 0.0
         self._thread: threading.Thread | None = None
 
     def __enter__(self) -> Self:
@@ -191,6 +193,7 @@ class Local:
                 before = [(child.state, child.detail) for child in self._children.values()]
                 for child in self._children.values():
                     self._advance(child, now=time.monotonic())
+                self._rotate_logs(now=time.monotonic())
                 if before != [(child.state, child.detail) for child in self._children.values()]:
                     self._notify()
                 self._stopping.wait(TICK_SECONDS)
@@ -203,6 +206,18 @@ class Local:
             self._stopping.set()
             self._notify()
             self._stop_children()
+
+    def _rotate_logs(self, *, now: float) -> None:
+        if now < self._rotate_at:
+            return
+        self._rotate_at = now + ROTATE_EVERY_SECONDS
+        for child in self._children.values():
+            self._rotate(child.log)
+
+    def _rotate(self, log: Path) -> None:
+        # A full disk, say, must not stop the parts: the log stays as it is until the next look.
+        with contextlib.suppress(OSError):
+            machine.rotate(log, max_bytes=self.environment.log_megabytes * 1_000_000)
 
     def _notify(self) -> None:
         with self._changed:
@@ -237,7 +252,7 @@ class Local:
         part = child.part
         if part.external:
             return
-        machine.rotate(child.log)
+        self._rotate(child.log)
         command = launched(part.command, death_signal=part.death_signal, user=part.user)
         with child.log.open("ab") as log:
             child.process = subprocess.Popen(

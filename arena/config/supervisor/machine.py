@@ -65,14 +65,25 @@ def _meminfo(field: str) -> int:
     raise LocalError("/proc/meminfo does not say how much memory is available.")
 
 
-def rotate(log: Path) -> None:
-    """Rotate a log once it is large: part.log, part.log.1, part.log.2, then deleted."""
-    if not log.exists() or log.stat().st_size < MAX_LOG_BYTES:
+def rotate(log: Path, *, max_bytes: int = MAX_LOG_BYTES) -> None:
+    """Rotate a log once it is large: part.log, part.log.1, part.log.2, then deleted.
+
+    It is copied and emptied, because the part keeps it open and appends to it. What is written between
+    the two, at the most a few lines, is lost.
+    """
+    if not log.exists() or log.stat().st_size < max_bytes:
         return
+    copy = log.with_name(f"{log.name}.0")
+    try:
+        shutil.copyfile(log, copy)
+    except OSError:  # the disk is full, and half a copy makes it no emptier
+        copy.unlink(missing_ok=True)
+        raise
     for number in range(KEPT_LOGS, 0, -1):
-        newer = log if number == 1 else log.with_name(f"{log.name}.{number - 1}")
+        newer = log.with_name(f"{log.name}.{number - 1}")
         if newer.exists():
             newer.replace(log.with_name(f"{log.name}.{number}"))
+    os.truncate(log, 0)
 
 
 def tail(log: Path) -> str:

@@ -234,13 +234,32 @@ def test_too_little_memory_for_vllm_is_refused_with_the_figures(
         running.__enter__()
 
 
-def test_a_large_log_is_set_aside_at_the_next_start(tmp_path: Path) -> None:
+def test_a_large_log_is_set_aside(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     for content in ("first", "second", "third"):
         log.write_text(content)
         os.truncate(log, machine.MAX_LOG_BYTES)
         machine.rotate(log)
-    assert not log.exists()
+    assert log.read_text() == ""
     assert (tmp_path / "web.log.1").read_text().startswith("third")
     assert (tmp_path / "web.log.2").read_text().startswith("second")
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["web.log.1", "web.log.2"]
+    names = sorted(path.name for path in tmp_path.iterdir())
+    assert names == ["web.log", "web.log.1", "web.log.2"]
+
+
+def test_a_log_is_rotated_while_its_part_writes_on(
+    make_local, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "ROTATE_EVERY_SECONDS", 0.01)
+    code = (
+        "import time\n"
+        "print('x' * 1_200_000, flush=True)\n"
+        "while True:\n    print('line', flush=True)\n    time.sleep(0.01)"
+    )
+    monkeypatch.setenv("LOG_MEGABYTES", "1")
+    with make_local(make_part("loud", code)) as running:
+        running.wait_ready()
+        log = tmp_path / "logs" / "loud.log"
+        until(lambda: log.with_name("loud.log.1").exists())
+        until(lambda: 0 < log.stat().st_size < 100_000)
+        assert b"\0" not in log.read_bytes(), "no hole where the old lines were"

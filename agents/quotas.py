@@ -1,0 +1,40 @@
+"""How much one owner's agents may keep. Retired agents count nothing: their weights go by themselves."""
+
+from django.conf import settings
+from django.db.models import Sum
+
+from agents.errors import Refused
+from agents.models import Adapter, AgentVersion, User
+
+
+def check_versions(owner_id: int) -> None:
+    """Refuse one more version with a sentence if the owner's agents have too many."""
+    most = settings.ENV.quota_versions
+    count = AgentVersion.objects.filter(
+        agent__owner_id=owner_id, agent__owner__is_house=False, agent__retired_at=None
+    ).count()
+    if count >= most:
+        raise Refused(
+            f"Your agents have {count:,} versions, and {most:,} may be kept. Retire an agent to make "
+            "room for more."
+        )
+
+
+def check_room(owner_id: int) -> None:
+    """Refuse to make one more version and its weights with a sentence if there is no room."""
+    check_versions(owner_id)
+    most = settings.ENV.quota_adapters_mb
+    used = stored_bytes(owner_id) / 1e6
+    if used >= most and not User.objects.filter(id=owner_id, is_house=True).exists():
+        raise Refused(
+            f"The weights of your agents take {used:,.0f} MB, and {most:,} MB may be kept. Retire an "
+            f"agent, or wait: weights that do not play go after {settings.ENV.retain_adapters_days} "
+            "days."
+        )
+
+
+def stored_bytes(owner_id: int) -> int:
+    """What the weights of the owner's agents take; those that were collected take nothing."""
+    versions = AgentVersion.objects.filter(agent__owner_id=owner_id, agent__retired_at=None)
+    kept = Adapter.objects.filter(id__in=versions.values("adapter"), collected_at=None)
+    return kept.aggregate(total=Sum("size_bytes"))["total"] or 0

@@ -1,0 +1,1 @@
+"""What is deleted when, so that a disk does not fill up; and what takes room."""

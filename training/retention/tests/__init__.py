@@ -1,0 +1,1 @@
+"""Rules of retention: what goes, what stays, and what happens at once."""
