@@ -16,6 +16,7 @@ from xdist.scheduler import LoadScopeScheduling
 
 from arena import nudges
 from arena.config.testing import HOME_VARIABLE
+from frontend import drawings
 
 hypothesis_settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -54,6 +55,12 @@ def _plain_static_files(settings: Settings) -> None:
 def _a_broker_that_was_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> None:
     """What one test found out about its broker is not true for the next one's."""
     monkeypatch.setattr(nudges, "_away_until", 0.0)
+
+
+@pytest.fixture(autouse=True)
+def _drawings_of_no_other_test() -> None:
+    """A test may change rows of a match without an event, and keep its id from another test."""
+    drawings.fragments.clear()
 
 
 @pytest.fixture(scope="session")

@@ -8,7 +8,7 @@ import uuid
 
 from agents.errors import NotAvailable
 from agents.models import Agent
-from arena.models import Entry, Match
+from arena.models import Entry
 
 
 def agent_for_viewer(agent_id: int) -> Agent:
@@ -42,12 +42,4 @@ def entry_for_owner(user_id: int, entry_id: uuid.UUID) -> Entry:
     )
     if row is None:
         raise NotAvailable("There is no such entry.")
-    return row
-
-
-def match_for_viewer(match_id: int) -> Match:
-    """Any match: matches are public."""
-    row = Match.objects.select_related("space").filter(id=match_id).first()
-    if row is None:
-        raise NotAvailable("There is no such match.")
     return row

@@ -4,7 +4,6 @@ import os
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 
-from channels.auth import AuthMiddlewareStack
 from channels.routing import ProtocolTypeRouter, URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.core.asgi import get_asgi_application
@@ -12,13 +11,13 @@ from django.core.asgi import get_asgi_application
 pages = get_asgi_application()  # sets Django up: what follows imports models
 
 from arena.live.consumers import match_sockets
+from frontend.drawings import draw
 from training.consumers import run_sockets
 
 application = ProtocolTypeRouter(
     {
         "http": pages,
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter([*match_sockets, *run_sockets]))
-        ),
+        # Without sessions: whoever they are, all spectators get the same.
+        "websocket": AllowedHostsOriginValidator(URLRouter([*match_sockets(draw), *run_sockets])),
     }
 )

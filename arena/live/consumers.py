@@ -3,39 +3,41 @@
 import asyncio
 import contextlib
 import json
-from collections import Counter
+import random
+from collections.abc import Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import Any
 from urllib.parse import parse_qs
 
 import redis
-from channels.db import database_sync_to_async
 from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import DatabaseError
 from django.urls import path
 
 from agents.errors import NotAvailable
-from arena import access
 from arena.live import stream
-from arena.models import MatchEvent, Round, RoundStatus
+from arena.live.audience import LOCAL, Audience
+from arena.live.painter import Draw, Painter
 
-MAX_SPECTATORS = 5_000  # sockets of one web process
-MAX_OF_ADDRESS = 250  # of them from one address: enough for a school, too few to shut others out
 # A line at least so often: a page takes silence of 30 s for a dead connection (live_socket.ts).
 PULSE_SECONDS = 15.0
-LOCAL = "127.0.0.1"
+# Of one process. A large audience gets its lines more rarely, and more of them at once.
+SENDS_PER_SECOND = 10_000
+CLOSE_OVER = 1000
 CLOSE_TRY_AGAIN = 1013
 CLOSE_NOT_FOUND = 4404
-_watching: Counter[str] = Counter()  # by address
+audience = Audience()
+dice = random.Random()
 
 
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
-    """Sends a channel's lines; subclasses say which channel, and what comes first."""
+    """Sends lines until what they are about is over; subclasses say which, and what comes first."""
 
     _pump_task: asyncio.Task[None] | None = None
 
     async def connect(self) -> None:
         await self.accept()
-        if not _has_place(self.address):
+        if not audience.has_place(self.address):
             await self.close(CLOSE_TRY_AGAIN)
             return
         self._pump_task = asyncio.create_task(self._pump())
@@ -49,36 +51,42 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
         """Spectators only listen."""
 
-    async def channel(self) -> str:
-        """The Valkey channel to watch. Raises NotAvailable."""
+    def watch(self) -> AbstractAsyncContextManager["asyncio.Queue[str]"]:
+        """The queue of lines. Raises NotAvailable when it is entered."""
         raise NotImplementedError
 
-    async def send_beginning(self) -> None:
-        """What a newcomer needs before the live lines."""
+    async def beginning(self) -> list[str]:
+        """What a newcomer needs before the live lines; asked for once they are being collected."""
+        raise NotImplementedError
 
     async def _pump(self) -> None:
-        address = self.address
-        _watching[address] += 1
-        try:
-            async with stream.hub().watch(await self.channel()) as queue:
-                await self.send_beginning()
-                while True:
-                    try:
-                        lines = await asyncio.wait_for(queue.get(), PULSE_SECONDS)
-                    except TimeoutError:
-                        lines = stream.PULSE
-                    await self.send(text_data=lines)
-                    if lines == stream.RESYNC:
-                        await self.close(CLOSE_TRY_AGAIN)
-                        return
-        except NotAvailable:
-            await self.close(CLOSE_NOT_FOUND)
-        except (redis.RedisError, DatabaseError):
-            await self.close(CLOSE_TRY_AGAIN)
-        finally:
-            _watching[address] -= 1
-            if not _watching[address]:
-                del _watching[address]
+        with audience.seat(self.address):
+            try:
+                async with self.watch() as queue:
+                    code = await self._send_all(queue)
+                await self.close(code)
+            except NotAvailable:
+                await self.close(CLOSE_NOT_FOUND)
+            except (redis.RedisError, DatabaseError):
+                await self.close(CLOSE_TRY_AGAIN)
+
+    async def _send_all(self, queue: "asyncio.Queue[str]") -> int:
+        """Send until there is a reason to close, whose code comes back."""
+        lines: Sequence[str] = await self.beginning()
+        while True:
+            if lines:
+                await self.send(text_data="\n".join(lines))
+            if stream.RESYNC in lines:
+                return CLOSE_TRY_AGAIN
+            if stream.OVER in lines:
+                return CLOSE_OVER
+            try:
+                async with asyncio.timeout(PULSE_SECONDS):
+                    lines = [await queue.get()]
+            except TimeoutError:
+                lines = [stream.PULSE]
+            await asyncio.sleep(_pause_seconds())
+            lines = [*lines, *stream.waiting(queue)]
 
     @property
     def row_id(self) -> int:
@@ -91,42 +99,36 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         return str(client[0]) if client else LOCAL
 
 
-def _has_place(address: str) -> bool:
-    # No limit for this machine's own user, or for a local proxy that does not pass addresses on.
-    is_bounded = address not in (LOCAL, "::1")
-    if is_bounded and _watching[address] >= MAX_OF_ADDRESS:
-        return False
-    return _watching.total() < MAX_SPECTATORS
+def _pause_seconds() -> float:
+    # By chance, so that a large audience is not served in one go, which would hold up the rest.
+    longest = 2 * audience.size / SENDS_PER_SECOND
+    return dice.uniform(0, longest) if longest > stream.FRAME_INTERVAL_SECONDS else 0.0
 
 
 class MatchConsumer(LiveConsumer):
-    """/ws/matches/<id>/?after=<seq>: events after seq, the text in progress, then live."""
+    """/ws/matches/<id>/?after=<seq>: what changed after seq, the text in progress, then live."""
 
-    async def channel(self) -> str:
-        await database_sync_to_async(access.match_for_viewer)(self.row_id)
-        return stream.match_channel(self.row_id)
+    def __init__(self, *, painter: Painter) -> None:
+        super().__init__()
+        self._painter = painter
 
-    async def send_beginning(self) -> None:
+    def watch(self) -> AbstractAsyncContextManager["asyncio.Queue[str]"]:
+        return self._painter.watch(self.row_id)
+
+    async def beginning(self) -> list[str]:
         query = parse_qs(self.scope["query_string"].decode("ascii", "replace"))
         after = query.get("after", ["0"])[0]
         seq = int(after) if after.isdecimal() and len(after) < 10 else 0
-        lines, playing, last = await database_sync_to_async(_missed)(self.row_id, seq)
-        await self.send(text_data=json.dumps({"t": "hello", "seq": last}))
-        for number in playing:
-            for seat, text in (await stream.hub().live_text(self.row_id, number)).items():
-                lines.append(stream.text_message(number, seat, 0, text))
-        if lines:
-            await self.send(text_data="\n".join(lines))
+        drawing = await self._painter.draw(self.row_id, after=seq)
+        lines = [json.dumps({"t": "hello", "seq": drawing.seq})]
+        if drawing.seq > seq:
+            lines.append(drawing.line)
+        if drawing.is_over:
+            lines.append(stream.OVER)
+        return lines + await self._painter.text_in_progress(self.row_id, drawing)
 
 
-def _missed(match_id: int, seq: int) -> tuple[list[str], list[int], int]:
-    events = list(MatchEvent.objects.filter(match_id=match_id, seq__gt=seq).order_by("seq"))
-    playing = Round.objects.filter(match_id=match_id, status=RoundStatus.PLAYING)
-    last = events[-1].seq if events else seq
-    lines = [stream.event_message(event) for event in events]
-    return lines, list(playing.values_list("number", flat=True)), last
-
-
-match_sockets: list[Any] = [
-    path("ws/matches/<int:pk>/", MatchConsumer.as_asgi()),
-]
+def match_sockets(draw: Draw) -> list[Any]:
+    """The routes; `draw` makes the HTML that all spectators of a match get."""
+    consumer = MatchConsumer.as_asgi(painter=Painter(draw))
+    return [path("ws/matches/<int:pk>/", consumer)]

@@ -1,9 +1,9 @@
 """Live fan-out: from match workers through Valkey to every spectator's socket.
 
-Messages are JSON objects, one per line. `event` says that a durable event exists: the page fetches
-what it shows from the database. `text` is a frame: a piece of an answer being written, with its
-offset, so that overlaps and gaps show. `pulse` only says that the connection lives. Frames are
-coalesced, encoded once per process, and ephemeral: losing one costs liveness, never content.
+Messages are JSON objects, one per line. `text` is a frame: a piece of an answer being written, with
+its offset, so that overlaps and gaps show. Frames are coalesced, encoded once per process, and
+ephemeral: losing one costs liveness, never content. Events have a channel of their own, which only
+the painter of a match watches (arena/live/painter.py). `pulse` only says that the connection lives.
 
 Measured beside channel layers: docs/decisions/live-hub.md
 """
@@ -21,13 +21,18 @@ import redis.asyncio
 import structlog
 from django.conf import settings
 from django.db import transaction
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
 from arena.models import MatchEvent
 
 FRAME_INTERVAL_SECONDS = 0.1
 LIVE_TEXT_TTL_SECONDS = 3600
 QUEUE_MESSAGES = 256  # per spectator; a slower one is told to resync
-RESYNC = '{"t": "resync"}'
+RECONNECT_SECONDS = 0.5
+RESYNC = '{"t": "resync"}'  # connect again: your lines were too many for you
+RESTORED = '{"t": "restored"}'  # lines may have been lost on the way to all of us
+OVER = '{"t": "over"}'  # nothing will follow
 PULSE = '{"t": "pulse"}'
 
 log = structlog.get_logger(__name__)
@@ -37,14 +42,18 @@ def match_channel(match_id: int) -> str:
     return f"match:{match_id}"
 
 
+def events_channel(match_id: int) -> str:
+    return f"match:{match_id}:events"
+
+
 def run_channel(run_id: int) -> str:
     return f"run:{run_id}"
 
 
 def announce_on_commit(match_id: int, events: Sequence[MatchEvent]) -> None:
-    """Tell spectators about new events once they are committed."""
+    """Tell the painters about new events once they are committed."""
     lines = "\n".join(event_message(event) for event in events)
-    transaction.on_commit(lambda: publish(match_channel(match_id), lines))
+    transaction.on_commit(lambda: publish(events_channel(match_id), lines))
 
 
 def publish(channel: str, lines: str) -> None:
@@ -66,6 +75,10 @@ def event_message(event: MatchEvent) -> str:
             "seat": event.payload.get("seat"),
         }
     )
+
+
+def reset_message(number: int, seat: int) -> str:
+    return json.dumps({"t": "reset", "round": number, "seat": seat})
 
 
 def text_message(number: int, seat: int, offset: int, text: str) -> str:
@@ -122,10 +135,7 @@ class FrameWriter:
 
     async def flush(self) -> None:
         resets, self._resets = self._resets, set()
-        lines = [
-            json.dumps({"t": "reset", "round": self._number, "seat": seat})
-            for seat in sorted(resets)
-        ]
+        lines = [reset_message(self._number, seat) for seat in sorted(resets)]
         changed: dict[str, str] = {}
         for seat, text in self._text.items():
             sent = self._sent.get(seat, 0)
@@ -159,41 +169,47 @@ class FrameWriter:
 
 
 class Hub:
-    """One subscription per channel and process, however many spectators watch it."""
+    """One connection to Valkey for a process, however many channels and spectators it watches.
+
+    A task reads it, connects again when it is lost, and then tells everybody with RESTORED that
+    something may have been missed.
+    """
 
     def __init__(self, url: str) -> None:
-        # No limit on reading: a subscription may rightly be silent for long.
+        # No limit on reading: a subscription may rightly be silent for long. No retries either: a
+        # client that reconnects by itself does not say what it missed.
         self._client = redis.asyncio.Redis.from_url(
             url,
             decode_responses=True,
+            retry=Retry(NoBackoff(), 0),
             socket_connect_timeout=settings.VALKEY_TIMEOUTS["socket_connect_timeout"],
         )
-        self._spectators: dict[str, set[asyncio.Queue[str]]] = {}
-        self._readers: dict[str, asyncio.Task[None]] = {}
-        self._lock = asyncio.Lock()
+        self._queues: dict[str, set[asyncio.Queue[str]]] = {}
+        self._subscribed: set[str] = set()
+        self._requested: set[str] = set()  # of the present connection
+        self._awaited: dict[str, asyncio.Future[None]] = {}
+        self._pubsub: Any = None
+        self._reader: asyncio.Task[None] | None = None
 
     @contextlib.asynccontextmanager
     async def watch(self, channel: str) -> AsyncIterator[asyncio.Queue[str]]:
         """A bounded queue of the channel's lines; already subscribed when it is yielded.
 
-        A lost Valkey connection, or a spectator too slow for its queue, yields RESYNC.
+        A spectator too slow for its queue gets RESYNC instead of what it held. Raises RedisError.
         """
         queue: asyncio.Queue[str] = asyncio.Queue(QUEUE_MESSAGES)
-        async with self._lock:
-            if channel not in self._readers:
-                pubsub = await self._subscribed(channel)
-                self._readers[channel] = asyncio.create_task(self._read(channel, pubsub))
-            # Only now: a spectator who left while we subscribed has removed an empty set.
-            watching = self._spectators.setdefault(channel, set())
-            watching.add(queue)
+        self._queues.setdefault(channel, set()).add(queue)
         try:
+            if channel not in self._subscribed:
+                await self._join(channel)
             yield queue
         finally:
-            watching.discard(queue)
-            if not watching:
-                self._spectators.pop(channel, None)
-                if reader := self._readers.pop(channel, None):
-                    reader.cancel()
+            await self._leave(channel, queue)
+
+    def tell(self, channel: str, line: str) -> None:
+        """Send a line to this process's own spectators of the channel."""
+        for queue in self._queues.get(channel, ()):
+            _offer(queue, line)
 
     async def live_text(self, match_id: int, number: int) -> dict[int, str]:
         """seat -> text so far of a round that is being played."""
@@ -205,32 +221,83 @@ class Hub:
                 found[int(seat)] = str(text)
         return found
 
-    async def _subscribed(self, channel: str) -> Any:
-        pubsub: Any = self._client.pubsub()
+    async def _join(self, channel: str) -> None:
+        if (confirmed := self._awaited.get(channel)) is None:
+            confirmed = self._awaited[channel] = asyncio.get_running_loop().create_future()
+        if self._reader is None or self._reader.done():
+            self._reader = asyncio.create_task(self._read())
+        elif self._pubsub is not None and channel not in self._requested:
+            self._requested.add(channel)
+            with contextlib.suppress(redis.RedisError):  # the next connection asks for all channels
+                await self._pubsub.subscribe(channel)
         try:
-            await pubsub.subscribe(channel)
-            if await pubsub.get_message(timeout=settings.VALKEY_TIMEOUTS["socket_timeout"]) is None:
-                raise redis.TimeoutError("the subscription was not confirmed")
-        except BaseException:  # a spectator may leave at this point
-            await pubsub.aclose()
-            raise
-        return pubsub
+            async with asyncio.timeout(settings.VALKEY_TIMEOUTS["socket_timeout"]):
+                await asyncio.shield(confirmed)
+        except TimeoutError:
+            raise redis.TimeoutError("the subscription was not confirmed") from None
 
-    async def _read(self, channel: str, pubsub: Any) -> None:
-        try:
-            async for message in pubsub.listen():
-                if message["type"] == "message":
-                    for queue in self._spectators.get(channel, ()):
-                        _offer(queue, message["data"])
-        except redis.RedisError as error:
-            log.warning("live_subscription_lost", channel=channel, error=type(error).__name__)
-        finally:
-            if self._readers.get(channel) is asyncio.current_task():  # nobody asked us to stop
-                del self._readers[channel]
-                for queue in self._spectators.get(channel, ()):
-                    _offer(queue, RESYNC)
+    async def _leave(self, channel: str, queue: asyncio.Queue[str]) -> None:
+        watching = self._queues[channel]
+        watching.discard(queue)
+        if watching:
+            return
+        del self._queues[channel]
+        # What is not confirmed yet is given up at its confirmation: asking again before that would
+        # take the old confirmation for the new one.
+        if channel in self._subscribed:
+            self._subscribed.discard(channel)
+            self._requested.discard(channel)
             with contextlib.suppress(redis.RedisError):
-                await pubsub.aclose()
+                await self._pubsub.unsubscribe(channel)
+
+    async def _read(self) -> None:
+        lost: set[str] = set()
+        while self._queues:
+            pubsub: Any = self._client.pubsub()
+            try:
+                self._requested = set(self._queues)
+                await pubsub.subscribe(*self._requested)
+                self._pubsub = pubsub
+                if newer := set(self._queues) - self._requested:
+                    self._requested |= newer
+                    await pubsub.subscribe(*newer)
+                while True:
+                    if message := await pubsub.get_message(timeout=None):
+                        await self._take(message, lost)
+            except redis.RedisError as error:
+                log.warning("live_subscriptions_lost", error=type(error).__name__)
+            finally:
+                self._pubsub = None
+                lost |= self._subscribed
+                self._subscribed.clear()
+                with contextlib.suppress(redis.RedisError):
+                    await pubsub.aclose()
+            await asyncio.sleep(RECONNECT_SECONDS)
+
+    async def _take(self, message: dict[str, Any], lost: set[str]) -> None:
+        channel = message["channel"]
+        match message["type"]:
+            case "message":
+                self.tell(channel, message["data"])
+            case "subscribe":
+                if confirmed := self._awaited.pop(channel, None):
+                    confirmed.set_result(None)
+                if channel not in self._queues:  # everybody left before it was confirmed
+                    self._requested.discard(channel)
+                    await self._pubsub.unsubscribe(channel)
+                    return
+                self._subscribed.add(channel)
+                if channel in lost:
+                    self.tell(channel, RESTORED)
+                lost.discard(channel)
+
+
+def waiting(queue: asyncio.Queue[str]) -> list[str]:
+    """Whatever waits in the queue, without waiting for more."""
+    lines = []
+    while not queue.empty():
+        lines.append(queue.get_nowait())
+    return lines
 
 
 def _offer(queue: asyncio.Queue[str], message: str) -> None:

@@ -38,6 +38,7 @@ from arena.queries.matches import (
     MatchSnapshot,
     RoundView,
     SeatView,
+    match_seq,
     match_snapshot,
     round_view,
 )
@@ -82,6 +83,7 @@ __all__ = [
     "live_entry_of",
     "live_matches",
     "longest_exchange",
+    "match_seq",
     "match_snapshot",
     "matches_of_agent",
     "owner_results",

@@ -7,7 +7,9 @@ from datetime import datetime
 from math import comb
 from typing import Any
 
-from django.db.models import Prefetch, QuerySet
+from django.db.models import IntegerField, Max, Prefetch, QuerySet
+from django.db.models.fields.json import KeyTextTransform
+from django.db.models.functions import Cast
 
 from agents.errors import NotAvailable
 from arena.matches.match import ranking_of, total_of
@@ -145,6 +147,7 @@ class MatchSnapshot:
     rounds_at_once: int
     seats: tuple[SeatView, ...]
     round_states: tuple[str, ...]  # one per round of the match; "" if not begun
+    round_seqs: tuple[int, ...]  # the last event of each; 0 if not begun
     head_digest: str
     created_at: datetime
     started_at: datetime | None
@@ -176,6 +179,14 @@ class MatchSnapshot:
         return tuple(seat for seat in self.seats if seat.rating_weight < 1)
 
 
+def match_seq(match_id: int) -> int:
+    """The number of the match's last event. Raises NotAvailable."""
+    seq = Match.objects.filter(id=match_id).values_list("seq", flat=True).first()
+    if seq is None:
+        raise NotAvailable("There is no such match.")
+    return seq
+
+
 def match_snapshot(match_id: int) -> MatchSnapshot:
     """Seats, totals and states of one match. Raises NotAvailable.
 
@@ -188,10 +199,11 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
     seating, reason = _frame(match)
     round_count = int(seating.get("round_count", match.space.round_count))
     rounds = list(match.rounds.select_related("verdict").defer("task").order_by("number"))
-    states, scores = [""] * round_count, {}
+    states, seqs, scores = [""] * round_count, [0] * round_count, {}
+    last = _last_events(match_id)
     for row in rounds:
         if row.number <= round_count:
-            states[row.number - 1] = row.status
+            states[row.number - 1], seqs[row.number - 1] = row.status, last.get(row.number, 0)
             scores[row.number] = _verdict_scores(row)
     return MatchSnapshot(
         match_id=match.id,
@@ -203,6 +215,7 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         rounds_at_once=int(seating.get("rounds_at_once", 1)),
         seats=_seat_views(match, scores, round_count),
         round_states=tuple(states),
+        round_seqs=tuple(seqs),
         head_digest=match.head_digest,
         created_at=match.created_at,
         started_at=match.started_at,
@@ -378,3 +391,10 @@ def _frame(match: Match) -> tuple[Mapping[str, Any], str]:
     )
     reason = str(payloads.get("match_cancelled", {}).get("reason", ""))
     return payloads.get("match_seated", {}), reason
+
+
+def _last_events(match_id: int) -> dict[int, int]:
+    """Round -> the seq of its last event."""
+    number = Cast(KeyTextTransform("round", "payload"), IntegerField())
+    rows = MatchEvent.objects.filter(match_id=match_id, payload__has_key="round").order_by()
+    return dict(rows.values_list(number).annotate(last=Max("seq")))

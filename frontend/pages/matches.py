@@ -1,19 +1,20 @@
-"""Matches: the list, the live page, and the fragments that it swaps."""
+"""Matches: the list, the live page, and a round for one of its tabs."""
+
+from typing import cast
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
+from django.utils.cache import get_conditional_response
 
 from agents.errors import NotAvailable
 from arena.queries import (
     MatchSnapshot,
     live_matches,
-    match_snapshot,
     recent_matches,
-    round_view,
-    settlement_of,
     space_cards,
     space_slugs,
 )
+from frontend.drawings import for_viewer, round_fragment, summary_fragment
 from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page
 
 PAGE_ROWS = 20
@@ -51,36 +52,29 @@ def live_list(request: HttpRequest) -> HttpResponse:
 
 @public_page()
 def match_detail(request: HttpRequest, match_id: int) -> HttpResponse:
-    snapshot = match_snapshot(match_id)
+    summary = summary_fragment(match_id)
+    snapshot = summary.snapshot
     number = _wanted_round(request, snapshot)
-    context = _summary_context(snapshot) | {"number": number, "is_page": True}
-    if number:
-        context["round"] = round_view(match_id, number)
+    username = request.user.get_username()
+    context = {
+        "match": snapshot,
+        "summary": for_viewer(summary.html, username=username, number=number),
+        "round": round_fragment(match_id, number).html,
+    }
     return not_cached(render(request, "matches/detail.html", context))
 
 
 @public_page()
-def summary(request: HttpRequest, match_id: int) -> HttpResponse:
-    """Scoreboard, tabs and result; `round` marks the tab that is open."""
-    snapshot = match_snapshot(match_id)
-    context = _summary_context(snapshot) | {"number": _wanted_round(request, snapshot)}
-    return not_cached(render(request, "matches/detail.html#summary", context))
-
-
-@public_page()
 def round_detail(request: HttpRequest, match_id: int, number: int) -> HttpResponse:
-    snapshot = match_snapshot(match_id)
-    if not 1 <= number <= snapshot.round_count:
+    """One round, for a tab of the page; it is sent only if the browser has another one."""
+    if not number:
         raise NotAvailable("There is no such round.")
-    context = {"match": snapshot, "round": round_view(match_id, number), "number": number}
-    return not_cached(render(request, "matches/detail.html#round", context))
-
-
-def _summary_context(snapshot: MatchSnapshot) -> dict[str, object]:
-    return {
-        "match": snapshot,
-        "settlement": settlement_of(snapshot.match_id) if not snapshot.is_live else None,
-    }
+    fragment = round_fragment(match_id, number)
+    response = HttpResponse(fragment.html)
+    response["ETag"] = fragment.etag
+    response["Cache-Control"] = "no-cache"
+    found = get_conditional_response(request, etag=fragment.etag, response=response)
+    return cast(HttpResponse, found)
 
 
 def _wanted_round(request: HttpRequest, snapshot: MatchSnapshot) -> int:

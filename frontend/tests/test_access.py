@@ -17,6 +17,7 @@ from arena.live import stream
 from arena.live.consumers import match_sockets
 from arena.models import MatchEvent
 from frontend import urls
+from frontend.drawings import draw
 from frontend.tests.builders import signed_in
 from frontend.tests.two_people import PRICE, PROMPT, SEED, TwoPeople, all_rows, make_two_people
 from training.consumers import run_sockets
@@ -57,7 +58,6 @@ ROUTES: Mapping[str, Access] = {
     "matches": Access.PUBLIC,
     "live_matches": Access.PUBLIC,
     "match": Access.PUBLIC,
-    "match_summary": Access.PUBLIC,
     "round": Access.PUBLIC,
     "run": Access.PUBLIC,
     "run_state": Access.PUBLIC,
@@ -180,10 +180,11 @@ def test_who_signs_in_sees_only_their_own(people: TwoPeople) -> None:
 
 
 def test_sockets_tell_nothing_private(people: TwoPeople, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [*match_sockets, *run_sockets]
+    found = [*match_sockets(draw), *run_sockets]
     assert {str(one.pattern) for one in found} == SOCKETS
     sent = [stream.event_message(row) for row in MatchEvent.objects.filter(match=people.match_id)]
     assert len(sent) > 10
+    sent.append(draw(people.match_id, 0).line)
     monkeypatch.setattr("training.runs.moves.publish", lambda _, line: sent.append(line))
     publish_run(people.run_id)
     assert f'"id": {people.run_id}' in sent[-1]

@@ -5,6 +5,7 @@ from django.test import Client
 
 from agents.models import Agent, User
 from arena.models import Match
+from frontend import drawings
 from frontend.tests.builders import settled_match, signed_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -13,6 +14,7 @@ MARK = '<span class="sr-only">of the </span>house</span>'
 
 
 def pages_of(match: Match, agent: Agent) -> dict[str, str]:
+    drawings.fragments.clear()  # names changed without an event of the match
     one = (f"/matches/{match.pk}/", f"/spaces/{match.space.slug}/", f"/agents/{agent.pk}/")
     paths = ("/", "/matches/", *one)
     return {path: Client().get(path).content.decode() for path in paths}

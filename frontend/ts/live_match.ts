@@ -1,18 +1,25 @@
-// The live match: streams answers, and redraws from the server whatever an event changed.
+// The live match: streams answers, and shows each new drawing of the match that the server sends.
 import { Answers } from "./lib/answers";
 import { LiveSocket, SOCKET_WORDS, type SocketState } from "./lib/live_socket";
+import { fetched } from "./lib/patience";
 import { offerReplay } from "./lib/replay";
+
+// `rounds` has those that changed.
+interface Drawing {
+  t: "drawn";
+  seq: number;
+  over: boolean;
+  decided: number[];
+  summary: string;
+  rounds: Record<string, string>;
+}
 
 type Message =
   | { t: "hello"; seq: number }
-  | { t: "event"; seq: number; kind: string; round: number | null; seat: number | null }
+  | Drawing
   | { t: "text"; round: number; seat: number; offset: number; text: string }
   | { t: "reset"; round: number; seat: number }
   | { t: "resync" };
-
-const FINAL = new Set(["match_settled", "match_cancelled"]);
-const COALESCE_MS = 40;
-const RETRY_MS = 1000;
 
 class LiveMatch {
   readonly #page: HTMLElement;
@@ -21,11 +28,6 @@ class LiveMatch {
   #seq: number;
   #view: number;
   #isFollowing: boolean;
-  #needsSummary = false;
-  #needsRound = false;
-  #isRefreshing = false;
-  #timer: number | undefined;
-  #announcement = "";
   #socket: LiveSocket | undefined;
   #isOver: boolean;
 
@@ -62,8 +64,8 @@ class LiveMatch {
         // A connection starts with the full text in progress.
         this.#answers.clear();
         break;
-      case "event":
-        this.#takeEvent(message);
+      case "drawn":
+        if (message.seq > this.#seq) this.#takeDrawing(message);
         break;
       case "text":
         if (!this.#answers.append(message.round, message.seat, message.offset, message.text)) {
@@ -74,28 +76,21 @@ class LiveMatch {
         this.#answers.reset(message.round, message.seat);
         break;
       case "resync":
-        this.#refresh({ summary: true, round: true });
         this.#socket?.restart();
         break;
     }
   }
 
-  #takeEvent(event: Extract<Message, { t: "event" }>): void {
-    if (event.seq <= this.#seq) return;
-    const isGap = event.seq > this.#seq + 1;
-    this.#seq = event.seq;
-    if (event.kind === "round_started" && event.round !== null && this.#movesOnTo(event.round)) {
-      this.#view = event.round;
-      this.#refresh({ summary: true, round: true });
-      return;
+  #takeDrawing(drawing: Drawing): void {
+    this.#seq = drawing.seq;
+    this.#isOver = drawing.over;
+    for (const number of Object.keys(drawing.rounds).map(Number)) {
+      if (this.#movesOnTo(number)) this.#view = number;
     }
-    if (event.kind === "round_decided") this.#announcement = `Round ${event.round} is decided.`;
-    if (FINAL.has(event.kind)) {
-      this.#isOver = true;
-      this.#announcement = "The match is over.";
-    }
-    const isShown = event.round === this.#view || FINAL.has(event.kind) || isGap;
-    this.#refresh({ summary: event.kind !== "completion_recorded", round: isShown });
+    this.#replaceSummary(elementOf(drawing.summary));
+    const round = drawing.rounds[this.#view];
+    if (round) this.#drawRound(elementOf(round), this.#view);
+    this.#announce(drawing);
   }
 
   // Where rounds are played side by side, a follower stays on one until the next batch.
@@ -104,41 +99,24 @@ class LiveMatch {
     return this.#isFollowing && (this.#view === 0 || round >= this.#view + atOnce);
   }
 
-  #refresh(parts: { summary: boolean; round: boolean }): void {
-    this.#needsSummary ||= parts.summary;
-    this.#needsRound ||= parts.round;
-    window.clearTimeout(this.#timer);
-    this.#timer = window.setTimeout(() => void this.#run(), COALESCE_MS);
-  }
-
-  // One refresh at a time; what is asked for meanwhile is fetched in the next pass.
-  async #run(): Promise<void> {
-    if (this.#isRefreshing) return;
-    this.#isRefreshing = true;
-    try {
-      while (this.#needsSummary || this.#needsRound) {
-        const [summary, round, view] = [this.#needsSummary, this.#needsRound, this.#view];
-        this.#needsSummary = this.#needsRound = false;
-        try {
-          if (summary) this.#replaceSummary(await fragment(`${this.#base}summary/?round=${view}`));
-          if (round && view) this.#drawRound(await fragment(`${this.#base}rounds/${view}/`), view);
-        } catch {
-          this.#needsSummary ||= summary;
-          this.#needsRound ||= round;
-          await new Promise((resolve) => window.setTimeout(resolve, RETRY_MS));
-        }
-      }
-    } finally {
-      this.#isRefreshing = false;
+  async #fetchRound(number: number): Promise<void> {
+    const isWanted = (): boolean => number === this.#view;
+    const seq = this.#seq;
+    const html = await fetched(`${this.#base}rounds/${number}/`, isWanted);
+    // What the socket brought meanwhile may be newer.
+    if (html && isWanted() && (seq === this.#seq || Number(this.#round.dataset.round) !== number)) {
+      this.#drawRound(elementOf(html), number);
     }
-    this.#announce();
-    if (this.#isOver) this.#socket?.stop();
   }
 
   #replaceSummary(fresh: HTMLElement): void {
     const hadFocus = document.activeElement?.getAttribute("data-round-tab");
     const isOpen = this.#summary.querySelector("details")?.open;
     const tabs = this.#summary.querySelector("nav")?.scrollLeft ?? 0;
+    // The server draws for everybody: only the page knows whose it is.
+    for (const part of fresh.querySelectorAll<HTMLElement>("[data-for-owner]")) {
+      part.hidden = part.dataset.forOwner !== this.#page.dataset.viewer;
+    }
     this.#summary.replaceWith(fresh);
     const details = fresh.querySelector("details");
     if (details && isOpen) details.open = true;
@@ -149,7 +127,6 @@ class LiveMatch {
   }
 
   #drawRound(fresh: HTMLElement, number: number): void {
-    if (number !== this.#view) return;
     const old = this.#round;
     const strip = old.querySelector(".seats-strip");
     const freshStrip = fresh.querySelector(".seats-strip");
@@ -175,7 +152,7 @@ class LiveMatch {
     this.#isFollowing = this.#view === Number(this.#summary.dataset.latest);
     history.replaceState(null, "", this.#isFollowing && !this.#isOver ? "?" : tab.search);
     this.#markTab();
-    this.#refresh({ summary: false, round: true });
+    void this.#fetchRound(this.#view);
   }
 
   #markTab(): void {
@@ -185,31 +162,25 @@ class LiveMatch {
     }
   }
 
-  #announce(): void {
-    if (!this.#announcement) return;
+  #announce({ decided, over }: Drawing): void {
+    const news = over ? "The match is over." : decided.map((number) => `Round ${number} is decided.`).at(-1);
+    if (!news) return;
     const leader = this.#summary.querySelector("li .row-link")?.textContent?.trim();
-    const verb = this.#isOver ? "is first" : "leads";
-    required("[data-announcer]").textContent = leader
-      ? `${this.#announcement} ${leader} ${verb}.`
-      : this.#announcement;
-    this.#announcement = "";
+    const standing = leader ? ` ${leader} ${over ? "is first" : "leads"}.` : "";
+    required("[data-announcer]").textContent = news + standing;
   }
 
   #showConnection(state: SocketState): void {
-    const label = required("[data-connection-label]");
-    const isFinished = state === "closed" && this.#isOver;
-    label.textContent = isFinished ? "Finished" : SOCKET_WORDS[state];
+    required("[data-connection-label]").textContent = SOCKET_WORDS[state];
     this.#page.dataset.connection = state;
   }
 }
 
-async function fragment(url: string): Promise<HTMLElement> {
-  const response = await fetch(url, { headers: { Accept: "text/html" } });
-  if (!response.ok) throw new Error(`${response.status} for ${url}`);
+function elementOf(html: string): HTMLElement {
   const holder = document.createElement("template");
-  holder.innerHTML = await response.text();
+  holder.innerHTML = html;
   const element = holder.content.firstElementChild;
-  if (!(element instanceof HTMLElement)) throw new Error(`no element in ${url}`);
+  if (!(element instanceof HTMLElement)) throw new Error("a drawing without an element");
   return element;
 }
 

@@ -1,6 +1,7 @@
 // A training run: draws its curves, and follows the run while it is going on.
 import uPlot from "uplot";
 import { LiveSocket, SOCKET_WORDS } from "./lib/live_socket";
+import { fetched, pause } from "./lib/patience";
 
 interface Columns {
   is_final: boolean;
@@ -8,6 +9,7 @@ interface Columns {
 }
 
 const POLL_MS = 3000;
+const SPREAD_MS = 1000; // over which those who watch one run spread what they ask after its steps
 const HEIGHT = 144;
 const AXIS_WIDTH = 46;
 const WHOLE_STEPS = [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000, 5000];
@@ -122,7 +124,7 @@ class RunPage {
     }
     document.addEventListener("themechange", () => this.#redraw());
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.#redraw());
-    void this.#update();
+    void this.#update(0);
     if (this.#state?.dataset.final === "yes") return;
     const socket = new LiveSocket(
       () => `/ws/runs/${id}/`,
@@ -130,7 +132,8 @@ class RunPage {
       (state) => {
         const label = document.querySelector<HTMLElement>("[data-connection-label]");
         if (label) label.textContent = SOCKET_WORDS[state];
-        if (state === "open") void this.#update(); // what changed while there was no connection
+        // What changed while there was no connection, and what ended it.
+        if (state !== "waiting") void this.#update();
       },
     );
     window.setInterval(() => {
@@ -142,22 +145,23 @@ class RunPage {
     return document.querySelector<HTMLElement>("#run-state");
   }
 
-  async #update(): Promise<void> {
+  async #update(spreadMs = SPREAD_MS): Promise<void> {
     this.#isStale = true;
     if (this.#isFetching) return;
     this.#isFetching = true;
     try {
       while (this.#isStale) {
+        await pause(Math.random() * spreadMs);
         this.#isStale = false;
         const wasFinal = this.#state?.dataset.final === "yes";
         const [curve, state] = await Promise.all([
-          fetch(`${this.#base}curve.json`),
-          fetch(`${this.#base}state/`),
+          fetched(`${this.#base}curve.json`),
+          fetched(`${this.#base}state/`),
         ]);
-        if (!curve.ok || !state.ok) return;
-        this.#draw((await curve.json()) as Columns);
+        if (!curve || !state) return;
+        this.#draw(JSON.parse(curve) as Columns);
         const holder = document.createElement("template");
-        holder.innerHTML = await state.text();
+        holder.innerHTML = state;
         const fresh = holder.content.firstElementChild;
         if (fresh instanceof HTMLElement && !wasFinal) {
           this.#state?.replaceWith(fresh);
@@ -166,8 +170,6 @@ class RunPage {
           if (fresh.dataset.final === "yes") location.reload();
         }
       }
-    } catch {
-      // The next nudge or poll tries again.
     } finally {
       this.#isFetching = false;
     }

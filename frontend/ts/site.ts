@@ -58,6 +58,12 @@ document.addEventListener("htmx:finally:request", (event) => {
   if (ctx.hx?.leavefor) location.replace(ctx.hx.leavefor);
 });
 
+// A page that nobody sees asks for nothing; its polls go on once it is shown.
+document.addEventListener("htmx:before:request", (event) => {
+  const { ctx } = (event as CustomEvent<{ ctx: { sourceEvent?: Event } }>).detail;
+  if (document.hidden && ctx.sourceEvent?.type === "every") event.preventDefault();
+});
+
 document.addEventListener("click", (event) => {
   if (event.target instanceof Node) closeMenus(event.target);
 });

@@ -13,7 +13,7 @@ from django.utils import timezone
 from agents.errors import NotAvailable
 from agents.models import Agent
 from agents.roster import begin_learning, end_learning
-from arena.live.stream import publish, run_channel
+from arena.live.stream import OVER, publish, run_channel
 from training.models import TrainingRun
 from training.runs import charges
 from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
@@ -69,6 +69,8 @@ def apply_event(
     is_charged = before == RunStatus.EVALUATING
     _move_credits(run, event, is_charged=is_charged, is_owners_fault=is_owners_fault)
     announce_run(run.pk)
+    if after.is_final:
+        transaction.on_commit(lambda: publish(run_channel(run.pk), OVER))
 
 
 def announce_run(run_id: int) -> None:

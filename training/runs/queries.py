@@ -200,10 +200,12 @@ def unjudged_versions(agent_id: int) -> frozenset[int]:
     return frozenset(version_id for version_id in found if version_id)
 
 
-def run_for_viewer(run_id: int) -> None:
-    """Anybody may watch a run. Raises NotAvailable if there is none."""
-    if not TrainingRun.objects.filter(id=run_id).exists():
+def run_status(run_id: int) -> RunStatus:
+    """Where a run stands, which anybody may watch. Raises NotAvailable if there is none."""
+    status = TrainingRun.objects.filter(id=run_id).values_list("status", flat=True).first()
+    if status is None:
         raise NotAvailable("There is no such training run.")
+    return RunStatus(status)
 
 
 def kept_shape(adapter: Adapter) -> dict[str, Any]:

@@ -1,24 +1,28 @@
-// A WebSocket that reconnects by itself, with growing pauses. The server sends a line at least every
-// 15 seconds, so a connection that stays silent for twice as long is dead, whatever it says itself.
+// A WebSocket that reconnects by itself, with growing pauses, until what it is about is over. The
+// server sends a line at least every 15 seconds, so a connection that stays silent for twice as long
+// is dead, whatever it says itself. A page that nobody sees gives its connection up for a while.
+import { Pauses } from "./patience";
 
-const FIRST_PAUSE_MS = 500;
-const LONGEST_PAUSE_MS = 10_000;
 const SILENCE_MS = 30_000;
+const HIDDEN_MS = 30_000;
+const CLOSE_OVER = 1000;
 const CLOSE_NOT_FOUND = 4404;
 
-export type SocketState = "open" | "waiting" | "closed";
+export type SocketState = "open" | "waiting" | "closed" | "over";
 
 export const SOCKET_WORDS: Record<SocketState, string> = {
   open: "Connected",
   waiting: "Reconnecting",
   closed: "Not connected",
+  over: "Finished",
 };
 
 export class LiveSocket {
+  readonly #pauses = new Pauses();
   #socket: WebSocket | undefined;
-  #pause = FIRST_PAUSE_MS;
   #retry: number | undefined;
   #silence: number | undefined;
+  #hiding: number | undefined;
   #isDone = false;
 
   /** `path` is called for each connection, so that it can say where to resume. */
@@ -34,6 +38,8 @@ export class LiveSocket {
       if (event.persisted) this.#reconnect(0);
     });
     window.addEventListener("online", () => this.#reconnect(0));
+    document.addEventListener("visibilitychange", () => this.#onVisibility());
+    this.#onVisibility();
   }
 
   get isOpen(): boolean {
@@ -42,15 +48,19 @@ export class LiveSocket {
 
   /** Reconnect; the new connection starts with all the text in progress. */
   restart(): void {
-    // Spread out, so that not every client returns to a restarted server at once.
-    this.#reconnect(this.#pause * (0.5 + Math.random()));
-    this.#pause = Math.min(this.#pause * 2, LONGEST_PAUSE_MS);
+    this.#reconnect(this.#pauses.next());
   }
 
-  stop(): void {
+  #onVisibility(): void {
+    window.clearTimeout(this.#hiding);
+    if (document.hidden) this.#hiding = window.setTimeout(() => this.#drop(), HIDDEN_MS);
+    else if (!this.#socket) this.#reconnect(0);
+  }
+
+  #stop(state: SocketState): void {
     this.#isDone = true;
     this.#drop();
-    this.onState("closed");
+    this.onState(state);
   }
 
   #reconnect(milliseconds: number): void {
@@ -76,11 +86,10 @@ export class LiveSocket {
     this.#expectLine();
     socket.addEventListener("message", (event: MessageEvent<string>) => {
       if (socket !== this.#socket) return;
-      this.#pause = FIRST_PAUSE_MS;
+      this.#pauses.reset();
       this.#expectLine();
       for (const line of event.data.split("\n")) {
-        const message: unknown = line ? JSON.parse(line) : undefined;
-        if (message && !isPulse(message)) this.onLine(message);
+        if (line) this.#take(JSON.parse(line) as { t?: string });
       }
     });
     socket.addEventListener("open", () => {
@@ -88,17 +97,19 @@ export class LiveSocket {
     });
     socket.addEventListener("close", (event) => {
       if (socket !== this.#socket) return;
-      if (event.code === CLOSE_NOT_FOUND) this.stop();
+      if (event.code === CLOSE_OVER) this.#stop("over");
+      else if (event.code === CLOSE_NOT_FOUND) this.#stop("closed");
       else this.restart();
     });
+  }
+
+  #take(message: { t?: string }): void {
+    if (message.t === "over") this.#stop("over");
+    else if (message.t !== "pulse") this.onLine(message);
   }
 
   #expectLine(): void {
     window.clearTimeout(this.#silence);
     this.#silence = window.setTimeout(() => this.restart(), SILENCE_MS);
   }
-}
-
-function isPulse(message: unknown): boolean {
-  return (message as { t?: string }).t === "pulse";
 }
