@@ -1,13 +1,20 @@
-"""What a page says while Valkey is away: limits on signing in are kept there, and must not vanish."""
+"""What a page says while Valkey or the database is away, or has no connection left.
 
+Limits on signing in are kept in Valkey, and must not vanish with it.
+"""
+
+import sys
 from collections.abc import Awaitable, Callable
 
 import redis
 import structlog
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.views.defaults import server_error
 
 RETRY_AFTER_SECONDS = 10
 
@@ -36,3 +43,18 @@ class ValkeyOutageMiddleware:
         response = render(request, "503.html", status=503)
         response["Retry-After"] = str(RETRY_AFTER_SECONDS)
         return response
+
+
+def database_away_or_fault(request: HttpRequest) -> HttpResponse:
+    """Django's handler500, called while the exception is handled, wherever it was raised.
+
+    Lost connections, a full pool and a full disk are not faults of the site: 503, with a sentence.
+    """
+    error = sys.exc_info()[1]
+    if not isinstance(error, OperationalError | InterfaceError):
+        return server_error(request)
+    log.error("database_away", path=request.path, error=str(error))
+    # Without the request: the page must not ask the database who is looking.
+    response = HttpResponse(render_to_string("503_database.html"), status=503)
+    response["Retry-After"] = str(RETRY_AFTER_SECONDS)
+    return response

@@ -11,6 +11,8 @@ from arena.config.health import health
 admin.autodiscover()
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+handler500 = "arena.config.outages.database_away_or_fault"
+
 urlpatterns = [
     path("admin/", admin.site.urls),
     path("accounts/signup/", SignUp.as_view(), name="account_signup"),

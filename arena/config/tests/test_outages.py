@@ -7,6 +7,7 @@ from typing import Any
 import celery
 import pytest
 from django.conf import settings as real_settings
+from django.db import connection
 from django.test import Client
 
 from agents.models import User
@@ -96,3 +97,43 @@ def test_every_client_of_valkey_gives_up_in_time() -> None:
     assert real_settings.CACHES["default"]["OPTIONS"] == real_settings.VALKEY_TIMEOUTS
     assert real_settings.CELERY_BROKER_TRANSPORT_OPTIONS == real_settings.VALKEY_TIMEOUTS
     assert max(real_settings.VALKEY_TIMEOUTS.values()) <= 5
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_full_pool_is_a_503_that_says_when_to_come_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The only connection of a real pool is taken, so that no page gets one."""
+    user = User.objects.create_user("quill", "quill@rlfc.invalid", "a long enough word")
+    client.force_login(user)
+    client.raise_request_exception = False
+    connection.close()
+    options = connection.settings_dict["OPTIONS"]
+    pool = {"min_size": 0, "max_size": 1, "timeout": 0.2}
+    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options | {"pool": pool})
+    connection.close_pool()
+    connection.pool.open()
+    try:
+        with connection.pool.connection():
+            answers = [client.get(path) for path in ("/", "/spaces/", "/wallet/", "/admin/")]
+        found = client.get("/wallet/")
+    finally:
+        connection.close()
+        connection.close_pool()
+    for answer in answers:
+        assert answer.status_code == 503
+        assert int(answer.headers["Retry-After"]) > 0
+        assert "happens only once" in answer.content.decode()
+    assert found.status_code == 200
+
+
+@pytest.mark.django_db
+def test_a_fault_of_ours_is_still_a_500(client: Client, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object, **__: object) -> None:
+        raise ZeroDivisionError
+
+    client.raise_request_exception = False
+    monkeypatch.setattr("frontend.pages.home.render", broken)
+    answer = client.get("/")
+    assert answer.status_code == 500
+    assert "broke on our side" in answer.content.decode()
