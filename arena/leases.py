@@ -6,9 +6,10 @@ held or rests.
 """
 
 import uuid
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol
 
+from django.conf import settings
 from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
@@ -16,6 +17,11 @@ from django.utils import timezone
 
 class LeaseLost(Exception):
     """The row now belongs to another worker, or can no longer be held; stop at once."""
+
+
+def takeover(times: float = 1.0) -> timedelta:
+    """How long a lease outlives its worker's last sign of life, or a multiple of that."""
+    return timedelta(seconds=times * settings.ENV.takeover_seconds)
 
 
 class Leased(Protocol):

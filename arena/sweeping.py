@@ -17,11 +17,14 @@ from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
 from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
-# A nudged task that no worker has taken after this long is nudged again.
-NUDGE_AFTER = timedelta(seconds=30)
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
+
+
+def nudge_after() -> timedelta:
+    """A nudged task that no worker has taken after this long is nudged again."""
+    return leases.takeover(0.5)
 
 
 def seat_queues() -> int:
@@ -50,7 +53,7 @@ def rounds_to_judge() -> list[int]:
         leases.expired(field="judge_lease_expires_at"),
         status=RoundStatus.JUDGING,
         match__status=MatchStatus.RUNNING,
-        created_at__lt=now - NUDGE_AFTER,
+        created_at__lt=now - nudge_after(),
     )
     return _not_nudged_lately("judge", waiting)
 
@@ -70,7 +73,7 @@ def settle_finished() -> int:
 def _not_nudged_lately(kind: str, waiting: QuerySet[Any]) -> list[int]:
     ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
     # Not offered too often: busy workers must not find their queue full of the same row.
-    seconds = NUDGE_AFTER.total_seconds()
+    seconds = nudge_after().total_seconds()
     return [each for each in ids if cache.add(f"{kind}-nudge:{each}", 1, timeout=seconds)]
 
 

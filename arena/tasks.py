@@ -36,7 +36,7 @@ def sweep() -> None:
     forget_sweep_nudge()  # before looking: who enters from now on needs another sweep
     sweeping.seat_queues()
     # Nudges would pile up while workers are away or busy; a later sweep sends others.
-    expires = sweeping.NUDGE_AFTER.total_seconds()
+    expires = sweeping.nudge_after().total_seconds()
     for match_id in sweeping.matches_to_play():
         nudge(PLAY_MATCH, match_id, expires=expires)
     for round_id in sweeping.rounds_to_judge():

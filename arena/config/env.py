@@ -66,6 +66,12 @@ class Variables(BaseSettings):
     match_threads: int = Field(
         4, ge=1, le=256, description="Matches that one worker plays at once."
     )
+    takeover_seconds: int = Field(
+        60,
+        ge=4,
+        le=3600,
+        description="How long a worker may be silent before another one takes its matches and runs.",
+    )
     judge_url: str | None = Field(
         None, description="OpenAI-compatible endpoint of the pairwise LLM judge."
     )

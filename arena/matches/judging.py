@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Mapping
-from datetime import timedelta
 
 import structlog
 from django.db import connections
@@ -22,7 +21,7 @@ from judges.models import Judge
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
-JUDGE_LEASE = timedelta(seconds=180)
+JUDGE_TAKEOVERS = 3  # nobody renews this lease, and judges may take two minutes
 JUDGE_ATTEMPTS = 5  # judgings that may be interrupted before the round is void
 
 log = structlog.get_logger(__name__)
@@ -64,7 +63,7 @@ def _claim(round_id: int) -> bool:
             status=RoundStatus.JUDGING,
             match__status=MatchStatus.RUNNING,
         ).update(
-            judge_lease_expires_at=timezone.now() + JUDGE_LEASE,
+            judge_lease_expires_at=timezone.now() + leases.takeover(JUDGE_TAKEOVERS),
             judge_attempts=F("judge_attempts") + 1,
         )
     )

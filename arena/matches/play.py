@@ -59,7 +59,6 @@ from arena.states import LIVE_MATCH_STATUSES, CompletionStatus, RoundStatus
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
-MATCH_LEASE = timedelta(seconds=60)
 RETRY_AFTER = timedelta(seconds=5)
 MATCH_ATTEMPTS = 20  # times that workers may pick a match up before it is cancelled and refunded
 
@@ -273,7 +272,8 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
             _cancel(match, state, reason)
             return False
         Match.objects.filter(id=match_id).update(
-            attempts=match.attempts + 1, **leases.held(owner, until=timezone.now() + MATCH_LEASE)
+            attempts=match.attempts + 1,
+            **leases.held(owner, until=timezone.now() + leases.takeover()),
         )
     return True
 
@@ -281,7 +281,7 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
 def renew_lease(match_id: int, *, owner: uuid.UUID) -> None:
     """Hold the match for longer. Raises LeaseLost if another worker has taken it over."""
     match = Match.objects.filter(id=match_id)
-    leases.renew(match, owner, until=timezone.now() + MATCH_LEASE)
+    leases.renew(match, owner, until=timezone.now() + leases.takeover())
 
 
 def release_lease(match_id: int, *, owner: uuid.UUID) -> None:

@@ -31,6 +31,7 @@ from agents.inference.client import (
 )
 from agents.inference.patience import eager_pauses, patiently
 from agents.models import AgentVersion, Engine
+from arena import leases
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages
 from arena.environments.base import Split, Task
@@ -41,7 +42,7 @@ from arena.matches.match import IllegalMove, MatchState
 from arena.models import Match, Round, Seat
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
-LEASE_RENEWAL_SECONDS = 15.0
+LEASE_RENEWAL = 0.25  # of the time after which another worker takes over
 # How often the house's coded competitor answers with code; otherwise it answers with its base
 # model. It shows what is possible without making first place hopeless.
 CODE_ANSWER_PROBABILITY = 0.6
@@ -309,7 +310,7 @@ async def _patiently(ask: Callable[[], Awaitable[T]], frames: FrameWriter, seat:
 
 async def _keep_lease(match_id: int, owner: uuid.UUID) -> None:
     while True:
-        await asyncio.sleep(LEASE_RENEWAL_SECONDS)
+        await asyncio.sleep(leases.takeover(LEASE_RENEWAL).total_seconds())
         await _in_thread(lambda: play.renew_lease(match_id, owner=owner))
 
 

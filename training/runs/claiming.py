@@ -19,7 +19,7 @@ from arena import leases
 from training.configs.fields import InvalidConfig
 from training.methods import config_from_json
 from training.models import TrainingRun
-from training.runs.lease import LEASE, Lease
+from training.runs.lease import Lease, run_lease_ends
 from training.runs.moves import apply_event, locked_run
 from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus
 
@@ -135,7 +135,7 @@ def _take(run: TrainingRun) -> Lease | None:
         attempts=run.attempts + 1,
         outage_since=None if was_unattended else run.outage_since,
         started_at=run.started_at or now,
-        **leases.held(lease.owner, until=now + LEASE),
+        **leases.held(lease.owner, until=run_lease_ends()),
     )
     return lease
 

@@ -22,8 +22,8 @@ from training.models import TrainingRun
 from training.runs.moves import announce_run, apply_event, locked_run, publish_run
 from training.states import CLAIMABLE_STATUSES, RunEvent
 
-LEASE = timedelta(seconds=90)  # renewed every few seconds
-BACK_OFF = timedelta(seconds=30)  # times the attempt's number, after an infrastructure fault
+LEASE_TAKEOVERS = 1.5  # renewed every few seconds, between steps that may be slower
+BACK_OFF_TAKEOVERS = 0.5  # times the attempt's number, after an infrastructure fault
 OUTAGE_LIMIT = timedelta(hours=24)  # a shorter outage does not count as an attempt
 
 
@@ -57,6 +57,11 @@ class Leases:
                 raise LeaseLost
 
 
+def run_lease_ends() -> datetime:
+    """Of a run's lease that is taken or renewed now."""
+    return timezone.now() + leases.takeover(LEASE_TAKEOVERS)
+
+
 def renew(lease: Lease) -> None:
     """Renew the lease. Raises LeaseLost."""
     _write(lease)
@@ -83,7 +88,7 @@ def move_run(
 ) -> None:
     """Apply the event and set the fields; a final state ends the lease."""
     with held_run(lease) as run:
-        fields["lease_expires_at"] = timezone.now() + LEASE
+        fields["lease_expires_at"] = run_lease_ends()
         apply_event(run, event, is_owners_fault=is_owners_fault, **fields)
 
 
@@ -99,7 +104,7 @@ def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
         if is_outage:
             run.outage_since = run.outage_since or now
             run.attempts -= now - run.outage_since < OUTAGE_LIMIT
-        _release(run, until=now + BACK_OFF * attempts, reason=reason)
+        _release(run, until=now + leases.takeover(BACK_OFF_TAKEOVERS * attempts), reason=reason)
 
 
 def yield_turn(lease: Lease, *, reason: str) -> None:
@@ -122,4 +127,4 @@ def _release(run: TrainingRun, *, until: datetime, reason: str) -> None:
 
 def _write(lease: Lease, **fields: Any) -> None:
     live = TrainingRun.objects.filter(id=lease.run_id, status__in=CLAIMABLE_STATUSES)
-    leases.renew(live, lease.owner, until=timezone.now() + LEASE, **fields)
+    leases.renew(live, lease.owner, until=run_lease_ends(), **fields)

@@ -2,21 +2,23 @@
 
 from django.core.cache import cache
 
+from arena import leases
 from arena.nudges import RUN_TRAINING, nudge
 from training.models import TrainingRun
 from training.runs.claiming import claimable
 
 NUDGE_LIMIT = 20
-NUDGE_SECONDS = 60  # a waiting run is offered to the workers at most once in this time
 
 
 def nudge_waiting_runs(*, limit: int = NUDGE_LIMIT) -> None:
     """Offer runs that no worker holds: new ones, postponed ones, and those of dead workers."""
     waiting = TrainingRun.objects.filter(claimable()).order_by("id").values_list("id", flat=True)
+    # At most once in this time.
+    seconds = leases.takeover().total_seconds()
     for run_id in waiting[:limit]:
-        if cache.add(_nudge_key(run_id), 1, timeout=NUDGE_SECONDS):
+        if cache.add(_nudge_key(run_id), 1, timeout=seconds):
             # Nudges would pile up while workers are away or busy; a sweep sends another soon.
-            nudge(RUN_TRAINING, run_id, expires=NUDGE_SECONDS)
+            nudge(RUN_TRAINING, run_id, expires=seconds)
 
 
 def nudge_again(run_id: int) -> None:

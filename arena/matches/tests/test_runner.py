@@ -287,7 +287,7 @@ def test_a_worker_whose_lease_is_taken_in_mid_answer_stops_without_writing(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     match = make_match()
-    monkeypatch.setattr(runner, "LEASE_RENEWAL_SECONDS", 0.0)
+    monkeypatch.setattr(runner, "LEASE_RENEWAL", 0.0)
 
     class Slow(ScriptedModel):
         async def generate(self, *args: Any, **kwargs: Any) -> Any:
