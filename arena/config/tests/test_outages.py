@@ -7,7 +7,7 @@ from typing import Any
 import celery
 import pytest
 from django.conf import settings as real_settings
-from django.db import connection
+from django.db import connections
 from django.test import Client
 
 from agents.models import User
@@ -107,19 +107,20 @@ def test_a_full_pool_is_a_503_that_says_when_to_come_again(
     user = User.objects.create_user("quill", "quill@rlfc.invalid", "a long enough word")
     client.force_login(user)
     client.raise_request_exception = False
-    connection.close()
-    options = connection.settings_dict["OPTIONS"]
+    database: Any = connections["default"]
+    database.close()
+    options = database.settings_dict["OPTIONS"]
     pool = {"min_size": 0, "max_size": 1, "timeout": 0.2}
-    monkeypatch.setitem(connection.settings_dict, "OPTIONS", options | {"pool": pool})
-    connection.close_pool()
-    connection.pool.open()
+    monkeypatch.setitem(database.settings_dict, "OPTIONS", options | {"pool": pool})
+    database.close_pool()
+    database.pool.open()
     try:
-        with connection.pool.connection():
+        with database.pool.connection():
             answers = [client.get(path) for path in ("/", "/spaces/", "/wallet/", "/admin/")]
         found = client.get("/wallet/")
     finally:
-        connection.close()
-        connection.close_pool()
+        database.close()
+        database.close_pool()
     for answer in answers:
         assert answer.status_code == 503
         assert int(answer.headers["Retry-After"]) > 0

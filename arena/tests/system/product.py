@@ -141,7 +141,7 @@ def product(pytestconfig: pytest.Config) -> Iterator[Product]:
         rlfc_home=home,
         database_url=None,
         valkey_url=None,
-        base_model_path=_base_model(),
+        base_model_path=base_model(),
     )
     try:
         with _ShortLoop(environment, Options(free_ports=True)) as local:
@@ -153,7 +153,7 @@ def product(pytestconfig: pytest.Config) -> Iterator[Product]:
         shutil.rmtree(home, ignore_errors=True)
 
 
-def _base_model() -> Path | None:
+def base_model() -> Path | None:
     """The folder that `make install` has prepared; None: the supervisor converts it again."""
     chosen = Variables(_env_file=None)
     prepared = REPOSITORY / "var" / "models" / chosen.base_model

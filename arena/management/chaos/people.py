@@ -1,0 +1,162 @@
+"""People who use the site as they please: each in a thread, through its pages, from a seed."""
+
+import random
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from django.db.models import QuerySet
+
+from agents.models import Agent, User
+from arena.management.chaos.browser import Browser
+from arena.models import Entry, EntryStatus, Space
+from training.models import TrainingRun
+from training.states import CLAIMABLE_STATUSES, RunStatus
+
+AGENTS = 3
+PASSWORD = "correct-horse-battery"  # noqa: S105 - of accounts that live for one command
+
+Row = TypeVar("Row")
+
+
+@dataclass
+class Person:
+    """Signed up, with agents and credits; who deletes the account comes back under another name."""
+
+    first_name: str
+    browser: Browser
+    done: Counter[str] = field(default_factory=Counter)
+    accounts: int = 0
+
+    @property
+    def name(self) -> str:
+        return f"{self.first_name}{self.accounts}"
+
+    def join(self) -> None:
+        self.accounts += 1
+        self.browser.send(
+            "/accounts/signup/",
+            username=self.name,
+            email=f"{self.name}@example.org",
+            password1=PASSWORD,
+        )
+        self.browser.send("/wallet/", amount="500")
+        for number in range(AGENTS):
+            self.create_agent(f"{self.name} {number}")
+
+    def act(self, rng: random.Random) -> None:
+        """One thing that people do, chosen by the seed."""
+        verbs: dict[Callable[[random.Random], None], int] = {
+            self._enter: 10,
+            self._leave: 2,
+            self._edit: 2,
+            self._train: 3,
+            self._pause: 2,
+            self._resume: 1,
+            self._cancel: 1,
+            self._retire: 1,
+            self._top_up: 1,
+            self._decide: 1,
+            self._look: 2,
+            self._delete_account: 1,
+        }
+        (verb,) = rng.choices(list(verbs), weights=list(verbs.values()))
+        verb(rng)
+        self.done[verb.__name__.removeprefix("_")] += 1
+
+    def create_agent(self, name: str) -> None:
+        self.browser.send("/agents/new/", name=name, prompt="Keep to the question. Be brief.")
+
+    def end_pauses(self) -> None:
+        """Let every paused run go on, so that it can end."""
+        for run in self._runs().filter(status=RunStatus.PAUSED):
+            self.browser.press(f"/runs/{run.pk}/resume/")
+
+    def _enter(self, rng: random.Random) -> None:
+        if agent := _any(rng, self._agents()):
+            space = _any(rng, list(Space.objects.order_by("id")))
+            assert space is not None, "every installation has Spaces"
+            path = f"/spaces/{space.slug}/"
+            self.browser.send(path, to=f"{path}enter/", agent=str(agent.pk))
+
+    def _leave(self, rng: random.Random) -> None:
+        waiting = Entry.objects.filter(user__username=self.name, status=EntryStatus.QUEUED)
+        if entry := _any(rng, list(waiting.order_by("created_at"))):
+            self.browser.press(f"/entries/{entry.pk}/leave/")
+
+    def _edit(self, rng: random.Random) -> None:
+        if agent := _any(rng, self._agents()):
+            prompt = f"Keep to the question. Use about {rng.randint(3, 40)} words."
+            self.browser.send(f"/agents/{agent.pk}/edit/", prompt=prompt)
+
+    def _train(self, rng: random.Random) -> None:
+        if agent := _any(rng, self._agents()):
+            space = _any(rng, list(Space.objects.order_by("id")))
+            assert space is not None, "every installation has Spaces"
+            self.browser.press(f"/agents/{agent.pk}/train/", space=str(space.pk))
+
+    def _pause(self, rng: random.Random) -> None:
+        self._steer(rng, "pause")
+
+    def _cancel(self, rng: random.Random) -> None:
+        self._steer(rng, "cancel")
+
+    def _steer(self, rng: random.Random, verb: str) -> None:
+        if run := _any(rng, list(self._runs().filter(status__in=CLAIMABLE_STATUSES))):
+            self.browser.press(f"/runs/{run.pk}/{verb}/")
+
+    def _resume(self, rng: random.Random) -> None:
+        if run := _any(rng, list(self._runs().filter(status=RunStatus.PAUSED))):
+            self.browser.press(f"/runs/{run.pk}/resume/")
+
+    def _decide(self, rng: random.Random) -> None:
+        if run := _any(rng, list(self._runs().filter(status=RunStatus.OFFERED))):
+            self.browser.press(f"/runs/{run.pk}/{rng.choice(('adopt', 'decline'))}/")
+
+    def _retire(self, rng: random.Random) -> None:
+        agents = self._agents()
+        if agent := _any(rng, agents):
+            self.browser.press(f"/agents/{agent.pk}/retire/")
+            count = Agent.objects.filter(owner__username=self.name).count()
+            self.create_agent(f"{self.name} {count}")
+
+    def _top_up(self, rng: random.Random) -> None:
+        self.browser.send("/wallet/", amount=str(rng.randint(10, 200)))
+
+    def _look(self, rng: random.Random) -> None:
+        self.browser.get(rng.choice(pages(self.name)))
+
+    def _delete_account(self, rng: random.Random) -> None:
+        self.browser.send("/account/delete/", password=PASSWORD)
+        self.browser.forget()
+        self.join()
+
+    def _agents(self) -> list[Agent]:
+        mine = Agent.objects.filter(owner__username=self.name, retired_at=None)
+        return list(mine.order_by("id"))
+
+    def _runs(self) -> QuerySet[TrainingRun]:
+        return TrainingRun.objects.filter(agent__owner__username=self.name).order_by("id")
+
+
+def pages(username: str) -> list[str]:
+    """Those that somebody who is signed in can open now, newest rows first."""
+    owner = User.objects.get(username=username)
+    spaces = Space.objects.order_by("id").values_list("slug", flat=True)
+    agent = Agent.objects.filter(owner=owner).latest("id")
+    found = ["/", "/how-it-works/", "/agents/", "/spaces/", "/matches/", "/wallet/"]
+    found += [f"/spaces/{slug}/" for slug in spaces]
+    found += [f"/agents/{agent.pk}/", f"/agents/{agent.pk}/edit/", f"/agents/{agent.pk}/learning/"]
+    entry = Entry.objects.filter(user=owner).order_by("-created_at").first()
+    run = TrainingRun.objects.filter(agent__owner=owner).order_by("-id").first()
+    if entry:
+        found.append(f"/entries/{entry.pk}/")
+        found += [f"/matches/{entry.match_id}/"] if entry.match_id else []
+    if run:
+        found.append(f"/runs/{run.pk}/")
+    return found
+
+
+def _any(rng: random.Random, rows: list[Row]) -> Row | None:
+    return rng.choice(rows) if rows else None

@@ -1,0 +1,1 @@
+"""Tests of what `manage.py chaos` is made of."""

@@ -1,0 +1,151 @@
+"""One trial after another: people act, processes are killed, then everything must come to rest and be right."""
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from datetime import datetime
+from functools import partial
+from typing import Any, TypeVar
+
+from django.db import DatabaseError, connections
+from django.utils import timezone
+
+from arena.management.chaos import checks
+from arena.management.chaos.browser import NeverAnswered
+from arena.management.chaos.people import Person, pages
+from arena.management.chaos.processes import VICTIMS, Processes
+
+ACTING_SECONDS = 4.0
+ACTIONS_OF_EACH = (2, 4)
+MOST_KILLS = 3
+REST_SECONDS = 150.0
+POLL_SECONDS = 0.5
+
+Say = Callable[[str], object]
+T = TypeVar("T")
+
+
+@dataclass
+class TrialRecord:
+    """What happened in one trial; it passed if `problems` is empty."""
+
+    number: int
+    killed: list[tuple[float, str]] = field(default_factory=list)  # (seconds, victim)
+    seconds: float = 0.0
+    problems: list[str] = field(default_factory=list)
+
+
+class Trials:
+    """All trials of one seed against one running product."""
+
+    def __init__(self, people: Sequence[Person], processes: Processes, *, seed: int) -> None:
+        self._people = people
+        self._processes = processes
+        self._seed = seed
+        self._pause = threading.Event()
+
+    def run(self, number: int) -> TrialRecord:
+        trial = TrialRecord(number)
+        started, since = time.monotonic(), timezone.now()
+        self._disturb(trial, started)
+        trial.problems += self._settle(since)
+        trial.seconds = round(time.monotonic() - started, 1)
+        return trial
+
+    def _disturb(self, trial: TrialRecord, started: float) -> None:
+        """People act, each in a thread, and processes die; returns when all have been answered."""
+        rng = random.Random(f"{self._seed}:{trial.number}")
+        acting = [
+            threading.Thread(target=self._acts, args=[trial, person, rng.random()])
+            for person in self._people
+        ]
+        kills = [
+            (rng.uniform(0.1, ACTING_SECONDS), victim)
+            for victim in rng.choices(
+                list(VICTIMS), weights=list(VICTIMS.values()), k=rng.randint(1, MOST_KILLS)
+            )
+        ]
+        for thread in acting:
+            thread.start()
+        for seconds, victim in sorted(kills):
+            self._pause.wait(max(0.0, started + seconds - time.monotonic()))
+            if self._processes.kill(victim):
+                trial.killed.append((round(seconds, 2), victim))
+        for thread in acting:
+            thread.join()
+
+    def _acts(self, trial: TrialRecord, person: Person, seed: float) -> None:
+        rng = random.Random(seed)
+        moments = sorted(
+            rng.uniform(0, ACTING_SECONDS) for _ in range(rng.randint(*ACTIONS_OF_EACH))
+        )
+        begun = time.monotonic()
+        try:
+            for moment in moments:
+                self._pause.wait(max(0.0, begun + moment - time.monotonic()))
+                patiently(lambda: person.act(rng))
+        except NeverAnswered as error:
+            trial.problems.append(str(error))
+        except DatabaseError as error:
+            trial.problems.append(f"The database did not come back: {error}")
+        finally:
+            connections.close_all()
+
+    def _settle(self, since: datetime) -> list[str]:
+        """Wait until nothing is under way, then check everything."""
+        deadline = time.monotonic() + REST_SECONDS
+        while True:
+            left = patiently(self._left)
+            if not left:
+                break
+            if time.monotonic() > deadline:
+                return [f"After {REST_SECONDS:.0f} seconds: {one}." for one in left]
+            self._pause.wait(POLL_SECONDS)
+        problems = patiently(lambda: checks.broken(since=since))
+        for person in self._people:
+            for page in patiently(partial(pages, person.name)):
+                status = person.browser.get(page).status_code
+                if status != 200:
+                    problems.append(f"{page} answered {status}.")
+        return problems
+
+    def _left(self) -> list[str]:
+        for person in self._people:
+            person.end_pauses()
+        return [
+            *(f"the {part} is down" for part in self._processes.missing()),
+            *checks.unfinished(),
+        ]
+
+
+def patiently(ask: Callable[[], T]) -> T:
+    """The answer; asked again while the database is away."""
+    deadline = time.monotonic() + REST_SECONDS
+    while True:
+        try:
+            return ask()
+        except DatabaseError:
+            connections.close_all()
+            if time.monotonic() > deadline:
+                raise
+        threading.Event().wait(POLL_SECONDS)
+
+
+def report(trials: Sequence[TrialRecord], people: Sequence[Person]) -> dict[str, Any]:
+    """Everything about the trials, for a file."""
+    passed = sum(not trial.problems for trial in trials)
+    victims = Counter(victim for trial in trials for _, victim in trial.killed)
+    return {
+        "passed": passed,
+        "trials": len(trials),
+        "seconds": round(sum(trial.seconds for trial in trials), 1),
+        "killed": dict(victims),
+        "done_by_people": dict(sum((person.done for person in people), Counter())),
+        "requests": sum(person.browser.requests for person in people),
+        "not_answered_at_once": sum(person.browser.broken for person in people),
+        "error_pages": Counter(fault for person in people for fault in person.browser.faults),
+        "each": [asdict(trial) for trial in trials],
+    }

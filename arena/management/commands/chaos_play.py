@@ -1,0 +1,64 @@
+"""`manage.py chaos_play`: the trials, beside a running arena; started by `chaos`."""
+
+import json
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from agents.files import write_atomically
+from arena.config.supervisor.machine import this_machine
+from arena.management.chaos.browser import Browser
+from arena.management.chaos.people import Person
+from arena.management.chaos.processes import Processes
+from arena.management.chaos.trials import Trials, patiently, report
+from arena.models import Match, Space
+from training.models import TrainingRun
+
+PEOPLE = ("ada", "grace", "mary")
+# What an administrator may set: matches of a few seconds.
+SHORT_MATCHES = {"round_count": 2, "seat_count": 3, "max_tokens": 64, "house_fill_seconds": 1}
+
+
+class Command(BaseCommand):
+    help = "Let people act and processes die beside a running arena, and check what must hold."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--trials", type=int, required=True)
+        parser.add_argument("--seed", type=int, required=True)
+        parser.add_argument("--url", required=True, help="address of the site")
+        parser.add_argument("--json", type=Path, help="write a report to this file")
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        people = [Person(name, Browser(options["url"])) for name in PEOPLE]
+        for person in people:
+            patiently(person.join)
+        patiently(lambda: Space.objects.update(**SHORT_MATCHES))
+        trials = Trials(people, Processes(settings.HOME), seed=options["seed"])
+        done = []
+        for number in range(1, options["trials"] + 1):
+            trial = trials.run(number)
+            done.append(trial)
+            killed = ", ".join(victim for _, victim in trial.killed) or "nothing"
+            outcome = "; ".join(trial.problems) or "all is well"
+            self.stdout.write(f"{number}: killed {killed}; {trial.seconds:.0f} s; {outcome}")
+        content = report(done, people) | {
+            "machine": this_machine(),
+            "seed": options["seed"],
+            "matches": dict(Counter(Match.objects.values_list("status", flat=True))),
+            "runs": dict(Counter(TrainingRun.objects.values_list("status", flat=True))),
+        }
+        if options["json"]:
+            write_atomically(options["json"], json.dumps(content, indent=1) + "\n")
+        self.stdout.write(
+            f"{content['passed']} of {content['trials']} trials passed in "
+            f"{content['seconds'] / 60:.0f} minutes; killed: {content['killed']}; "
+            f"matches: {content['matches']}; runs: {content['runs']}; "
+            f"{content['requests']} requests, {content['not_answered_at_once']} sent again, "
+            f"error pages: {dict(content['error_pages'])}"
+        )
+        if content["passed"] < content["trials"]:
+            raise CommandError("Not every trial passed.")
