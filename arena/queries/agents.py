@@ -12,7 +12,7 @@ from arena import access
 from arena.models import LIVE_ENTRY_STATUSES, Entry, MatchStatus, Rating, RatingChange, Seat
 from arena.spaces.trust import PROVISIONAL_MATCHES
 
-MAX_VERSIONS = 200
+MAX_VERSIONS = 100
 MAX_CURVE_POINTS = 200
 
 
@@ -198,14 +198,18 @@ def agent_record(agent_id: int) -> AgentRecord:
     )
 
 
-def versions_of(agent_id: int, *, viewer: int | None) -> tuple[VersionLine, ...]:
-    """The agent's versions, newest first; prompts only for its owner."""
+def versions_of(
+    agent_id: int, *, viewer: int | None, before: int | None = None, limit: int = MAX_VERSIONS
+) -> tuple[VersionLine, ...]:
+    """The agent's versions, newest first, those before a number; prompts only for its owner."""
+    found = AgentVersion.objects.filter(agent_id=agent_id)
+    if before is not None:
+        found = found.filter(number__lt=before)
     rows = (
-        AgentVersion.objects.filter(agent_id=agent_id)
-        .select_related("agent", "adapter", "parent", "made_by_run")
+        found.select_related("agent", "adapter", "parent", "made_by_run")
         .defer("made_by_run__curve", "made_by_run__manifest", "made_by_run__gate")
         .annotate(match_count=Count("seats", filter=Q(seats__match__status=MatchStatus.SETTLED)))
-        .order_by("-number")[:MAX_VERSIONS]
+        .order_by("-number")[: min(limit, MAX_VERSIONS)]
     )
     lines = []
     for row in rows:

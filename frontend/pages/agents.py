@@ -47,6 +47,9 @@ from training.runs.queries import (
 from training.runs.starting import request_run, requestable, unaffordable
 from training.runs.steering import use_version
 
+VERSIONS_OF_A_PAGE = 20
+MAX_NUMBER_DIGITS = 10
+
 
 @owner_page()
 def agent_list(request: SignedInRequest) -> HttpResponse:
@@ -102,6 +105,12 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
     agent = agent_view(agent_id, viewer=viewer)
     record = agent_record(agent_id)
     gates, unjudged = gate_figures(agent_id), unjudged_versions(agent_id)
+    before = request.GET.get("before", "")
+    before_number = int(before) if before.isdecimal() and len(before) < MAX_NUMBER_DIGITS else None
+    versions = versions_of(
+        agent_id, viewer=viewer, before=before_number, limit=VERSIONS_OF_A_PAGE + 1
+    )
+    shown = versions[:VERSIONS_OF_A_PAGE]
     context = {
         "agent": agent,
         "is_owner": agent.is_own,
@@ -111,8 +120,10 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
         ],
         "versions": [
             (version, gates.get(version.version_id), version.version_id in unjudged)
-            for version in versions_of(agent_id, viewer=viewer)
+            for version in shown
         ],
+        "next_before": shown[-1].number if len(versions) > len(shown) else None,
+        "is_first_page": before_number is None,
         "offered": offered_runs([agent_id], viewer=viewer).get(agent_id, ()),
         "matches": matches_of_agent(agent_id, limit=8),
         "runs": runs_of_agent(agent_id, viewer=viewer, limit=10),

@@ -1,5 +1,6 @@
 """Who sees what: every public page for everybody, and an owner's own things for nobody else."""
 
+import re
 import uuid
 
 import pytest
@@ -7,7 +8,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
-from agents.models import Agent, User
+from agents.models import Agent, AgentVersion, User
 from arena.matches import play
 from arena.models import Completion, Match
 from arena.tests.builders import (
@@ -319,3 +320,25 @@ def test_the_theme_is_kept_in_a_cookie_and_drawn_at_the_first_render(client: Cli
 def test_the_theme_switch_never_leads_off_the_site(client: Client, referer: str) -> None:
     response = client.post("/theme/", {"theme": "light"}, headers={"Referer": referer})
     assert response.headers["Location"] == "/"
+
+
+def test_versions_are_paged(client: Client) -> None:
+    agent = make_agent()
+    first = agent.current_version
+    assert first is not None
+    for number in range(2, 46):
+        AgentVersion.objects.create(
+            agent=agent, number=number, prompt="x", sampling=first.sampling, origin="edited",
+            parent=first,
+        )  # fmt: skip
+    seen: list[int] = []
+    path = f"/agents/{agent.id}/"
+    for _ in range(3):
+        page = client.get(path).content.decode()
+        seen += map(int, re.findall(r'<span class="font-semibold">v(\d+)</span>', page))
+        path = f"/agents/{agent.id}/?before={seen[-1]}"
+    assert seen == list(range(45, 0, -1))
+    assert "Earlier versions" not in page
+    assert "Newest" in page
+    for nonsense in ("%00", "-1", "9" * 40, "²"):
+        assert client.get(f"/agents/{agent.id}/?before={nonsense}").status_code == 200

@@ -80,11 +80,16 @@ def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
         chosen__seat__agent__owner__leaving_since=None,
         rejected__seat__agent__owner__leaving_since=None,
     )
-    rows = _with_content(whole).order_by("id")
-    return (
-        example(pair) | provenance(pair) | sampled(pair)
-        for pair in rows.iterator(chunk_size=EXPORT_CHUNK)
-    )
+    rows = _with_content(whole)
+    return (example(pair) | provenance(pair) | sampled(pair) for pair in _by_id(rows))
+
+
+def _by_id(rows: QuerySet[Pair]) -> Iterator[Pair]:
+    # Page by page: a cursor would hold one transaction, and its whole result, for the whole export.
+    last_id = 0
+    while page := list(rows.filter(id__gt=last_id).order_by("id")[:EXPORT_CHUNK]):
+        yield from page
+        last_id = page[-1].pk
 
 
 def unlearned_rounds(run: TrainingRun) -> list[int]:

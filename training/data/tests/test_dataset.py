@@ -5,6 +5,8 @@ from typing import Any
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agents.canonical import digest_of
 from agents.errors import Refused
@@ -14,6 +16,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
 from arena.matches.judge_tools import build_tools
 from arena.models import Completion, Space
+from training.data import pair_dataset
 from training.data.dataset import (
     DATASET_FILE,
     PROVENANCE_FILE,
@@ -86,6 +89,18 @@ def test_an_export_has_the_agents_own_prompt_and_where_each_pair_comes_from() ->
     assert (lost["space"], lost["source"], lost["margin"]) == (space.slug, "own_rejected", 0.8)
     assert lost["judge_votes"] == [{"judge": "code", "weight": 1.0, "chosen": 0.9, "rejected": 0.1}]
     assert lost["chosen_version"] == str(other.current_version)
+
+
+def test_an_export_is_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(pair_dataset, "EXPORT_CHUNK", 1)
+    agent, _, _ = make_lost_and_won_rounds()
+    rows = export_pairs(agent.id, viewer=agent.owner_id)
+    with CaptureQueriesContext(connection) as asked:
+        first = next(rows)
+    (page,) = [one["sql"] for one in asked if 'FROM "training_pair"' in one["sql"]]
+    assert page.endswith("LIMIT 1")
+    (second,) = rows
+    assert first["pair"] < second["pair"]
 
 
 def test_an_export_has_only_the_agents_own_pairs_in_lines_of_one_shape() -> None:
