@@ -21,8 +21,9 @@ JUDGE_ROUND = "arena.tasks.judge_round"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
+MAKE_ROOM = "training.tasks.make_room"
 
-TASKS = (PLAY_MATCH, JUDGE_ROUND, SWEEP_MATCHES, RUN_TRAINING, SWEEP_TRAINING)
+TASKS = (PLAY_MATCH, JUDGE_ROUND, SWEEP_MATCHES, RUN_TRAINING, SWEEP_TRAINING, MAKE_ROOM)
 
 # After a nudge that failed, this process sends none for so long: a person's request waits once.
 PAUSE_SECONDS = 5.0

@@ -39,7 +39,8 @@ LENGTH_WORDS: Mapping[str, str] = {
     "cut_rejected": "the worse answer was cut off at its maximum length",
 }
 LEFT_OUT_WORDS: Mapping[str, str] = {
-    Reason.WITHOUT_TOKENS: "stored before token ids were kept",
+    Reason.ERASED: "an answer of a person who has left",
+    Reason.WITHOUT_TOKENS: "stored without token ids, or no longer with them",
     Reason.OTHER_BASE: "answered by another base model",
     Reason.CONTROL_TOKENS: "an answer with chat control tokens",
     Reason.HELD_OUT: "a held-out task, or close to one",

@@ -1,8 +1,9 @@
 """A person deletes the account: nothing that they wrote is left, and nothing that others need is lost."""
 
+from functools import partial
 from random import Random
 from typing import Any
-from uuid import uuid4
+from uuid import UUID, uuid4
 
 import pytest
 from allauth.account.models import EmailAddress
@@ -19,7 +20,7 @@ from arena.credits.statement import wallet_balance
 from arena.matches import play, seating
 from arena.matches.events import event_digest
 from arena.models import Completion, Entry, EntryStatus, Match, MatchEvent, MatchStatus, Transfer
-from arena.tests.builders import SAMPLING, enter, make_agent, make_space, make_user
+from arena.tests.builders import SAMPLING, at_once, enter, make_agent, make_space, make_user
 from frontend.tests.builders import play_to_the_end, signed_in
 from frontend.tests.two_people import PROMPT, TwoPeople, all_rows, make_two_people
 from training.data.harvest import harvest_matches
@@ -281,3 +282,21 @@ def test_a_run_that_is_evaluated_when_its_owner_leaves_ends_without_a_version(
     leave(people.owner_id, password=PASSWORD)
     assert erase_leavers() == 1
     assert TrainingRun.objects.get(id=people.run_id).status == RunStatus.CANCELLED
+
+
+@pytest.mark.django_db(transaction=True)
+def test_who_leaves_at_the_moment_of_entering_gets_the_fee_back_or_is_refused() -> None:
+    space = make_space()
+    leaver = make_user(credits=100)
+    give_account(leaver.pk)
+    agents = [make_agent(leaver) for _ in range(3)]
+    calls = [partial(enter, agent, space) for agent in agents]
+    outcomes = at_once(partial(leave, leaver.pk, password=PASSWORD), *calls)
+    assert outcomes[0] is None
+    assert all(isinstance(one, UUID | Refused) for one in outcomes[1:])
+    seating.seat_matches(space.pk, rng=Random(1))
+    assert erase_leavers() == 1
+    assert not Entry.objects.exclude(status=EntryStatus.CANCELLED).exists()
+    assert ledger.audit().problems == ()
+    assert ledger.audit().credits_held == 0
+    assert Transfer.objects.get(code="forfeit").amount_credits == 100

@@ -72,7 +72,9 @@ def _keeping(now: datetime) -> QuerySet[AgentVersion]:
     unused_since = now - timedelta(days=settings.ENV.retain_adapters_days)
     rejected_since = now - timedelta(days=settings.ENV.retain_rejected_days)
     seats = Seat.objects.filter(version=OuterRef("pk"))
-    runs = TrainingRun.objects.filter(status__in=[*LIVE_STATUSES, RunStatus.OFFERED])
+    # What a retired agent was offered, nobody can adopt any more.
+    is_open = Q(status__in=LIVE_STATUSES) | Q(status=RunStatus.OFFERED, agent__retired_at=None)
+    runs = TrainingRun.objects.filter(is_open)
     never_played = TrainingRun.objects.filter(
         child_version=OuterRef("pk"), status__in=_NEVER_PLAYED
     )

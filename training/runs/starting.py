@@ -63,11 +63,11 @@ def unaffordable(agent_id: int, *, viewer: int | None) -> str:
     agent = _requesting(agent_id, viewer)
     if agent is None:
         return ""
-    try:
-        check_room(agent.owner_id)
-    except Refused as error:
-        return str(error) if _due().filter(agent_id=agent_id).exists() else ""
     for due in _due().filter(agent_id=agent_id):
+        try:
+            check_room(agent.owner_id)
+        except Refused as error:
+            return str(error)
         plan = _plan(agent, due["space_id"])
         if plan.price_credits > (available := charges.available_credits(agent)):
             return (

@@ -156,6 +156,7 @@ def test_weights_of_a_retired_agent_stay_for_the_time_that_the_setting_says(
 ) -> None:
     version = make_version(make_agent(), number=2, monkeypatch=monkeypatch)
     use(version)
+    run_of(version, RunStatus.OFFERED, as_parent=True)
     agents = Agent.objects.filter(id=version.agent_id)
     agents.update(retired_at=timezone.now() - timedelta(days=29))
     collect_adapters()
