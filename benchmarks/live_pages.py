@@ -91,6 +91,9 @@ async def messages(port: int, path: str) -> AsyncIterator[bytes]:
             if length > 125:
                 length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
             body = await reader.readexactly(length)
+            if kind & 15 == 9:  # a ping: a browser answers it, with a mask
+                writer.write(bytes([0x8A, 0x80 | length, 0, 0, 0, 0]) + body)
+                continue
             if kind & 15 == 8:
                 if int.from_bytes(body[:2]) != 1000:
                     raise ConnectionError(f"closed with {int.from_bytes(body[:2])}")
@@ -143,8 +146,10 @@ def crowd(port: int, match: int, spectators: int, is_fetching: bool, pipe: Conne
 
     async def run() -> None:
         watching = []
-        for _ in range(spectators):
-            moment = dice.uniform(1.5 * ROUND_SECONDS, 3 * ROUND_SECONDS)
+        for number in range(spectators):
+            # The match begins once all are here; its first round is shown by then.
+            moment = (spectators - number) / ARRIVALS_PER_SECOND
+            moment += dice.uniform(1.5 * ROUND_SECONDS, 3 * ROUND_SECONDS)
             coroutine = spectate(port, match, seen, is_fetching=is_fetching, clicks_after=moment)
             watching.append(asyncio.create_task(coroutine))
             await asyncio.sleep(1 / ARRIVALS_PER_SECOND)

@@ -45,7 +45,8 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     async def disconnect(self, code: int) -> None:
         if self._pump_task:
             self._pump_task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
+            # RuntimeError: the web server closed the socket while the pump was sending.
+            with contextlib.suppress(asyncio.CancelledError, RuntimeError):
                 await self._pump_task
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
