@@ -14,6 +14,10 @@ from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+# Nothing is held or rests for longer than this many times TAKEOVER_SECONDS. What seems to was written
+# before the clock was set back, and would otherwise keep its row for all that time.
+LONGEST_TAKEOVERS = 4.0
+
 
 class LeaseLost(Exception):
     """The row now belongs to another worker, or can no longer be held; stop at once."""
@@ -33,12 +37,25 @@ class Leased(Protocol):
 
 def expired(*, field: str = "lease_expires_at") -> Q:
     """Rows that nobody holds and that no longer rest. `field` names the lease's column."""
-    return Q(**{field: None}) | Q(**{f"{field}__lte": timezone.now()})
+    now = timezone.now()
+    return (
+        Q(**{field: None})
+        | Q(**{f"{field}__lte": now})
+        | Q(**{f"{field}__gt": now + takeover(LONGEST_TAKEOVERS)})
+    )
 
 
 def is_expired(row: Leased) -> bool:
     """The same as `expired`, for a locked row."""
-    return row.lease_expires_at is None or row.lease_expires_at <= timezone.now()
+    if row.lease_expires_at is None:
+        return True
+    left = row.lease_expires_at - timezone.now()
+    return not timedelta(0) < left <= takeover(LONGEST_TAKEOVERS)
+
+
+def written_before(moment: datetime, *, field: str) -> Q:
+    """Rows of before that moment, and those that seem to come from the future."""
+    return Q(**{f"{field}__lt": moment}) | Q(**{f"{field}__gt": timezone.now()})
 
 
 def is_free(row: Leased) -> bool:

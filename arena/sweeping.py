@@ -1,5 +1,6 @@
 """Finds waiting work: queues to seat, matches and rounds whose worker died, matches to settle."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from random import SystemRandom
@@ -42,7 +43,8 @@ def seat_queues() -> int:
 
 def matches_to_play() -> list[int]:
     """Ids of matches with something left to play and no live worker."""
-    waiting = claiming.waiting_matches().filter(created_at__lt=timezone.now() - play.RETRY_AFTER)
+    before = timezone.now() - play.RETRY_AFTER
+    waiting = claiming.waiting_matches().filter(leases.written_before(before, field="created_at"))
     return _not_nudged_lately("match", waiting)
 
 
@@ -51,9 +53,9 @@ def rounds_to_judge() -> list[int]:
     now = timezone.now()
     waiting = Round.objects.filter(
         leases.expired(field="judge_lease_expires_at"),
+        leases.written_before(now - nudge_after(), field="created_at"),
         status=RoundStatus.JUDGING,
         match__status=MatchStatus.RUNNING,
-        created_at__lt=now - nudge_after(),
     )
     return _not_nudged_lately("judge", waiting)
 
@@ -74,7 +76,9 @@ def _not_nudged_lately(kind: str, waiting: QuerySet[Any]) -> list[int]:
     ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
     # Not offered too often: busy workers must not find their queue full of the same row.
     seconds = nudge_after().total_seconds()
-    return [each for each in ids if cache.add(f"{kind}-nudge:{each}", 1, timeout=seconds)]
+    # The step of time in the key: a clock that is set back must not keep a key for as long.
+    step = int(time.time() // seconds)
+    return [each for each in ids if cache.add(f"{kind}-nudge:{each}:{step}", 1, timeout=seconds)]
 
 
 def _one_by_one(call: Callable[[int], T], ids: Iterable[int]) -> Iterator[T]:

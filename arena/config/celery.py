@@ -2,8 +2,11 @@
 
 import logging.config
 import os
+import time
+from datetime import UTC, datetime, timedelta
 
 from celery import Celery
+from celery.schedules import schedule
 from celery.signals import setup_logging
 from django.conf import settings
 from django_structlog.celery.steps import DjangoStructLogInitStep
@@ -14,14 +17,22 @@ celery_app = Celery("rlfc")
 celery_app.config_from_object("django.conf:settings", namespace="CELERY")
 celery_app.autodiscover_tasks()
 celery_app.steps["worker"].add(DjangoStructLogInitStep)
+_START = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=time.monotonic())
+
+
+def steady_now() -> datetime:
+    """The time, as if nobody had set the clock since this process began: sweeps must not pause."""
+    return _START + timedelta(seconds=time.monotonic())
+
+
 # A sweep that nobody takes in time expires, so that a worker that was away finds no backlog.
-SWEEP = {"schedule": 5.0, "options": {"expires": 10.0}}
+SWEEP = {"schedule": schedule(5.0, nowfun=steady_now), "options": {"expires": 10.0}}
 celery_app.conf.beat_schedule = {
     "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
     "make pairs and start runs": SWEEP | {"task": "training.tasks.sweep"},
     "make room": {
         "task": "training.tasks.make_room",
-        "schedule": 600.0,
+        "schedule": schedule(600.0, nowfun=steady_now),
         "options": {"expires": 300.0},
     },
 }

@@ -13,6 +13,7 @@ from arena.tests.builders import make_match
 pytestmark = pytest.mark.django_db(transaction=True)
 
 PAST, FUTURE = timedelta(seconds=-1), timedelta(seconds=60)
+AN_HOUR = timedelta(hours=1)  # by which a clock was set back since the lease was taken
 
 
 def make_row(*, owner: uuid.UUID | None, expires_in: timedelta | None) -> Match:
@@ -29,6 +30,7 @@ def make_row(*, owner: uuid.UUID | None, expires_in: timedelta | None) -> Match:
         (False, None, True, True),
         (True, PAST, True, True),
         (True, FUTURE, False, False),
+        (True, AN_HOUR, True, True),
         (False, FUTURE, True, False),  # given back: it rests, and who asks for it may have it
     ],
 )

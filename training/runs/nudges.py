@@ -1,5 +1,7 @@
 """Offers waiting runs to the workers. The rows are the queue; this only nudges."""
 
+import time
+
 from django.core.cache import cache
 
 from arena import leases
@@ -27,4 +29,6 @@ def nudge_again(run_id: int) -> None:
 
 
 def _nudge_key(run_id: int) -> str:
-    return f"training-nudge:{run_id}"
+    # The step of time in the key: a clock that is set back must not keep a key for as long.
+    step = int(time.time() // leases.takeover().total_seconds())
+    return f"training-nudge:{run_id}:{step}"
