@@ -1,0 +1,1 @@
+"""Pages, polls and sweeps on a site with a long history; `python -m benchmarks.pages --help`."""
