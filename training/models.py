@@ -48,6 +48,29 @@ class Pair(models.Model):
         return f"pair {self.pk}"
 
 
+class PairCount(models.Model):
+    """How many pairs an agent has from a Space, which no sweep or page could count one by one.
+
+    Triggers of the migrations keep it, in the transaction that stores a pair or a run.
+    """
+
+    agent = models.ForeignKey("agents.Agent", on_delete=models.CASCADE, related_name="+")
+    space = models.ForeignKey("arena.Space", on_delete=models.CASCADE, related_name="+")
+    pairs = models.PositiveIntegerField()
+    # The highest TrainingRun.last_pair_id of the agent in the Space, whatever became of the run.
+    last_spent_id = models.BigIntegerField()
+    new_pairs = models.PositiveIntegerField()  # those after it
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["agent", "space"], name="pair_count_once_a_space"),
+        ]
+        indexes = [models.Index(fields=["new_pairs"])]
+
+    def __str__(self) -> str:
+        return f"{self.pairs} pairs of {self.agent_id} in {self.space_id}"
+
+
 class TrainingRun(models.Model):
     """One attempt to improve an agent with its pairs from one Space."""
 

@@ -16,6 +16,7 @@ from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_va
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agents.files import write_once
+from arena.config.pools import ProcessRole, pool_size
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
@@ -71,6 +72,17 @@ class Variables(BaseSettings):
         ge=4,
         le=3600,
         description="How long a worker may be silent before another one takes its matches and runs.",
+    )
+    process_role: ProcessRole = Field(
+        ProcessRole.COMMAND,
+        description="What this process is, which sizes its pool of database connections: web, match, "
+        "judge, train, sweep, beat or command.",
+    )
+    database_pool: int | None = Field(
+        None,
+        ge=1,
+        le=1000,
+        description="Most database connections of this process. Default: by PROCESS_ROLE.",
     )
     judge_url: str | None = Field(
         None, description="OpenAI-compatible endpoint of the pairwise LLM judge."
@@ -219,6 +231,10 @@ class Variables(BaseSettings):
         if given.data.get("email_url") and "@" not in (value or ""):
             raise ValueError("is required with EMAIL_URL; for example arena@example.org")
         return value
+
+    @property
+    def pool_size(self) -> int:
+        return self.database_pool or pool_size(self.process_role, match_threads=self.match_threads)
 
     @property
     def local_env_file(self) -> Path:

@@ -92,7 +92,7 @@ TEMPLATES = [
 ]
 
 
-def _database(url: str) -> dict[str, object]:
+def _database(url: str, *, pool_size: int) -> dict[str, object]:
     # libpq's own parser: also takes unix sockets (?host=/folder), sslmode and the rest.
     parts = {key: str(value) for key, value in conninfo_to_dict(url).items() if value is not None}
     return {
@@ -102,7 +102,7 @@ def _database(url: str) -> dict[str, object]:
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
-        "OPTIONS": parts | {"pool": {"min_size": 0, "max_size": 32, "timeout": 10}},
+        "OPTIONS": parts | {"pool": {"min_size": 0, "max_size": pool_size, "timeout": 10}},
         "CONN_MAX_AGE": 0,  # the pool keeps connections
         # ... and checks each before use: after a database restart all are dead, and each would
         # otherwise cost somebody an error page.
@@ -112,7 +112,7 @@ def _database(url: str) -> dict[str, object]:
 
 # `manage.py up` sets the URL. Without one, nothing answers here, and Django says so.
 DATABASE_URL = ENV.database_url or "postgresql://postgres@127.0.0.1:54329/rlfc"
-DATABASES = {"default": _database(DATABASE_URL)}
+DATABASES = {"default": _database(DATABASE_URL, pool_size=ENV.pool_size)}
 VALKEY_URL = ENV.valkey_url or "redis://127.0.0.1:63799/0"
 VLLM_URLS = ENV.vllm_url or ["http://127.0.0.1:8001"]
 VLLM_API_KEY = ENV.vllm_api_key.get_secret_value() if ENV.vllm_api_key else ""

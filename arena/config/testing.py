@@ -43,6 +43,7 @@ def _start() -> None:
     local.wait_ready()
     os.environ["RLFC_HOME"] = str(home)
     os.environ["DJANGO_SETTINGS_MODULE"] = "arena.config.settings"
+    os.environ["DATABASE_POOL"] = "32"  # a test may be many processes at once
     os.environ["VALKEY_URL"] = local.endpoints.valkey_url
     if DATABASE in parts:
         os.environ["DATABASE_URL"] = local.endpoints.database_url

@@ -1,9 +1,10 @@
 """A user's balance and statement; every line says why credits moved."""
 
+import uuid
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 
 from arena.credits.ledger import Balance, balance
 from arena.models import Account, Entry, Seat, Transfer, TransferCode, TransferKind
@@ -58,20 +59,28 @@ def statement_page(viewer: int, *, before: datetime | None = None) -> StatementP
     account = Account.objects.filter(owner_id=viewer).first()
     if account is None:
         return StatementPage((), "")
-    # By the account's id: each side has an index, which a join to the owner would not use.
-    rows = (
-        Transfer.objects.filter(Q(debit=account) | Q(credit=account))
-        .exclude(kind=TransferKind.POST, amount_credits=F("pending__amount_credits"))
+    # The newest of each side by its index: the two together would be sorted whole.
+    ids = [
+        row_id
+        for side in (Q(debit=account), Q(credit=account))
+        for row_id in _newest(Transfer.objects.filter(side), before)
+    ]
+    page = list(
+        Transfer.objects.filter(id__in=ids)
         .select_related("debit", "credit", "resolution", "pending")
-        .order_by("-created_at", "-id")
+        .order_by("-created_at", "-id")[: PAGE_ROWS + 1]
     )
-    if before is not None:
-        rows = rows.filter(created_at__lt=before)
-    page = list(rows[: PAGE_ROWS + 1])
     about = _About(_entries_of(page), _seats_of(page, viewer))
     lines = tuple(_line(row, viewer, about) for row in page[:PAGE_ROWS])
     more = len(page) > PAGE_ROWS
     return StatementPage(lines, page[PAGE_ROWS - 1].created_at.isoformat() if more else "")
+
+
+def _newest(rows: QuerySet[Transfer], before: datetime | None) -> QuerySet[Transfer, uuid.UUID]:
+    if before is not None:
+        rows = rows.filter(created_at__lt=before)
+    shown = rows.exclude(kind=TransferKind.POST, amount_credits=F("pending__amount_credits"))
+    return shown.order_by("-created_at", "-id").values_list("id", flat=True)[: PAGE_ROWS + 1]
 
 
 def _seats_of(rows: list[Transfer], user_id: int) -> dict[int, Seat]:

@@ -61,6 +61,17 @@ def claim_next(*, owner: uuid.UUID) -> int | None:
     return None
 
 
+def unharvested_matches() -> QuerySet[Match]:
+    """Settled matches from which nobody has made pairs yet, by an index of just these."""
+    return Match.objects.filter(status=MatchStatus.SETTLED, is_harvested=False)
+
+
+def note_harvest(match: Match) -> None:
+    """Say that the match's pairs are made; the caller's transaction holds its row and makes them."""
+    match.is_harvested = True
+    match.save(update_fields=["is_harvested"])
+
+
 def _fairest(passed_over: Sequence[int]) -> int | None:
     waiting = waiting_matches().exclude(id__in=passed_over).values("id")
     entrants = list(Entry.objects.filter(match__in=waiting).values_list("match_id", "user_id"))

@@ -4,7 +4,14 @@ from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
 from arena.models.ratings import Rating, RatingChange
-from arena.models.spaces import LIVE_ENTRY_STATUSES, Entry, EntryStatus, Space, SpaceStatus
+from arena.models.spaces import (
+    LIVE_ENTRY_STATUSES,
+    Entry,
+    EntryStatus,
+    Space,
+    SpaceCount,
+    SpaceStatus,
+)
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 __all__ = [
@@ -24,6 +31,7 @@ __all__ = [
     "RoundStatus",
     "Seat",
     "Space",
+    "SpaceCount",
     "SpaceStatus",
     "Transfer",
     "TransferCode",

@@ -108,7 +108,12 @@ class Transfer(models.Model):
                 name="transfer_resolution_names_its_hold",
             ),
         ]
-        indexes = [models.Index(fields=["reference"])]
+        indexes = [
+            models.Index(fields=["reference"]),
+            # A statement reads each side's newest.
+            models.Index(fields=["debit", "created_at", "id"], name="transfer_newest_debits"),
+            models.Index(fields=["credit", "created_at", "id"], name="transfer_newest_credits"),
+        ]
 
     def __str__(self) -> str:
         return f"{self.code} {self.amount_credits}"

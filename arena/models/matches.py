@@ -2,6 +2,7 @@
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
+from django.db.models import Q
 
 from arena.states import CUT_OFF, CompletionStatus, MatchStatus, RoundStatus
 
@@ -24,12 +25,21 @@ class Match(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
+    # Whether the pairs of a settled match have been made: arena.matches.claiming has the verbs.
+    is_harvested = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name_plural = "matches"
         indexes = [
             models.Index(fields=["status", "lease_expires_at"]),
             models.Index(fields=["started_at"]),  # whose turn it is depends on the last hour
+            models.Index(fields=["created_at"]),  # what the house stakes, on the last day
+            models.Index(fields=["space", "id"], name="match_newest_of_space"),
+            models.Index(
+                fields=["id"],
+                condition=Q(status=MatchStatus.SETTLED, is_harvested=False),
+                name="match_not_harvested",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -58,6 +68,17 @@ class Seat(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["match", "index"], name="seat_index_unique"),
             models.UniqueConstraint(fields=["match", "agent"], name="seat_agent_once_a_match"),
+        ]
+        indexes = [
+            models.Index(fields=["agent", "match"], name="seat_newest_of_agent"),
+            models.Index(
+                fields=["version"], condition=Q(score__isnull=False), name="seat_settled_of_version"
+            ),
+            models.Index(
+                fields=["agent", "prize_credits"],
+                condition=Q(prize_credits__gt=0),
+                name="seat_prizes_of_agent",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -108,6 +129,7 @@ class Round(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["match", "number"], name="round_number_unique"),
         ]
+        indexes = [models.Index(fields=["task_key"])]  # the same task in other matches
 
     def __str__(self) -> str:
         return f"round {self.number} of match {self.match_id}"

@@ -1,6 +1,15 @@
 """Ratings with their uncertainty, one per agent and Space (Weng & Lin 2011, Plackett-Luce)."""
 
 from django.db import models
+from django.db.models import Case, F, Q, When
+
+PROVISIONAL_MATCHES = 10  # of one agent; before, its rating is ranked below all others
+# Best first: the order of a leaderboard, which its indexes share.
+BEST_FIRST = (
+    Case(When(match_count__lt=PROVISIONAL_MATCHES, then=True), default=False),
+    (F("mu") - 3 * F("sigma")).desc(),
+    F("agent"),
+)
 
 
 class Rating(models.Model):
@@ -17,6 +26,12 @@ class Rating(models.Model):
     class Meta:
         constraints = [
             models.UniqueConstraint(fields=["agent", "space"], name="rating_once_a_space"),
+        ]
+        indexes = [
+            models.Index(
+                F("space"), *BEST_FIRST, condition=Q(match_count__gt=0), name="rating_best_of_space"
+            ),
+            models.Index(*BEST_FIRST, condition=Q(match_count__gt=0), name="rating_best"),
         ]
 
     def __str__(self) -> str:

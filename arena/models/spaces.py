@@ -123,6 +123,19 @@ def _are_percents(value: object) -> bool:
     )
 
 
+class SpaceCount(models.Model):
+    """How many matches of a Space were settled, which no page could count one by one.
+
+    Triggers of the migrations keep it: a settled match stays settled and is never deleted.
+    """
+
+    space = models.OneToOneField(Space, on_delete=models.CASCADE, related_name="count")
+    settled_matches = models.PositiveIntegerField()
+
+    def __str__(self) -> str:
+        return f"{self.settled_matches} matches in {self.space_id}"
+
+
 class EntryStatus(StrEnum):
     """queued -> seated -> finished, or queued/seated -> cancelled (refunded)."""
 

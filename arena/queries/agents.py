@@ -5,15 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from django.db.models import Count, Q, Sum
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery, Sum
+from django.db.models.functions import Coalesce, JSONObject
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine
 from arena import access
-from arena.models import LIVE_ENTRY_STATUSES, Entry, MatchStatus, Rating, RatingChange, Seat
-from arena.spaces.trust import PROVISIONAL_MATCHES
+from arena.models import LIVE_ENTRY_STATUSES, Entry, Rating, RatingChange, Seat
+from arena.models.ratings import PROVISIONAL_MATCHES
 
 MAX_VERSIONS = 100
 MAX_CURVE_POINTS = 200
+MAX_CARD_POINTS = 60  # of the small curve on a card
 
 
 @dataclass(frozen=True)
@@ -189,7 +192,8 @@ def agent_view(agent_id: int, *, viewer: int | None) -> AgentView:
 def agent_record(agent_id: int) -> AgentRecord:
     """Matches, wins and prizes of one agent."""
     spaces = _records([agent_id]).get(agent_id, ())
-    prizes = Seat.objects.filter(agent_id=agent_id).aggregate(total=Sum("prize_credits"))
+    won = Seat.objects.filter(agent_id=agent_id, prize_credits__gt=0)
+    prizes = won.aggregate(total=Sum("prize_credits"))
     return AgentRecord(
         spaces=spaces,
         match_count=sum(space.match_count for space in spaces),
@@ -208,7 +212,7 @@ def versions_of(
     rows = (
         found.select_related("agent", "adapter", "parent", "made_by_run")
         .defer("made_by_run__curve", "made_by_run__manifest", "made_by_run__gate")
-        .annotate(match_count=Count("seats", filter=Q(seats__match__status=MatchStatus.SETTLED)))
+        .annotate(match_count=Coalesce(Subquery(_settled_with(OuterRef("pk"))), 0))
         .order_by("-number")[: min(limit, MAX_VERSIONS)]
     )
     lines = []
@@ -237,12 +241,13 @@ def versions_of(
 
 def rating_history(agent_id: int, *, space_id: int) -> tuple[RatingPoint, ...]:
     """The last matches' ratings in one Space, oldest first."""
+    # The newest by their matches, which an index finds; shown in the order in which they ended.
     rows = (
         RatingChange.objects.filter(seat__agent_id=agent_id, seat__match__space_id=space_id)
-        .order_by("-id")
-        .values_list("seat__match_id", "created_at", "mu_after", "sigma_after")
+        .order_by("-seat__match_id")
+        .values_list("id", "seat__match_id", "created_at", "mu_after", "sigma_after")
     )
-    return tuple(RatingPoint(*row) for row in reversed(rows[:MAX_CURVE_POINTS]))
+    return tuple(RatingPoint(*row[1:]) for row in sorted(rows[:MAX_CURVE_POINTS]))
 
 
 def live_entry_of(agent_id: int, *, viewer: int | None) -> LiveEntry | None:
@@ -285,18 +290,35 @@ def _records(agent_ids: list[int]) -> dict[int, tuple[SpaceRecord, ...]]:
     return records
 
 
+def _settled_with(version: OuterRef) -> QuerySet[Seat, int]:
+    """How many settled matches the version has played: settling gives each seat its score."""
+    seats = Seat.objects.filter(version=version, score__isnull=False).order_by()
+    return seats.values("version").annotate(count=Count("id")).values_list("count", flat=True)
+
+
 def _curves(records: dict[int, tuple[SpaceRecord, ...]]) -> dict[int, tuple[RatingPoint, ...]]:
-    wanted = Q(pk__in=[])
-    for agent_id, spaces in records.items():
-        most = max(spaces, key=lambda record: record.match_count)
-        wanted |= Q(seat__agent_id=agent_id, seat__match__space_id=most.space_id)
-    rows = (
-        RatingChange.objects.filter(wanted)
-        .order_by("-id")
-        .values_list("seat__agent_id", "seat__match_id", "created_at", "mu_after", "sigma_after")
+    """The curve of each agent in the Space that it has played most."""
+    most = (
+        Rating.objects.filter(agent=OuterRef(OuterRef("pk")))
+        .order_by("-match_count", "space__name")
+        .values("space")[:1]
     )
-    curves: dict[int, tuple[RatingPoint, ...]] = {}
-    for agent_id, match_id, at, mu, sigma in rows[: MAX_CURVE_POINTS * 5]:
-        point = RatingPoint(match_id=match_id, at=at, mu=mu, sigma=sigma)
-        curves[agent_id] = (point, *curves.get(agent_id, ()))
-    return curves
+    changes = (
+        RatingChange.objects.filter(seat__agent=OuterRef("pk"), seat__match__space=Subquery(most))
+        .order_by("-seat__match_id")
+        .values(
+            point=JSONObject(
+                match="seat__match_id", at="created_at", mu="mu_after", sigma="sigma_after", id="id"
+            )
+        )
+    )
+    rows = Agent.objects.filter(id__in=records).annotate(
+        curve=ArraySubquery(changes[:MAX_CARD_POINTS])
+    )
+    return {
+        agent_id: tuple(
+            RatingPoint(one["match"], datetime.fromisoformat(one["at"]), one["mu"], one["sigma"])
+            for one in sorted(curve, key=lambda one: one["id"])
+        )
+        for agent_id, curve in rows.values_list("id", "curve")
+    }

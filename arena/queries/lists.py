@@ -5,21 +5,18 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import (
-    Case,
     Count,
-    F,
     OuterRef,
     Prefetch,
-    Q,
     QuerySet,
     Subquery,
-    When,
 )
+from django.db.models.functions import Coalesce
 
 from agents.errors import NotAvailable
 from agents.models import Agent, Engine, User
-from arena.models import Match, Rating, Seat
-from arena.spaces.trust import PROVISIONAL_MATCHES
+from arena.models import Match, Rating, Round, Seat
+from arena.models.ratings import BEST_FIRST, PROVISIONAL_MATCHES
 from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
 
 MAX_ROWS = 100
@@ -141,13 +138,8 @@ def _ratings() -> QuerySet[Rating]:
     return (
         Rating.objects.select_related("agent__owner", "space")
         .filter(match_count__gt=0)
-        .annotate(
-            owner_agents=Subquery(siblings),
-            is_provisional=Case(
-                When(match_count__lt=PROVISIONAL_MATCHES, then=True), default=False
-            ),
-        )
-        .order_by("is_provisional", (F("mu") - 3 * F("sigma")).desc(), "agent_id")
+        .annotate(owner_agents=Subquery(siblings))
+        .order_by(*BEST_FIRST)
     )
 
 
@@ -187,9 +179,9 @@ def recent_matches(
 
 def matches_of_agent(agent_id: int, *, limit: int = 12) -> tuple[MatchCard, ...]:
     """The agent's matches, newest first."""
-    played = Seat.objects.filter(agent_id=agent_id).values("match_id")
-    rows = Match.objects.filter(id__in=played).order_by("-id")
-    return _cards(rows[: min(limit, MAX_ROWS)])
+    played = Seat.objects.filter(agent_id=agent_id).order_by("-match_id")
+    newest = list(played.values_list("match_id", flat=True)[: min(limit, MAX_ROWS)])
+    return _cards(Match.objects.filter(id__in=newest).order_by("-id"))
 
 
 def _in_space(rows: QuerySet[Match], space_slug: str | None) -> QuerySet[Match]:
@@ -198,10 +190,17 @@ def _in_space(rows: QuerySet[Match], space_slug: str | None) -> QuerySet[Match]:
 
 def _cards(rows: QuerySet[Match]) -> tuple[MatchCard, ...]:
     seats = Seat.objects.select_related("agent__owner", "version").order_by("index")
-    decided = Count("rounds", filter=Q(rounds__status__in=ENDED_ROUND_STATUSES))
+    # Not by a join, which would count the rounds of every match before it took the first ones.
+    decided = (
+        Round.objects.filter(match=OuterRef("pk"), status__in=ENDED_ROUND_STATUSES)
+        .order_by()
+        .values("match")
+        .annotate(count=Count("id"))
+        .values("count")
+    )
     rows = (
         rows.select_related("space")
-        .annotate(rounds_decided=decided)
+        .annotate(rounds_decided=Coalesce(Subquery(decided), 0))
         .prefetch_related(Prefetch("seats", queryset=seats))
     )
     return tuple(

@@ -10,7 +10,7 @@ from arena import access
 from arena.credits.prizes import prizes
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import exchange_tokens
-from arena.models import Entry, EntryStatus, Match, MatchStatus, Rating, Space, SpaceStatus
+from arena.models import Entry, EntryStatus, Match, Rating, Space, SpaceCount, SpaceStatus
 from arena.states import LIVE_MATCH_STATUSES
 from judges.models import Judge
 
@@ -159,13 +159,12 @@ def _counts(space_ids: list[int]) -> dict[int, _Counts]:
     # Separate queries: joined counts would multiply matches by entries by ratings.
     counts = {space_id: _Counts() for space_id in space_ids}
     in_spaces = Q(space_id__in=space_ids)
-    for space_id, status, number in (
-        Match.objects.filter(in_spaces).values_list("space_id", "status").annotate(Count("id"))
-    ):
-        if status in LIVE_MATCH_STATUSES:
-            counts[space_id].live += number
-        elif status == MatchStatus.SETTLED:
-            counts[space_id].settled += number
+    live = Match.objects.filter(in_spaces, status__in=LIVE_MATCH_STATUSES)
+    for space_id, number in live.values_list("space_id").annotate(Count("id")):
+        counts[space_id].live = number
+    settled = SpaceCount.objects.filter(in_spaces).values_list("space_id", "settled_matches")
+    for space_id, number in settled:
+        counts[space_id].settled = number
     rated = Rating.objects.filter(in_spaces, agent__retired_at=None)
     for space_id, number in rated.values_list("space_id").annotate(Count("id")):
         counts[space_id].agents = number

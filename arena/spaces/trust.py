@@ -12,7 +12,6 @@ from math import sqrt
 from arena.spaces.ratings import Skill, updated
 
 PROVEN_MATCHES = 10  # of all an owner's agents in a Space; before, the owner is new there
-PROVISIONAL_MATCHES = 10  # of one agent; before, its rating is ranked below all others
 MEETINGS_WINDOW = timedelta(days=7)
 MAX_MEETINGS = 20  # more would not change a weight that shows
 HALF_MEETINGS = 2.0  # after so many meetings an opponent counts a quarter

@@ -184,7 +184,8 @@ def main() -> None:
     show(large, small)
     if options.json:
         options.json.write_text(
-            json.dumps({"matches": options.matches, "large": large, "small": small}, indent=1) + "\n"
+            json.dumps({"matches": options.matches, "large": large, "small": small}, indent=1)
+            + "\n"
         )
 
 

@@ -5,7 +5,9 @@ match has five seats and two rounds. The house sits in every match, and one pers
 fourth; the others play about forty matches each. Triggers and constraints stay on.
 """
 
-from django.db import connection, transaction
+import re
+
+from django.db import connection
 
 from arena.seeding import seed
 
@@ -86,6 +88,8 @@ FROM generate_series(1, {matches} + {live}) AS n,
             ELSE 1001 + mod(n * 4 + s, {agents} - 1) END AS agent
     ) AS chosen
     LEFT JOIN agents_agent AS house ON house.id = agent;
+CREATE INDEX ON seating (match);
+
 ANALYZE seating;
 
 INSERT INTO arena_entry (id, fee_credits, status, cancel_reason, created_at, agent_id, user_id,
@@ -259,6 +263,8 @@ WHERE match.status = 'settled' AND match.id <= {matches} ORDER BY round.id, chos
 INSERT INTO training_harvest (pair_count, created_at, match_id)
 SELECT 10, finished_at, id FROM arena_match WHERE status = 'settled';
 
+UPDATE arena_match SET is_harvested = true WHERE status = 'settled';
+
 -- Everybody's last run was twenty pairs ago.
 INSERT INTO training_trainingrun (id, status, method, config, last_pair_id, pair_count, manifest,
     manifest_digest, progress, curve, gate, reason, attempts, created_at, started_at, finished_at,
@@ -318,9 +324,12 @@ def write_history(matches: int) -> None:
         "live": LIVE_MATCHES,
         "queued": QUEUED,
     }
-    with transaction.atomic(), connection.cursor() as cursor:
-        for part in (_PEOPLE, _MATCHES, _CREDITS, _RATINGS, _LEARNING, _SEQUENCES):
-            cursor.execute(part.format(**numbers))
-        cursor.execute("DROP TABLE seating, accounts")
     with connection.cursor() as cursor:
+        for part in (_PEOPLE, _MATCHES, _CREDITS, _RATINGS, _LEARNING, _SEQUENCES):
+            for statement in part.format(**numbers).split(";\n"):
+                cursor.execute(statement)
+                # Later statements join what earlier ones made; unanalysed, they would never end.
+                if table := re.match(r"(?:\s|--.*\n)*INSERT INTO (\w+)", statement):
+                    cursor.execute(f"ANALYZE {table[1]}")
+        cursor.execute("DROP TABLE seating, accounts")
         cursor.execute("VACUUM ANALYZE")

@@ -9,7 +9,8 @@ import structlog
 from django.db import transaction
 
 from agents.models import Engine
-from arena.models import CompletionStatus, Match, MatchStatus, Round, RoundStatus, Space
+from arena.matches.claiming import note_harvest, unharvested_matches
+from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.models import Harvest, Pair
 
@@ -20,7 +21,7 @@ log = structlog.get_logger(__name__)
 
 def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
     """Make the pairs from settled matches, each once; return how many matches were harvested."""
-    waiting = Match.objects.filter(status=MatchStatus.SETTLED, harvest=None).order_by("id")
+    waiting = unharvested_matches().order_by("id")
     harvested = 0
     for match_id in waiting.values_list("id", flat=True)[:limit]:
         try:
@@ -39,7 +40,7 @@ def _harvest(match_id: int) -> bool:
             .filter(id=match_id)
             .first()
         )
-        if match is None or Harvest.objects.filter(match=match).exists():
+        if match is None or match.is_harvested:
             return False
         rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
         pairs = [
@@ -49,6 +50,7 @@ def _harvest(match_id: int) -> bool:
         ]
         Pair.objects.bulk_create(pairs, ignore_conflicts=True)
         Harvest.objects.create(match=match, pair_count=len(pairs))
+        note_harvest(match)
     return True
 
 

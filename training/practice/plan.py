@@ -16,7 +16,8 @@ from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
 
-from django.db.models import QuerySet
+from django.contrib.postgres.expressions import ArraySubquery
+from django.db.models import OuterRef, QuerySet
 
 from agents.files import write_atomically
 from agents.lineage import within
@@ -173,19 +174,36 @@ def _with_origin(rows: QuerySet[Any]) -> QuerySet[Any]:
     return rows.select_related("version__agent", "round")
 
 
-def _shared_practice(spec: RunSpec, rounds: Sequence[Round]) -> QuerySet[Rollout]:
-    """Others' practice answers to these tasks, unless their owners or the run's keep them private."""
+def _shared_practice(spec: RunSpec, rounds: Sequence[Round]) -> dict[int, list[Rollout]]:
+    """Others' newest practice answers by round, unless their owners or the run's keep them private.
+
+    The newest first, at most MAX_SHARED_PRACTICE to a task; only what planning looks at is loaded.
+    """
     if spec.config.practice_answers is PracticeAnswers.PRIVATE:
-        return Rollout.objects.none()
-    return (
-        Rollout.objects.filter(round__task_key__in=[one.task_key for one in rounds])
+        return {}
+    newest = (
+        Rollout.objects.filter(round__task_key=OuterRef("task_key"))
         .exclude(version__agent_id=spec.run.agent_id)
         # As the owner has it now, not as it was when they were drawn.
         .exclude(
             version__agent__learning__contains={"practice_answers": PracticeAnswers.PRIVATE.value}
         )
-        .select_related("version__agent", "round")
+        .order_by("-id")
+        .values("id")[:MAX_SHARED_PRACTICE]
     )
+    ids: dict[int, list[int]] = dict(
+        Round.objects.filter(id__in=[one.pk for one in rounds])
+        .annotate(newest=ArraySubquery(newest))
+        .values_list("id", "newest")
+    )
+    found = (
+        Rollout.objects.select_related("version__agent")
+        .only("token_ids", "finish_reason", "version__agent__base_model")
+        .in_bulk([each for one in ids.values() for each in one])
+    )
+    return {
+        round_id: [found[each] for each in one if each in found] for round_id, one in ids.items()
+    }
 
 
 class _Answers:
@@ -207,15 +225,15 @@ class _Answers:
         self._tokens = tokens
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
-        self._practised: dict[str, list[Rollout]] = defaultdict(list)
-        completions = Completion.objects.filter(round__in=rounds, status=CompletionStatus.OK)
+        self._practised = _shared_practice(spec, rounds)
+        completions = Completion.objects.filter(
+            round__in=rounds, status=CompletionStatus.OK
+        ).defer("text", "chunk_times", "sampling")
         for one in completions.select_related("version__agent").order_by("id"):
             if one.version.agent_id == run.agent_id:
                 self._played[one.round_id] = one
             else:
                 self._others[one.round_id].append(one)
-        for rollout in _shared_practice(spec, rounds).order_by("-id"):
-            self._practised[rollout.round.task_key].append(rollout)
 
     def choose(self, one: Round) -> tuple[Member, ...]:
         """The members of this round's group."""
@@ -251,7 +269,7 @@ class _Answers:
             *((Source.SHARED, completion) for completion in self._others[one.pk]),
             *(
                 (Source.SHARED_PRACTICE, rollout)
-                for rollout in self._practised[one.task_key][:MAX_SHARED_PRACTICE]
+                for rollout in self._practised.get(one.pk, ())
             ),
         ]
         members: dict[tuple[int, ...], Member] = {}

@@ -7,13 +7,13 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Q, QuerySet
+from django.db.models import QuerySet, Sum
 
 from agents.errors import NotAvailable
 from agents.models import Adapter, Agent
 from training.configs.configs import ATTENTION_MODULES, Targets
 from training.gate.record import GateRecord, gate_from_json
-from training.models import Pair, Rollout, TrainingRun
+from training.models import PairCount, Rollout, TrainingRun
 from training.runs import charges
 from training.states import LIVE_STATUSES, RunStatus
 
@@ -220,7 +220,8 @@ def kept_shape(adapter: Adapter) -> dict[str, Any]:
 
 def pair_count(agent_id: int, *, viewer: int | None) -> int:
     """How many pairs the viewer's own agent has collected; 0 for another's agent."""
-    return Pair.objects.filter(agent_id=agent_id, agent__owner_id=viewer).count()
+    counts = PairCount.objects.filter(agent_id=agent_id, agent__owner_id=viewer)
+    return counts.aggregate(total=Sum("pairs"))["total"] or 0
 
 
 def has_practised(agent_id: int, *, viewer: int | None) -> bool:
@@ -234,48 +235,26 @@ def learning_progress(
     """For each of the viewer's own agents, one line per Space in which it has pairs."""
     own = Agent.objects.filter(id__in=list(agent_ids), owner_id=viewer)
     ids = list(own.values_list("id", flat=True))
-    spent = {
-        (row["agent_id"], row["space_id"]): row["last"]
-        for row in TrainingRun.objects.filter(agent_id__in=ids)
-        .values("agent_id", "space_id")
-        .annotate(last=Max("last_pair_id"))
-    }
     live = {
         (run.agent_id, run.space_id): run
         for run in TrainingRun.objects.filter(agent_id__in=ids, status__in=LIVE_STATUSES).only(
             "id", "agent_id", "space_id", "status"
         )
     }
-    is_new = Q(pk__in=[])
-    rows = list(
-        Pair.objects.filter(agent_id__in=ids)
-        .values("agent_id", "space_id", "space__name")
-        .distinct()
-        .order_by("space__name")
-    )
-    for row in rows:
-        key = (row["agent_id"], row["space_id"])
-        is_new |= Q(agent_id=key[0], space_id=key[1], id__gt=spent.get(key, 0))
-    new = {
-        (row["agent_id"], row["space_id"]): row["number"]
-        for row in Pair.objects.filter(is_new)
-        .values("agent_id", "space_id")
-        .annotate(number=Count("id"))
-    }
     progress: dict[int, tuple[LearningProgress, ...]] = {}
-    for row in rows:
-        key = (row["agent_id"], row["space_id"])
-        run = live.get(key)
+    counts = PairCount.objects.filter(agent_id__in=ids, pairs__gt=0).select_related("space")
+    for row in counts.order_by("space__name"):
+        run = live.get((row.agent_id, row.space_id))
         line = LearningProgress(
-            agent_id=key[0],
-            space_id=key[1],
-            space_name=row["space__name"],
-            new_pairs=new.get(key, 0),
+            agent_id=row.agent_id,
+            space_id=row.space_id,
+            space_name=row.space.name,
+            new_pairs=row.new_pairs,
             needed_pairs=settings.ENV.training_pairs,
             live_run_id=run.id if run else None,
             live_run_status=run.status if run else "",
         )
-        progress[key[0]] = (*progress.get(key[0], ()), line)
+        progress[row.agent_id] = (*progress.get(row.agent_id, ()), line)
     return progress
 
 

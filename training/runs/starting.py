@@ -17,12 +17,12 @@ from arena.credits.ledger import InsufficientCredits
 from arena.models import Space
 from training.configs.fields import InvalidConfig
 from training.methods import DEFAULT, config_from_json, method_of
-from training.models import Pair, TrainingRun
+from training.models import PairCount, TrainingRun
 from training.runs import charges
 from training.runs.moves import queue_run
 from training.runs.nudges import nudge_waiting_runs
 from training.runs.queries import kept_shape
-from training.runs.unlearned import new_pairs, unlearned_pairs
+from training.runs.unlearned import unlearned_pairs
 from training.states import LIVE_STATUSES, RunStatus
 
 log = structlog.get_logger(__name__)
@@ -44,12 +44,12 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
         if len(started) == limit:
             break
         try:
-            run = _queue_run(Agent.objects.filter(id=due["agent_id"]), due["space_id"])
+            run = _queue_run(Agent.objects.filter(id=due.agent_id), due.space_id)
         except Refused:
             continue  # not enough credits (see `unaffordable`), or another sweep was faster
         except Exception:
             # An agent whose run cannot be made must not hold up the others.
-            log.exception("run_not_started", agent_id=due["agent_id"])
+            log.exception("run_not_started", agent_id=due.agent_id)
             continue
         started.append(run.pk)
     return started
@@ -68,7 +68,7 @@ def unaffordable(agent_id: int, *, viewer: int | None) -> str:
             check_room(agent.owner_id)
         except Refused as error:
             return str(error)
-        plan = _plan(agent, due["space_id"])
+        plan = _plan(agent, due.space_id)
         if plan.price_credits > (available := charges.available_credits(agent)):
             return (
                 f"{agent.name} has enough pairs to train, which costs {plan.price_credits:,} "
@@ -138,7 +138,7 @@ def _check_request(agent: Agent, space_id: int) -> None:
         )
 
 
-def _due() -> QuerySet[Pair, Any]:
+def _due() -> QuerySet[PairCount]:
     runs = TrainingRun.objects.filter(agent=OuterRef("agent"))
     live = runs.filter(status__in=LIVE_STATUSES)
     # The owner has yet to decide which version to continue with.
@@ -146,8 +146,8 @@ def _due() -> QuerySet[Pair, Any]:
         status=RunStatus.OFFERED, parent_version=OuterRef("agent__current_version")
     )
     return (
-        new_pairs()
-        .filter(
+        PairCount.objects.filter(
+            new_pairs__gte=settings.ENV.training_pairs,
             agent__is_training_enabled=True,
             agent__engine=Engine.MODEL,
             agent__retired_at=None,
@@ -155,9 +155,6 @@ def _due() -> QuerySet[Pair, Any]:
         .exclude(agent__base_model__path="")
         .exclude(Exists(live))
         .exclude(Exists(on_offer))
-        .values("agent_id", "space_id")
-        .annotate(count=Count("id"), last=Max("id"))
-        .filter(count__gte=settings.ENV.training_pairs)
     )
 
 

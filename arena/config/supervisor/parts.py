@@ -11,6 +11,7 @@ from urllib.parse import quote
 
 from agents.adapters.lora import LORA_MODULES, MAX_LORA_RANK
 from agents.inference.processor import cpu_dtype
+from arena.config.pools import ProcessRole, needed_by_one_of_each
 from arena.config.env import REPOSITORY, Variables
 from arena.config.supervisor import embedded, probes
 from arena.config.supervisor.errors import LocalError
@@ -28,6 +29,7 @@ BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-fil
 DEFAULT_BASE_MODEL: str = Variables.model_fields["base_model"].default
 FIRST_BROKER_PORT, FIRST_INFERENCE_PORT = 63799, 8001
 EXTERNAL_SECONDS = 30.0
+MIN_CONNECTIONS = 200  # of the local database: commands and tests come on top of the parts
 
 
 @dataclass(frozen=True)
@@ -167,7 +169,10 @@ def _database(environment: Variables, endpoints: Endpoints) -> Part:
     if environment.database_url:
         probe = probes.database(url, create=False)
         return Part(DATABASE, probe, source="DATABASE_URL", ready_seconds=EXTERNAL_SECONDS)
-    program, user = embedded.postgres(environment.rlfc_home)
+    needed = needed_by_one_of_each(match_threads=environment.match_threads)
+    program, user = embedded.postgres(
+        environment.rlfc_home, max_connections=max(needed, MIN_CONNECTIONS)
+    )
     return Part(
         DATABASE,
         probes.database(url, create=True),
@@ -291,7 +296,7 @@ def _web(environment: Variables, endpoints: Endpoints) -> Part:
         probes.http(endpoints.web_url, path="/health/", host="" if served == "*" else served),
         command=tuple(command),
         needs=(SEED, STATIC, BROKER),
-        variables={"OMP_NUM_THREADS": "1"},
+        variables={"OMP_NUM_THREADS": "1", "PROCESS_ROLE": ProcessRole.WEB},
         death_signal=signal.SIGTERM,
     )
 
@@ -302,6 +307,11 @@ def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> 
         MATCH_WORKER: (environment.match_threads, "match,judge", (SEED, BROKER, INFERENCE), 1),
         TRAIN_WORKER: (1, "train", (SEED, BROKER, BASE_MODEL), cores()),
         SWEEP_WORKER: (1, "sweep", (SEED, BROKER), 1),
+    }
+    roles = {
+        MATCH_WORKER: ProcessRole.MATCH,
+        TRAIN_WORKER: ProcessRole.TRAIN,
+        SWEEP_WORKER: ProcessRole.SWEEP,
     }
     parts = []
     for name, (threads, queues, needs, omp_threads) in workers.items():
@@ -315,7 +325,7 @@ def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> 
                 probes.worker(endpoints.valkey_url, name=node),
                 command=(*celery, "worker", *flags, "--without-gossip", "--without-mingle"),
                 needs=needs,
-                variables={"OMP_NUM_THREADS": str(omp_threads)},
+                variables={"OMP_NUM_THREADS": str(omp_threads), "PROCESS_ROLE": roles[name]},
                 stop_seconds=15.0,  # then killed: its tasks survive, because their leases expire
             )
         )
@@ -335,7 +345,13 @@ def _beat(celery: tuple[str, ...], environment: Variables) -> Part:
 
     flags = ("-s", str(folder / "beat"), "--pidfile=", "-l", "WARNING")
     needs = (MIGRATE, BROKER, INFERENCE)
-    return Part(BEAT, probe, command=(*celery, "beat", *flags), needs=needs)
+    return Part(
+        BEAT,
+        probe,
+        command=(*celery, "beat", *flags),
+        needs=needs,
+        variables={"PROCESS_ROLE": ProcessRole.BEAT},
+    )
 
 
 def cores() -> int:
