@@ -122,7 +122,7 @@ class Migration(migrations.Migration):
             model_name="spacecount",
             name="space",
             field=models.OneToOneField(
-                on_delete=django.db.models.deletion.CASCADE, related_name="count", to="arena.space"
+                on_delete=django.db.models.deletion.CASCADE, related_name="+", to="arena.space"
             ),
         ),
     ]

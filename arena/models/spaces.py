@@ -129,7 +129,7 @@ class SpaceCount(models.Model):
     Triggers of the migrations keep it: a settled match stays settled and is never deleted.
     """
 
-    space = models.OneToOneField(Space, on_delete=models.CASCADE, related_name="count")
+    space = models.OneToOneField(Space, on_delete=models.CASCADE, related_name="+")
     settled_matches = models.PositiveIntegerField()
 
     def __str__(self) -> str:

@@ -8,8 +8,9 @@ from random import Random
 from typing import Any
 
 from django.apps.registry import Apps
-from django.db import connection
+from django.db import connection, transaction
 from django.db.migrations.executor import MigrationExecutor
+from django.test.utils import CaptureQueriesContext
 
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from arena.credits import wallet
@@ -192,3 +193,19 @@ def migrate(targets: list[tuple[str, str]]) -> Apps:
     executor.migrate(targets)
     executor.loader.build_graph()
     return executor.loader.project_state(targets).apps
+
+
+def plans_of(call: Callable[[], object]) -> list[str]:
+    """PostgreSQL's plan of each query of the call, as for tables too large to read or sort whole."""
+    with CaptureQueriesContext(connection) as captured:
+        call()
+    plans = []
+    with transaction.atomic(), connection.cursor() as cursor:
+        cursor.execute("SET LOCAL enable_seqscan = off")
+        cursor.execute("SET LOCAL enable_sort = off")
+        cursor.execute("SET LOCAL enable_bitmapscan = off")
+        for query in captured.captured_queries:
+            if query["sql"].startswith("SELECT"):
+                cursor.execute(f"EXPLAIN {query['sql']}")
+                plans.append("\n".join(line for (line,) in cursor.fetchall()))
+    return plans

@@ -31,8 +31,7 @@ from training.methods.grpo import GRPOConfig
 from training.runs.steering import use_version
 from training.states import LIVE_STATUSES, RunStatus
 from training.runs.starting import MIN_PAIRS, request_run
-from training.runs.unlearned import new_pairs
-from training.models import Pair, Rollout, TrainingRun
+from training.models import Pair, PairCount, Rollout, TrainingRun
 
 POLL_SECONDS = 0.5
 LOW_BALANCE_CREDITS = 100
@@ -226,12 +225,13 @@ def _is_playing(agent: Agent) -> bool:
 def _awaits_harvest(agent: Agent) -> bool:
     """Whether pairs of a finished match are still to come; they may be enough for a run."""
     settled = Match.objects.filter(seats__agent=agent, status=MatchStatus.SETTLED)
-    return settled.filter(harvest=None).exists()
+    return settled.filter(is_harvested=False).exists()
 
 
 def _new_pairs(agent: Agent, space: Space) -> int:
     """Pairs that count towards the next run; a rejected run's pairs are reused but start none."""
-    return new_pairs().filter(agent=agent, space=space).count()
+    counted = PairCount.objects.filter(agent=agent, space=space).first()
+    return counted.new_pairs if counted else 0
 
 
 def _learner(arm: str, seed: int) -> Agent:

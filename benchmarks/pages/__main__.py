@@ -24,12 +24,12 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+import training.tasks
 from agents.models import User
-from arena import sweeping
+from arena import sweeping, tasks
 from arena.config.supervisor.machine import this_machine
 from arena.matches import claiming, play
 from arena.models import Completion, Entry, EntryStatus, Match, MatchStatus
-from arena.tasks import sweep as sweep_arena
 from benchmarks.pages.history import BUSIEST, SPACE, write_history
 from training.data.harvest import harvest_matches
 from training.models import Pair, TrainingRun
@@ -37,7 +37,6 @@ from training.runs.claiming import waiting_runs
 from training.runs.nudges import nudge_waiting_runs
 from training.runs.starting import start_due_runs
 from training.runs.steering import cancel_runs_of_retired
-from training.tasks import sweep as sweep_training
 
 WARM_UPS = 5
 GOAL_SECONDS, GOAL_RATIO, GOAL_QUERIES = 0.050, 1.3, 15
@@ -95,13 +94,13 @@ def sweeps() -> dict[str, Callable[[], object]]:
     """What runs every few seconds, whole and in its parts."""
 
     return {
-        "sweep of the arena": sweep_arena,
+        "sweep of the arena": tasks.sweep,
         "- seat queues": sweeping.seat_queues,
         "- matches to play": sweeping.matches_to_play,
         "- rounds to judge": sweeping.rounds_to_judge,
         "- settle finished": sweeping.settle_finished,
         "claim a match": _claim_and_release,
-        "sweep of training": sweep_training,
+        "sweep of training": training.tasks.sweep,
         "- make pairs": harvest_matches,
         "- end runs of the retired": cancel_runs_of_retired,
         "- start due runs": start_due_runs,

@@ -226,9 +226,9 @@ class _Answers:
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
         self._practised = _shared_practice(spec, rounds)
-        completions = Completion.objects.filter(
-            round__in=rounds, status=CompletionStatus.OK
-        ).defer("text", "chunk_times", "sampling")
+        completions = Completion.objects.filter(round__in=rounds, status=CompletionStatus.OK).defer(
+            "text", "chunk_times", "sampling"
+        )
         for one in completions.select_related("version__agent").order_by("id"):
             if one.version.agent_id == run.agent_id:
                 self._played[one.round_id] = one
@@ -267,10 +267,7 @@ class _Answers:
         """Others' usable answers, each wording once."""
         rows: list[tuple[Source, StoredAnswer]] = [
             *((Source.SHARED, completion) for completion in self._others[one.pk]),
-            *(
-                (Source.SHARED_PRACTICE, rollout)
-                for rollout in self._practised.get(one.pk, ())
-            ),
+            *((Source.SHARED_PRACTICE, rollout) for rollout in self._practised.get(one.pk, ())),
         ]
         members: dict[tuple[int, ...], Member] = {}
         for source, row in rows:

@@ -14,10 +14,10 @@ from django.db.migrations.executor import MigrationExecutor
 from arena.credits import ledger
 from arena.matches import play
 from arena.matches.events import event_digest
-from arena.models import Account, Match, MatchEvent
+from arena.models import Account, Match, MatchEvent, SpaceCount
 from arena.states import MatchStatus
 from arena.tests.builders import migrate
-from training.models import Pair, TrainingRun
+from training.models import Pair, PairCount, TrainingRun
 from training.runs.queries import gate_figures, run_view, runs_of_agent
 from training.states import RunStatus
 
@@ -185,6 +185,16 @@ def seed(apps: Apps) -> dict[str, int]:
         "last": last.pk,
         "waiting": waiting.pk,
     }
+
+
+def test_the_pairs_and_the_harvested_matches_of_before_are_counted(before: Apps) -> None:
+    ids = seed(before)
+    before.get_model("training", "Harvest").objects.create(match_id=ids["match"], pair_count=1)
+    migrate_to_today()
+    counted = PairCount.objects.values_list("pairs", "last_spent_id", "new_pairs")
+    assert counted.get(agent_id=ids["agent"]) == (1, ids["pair"], 0)
+    assert Match.objects.get().is_harvested
+    assert SpaceCount.objects.get().settled_matches == 1
 
 
 _MODELS = (

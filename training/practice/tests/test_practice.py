@@ -6,6 +6,8 @@ from pathlib import Path
 
 import pytest
 from asgiref.sync import async_to_sync
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agents.errors import Refused
 from agents.inference.client import (
@@ -16,7 +18,8 @@ from agents.inference.client import (
 from agents.models import AgentVersion, VersionOrigin
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
-from arena.models import Completion
+from arena.models import Completion, Round
+from arena.tests.builders import plans_of
 from judges.models import Judge
 from training.configs.configs import PracticeAnswers
 from training.data.dataset import (
@@ -24,6 +27,7 @@ from training.data.dataset import (
 )
 from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
+from training.practice import plan
 from training.practice.practice import CONCURRENT_ANSWERS, practise
 from training.practice.tests.builders import (
     BAD,
@@ -177,6 +181,27 @@ def test_another_agents_practice_of_the_same_task_is_shared(fake_base: Path) -> 
     answers = origins_of(theirs)[0]["answers"]
     (shared,) = [one for one in answers if one["source"] == "shared_practice"]
     assert (shared["agent"], shared["practised_for"]) == (run.agent_id, run.pk)
+
+
+def test_planning_loads_only_the_newest_shared_answers_without_their_bulky_columns(
+    fake_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_grpo_run(fake_base, rounds=1, rollouts=8, share=0)
+    practise_now(run)
+    drawn = list(Rollout.objects.filter(run=run).order_by("-id").values_list("id", flat=True))
+    assert len(drawn) > 2
+    monkeypatch.setattr(plan, "MAX_SHARED_PRACTICE", 2)
+    other = Completion.objects.exclude(seat__agent=run.agent).earliest("id").seat.agent
+    theirs = make_run(other, run.space, config=GRPOConfig(tasks=4, rollouts=4, share=3))
+    spec = spec_of(theirs)
+    with CaptureQueriesContext(connection) as captured:
+        found = plan._shared_practice(spec, [Round.objects.get()])
+    assert [[one.pk for one in rows] for rows in found.values()] == [drawn[:2]]
+    loaded = [query["sql"] for query in captured if '"token_ids"' in query["sql"]]
+    assert len(loaded) == 1
+    assert not any(name in loaded[0] for name in ("logprobs", "prompt_token_ids", '"text"'))
+    plans = plans_of(lambda: plan._shared_practice(spec, [Round.objects.get()]))
+    assert any("arena_round_task_ke" in one and "Limit" in one for one in plans)
 
 
 @pytest.mark.parametrize("who", ["who_answered", "who_learns"])
