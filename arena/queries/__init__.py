@@ -19,7 +19,7 @@ from arena.queries.agents import (
     agent_view,
     base_models,
     live_entry_of,
-    rating_history,
+    rating_histories,
     versions_of,
 )
 from arena.queries.lists import (
@@ -88,7 +88,7 @@ __all__ = [
     "matches_of_agent",
     "owner_results",
     "queue_state",
-    "rating_history",
+    "rating_histories",
     "recent_matches",
     "round_view",
     "settlement_of",

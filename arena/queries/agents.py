@@ -239,15 +239,13 @@ def versions_of(
     return tuple(lines)
 
 
-def rating_history(agent_id: int, *, space_id: int) -> tuple[RatingPoint, ...]:
-    """The last matches' ratings in one Space, oldest first."""
-    # The newest by their matches, which an index finds; shown in the order in which they ended.
-    rows = (
-        RatingChange.objects.filter(seat__agent_id=agent_id, seat__match__space_id=space_id)
-        .order_by("-seat__match_id")
-        .values_list("id", "seat__match_id", "created_at", "mu_after", "sigma_after")
+def rating_histories(agent_id: int) -> dict[int, tuple[RatingPoint, ...]]:
+    """By Space, the ratings of the agent's last matches there, oldest first."""
+    changes = _newest_changes(agent=OuterRef("agent"), space=OuterRef("space"))
+    rows = Rating.objects.filter(agent=agent_id).annotate(
+        curve=ArraySubquery(changes[:MAX_CURVE_POINTS])
     )
-    return tuple(RatingPoint(*row[1:]) for row in sorted(rows[:MAX_CURVE_POINTS]))
+    return {space_id: _points(curve) for space_id, curve in rows.values_list("space", "curve")}
 
 
 def live_entry_of(agent_id: int, *, viewer: int | None) -> LiveEntry | None:
@@ -303,8 +301,17 @@ def _curves(records: dict[int, tuple[SpaceRecord, ...]]) -> dict[int, tuple[Rati
         .order_by("-match_count", "space__name")
         .values("space")[:1]
     )
-    changes = (
-        RatingChange.objects.filter(seat__agent=OuterRef("pk"), seat__match__space=Subquery(most))
+    changes = _newest_changes(agent=OuterRef("pk"), space=Subquery(most))
+    rows = Agent.objects.filter(id__in=records).annotate(
+        curve=ArraySubquery(changes[:MAX_CARD_POINTS])
+    )
+    return {agent_id: _points(curve) for agent_id, curve in rows.values_list("id", "curve")}
+
+
+def _newest_changes(*, agent: OuterRef, space: OuterRef | Subquery) -> QuerySet[RatingChange, Any]:
+    """The newest by their matches, which an index finds."""
+    return (
+        RatingChange.objects.filter(seat__agent=agent, seat__match__space=space)
         .order_by("-seat__match_id")
         .values(
             point=JSONObject(
@@ -312,13 +319,11 @@ def _curves(records: dict[int, tuple[SpaceRecord, ...]]) -> dict[int, tuple[Rati
             )
         )
     )
-    rows = Agent.objects.filter(id__in=records).annotate(
-        curve=ArraySubquery(changes[:MAX_CARD_POINTS])
+
+
+def _points(curve: list[dict[str, Any]]) -> tuple[RatingPoint, ...]:
+    """In the order in which the matches ended."""
+    return tuple(
+        RatingPoint(one["match"], datetime.fromisoformat(one["at"]), one["mu"], one["sigma"])
+        for one in sorted(curve, key=lambda one: one["id"])
     )
-    return {
-        agent_id: tuple(
-            RatingPoint(one["match"], datetime.fromisoformat(one["at"]), one["mu"], one["sigma"])
-            for one in sorted(curve, key=lambda one: one["id"])
-        )
-        for agent_id, curve in rows.values_list("id", "curve")
-    }

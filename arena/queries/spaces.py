@@ -3,7 +3,7 @@
 import uuid
 from dataclasses import dataclass
 
-from django.db.models import Count, Q
+from django.db.models import Count, Q, Value
 
 from agents.errors import NotAvailable
 from arena import access
@@ -156,18 +156,23 @@ def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
 
 
 def _counts(space_ids: list[int]) -> dict[int, _Counts]:
-    # Separate queries: joined counts would multiply matches by entries by ratings.
+    # Counted apart and asked together: joined, they would multiply matches by ratings.
     counts = {space_id: _Counts() for space_id in space_ids}
     in_spaces = Q(space_id__in=space_ids)
     live = Match.objects.filter(in_spaces, status__in=LIVE_MATCH_STATUSES)
-    for space_id, number in live.values_list("space_id").annotate(Count("id")):
-        counts[space_id].live = number
-    settled = SpaceCount.objects.filter(in_spaces).values_list("space_id", "settled_matches")
-    for space_id, number in settled:
-        counts[space_id].settled = number
     rated = Rating.objects.filter(in_spaces, agent__retired_at=None)
-    for space_id, number in rated.values_list("space_id").annotate(Count("id")):
-        counts[space_id].agents = number
+    settled = SpaceCount.objects.filter(in_spaces)
+    found = settled.values_list("space_id", Value("settled"), "settled_matches").union(
+        live.values("space_id")
+        .annotate(Count("id"))
+        .values_list("space_id", Value("live"), "id__count"),
+        rated.values("space_id")
+        .annotate(Count("id"))
+        .values_list("space_id", Value("agents"), "id__count"),
+        all=True,
+    )
+    for space_id, name, number in found:
+        setattr(counts[space_id], name, number)
     return counts
 
 

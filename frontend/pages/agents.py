@@ -18,7 +18,7 @@ from arena.queries import (
     live_entry_of,
     longest_exchange,
     matches_of_agent,
-    rating_history,
+    rating_histories,
     space_cards,
     versions_of,
     wallet_balance,
@@ -104,6 +104,7 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
     viewer = viewer_id(request)
     agent = agent_view(agent_id, viewer=viewer)
     record = agent_record(agent_id)
+    histories = rating_histories(agent_id)
     gates, unjudged = gate_figures(agent_id), unjudged_versions(agent_id)
     before = request.GET.get("before", "")
     before_number = int(before) if before.isdecimal() and len(before) < MAX_NUMBER_DIGITS else None
@@ -115,9 +116,7 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
         "agent": agent,
         "is_owner": agent.is_own,
         "record": record,
-        "curves": [
-            (space, rating_history(agent_id, space_id=space.space_id)) for space in record.spaces
-        ],
+        "curves": [(space, histories.get(space.space_id, ())) for space in record.spaces],
         "versions": [
             (version, gates.get(version.version_id), version.version_id in unjudged)
             for version in shown

@@ -60,7 +60,8 @@ def wallet(context: template.Context) -> Balance | None:
     request = context.get("request")
     if request is None or not getattr(request, "user", None) or not request.user.is_authenticated:
         return None
-    return wallet_balance(request.user.pk)
+    # Where the page itself shows the balance, it is not read a second time.
+    return context.get("balance") or wallet_balance(request.user.pk)
 
 
 @register.simple_tag

@@ -7,10 +7,10 @@ from enum import StrEnum
 from typing import Any
 
 from django.conf import settings
-from django.db.models import QuerySet, Sum
+from django.db.models import Q, QuerySet, Sum
 
 from agents.errors import NotAvailable
-from agents.models import Adapter, Agent
+from agents.models import Adapter
 from training.configs.configs import ATTENTION_MODULES, Targets
 from training.gate.record import GateRecord, gate_from_json
 from training.models import PairCount, Rollout, TrainingRun
@@ -233,16 +233,15 @@ def learning_progress(
     agent_ids: Iterable[int], *, viewer: int | None
 ) -> dict[int, tuple[LearningProgress, ...]]:
     """For each of the viewer's own agents, one line per Space in which it has pairs."""
-    own = Agent.objects.filter(id__in=list(agent_ids), owner_id=viewer)
-    ids = list(own.values_list("id", flat=True))
+    own = Q(agent__in=list(agent_ids), agent__owner_id=viewer)
     live = {
         (run.agent_id, run.space_id): run
-        for run in TrainingRun.objects.filter(agent_id__in=ids, status__in=LIVE_STATUSES).only(
+        for run in TrainingRun.objects.filter(own, status__in=LIVE_STATUSES).only(
             "id", "agent_id", "space_id", "status"
         )
     }
     progress: dict[int, tuple[LearningProgress, ...]] = {}
-    counts = PairCount.objects.filter(agent_id__in=ids, pairs__gt=0).select_related("space")
+    counts = PairCount.objects.filter(own, pairs__gt=0).select_related("space")
     for row in counts.order_by("space__name"):
         run = live.get((row.agent_id, row.space_id))
         line = LearningProgress(

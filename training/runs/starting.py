@@ -60,10 +60,8 @@ def unaffordable(agent_id: int, *, viewer: int | None) -> str:
 
     It reveals the owner's balance and what they store, so it is empty for everybody else.
     """
-    agent = _requesting(agent_id, viewer)
-    if agent is None:
-        return ""
-    for due in _due().filter(agent_id=agent_id):
+    for due in _due().filter(agent_id=agent_id, agent__owner_id=viewer):
+        agent = _with_parent(Agent.objects.filter(id=agent_id)).get()
         try:
             check_room(agent.owner_id)
         except Refused as error:
@@ -101,11 +99,11 @@ def requestable(agent_id: int, space_id: int, *, viewer: int | None) -> Requesta
         return None
     if TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
         return None
+    plan = _plan(agent, space_id)
     try:
-        _check_request(agent, space_id)
+        _check_request(agent, space_id, plan)
     except Refused:
         return None
-    plan = _plan(agent, space_id)
     return None if plan.problem else Requestable(plan.pair_count, plan.price_credits)
 
 
@@ -113,7 +111,7 @@ def _requesting(agent_id: int, viewer: int | None) -> Agent | None:
     return _with_parent(Agent.objects.filter(id=agent_id, owner_id=viewer)).first()
 
 
-def _check_request(agent: Agent, space_id: int) -> None:
+def _check_request(agent: Agent, space_id: int, plan: "_Plan") -> None:
     space = Space.objects.filter(id=space_id).first()
     if space is None:
         raise NotAvailable("There is no such Space.")
@@ -130,10 +128,9 @@ def _check_request(agent: Agent, space_id: int) -> None:
         agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
     ).exists():
         raise Refused("A trained version awaits your decision: adopt or decline it first.")
-    count = unlearned_pairs(agent.current_version, space_id).count()
-    if count < MIN_PAIRS:
+    if plan.unlearned < MIN_PAIRS:
         raise Refused(
-            f"{agent.name} has {count} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
+            f"{agent.name} has {plan.unlearned} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
             "are needed. Play more matches there."
         )
 
@@ -167,10 +164,11 @@ def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = Fal
             agent = _with_parent(locked).first()
             if agent is None:
                 raise NotAvailable("There is no such agent.")
+            plan = _plan(agent, space_id)
             if is_by_hand:
-                _check_request(agent, space_id)
+                _check_request(agent, space_id, plan)
             check_room(agent.owner_id)
-            run = _new_run(agent, space_id, is_by_hand=is_by_hand)
+            run = _new_run(agent, space_id, plan, is_by_hand=is_by_hand)
             queue_run(run)
             transaction.on_commit(nudge_waiting_runs, robust=True)
     except InsufficientCredits as error:
@@ -186,8 +184,7 @@ def _with_parent(agents: QuerySet[Agent]) -> QuerySet[Agent]:
     return agents.select_related("owner", "base_model", "current_version__adapter")
 
 
-def _new_run(agent: Agent, space_id: int, *, is_by_hand: bool) -> TrainingRun:
-    plan = _plan(agent, space_id)
+def _new_run(agent: Agent, space_id: int, plan: "_Plan", *, is_by_hand: bool) -> TrainingRun:
     return TrainingRun(
         agent=agent,
         space_id=space_id,
@@ -213,6 +210,7 @@ class _Plan:
     config: Mapping[str, Any]
     last_pair_id: int
     pair_count: int
+    unlearned: int  # pairs to learn from, of which the run takes `pair_count`
     priced_answers: int = 0
     price_credits: int = 0
     problem: str = ""
@@ -234,6 +232,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
             config=agent.learning,
             last_pair_id=pairs["last"],
             pair_count=pairs["count"],
+            unlearned=pairs["count"],
             problem=f"The training settings are not valid. {error}",
         )
     count, tasks = pairs["count"], pairs["tasks"]
@@ -243,6 +242,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
         config=config.as_json(),
         last_pair_id=pairs["last"],
         pair_count=method_of(config).size(config, pairs=count, tasks=tasks).pairs,
+        unlearned=count,
         priced_answers=answers,
         price_credits=charges.price_of(answers),
     )

@@ -93,5 +93,5 @@ def test_the_progress_of_an_agent_reads_no_pairs() -> None:
             queries.pair_count(agent.pk, viewer=agent.owner_id),
         )
     )
-    assert len(plans) == 4
+    assert len(plans) == 3
     assert not any("training_pair " in plan for plan in plans)
