@@ -46,11 +46,13 @@ from arena.queries.settlement import CreditLine, Settlement, settlement_of
 from arena.queries.spaces import (
     QueueState,
     SpaceCard,
+    SpaceOffer,
     longest_exchange,
     queue_state,
     space_card,
     space_cards,
     space_slugs,
+    spaces_to_enter,
 )
 
 __all__ = [
@@ -70,6 +72,7 @@ __all__ = [
     "SeatView",
     "Settlement",
     "SpaceCard",
+    "SpaceOffer",
     "SpaceRecord",
     "Standing",
     "StatementLine",
@@ -95,6 +98,7 @@ __all__ = [
     "space_card",
     "space_cards",
     "space_slugs",
+    "spaces_to_enter",
     "statement_page",
     "versions_of",
     "wallet_balance",

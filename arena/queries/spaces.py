@@ -71,6 +71,15 @@ class SpaceCard:
 
 
 @dataclass(frozen=True)
+class SpaceOffer:
+    """An open Space on the page of an agent that could enter it."""
+
+    slug: str
+    name: str
+    entry_fee_credits: int
+
+
+@dataclass(frozen=True)
 class QueueState:
     """The state of one of the viewer's entries."""
 
@@ -100,6 +109,15 @@ def space_cards() -> tuple[SpaceCard, ...]:
     rows = list(Space.objects.select_related("base_model").order_by("-status", "id"))
     judges, counts = _judges(rows), _counts([row.id for row in rows])
     return tuple(_card(row, judges, counts[row.id]) for row in rows)
+
+
+def spaces_to_enter(base_model_id: int) -> tuple[SpaceOffer, ...]:
+    """The open Spaces that are played on this base model."""
+    rows = Space.objects.filter(base_model_id=base_model_id, status=SpaceStatus.OPEN)
+    return tuple(
+        SpaceOffer(*row)
+        for row in rows.order_by("id").values_list("slug", "name", "entry_fee_credits")
+    )
 
 
 def longest_exchange(base_model_id: int) -> int:

@@ -20,6 +20,7 @@ from arena.queries import (
     matches_of_agent,
     rating_histories,
     space_cards,
+    spaces_to_enter,
     versions_of,
     wallet_balance,
 )
@@ -140,7 +141,7 @@ def state(request: SignedInRequest, agent_id: int) -> HttpResponse:
     agent = agent_view(agent_id, viewer=viewer)
     runs = runs_of_agent(agent_id, viewer=viewer, limit=10)
     context = {"agent": agent, "is_owner": agent.is_own, "runs": runs}
-    context |= _workshop(agent, viewer)
+    context |= _learning(agent, viewer)
     return not_cached(render(request, "agents/detail.html#learning", context))
 
 
@@ -265,6 +266,16 @@ def _in_play(request: SignedInRequest, agent_id: int) -> Agent:
 
 
 def _workshop(agent: AgentView, viewer: int) -> dict[str, object]:
+    return _learning(agent, viewer) | {
+        "entry": live_entry_of(agent.agent_id, viewer=viewer),
+        "balance": wallet_balance(viewer),
+        # Each form has an id of its own: a double click enters once.
+        "offers": [(space, uuid.uuid4()) for space in spaces_to_enter(agent.base_model_id)],
+    }
+
+
+def _learning(agent: AgentView, viewer: int) -> dict[str, object]:
+    """What the fragment on learning shows its owner."""
     agent_id = agent.agent_id
     return {
         "progress": [
@@ -274,12 +285,4 @@ def _workshop(agent: AgentView, viewer: int) -> dict[str, object]:
         "pair_count": pair_count(agent_id, viewer=viewer),
         "has_practised": has_practised(agent_id, viewer=viewer),
         "unaffordable": unaffordable(agent_id, viewer=viewer),
-        "entry": live_entry_of(agent_id, viewer=viewer),
-        "balance": wallet_balance(viewer),
-        # Each form has an id of its own: a double click enters once.
-        "offers": [
-            (space, uuid.uuid4())
-            for space in space_cards()
-            if space.is_open and space.base_model_id == agent.base_model_id
-        ],
     }

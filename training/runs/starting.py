@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import Count, Exists, Max, OuterRef, QuerySet
+from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
@@ -30,6 +30,8 @@ log = structlog.get_logger(__name__)
 START_LIMIT = 20  # runs per sweep
 LOOK_LIMIT = 200  # agents with enough pairs that one sweep considers
 MIN_PAIRS = 8  # fewer would teach only their own wording
+
+_IN_TRAINING = "This agent is already in training; wait for that run or cancel it."
 
 
 def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
@@ -97,8 +99,6 @@ def requestable(agent_id: int, space_id: int, *, viewer: int | None) -> Requesta
     agent = _requesting(agent_id, viewer)
     if agent is None:
         return None
-    if TrainingRun.objects.filter(agent=agent, status__in=LIVE_STATUSES).exists():
-        return None
     plan = _plan(agent, space_id)
     try:
         _check_request(agent, space_id, plan)
@@ -124,15 +124,18 @@ def _check_request(agent: Agent, space_id: int, plan: "_Plan") -> None:
             f"The weights of {agent.base_model} are not on this site's machines, so it cannot be trained."
         )
     assert agent.current_version is not None, "an agent has a version from its creation on"
-    if TrainingRun.objects.filter(
-        agent=agent, status=RunStatus.OFFERED, parent_version=agent.current_version
-    ).exists():
+    offered = Q(status=RunStatus.OFFERED, parent_version=agent.current_version)
+    in_hand = TrainingRun.objects.filter(offered | Q(status__in=LIVE_STATUSES), agent=agent)
+    statuses = set(in_hand.values_list("status", flat=True))
+    if RunStatus.OFFERED in statuses:
         raise Refused("A trained version awaits your decision: adopt or decline it first.")
     if plan.unlearned < MIN_PAIRS:
         raise Refused(
             f"{agent.name} has {plan.unlearned} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
             "are needed. Play more matches there."
         )
+    if statuses:
+        raise Refused(_IN_TRAINING)
 
 
 def _due() -> QuerySet[PairCount]:
@@ -174,9 +177,7 @@ def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = Fal
     except InsufficientCredits as error:
         raise InsufficientCredits(f"Not enough credits to train. {error}") from None
     except IntegrityError:
-        raise Refused(
-            "This agent is already in training; wait for that run or cancel it."
-        ) from None
+        raise Refused(_IN_TRAINING) from None
     return run
 
 
