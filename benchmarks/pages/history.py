@@ -108,7 +108,7 @@ FROM generate_series(1, {queued}) AS n
 INSERT INTO arena_seat (id, index, rank, score, prize_credits, agent_id, entry_id, match_id, version_id)
 SELECT seat, index, CASE WHEN match <= {matches} THEN seating.rank END,
     CASE WHEN match <= {matches} THEN 2.0 / rank END,
-    CASE WHEN match > {matches} THEN 0 WHEN rank = 1 THEN 22 WHEN rank = 2 THEN 13 WHEN rank = 3 THEN 9
+    CASE WHEN match > {matches} THEN 0 WHEN rank = 1 THEN 23 WHEN rank = 2 THEN 13 WHEN rank = 3 THEN 9
         ELSE 0 END,
     agent, CASE WHEN match <= {matches} THEN entry END, match, version
 FROM seating;
@@ -160,7 +160,7 @@ LATERAL (VALUES
     (5, 'round_started', '{{"round": 2, "task_key": "k", "task": {{}}}}'),
     (6, 'round_decided', '{{"round": 2, "scores": {{}}, "ranking": [], "agreement": 1}}'),
     (7, 'match_settled', '{{"ranking": [[0], [1], [2], [3], [4]], "totals": {{}},
-        "prizes": {{"0": 22, "1": 13, "2": 9}}, "rake_credits": 5, "refunds": {{}}}}')
+        "prizes": {{"0": 23, "1": 13, "2": 9}}, "rake_credits": 5, "refunds": {{}}}}')
 ) AS event (seq, kind, payload);
 """
 
@@ -213,7 +213,7 @@ SELECT md5(move.code || match.id)::uuid, 'posted', move.debit, move.credit, move
     'match:' || match.id, match.finished_at
 FROM arena_match AS match JOIN accounts AS escrow ON escrow.key = 'space:' || match.space_id
     JOIN accounts AS house ON house.key = 'house' JOIN accounts AS fees ON fees.key = 'fees',
-    LATERAL (VALUES (house.id, escrow.id, 10, 'entry_fee'), (escrow.id, fees.id, 6, 'rake'))
+    LATERAL (VALUES (house.id, escrow.id, 10, 'entry_fee'), (escrow.id, fees.id, 5, 'rake'))
         AS move (debit, credit, amount, code)
 WHERE match.status = 'settled';
 

@@ -1,0 +1,28 @@
+"""The history that the benchmark makes is one that the site could have had."""
+
+import pytest
+
+from arena import queries
+from arena.credits import ledger
+from arena.models import Match, MatchStatus, SpaceCount
+from benchmarks.pages.history import BUSIEST, SPACE, write_history
+from training.models import Pair, PairCount
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def test_credits_add_up_and_counts_are_exact() -> None:
+    write_history(100)
+    assert ledger.audit().problems == ()
+    assert sum(SpaceCount.objects.values_list("settled_matches", flat=True)) == (
+        Match.objects.filter(status=MatchStatus.SETTLED).count()
+    )
+    assert sum(PairCount.objects.values_list("pairs", flat=True)) == Pair.objects.count()
+    last = Match.objects.filter(status=MatchStatus.SETTLED).latest("id")
+    settlement = queries.settlement_of(last.pk)
+    assert settlement is not None
+    assert settlement.pool_credits == settlement.rake_credits + sum(
+        line.amount_credits for line in settlement.prizes
+    )
+    assert len(queries.leaderboard(space_id=queries.space_card(SPACE).space_id)) > 1
+    assert queries.agent_record(BUSIEST).match_count == 25
