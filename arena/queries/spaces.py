@@ -99,7 +99,8 @@ class QueueState:
 
 @dataclass
 class _Counts:
-    agents: int = 0
+    rated: int = 0
+    retired: int = 0
     settled: int = 0
     live: int = 0
 
@@ -178,18 +179,19 @@ def _counts(space_ids: list[int]) -> dict[int, _Counts]:
     counts = {space_id: _Counts() for space_id in space_ids}
     in_spaces = Q(space_id__in=space_ids)
     live = Match.objects.filter(in_spaces, status__in=LIVE_MATCH_STATUSES)
-    rated = Rating.objects.filter(in_spaces, agent__retired_at=None)
+    # All, by an index, less the few that are retired: the others would be joined one by one.
+    rated = Rating.objects.filter(in_spaces)
+    retired = rated.filter(agent__retired_at__isnull=False)
+    numbers = [
+        rows.values("space_id")
+        .annotate(number=Count("*"))
+        .values_list("space_id", Value(name), "number")
+        for name, rows in (("live", live), ("rated", rated), ("retired", retired))
+    ]
     settled = SpaceCount.objects.filter(in_spaces)
-    found = settled.values_list("space_id", Value("settled"), "settled_matches").union(
-        live.values("space_id")
-        .annotate(Count("id"))
-        .values_list("space_id", Value("live"), "id__count"),
-        rated.values("space_id")
-        .annotate(Count("id"))
-        .values_list("space_id", Value("agents"), "id__count"),
-        all=True,
-    )
-    for space_id, name, number in found:
+    for space_id, name, number in settled.values_list(
+        "space_id", Value("settled"), "settled_matches"
+    ).union(*numbers, all=True):
         setattr(counts[space_id], name, number)
     return counts
 
@@ -229,7 +231,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
             for chair in row.panel
             if chair["judge"] in judges
         ),
-        agent_count=counts.agents,
+        agent_count=counts.rated - counts.retired,
         settled_count=counts.settled,
         live_count=counts.live,
     )

@@ -105,7 +105,7 @@ def agent_detail(request: HttpRequest, agent_id: int) -> HttpResponse:
     viewer = viewer_id(request)
     agent = agent_view(agent_id, viewer=viewer)
     record = agent_record(agent_id)
-    histories = rating_histories(agent_id)
+    histories = rating_histories(agent_id, space_ids=[space.space_id for space in record.spaces])
     gates, unjudged = gate_figures(agent_id), unjudged_versions(agent_id)
     before = request.GET.get("before", "")
     before_number = int(before) if before.isdecimal() and len(before) < MAX_NUMBER_DIGITS else None

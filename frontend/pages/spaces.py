@@ -53,7 +53,8 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
     space = space_card(slug)
     if request.method != "POST":  # back from signing in after a refusal was shown
         return redirect("space", slug=slug)
-    offered = [a for a in agent_cards(request.user.pk) if a.base_model_id == space.base_model_id]
+    cards = agent_cards(request.user.pk, with_curves=False)
+    offered = [a for a in cards if a.base_model_id == space.base_model_id]
     form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in offered])
     if not form.is_valid():
         refusal = "The form was incomplete and has been restored. Please try again."
@@ -124,7 +125,7 @@ def _space_page(
         "recent": recent_matches(space_slug=space.slug, limit=6),
     }
     if user_id is not None:
-        agents = agent_cards(user_id)
+        agents = agent_cards(user_id, with_curves=False)
         fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]
         free = [agent for agent in fitting if not agent.is_busy]
         wanted = request.GET.get("agent", "")
