@@ -51,7 +51,8 @@ class Pair(models.Model):
 class PairCount(models.Model):
     """How many pairs an agent has from a Space, which no sweep or page could count one by one.
 
-    Triggers of the migrations keep it, in the transaction that stores a pair or a run.
+    Triggers of the migrations keep it, in the transaction that stores a pair or a run. Why:
+    docs/decisions/kept-counts.md
     """
 
     agent = models.ForeignKey("agents.Agent", on_delete=models.CASCADE, related_name="+")
