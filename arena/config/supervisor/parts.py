@@ -11,8 +11,8 @@ from urllib.parse import quote
 
 from agents.adapters.lora import LORA_MODULES, MAX_LORA_RANK
 from agents.inference.processor import cpu_dtype
-from arena.config.pools import ProcessRole, needed_by_one_of_each
 from arena.config.env import REPOSITORY, Variables
+from arena.config.pools import ProcessRole, needed_by_one_of_each
 from arena.config.supervisor import embedded, probes
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.machine import free_port, is_free

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 from ruamel.yaml import YAML
 
-from arena.config.pools import SPARE, ProcessRole, needed_by_one_of_each, pool_size
 from arena.config.env import REPOSITORY, Variables
+from arena.config.pools import SPARE, ProcessRole, needed_by_one_of_each, pool_size
 from arena.config.settings import _database
 from arena.config.supervisor.parts import Options, choose_endpoints, plan
 
