@@ -2,6 +2,7 @@
 
 Nothing in them depends on the viewer. What is only for an owner carries the owner's name and is
 hidden: `for_viewer` uncovers it in a page, and the page's script in what a socket brings.
+Why: docs/decisions/live-drawings.md
 """
 
 from collections.abc import Mapping
