@@ -6,13 +6,17 @@ from typing import Any
 
 import celery
 import pytest
+import redis
 from django.conf import settings as real_settings
+from django.core.cache import cache
 from django.db import connections
 from django.test import Client
 
 from agents.models import User
 from arena import nudges
 from arena.live import stream
+from arena.models import Entry, EntryStatus
+from arena.tests.builders import enter, make_agent, make_space, make_user
 
 SOON = {"socket_connect_timeout": 0.2, "socket_timeout": 0.2}
 
@@ -97,6 +101,41 @@ def test_every_client_of_valkey_gives_up_in_time() -> None:
     assert real_settings.CACHES["default"]["OPTIONS"] == real_settings.VALKEY_TIMEOUTS
     assert real_settings.CELERY_BROKER_TRANSPORT_OPTIONS == real_settings.VALKEY_TIMEOUTS
     assert max(real_settings.VALKEY_TIMEOUTS.values()) <= 5
+
+
+@pytest.fixture
+def full_valkey() -> Iterator[None]:
+    """The real one, without room for another byte."""
+    with redis.Redis.from_url(real_settings.VALKEY_URL) as client:
+        client.config_set("maxmemory", 1)
+        yield
+        client.config_set("maxmemory", 0)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.usefixtures("full_valkey")
+def test_a_full_valkey_loses_nothing_and_says_what_is_not_available(client: Client) -> None:
+    user = make_user(credits=100)
+    space = make_space()
+    assert cache_is_full()
+    entry_id = enter(make_agent(user), space)
+    assert Entry.objects.get(id=entry_id).status == EntryStatus.QUEUED, "only the nudge is lost"
+    client.force_login(user)
+    for path in ("/agents/", "/spaces/", f"/spaces/{space.slug}/", f"/entries/{entry_id}/", "/wallet/"):
+        assert client.get(path).status_code == 200, path
+    client.logout()
+    form = {"login": user.username, "password": "a long enough word"}
+    answer = client.post("/accounts/login/", form)
+    assert answer.status_code == 503
+    assert "Nothing was changed" in answer.content.decode()
+
+
+def cache_is_full() -> bool:
+    try:
+        cache.set("another", "byte")
+    except redis.RedisError:
+        return True
+    return False
 
 
 @pytest.mark.django_db(transaction=True)

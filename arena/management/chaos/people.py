@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 
 from agents.models import Agent, User
 from arena.management.chaos.browser import Browser
@@ -14,7 +14,7 @@ from arena.models import Entry, EntryStatus, Space
 from training.models import TrainingRun
 from training.states import CLAIMABLE_STATUSES, RunStatus
 
-AGENTS = 3
+AGENTS = 2
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of accounts that live for one command
 
 Row = TypeVar("Row")
@@ -47,19 +47,19 @@ class Person:
 
     def act(self, rng: random.Random) -> None:
         """One thing that people do, chosen by the seed."""
-        verbs: dict[Callable[[random.Random], None], int] = {
+        verbs: dict[Callable[[random.Random], None], float] = {
             self._enter: 10,
             self._leave: 2,
             self._edit: 2,
-            self._train: 3,
-            self._pause: 2,
+            self._train: 4,
+            self._pause: 1,
             self._resume: 1,
-            self._cancel: 1,
-            self._retire: 1,
+            self._cancel: 0.5,
+            self._retire: 0.3,
             self._top_up: 1,
-            self._decide: 1,
+            self._decide: 2,
             self._look: 2,
-            self._delete_account: 1,
+            self._delete_account: 0.3,
         }
         (verb,) = rng.choices(list(verbs), weights=list(verbs.values()))
         verb(rng)
@@ -75,8 +75,7 @@ class Person:
 
     def _enter(self, rng: random.Random) -> None:
         if agent := _any(rng, self._agents()):
-            space = _any(rng, list(Space.objects.order_by("id")))
-            assert space is not None, "every installation has Spaces"
+            space = self._space(rng)
             path = f"/spaces/{space.slug}/"
             self.browser.send(path, to=f"{path}enter/", agent=str(agent.pk))
 
@@ -91,9 +90,10 @@ class Person:
             self.browser.send(f"/agents/{agent.pk}/edit/", prompt=prompt)
 
     def _train(self, rng: random.Random) -> None:
-        if agent := _any(rng, self._agents()):
-            space = _any(rng, list(Space.objects.order_by("id")))
-            assert space is not None, "every installation has Spaces"
+        """Mostly where there is something to learn from; elsewhere it is refused."""
+        learned = Agent.objects.filter(id__in=[agent.pk for agent in self._agents()])
+        if agent := learned.annotate(count=Count("pairs")).order_by("-count", "id").first():
+            space = self._space(rng)
             self.browser.press(f"/agents/{agent.pk}/train/", space=str(space.pk))
 
     def _pause(self, rng: random.Random) -> None:
@@ -131,6 +131,11 @@ class Person:
         self.browser.send("/account/delete/", password=PASSWORD)
         self.browser.forget()
         self.join()
+
+    def _space(self, rng: random.Random) -> Space:
+        """The first one three times in four, so that pairs gather there."""
+        first, *others = Space.objects.order_by("id")
+        return first if rng.random() < 0.75 or not others else rng.choice(others)
 
     def _agents(self) -> list[Agent]:
         mine = Agent.objects.filter(owner__username=self.name, retired_at=None)

@@ -24,7 +24,7 @@ STOP_SECONDS = 60.0
 # The product's own settings: a short loop, and workers that are missed after a few seconds.
 VARIABLES = {
     "TAKEOVER_SECONDS": "6",
-    "TRAINING_PAIRS": "48",
+    "TRAINING_PAIRS": "24",
     "GATE_TASKS": "8",
     "PROBE_TASKS": "0",
     "HOUSE_STAKE": "1000000",

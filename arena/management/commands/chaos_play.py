@@ -1,6 +1,7 @@
 """`manage.py chaos_play`: the trials, beside a running arena; started by `chaos`."""
 
 import json
+import logging
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,13 @@ from training.models import TrainingRun
 
 PEOPLE = ("ada", "grace", "mary")
 # What an administrator may set: matches of a few seconds.
-SHORT_MATCHES = {"round_count": 2, "seat_count": 3, "max_tokens": 64, "house_fill_seconds": 1}
+SHORT_MATCHES = {
+    "round_count": 3,
+    "rounds_at_once": 3,
+    "seat_count": 3,
+    "max_tokens": 64,
+    "house_fill_seconds": 1,
+}
 
 
 class Command(BaseCommand):
@@ -33,6 +40,7 @@ class Command(BaseCommand):
         parser.add_argument("--json", type=Path, help="write a report to this file")
 
     def handle(self, *args: Any, **options: Any) -> None:
+        logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it is away on purpose
         people = [Person(name, Browser(options["url"])) for name in PEOPLE]
         for person in people:
             patiently(person.join)
