@@ -8,11 +8,14 @@ Pages are asked of the real URL configuration in this process, by the person who
 
 import argparse
 import json
+import os
 import statistics
 import time
 import uuid
 from collections.abc import Callable
 from pathlib import Path
+
+os.environ["TAKEOVER_SECONDS"] = "3600"  # the leases of the history last for the measurement
 
 import arena.config.testing  # noqa: F401  starts PostgreSQL and Valkey
 import django

@@ -61,7 +61,7 @@ SELECT n,
         WHEN mod(n, 6) = 0 THEN 'seated' ELSE 'running' END,
     7, md5('head' || n), 2, 1,
     CASE WHEN n > {matches} AND mod(n, 6) > 0 THEN md5('lease' || n)::uuid END,
-    CASE WHEN n > {matches} AND mod(n, 6) > 0 THEN now() + interval '1 day' END,
+    CASE WHEN n > {matches} AND mod(n, 6) > 0 THEN now() + interval '1 hour' END,
     at, CASE WHEN n <= {matches} OR mod(n, 6) > 0 THEN at END,
     CASE WHEN n <= {matches} THEN at + interval '2 minutes' END, space.id
 FROM (

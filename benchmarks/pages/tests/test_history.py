@@ -8,7 +8,8 @@ from arena.models import Match, MatchStatus, SpaceCount
 from benchmarks.pages.history import BUSIEST, SPACE, write_history
 from training.models import Pair, PairCount
 
-pytestmark = pytest.mark.django_db(transaction=True)
+# The history chooses its ids: none may be taken.
+pytestmark = pytest.mark.django_db(transaction=True, reset_sequences=True)
 
 
 def test_credits_add_up_and_counts_are_exact() -> None:
