@@ -121,7 +121,13 @@ def test_a_full_valkey_loses_nothing_and_says_what_is_not_available(client: Clie
     entry_id = enter(make_agent(user), space)
     assert Entry.objects.get(id=entry_id).status == EntryStatus.QUEUED, "only the nudge is lost"
     client.force_login(user)
-    for path in ("/agents/", "/spaces/", f"/spaces/{space.slug}/", f"/entries/{entry_id}/", "/wallet/"):
+    for path in (
+        "/agents/",
+        "/spaces/",
+        f"/spaces/{space.slug}/",
+        f"/entries/{entry_id}/",
+        "/wallet/",
+    ):
         assert client.get(path).status_code == 200, path
     client.logout()
     form = {"login": user.username, "password": "a long enough word"}
