@@ -4,10 +4,11 @@ import asyncio
 from collections.abc import Mapping
 
 import structlog
-from django.db import connections
+from django.db import DatabaseError, connections
 from django.db.models import F
 from django.utils import timezone
 
+from agents.inference.patience import beside
 from arena import leases
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
@@ -21,7 +22,7 @@ from judges.models import Judge
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
-JUDGE_TAKEOVERS = 3  # nobody renews this lease, and judges may take two minutes
+LEASE_RENEWAL = 0.25  # of the time after which another worker takes over
 JUDGE_ATTEMPTS = 5  # judgings that may be interrupted before the round is void
 
 log = structlog.get_logger(__name__)
@@ -47,11 +48,26 @@ def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVe
     panel = panel_of(seating.panel)
     texts = dict(Completion.objects.filter(round=row).values_list("seat__index", "text"))
     connections.close_all()  # back to the pool: judges may take two minutes
-    return asyncio.run(
-        judge_answers(
-            panel, ENVIRONMENTS[seating.environment], Task.from_json(row.task), texts, build_tools()
-        )
-    )
+    environment, task = ENVIRONMENTS[seating.environment], Task.from_json(row.task)
+    judging = judge_answers(panel, environment, task, texts, build_tools())
+    return asyncio.run(beside(_keep_lease(row.pk), judging))
+
+
+async def _keep_lease(round_id: int) -> None:
+    while True:
+        await asyncio.sleep(leases.takeover(LEASE_RENEWAL).total_seconds())
+        await asyncio.to_thread(_renew, round_id)
+
+
+def _renew(round_id: int) -> None:
+    until = timezone.now() + leases.takeover()
+    try:
+        Round.objects.filter(id=round_id).update(judge_lease_expires_at=until)
+    except DatabaseError as error:
+        # The judges need no database; the next renewal may come in time.
+        log.warning("judge_lease_not_renewed", round_id=round_id, error=type(error).__name__)
+    finally:
+        connections.close_all()  # of this thread
 
 
 def _claim(round_id: int) -> bool:
@@ -63,7 +79,7 @@ def _claim(round_id: int) -> bool:
             status=RoundStatus.JUDGING,
             match__status=MatchStatus.RUNNING,
         ).update(
-            judge_lease_expires_at=timezone.now() + leases.takeover(JUDGE_TAKEOVERS),
+            judge_lease_expires_at=timezone.now() + leases.takeover(),
             judge_attempts=F("judge_attempts") + 1,
         )
     )
