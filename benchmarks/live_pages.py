@@ -219,6 +219,8 @@ def measure(spectators: int, *, is_fetching: bool) -> None:
     web = subprocess.Popen(command, env=os.environ | {"LOG_LEVEL": "WARNING"})
     try:
         while asyncio.run(_answers(port)) is False:
+            if web.poll() is not None:
+                raise SystemExit(f"The web server ended with status {web.returncode}.")
             time.sleep(0.2)
         here, there = multiprocessing.Pipe()
         arguments = (port, match.id, spectators, is_fetching, there)

@@ -49,18 +49,17 @@ class Processes:
 
     def of(self, victim: str) -> list[int]:
         """The pids that die with it."""
-        match victim:
-            case "supervisor":
-                return _numbers(self._run / "lock")
-            case "inference":
-                return _numbers(self._run / MODEL_PID)
-            case "trainer":
-                return [pid for pid in _all_pids() if self._is_trainer(pid)]
-            case "database-backend":
-                return [pid for part in self.of(DATABASE) for pid in _children_of(part)][-1:]
-            case "everything":
-                named = (SUPERVISOR, INFERENCE, TRAINER, *PARTS)
-                return [pid for name in named for pid in self.of(name)]
+        if victim == SUPERVISOR:
+            return _numbers(self._run / "lock")
+        if victim == INFERENCE:
+            return _numbers(self._run / MODEL_PID)
+        if victim == TRAINER:
+            return [pid for pid in _all_pids() if self._is_trainer(pid)]
+        if victim == BACKEND:
+            return [pid for part in self.of(DATABASE) for pid in _children_of(part)][-1:]
+        if victim == EVERYTHING:
+            named = (SUPERVISOR, INFERENCE, TRAINER, *PARTS)
+            return [pid for name in named for pid in self.of(name)]
         return [
             child.pid for child in self._recorded() if child.name == victim and _is_alive(child)
         ]

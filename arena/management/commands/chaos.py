@@ -5,6 +5,7 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 from typing import Any, Self
@@ -13,13 +14,14 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from agents.files import write_atomically
 from arena.config.env import REPOSITORY, Variables
+from arena.config.supervisor import machine
 from arena.config.supervisor.companion import fresh_home
 from arena.config.supervisor.local import launched, local_environment
-from arena.config.supervisor.machine import free_port
 from arena.management.chaos import base
 from arena.management.chaos.processes import MODEL_PID
 
 RESTART_SECONDS = 0.5
+START_SECONDS = 120.0  # until the first addresses are known
 STOP_SECONDS = 60.0
 # The product's own settings: a short loop, and workers that are missed after a few seconds.
 VARIABLES = {
@@ -79,7 +81,7 @@ class _Operator:
     def __init__(self, environment: Variables, folder: Path) -> None:
         self._run = environment.rlfc_home / "run"
         self._run.mkdir(exist_ok=True)
-        self._model_port, self._web_port = free_port("127.0.0.1", 0), free_port("127.0.0.1", 0)
+        self._model_port, self._web_port = (machine.free_port("127.0.0.1", 0) for _ in range(2))
         url = f"http://127.0.0.1:{self._model_port}"
         # Another site's addresses must not leak in.
         kept = {
@@ -115,9 +117,13 @@ class _Operator:
         command = [sys.executable, "manage.py", "chaos_play", "--url", url, *arguments]
         # It finds the database through the home's local.env, as any command does.
         environment = {**self._own, "LOG_LEVEL": "ERROR"}
+        deadline = time.monotonic() + START_SECONDS
         while not (self._run / "local.env").exists():
             if self._stopping.wait(RESTART_SECONDS):
                 return 1
+            if time.monotonic() > deadline:
+                log = self._run.parent / "up.log"
+                raise CommandError(f"The arena did not start: {machine.tail(log)}")
         trials = subprocess.Popen(command, cwd=REPOSITORY, env=environment)
         while trials.poll() is None:
             if self._stopping.wait(RESTART_SECONDS):
