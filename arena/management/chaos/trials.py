@@ -62,18 +62,19 @@ class Trials:
             threading.Thread(target=self._acts, args=[trial, person, rng.random()])
             for person in self._people
         ]
-        kills = [
-            (rng.uniform(0.1, ACTING_SECONDS), victim)
-            for victim in rng.choices(
-                list(VICTIMS), weights=list(VICTIMS.values()), k=rng.randint(1, MOST_KILLS)
-            )
-        ]
+        kills = sorted(
+            (rng.uniform(0.1, ACTING_SECONDS), drawn_order(rng))
+            for _ in range(rng.randint(1, MOST_KILLS))
+        )
         for thread in acting:
             thread.start()
-        for seconds, victim in sorted(kills):
+        for seconds, order in kills:
             self._pause.wait(max(0.0, started + seconds - time.monotonic()))
-            if self._processes.kill(victim):
+            victim = next(filter(self._processes.kill, order), None)  # the first that runs now
+            if victim:
                 trial.killed.append((round(seconds, 2), victim))
+        if not trial.killed:
+            trial.problems.append("Nothing that could be killed was running.")
         for thread in acting:
             thread.join()
 
@@ -119,6 +120,12 @@ class Trials:
             *(f"the {part} is down" for part in self._processes.missing()),
             *checks.unfinished(),
         ]
+
+
+def drawn_order(rng: random.Random) -> list[str]:
+    """All victims, each first as often as its weight says (Efraimidis and Spirakis, 2006)."""
+    keys = {victim: rng.random() ** (1 / weight) for victim, weight in VICTIMS.items()}
+    return sorted(keys, key=keys.__getitem__, reverse=True)
 
 
 def patiently(ask: Callable[[], T]) -> T:
