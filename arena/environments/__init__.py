@@ -1,10 +1,9 @@
 """Environments, by the key that a Space stores; they make tasks and score answers in code. Pure."""
 
 from arena.environments.arithmetic.family import Arithmetic
-from arena.environments.base import Environment
 from arena.environments.constraints.family import Constraints
 from arena.environments.poems.family import OpenEnded
+from arena.environments.registry import Registry
 
-ENVIRONMENTS: dict[str, Environment] = {
-    environment.slug: environment for environment in (Constraints(), OpenEnded(), Arithmetic())
-}
+ENVIRONMENTS = Registry()
+ENVIRONMENTS.add(Constraints(), OpenEnded(), Arithmetic())

@@ -13,6 +13,7 @@ from itertools import combinations_with_replacement
 from random import Random
 
 from arena.environments.base import Score, Split, Task
+from arena.environments.question import Question
 from arena.environments.text.markup import read
 from arena.environments.text.words import words
 from judges.transcript import Check
@@ -111,14 +112,14 @@ PAIRS: dict[Split, dict[str, Sequence[Pair]]] = {
 }
 
 
-class Arithmetic:
+class Arithmetic(Question):
     """Sums, differences and products of small numbers."""
 
     slug = "arithmetic"
     name = "Arithmetic"
     max_task_chars = 60
 
-    def make_task(self, rng: Random, split: Split) -> Task:
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         kind = rng.choice(tuple(PAIRS[split]))
         pair = rng.choice(PAIRS[split][kind])
         shown, answer = OPERATIONS[kind].make(*rng.sample(pair, k=2))
@@ -139,7 +140,7 @@ class Arithmetic:
         shown = last[:MAX_SHOWN_CHARACTERS]
         return _score(passed, f"ends with {shown} ({task.data['answer']} is right)")
 
-    def solve(self, task: Task, rng: Random) -> str:
+    def answer(self, task: Task, rng: Random) -> str:
         numbers = task.data["numbers"]
         return f"{OPERATIONS[task.kind].solution.format(*numbers, task.data['answer'])}."
 

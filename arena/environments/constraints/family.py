@@ -26,6 +26,7 @@ from arena.environments.constraints.rules import (
     TRAIN_RULES,
     UNSEEN_RULES,
 )
+from arena.environments.question import Question
 from arena.environments.text.gates import gates
 from arena.environments.text.markup import read
 from arena.environments.text.topics import BY_NAME, TOPICS
@@ -78,14 +79,14 @@ _COUNTING = FUNCTION_WORDS | set(
 )
 
 
-class Constraints:
+class Constraints(Question):
     """Short texts under verifiable rules."""
 
     slug = "constraints"
     name = "Constraints"
     max_task_chars = 240
 
-    def make_task(self, rng: Random, split: Split) -> Task:
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         names = _draw_rules(rng, split)
         topic = rng.choice(TOPICS[split])
         drawn = [(name, RULES[name].draw(rng)) for name in names]
@@ -139,7 +140,7 @@ class Constraints:
             value = 0.0
         return Score(value=value, passed=passed, checks=checks)
 
-    def solve(self, task: Task, rng: Random) -> str:
+    def answer(self, task: Task, rng: Random) -> str:
         topic = BY_NAME[task.data["topic"]]
         is_short = _ONE_SENTENCE.search(task.prompt) is not None
         text = solver.draft(topic, rng, sentences=1 if is_short else rng.choice((1, 2)))

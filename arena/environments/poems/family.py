@@ -23,6 +23,7 @@ from arena.environments.poems.forms import (
     rhymes,
     verse_lines,
 )
+from arena.environments.question import Question
 from arena.environments.text.gates import gates
 from arena.environments.text.markup import read
 from arena.environments.text.rhymes import BY_INITIAL, RHYMES
@@ -92,14 +93,14 @@ FORMS: dict[str, Form] = TRAIN_FORMS | UNSEEN_FORMS
 ACROSTIC_WORDS = ("hope", "calm", "star", "song", "wild", "home", "glow", "dust", "rain", "life")
 
 
-class OpenEnded:
+class OpenEnded(Question):
     """Tiny poems."""
 
     slug = "open_ended"
     name = "Tiny poems"
     max_task_chars = 120
 
-    def make_task(self, rng: Random, split: Split) -> Task:
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         kind = rng.choice(tuple(UNSEEN_FORMS if split is Split.UNSEEN else TRAIN_FORMS))
         topic = rng.choice(TOPICS[split])
         word = rng.choice(ACROSTIC_WORDS) if FORMS[kind].acrostic else ""
@@ -141,7 +142,7 @@ class OpenEnded:
             checks=checks,
         )
 
-    def solve(self, task: Task, rng: Random) -> str:
+    def answer(self, task: Task, rng: Random) -> str:
         form, name = FORMS[task.kind], task.data["topic"]
         lines = _acrostic(task.data["word"], rng) if form.acrostic else _rhymed(form, rng)
         return "\n".join(line.format(name=name) for line in lines)

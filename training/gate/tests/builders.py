@@ -12,6 +12,7 @@ import pytest
 from agents.inference import patience
 from agents.inference.client import InferenceUnavailable, Sampling, ServedModel
 from arena.environments.base import Environment, Score, Split, Task
+from arena.environments.question import Question
 from arena.matches.panels import PanelJudge
 from judges.tools import Tools
 from training.gate.drift import TrainedSequence, TrainerView
@@ -34,7 +35,7 @@ TRAINED = TrainerView(
 Say = Callable[[str, str], str]  # (model's name, task's prompt) -> answer
 
 
-class Letters:
+class Letters(Question):
     """Asks for a letter; answers score the share of it."""
 
     slug, name = "letters", "Letters"
@@ -45,7 +46,7 @@ class Letters:
         self.kinds = kinds
         self.splits: set[Split] = set()
 
-    def make_task(self, rng: Random, split: Split) -> Task:
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         self.splits.add(split)
         number, kind = rng.randrange(self.tasks), rng.choice(self.kinds)
         return Task(kind, f"Task {number} of {kind}", {"number": number}, split)
@@ -54,7 +55,7 @@ class Letters:
         value = text.count("a") / max(1, len(text))
         return Score(value, value == 1.0, ())
 
-    def solve(self, task: Task, rng: Random) -> str:
+    def answer(self, task: Task, rng: Random) -> str:
         return "a"
 
 

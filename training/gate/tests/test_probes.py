@@ -29,8 +29,8 @@ from training.gate.tests.builders import (
 class Poems(Letters):
     """Other tasks than its parent's."""
 
-    def make_task(self, rng: Random, split: Split) -> Task:
-        task = super().make_task(rng, split)
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        task = super().make_task(rng, split, difficulty)
         return dataclasses.replace(task, prompt=f"Poem {task.prompt}")
 
 

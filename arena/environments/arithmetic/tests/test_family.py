@@ -21,7 +21,7 @@ def make_task(answer: int = 7) -> Task:
 def test_the_solver_passes_and_repeating_the_task_does_not(seed: int, split: Split) -> None:
     rng = Random(seed)
     task = ENVIRONMENT.make_task(rng, split)
-    assert ENVIRONMENT.score(task, ENVIRONMENT.solve(task, rng)).passed
+    assert ENVIRONMENT.score(task, ENVIRONMENT.answer(task, rng)).passed
     assert not ENVIRONMENT.score(task, task.prompt).passed
     assert not any(ENVIRONMENT.score(task, str(number)).passed for number in task.data["numbers"])
 

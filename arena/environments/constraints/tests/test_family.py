@@ -63,7 +63,7 @@ def make_task(
 def test_the_solver_passes_its_own_score(seed: int, split: Split) -> None:
     rng = Random(seed)
     task = ENVIRONMENT.make_task(rng, split)
-    answer = ENVIRONMENT.solve(task, rng)
+    answer = ENVIRONMENT.answer(task, rng)
     score = ENVIRONMENT.score(task, answer)
     assert score.passed, (task.prompt, answer, [c for c in score.checks if not c.passed])
     assert PASS_FLOOR <= score.value <= 1.0
@@ -207,7 +207,7 @@ def test_attack_never_reaches_an_honest_answer(attack: str, split: Split) -> Non
     rng = Random(attack)
     for _ in range(300):
         task = ENVIRONMENT.make_task(rng, split)
-        honest = ENVIRONMENT.score(task, ENVIRONMENT.solve(task, rng))
+        honest = ENVIRONMENT.score(task, ENVIRONMENT.answer(task, rng))
         forged = ENVIRONMENT.score(task, ATTACKS[attack](task))
         assert not forged.passed, (task.prompt, ATTACKS[attack](task))
         assert forged.value < honest.value - 0.25
@@ -274,7 +274,7 @@ def test_combined_tasks_need_both_rules() -> None:
         for task in (ENVIRONMENT.make_task(rng, Split.TRAIN) for _ in range(1000))
         if task.kind == COMBINED and task.data["rules"][1]["rule"] == "lowercase"
     )
-    answer = ENVIRONMENT.solve(task, rng)
+    answer = ENVIRONMENT.answer(task, rng)
     assert ENVIRONMENT.score(task, answer).passed
     assert not ENVIRONMENT.score(task, answer.upper()).passed
 
@@ -285,7 +285,7 @@ def test_a_list_of_keywords_is_worth_no_more_than_an_honest_answer() -> None:
     salad = "fur claws milk sun bark moon leaf dirt nap mouse snow rain"
     for _ in range(300):
         task = ENVIRONMENT.make_task(rng, Split.TRAIN)
-        honest = ENVIRONMENT.score(task, ENVIRONMENT.solve(task, rng))
+        honest = ENVIRONMENT.score(task, ENVIRONMENT.answer(task, rng))
         for stuffed in (f"{task.data['topic']} {salad}.", f"The {task.data['topic']} and {salad}."):
             assert ENVIRONMENT.score(task, stuffed).value < honest.value + 0.03
 
@@ -306,7 +306,7 @@ def test_two_passes_are_closer_than_what_makes_a_pair() -> None:
 def test_the_solver_obeys_what_no_rule_measures(seed: int) -> None:
     rng = Random(seed)
     task = ENVIRONMENT.make_task(rng, Split.TRAIN)
-    answer = ENVIRONMENT.solve(task, rng)
+    answer = ENVIRONMENT.answer(task, rng)
     rules = {rule["rule"] for rule in task.data["rules"]}
     if re.search("one (short )?sentence", task.prompt, re.IGNORECASE) and "title" not in rules:
         ending = next(

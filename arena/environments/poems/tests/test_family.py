@@ -32,7 +32,7 @@ def test_registry_is_keyed_by_slug() -> None:
 def test_the_solver_writes_the_asked_form_about_the_topic(seed: int, split: Split) -> None:
     rng = Random(seed)
     task = ENVIRONMENT.make_task(rng, split)
-    poem = ENVIRONMENT.solve(task, rng)
+    poem = ENVIRONMENT.answer(task, rng)
     score = ENVIRONMENT.score(task, poem)
     assert all(check.passed for check in score.checks), (task.prompt, poem, score.checks)
     assert score.passed
@@ -42,7 +42,7 @@ def test_the_solver_writes_the_asked_form_about_the_topic(seed: int, split: Spli
 
 def test_solver_varies_its_poems() -> None:
     task = make_task("aabb")
-    assert len({ENVIRONMENT.solve(task, Random(seed)) for seed in range(100)}) > 60
+    assert len({ENVIRONMENT.answer(task, Random(seed)) for seed in range(100)}) > 60
 
 
 def test_every_line_of_a_family_rhymes_with_every_other() -> None:
@@ -139,7 +139,7 @@ ATTACKS = {
 def test_attack_never_reaches_a_poem(attack: str, kind: str) -> None:
     task = make_task(kind)
     score = ENVIRONMENT.score(task, ATTACKS[attack])
-    honest = ENVIRONMENT.score(task, ENVIRONMENT.solve(task, Random(1)))
+    honest = ENVIRONMENT.score(task, ENVIRONMENT.answer(task, Random(1)))
     assert not score.passed, score.checks
     assert score.value < honest.value - 0.5
 

@@ -1,0 +1,1 @@
+"""Games of many turns, with rules of our own that textarena's confirm in tests."""
