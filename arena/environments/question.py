@@ -3,7 +3,6 @@
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
 from random import Random
-from typing import ClassVar
 
 from arena.environments.base import (
     Message,
@@ -22,9 +21,9 @@ MOST_SEATS = 8
 class Question(ABC):
     """An Environment by `make_task`, `score` and `answer`."""
 
-    slug: ClassVar[str]
-    name: ClassVar[str]
-    max_task_chars: ClassVar[int]
+    slug: str
+    name: str
+    max_task_chars: int
     seats = Seats(1, MOST_SEATS)
     turn_limit = 1
     difficulty_count = 1

@@ -14,7 +14,6 @@ from collections.abc import Mapping
 from functools import lru_cache
 from random import Random
 from statistics import fmean
-from typing import ClassVar
 
 from agents.canonical import canonical_json, digest_of
 from arena.environments.base import (
@@ -42,12 +41,12 @@ class Game(ABC):
     objects and may hold the seed of their own chance (dice, cards), so that nothing else is random.
     """
 
-    slug: ClassVar[str]
-    name: ClassVar[str]
-    max_task_chars: ClassVar[int]
-    seats: ClassVar[Seats]
-    turn_limit: ClassVar[int]
-    difficulty_count: ClassVar[int] = 1
+    slug: str
+    name: str
+    max_task_chars: int
+    seats: Seats
+    turn_limit: int
+    difficulty_count: int = 1
 
     @abstractmethod
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
