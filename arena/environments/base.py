@@ -62,6 +62,13 @@ class IllegalTurn(Exception):
     """A seat's text is no legal move; the message is a sentence for the seat and for spectators."""
 
 
+class EnvironmentFault(Exception):
+    """The environment itself failed; the message is a sentence for people.
+
+    No seat's fault: a match in which it happens is cancelled and every fee refunded.
+    """
+
+
 @dataclass(frozen=True)
 class BoardView:
     """A grid of cells, each empty or with a mark."""
@@ -115,7 +122,8 @@ class Environment(Protocol):
     """Pure: the same arguments give the same result on any machine.
 
     A seat is a number from 0: in a game, seat 0 moves first. Only `act` may raise, and only
-    IllegalTurn, whatever the text contains.
+    IllegalTurn, whatever the text contains; environments of packages raise EnvironmentFault when
+    their process fails.
     """
 
     slug: str
