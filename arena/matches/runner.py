@@ -232,7 +232,8 @@ async def _answer_seat(
     messages = build_messages(player.prompt, task)
     rng = Random(f"{task.key}:{match_id}:{number}:{player.seat}")
     if player.engine == Engine.CODE and rng.random() < CODE_ANSWER_PROBABILITY:
-        text = ENVIRONMENTS[environment].answer(task, rng)
+        played = ENVIRONMENTS[environment]
+        text = played.solve(played.begin(task, 1), 0, rng)
         token_ids = await _patiently(
             lambda: inference.count_tokens(player.model.base, text), frames, player.seat
         )

@@ -72,7 +72,7 @@ def test_attack_ranks_below_an_honest_answer(slug: str, kind: str, attack: str) 
                 copied=task.prompt.replace(" about", "\nabout"),
                 topic=task.data["topic"],
             )
-            texts = {0: forged, 1: environment.answer(task, rng)}
+            texts = {0: forged, 1: environment.solve(environment.begin(task, 1), 0, rng)}
             _, verdict = judge(environment, task, texts, make_panelist(kind))
             assert verdict is not None
             assert verdict.ranking == ((1,), (0,)), (task.prompt, forged)
@@ -82,7 +82,7 @@ def test_votes_carry_their_judge_and_time_and_an_abstention_does_not_void_the_ro
     environment, rng = ENVIRONMENTS["constraints"], Random(6)
     task = environment.make_task(rng, Split.TRAIN)
     panel = [make_panelist("code"), make_panelist("pairwise", weight=5.0)]
-    votes, verdict = judge(environment, task, {0: "no", 2: environment.answer(task, rng)}, *panel)
+    votes, verdict = judge(environment, task, {0: "no", 2: environment.solve(environment.begin(task, 1), 0, rng)}, *panel)
     assert [judge for judge, _, _ in votes] == panel
     assert all(seconds >= 0 for _, _, seconds in votes)
     assert votes[1][1].error == "ConnectionError"
