@@ -82,7 +82,12 @@ def test_votes_carry_their_judge_and_time_and_an_abstention_does_not_void_the_ro
     environment, rng = ENVIRONMENTS["constraints"], Random(6)
     task = environment.make_task(rng, Split.TRAIN)
     panel = [make_panelist("code"), make_panelist("pairwise", weight=5.0)]
-    votes, verdict = judge(environment, task, {0: "no", 2: environment.solve(environment.begin(task, 1), 0, rng)}, *panel)
+    votes, verdict = judge(
+        environment,
+        task,
+        {0: "no", 2: environment.solve(environment.begin(task, 1), 0, rng)},
+        *panel,
+    )
     assert [judge for judge, _, _ in votes] == panel
     assert all(seconds >= 0 for _, _, seconds in votes)
     assert votes[1][1].error == "ConnectionError"
