@@ -156,6 +156,7 @@ class Rollout(models.Model):
     token_ids = ArrayField(models.IntegerField())
     # Natural logarithms under the sampling policy, one per token.
     logprobs = ArrayField(models.FloatField())
+    allowed_token_ids = models.JSONField(default=list, db_default=[])  # as in arena.Completion
     finish_reason = models.CharField(max_length=20)
     adapter_digest = models.CharField(max_length=64, blank=True)  # empty: the plain base
     sampling = models.JSONField()

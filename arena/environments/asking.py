@@ -1,6 +1,8 @@
 """How an agent is asked a task; matches, the gate and training all ask this way."""
 
-from arena.environments.base import Environment, Task
+from random import Random
+
+from arena.environments.base import Environment, Split, Task
 
 # Tasks are English sentences, which tokenizers cut into longer pieces than these.
 CHARS_PER_TOKEN = 2
@@ -12,6 +14,20 @@ def build_messages(prompt: str, task: Task) -> list[dict[str, str]]:
         {"role": "system", "content": prompt},
         {"role": "user", "content": task.prompt},
     ]
+
+
+def moves_of(environment: Environment, task: Task) -> tuple[str, ...]:
+    """The legal moves of the task's seat if the task is a position whose moves can be listed."""
+    if not {"position", "seat"} <= task.data.keys():
+        return ()
+    return environment.moves(task.data["position"], task.data["seat"])
+
+
+def lists_moves(environment: Environment) -> bool:
+    """Whether every seat that moves first can be told its legal moves."""
+    task = environment.make_task(Random(0), Split.TRAIN)
+    opening = environment.begin(task, environment.seats.fewest)
+    return all(environment.moves(opening, seat) for seat in environment.to_move(opening))
 
 
 def exchange_tokens(environment: Environment, *, max_tokens: int) -> int:

@@ -30,6 +30,7 @@ def erase_answers(owner: User) -> int:
                 prompt_token_ids=[],
                 token_ids=[],
                 logprobs=[],
+                allowed_token_ids=[],
                 chunk_times=[],
                 error="",
             )

@@ -55,7 +55,7 @@ class CompletionRecorded:
     status: CompletionStatus
     version_id: int
     token_count: int
-    # SHA-256 of text, token ids and logprobs: the event vouches for the bulky row.
+    # SHA-256 of text, tokens, logprobs and what was allowed: the event vouches for the bulky row.
     content_digest: str
     is_blank: bool = False  # without a single word; False in matches before this was recorded
 
@@ -152,7 +152,17 @@ def event_digest(
     return digest_of([previous_digest, match_id, seq, kind, payload])
 
 
-def content_digest(text: str, token_ids: Sequence[int], logprobs: Sequence[float]) -> str:
-    """SHA-256 over a seat's answer; logprobs with 6 decimals, as stored."""
-    rounded = [f"{value:.6f}" for value in logprobs]
-    return digest_of([text, list(token_ids), rounded])
+def content_digest(
+    text: str,
+    token_ids: Sequence[int],
+    logprobs: Sequence[float],
+    allowed_token_ids: Sequence[Sequence[int]] = (),
+) -> str:
+    """SHA-256 over a seat's answer; logprobs with 6 decimals, as stored.
+
+    What was allowed counts in restricted answers only: the others' digests are from before.
+    """
+    content: list[Any] = [text, list(token_ids), [f"{value:.6f}" for value in logprobs]]
+    if allowed_token_ids:
+        content.append([list(ids) for ids in allowed_token_ids])
+    return digest_of(content)

@@ -74,6 +74,7 @@ class SeatAnswer:
     prompt_token_ids: Sequence[int] = ()
     token_ids: Sequence[int] = ()
     logprobs: Sequence[float] = ()
+    allowed_token_ids: Sequence[Sequence[int]] = ()
     chunk_times: Sequence[tuple[int, float]] = ()
     finish_reason: str = ""
     adapter_digest: str = ""
@@ -124,7 +125,9 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
             status=answer.status,
             version_id=player.version_id,
             token_count=len(answer.token_ids),
-            content_digest=content_digest(answer.text, answer.token_ids, answer.logprobs),
+            content_digest=content_digest(
+                answer.text, answer.token_ids, answer.logprobs, answer.allowed_token_ids
+            ),
             is_blank=not words(read(answer.text).text),
         )
         state, _ = append(match, state, RecordCompletion(event))
@@ -140,6 +143,7 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
             prompt_token_ids=list(answer.prompt_token_ids),
             token_ids=list(answer.token_ids),
             logprobs=list(answer.logprobs),
+            allowed_token_ids=[list(ids) for ids in answer.allowed_token_ids],
             chunk_times=[list(pair) for pair in answer.chunk_times],
             finish_reason=answer.finish_reason,
             adapter_digest=answer.adapter_digest,

@@ -151,6 +151,9 @@ class Completion(models.Model):
     token_ids = ArrayField(models.IntegerField(), default=list)
     # Natural logarithms, one per token; empty if no model sampled it (code agents).
     logprobs = ArrayField(models.FloatField(), default=list)
+    # Of a restricted answer: for each token the ids that were allowed in its place, over which its
+    # log-probability is normalised. [] if any token was.
+    allowed_token_ids = models.JSONField(default=list, db_default=[])
     # [[characters so far, seconds since the round's start], ...]: replay at the original pace
     chunk_times = models.JSONField(default=list)
     finish_reason = models.CharField(max_length=20, blank=True)

@@ -7,6 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import lists_moves
 from judges.models import Judge
 
 
@@ -57,6 +58,13 @@ class Space(models.Model):
         help_text="Whether an answer that was cut off at the maximum length may be the worse one "
         "of a training pair. It is never the better one.",
     )
+    restricts_moves = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether seats choose among the legal moves only, so that even a small model "
+        "never makes an illegal one. Agents then learn which move to make, but not how to write "
+        "one down: elsewhere they may still answer with an illegal one.",
+    )
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -83,6 +91,10 @@ class Space(models.Model):
         problems = {}
         if self.environment not in ENVIRONMENTS:
             problems["environment"] = f"Choose one of {', '.join(sorted(ENVIRONMENTS))}."
+        elif self.restricts_moves and not lists_moves(ENVIRONMENTS[self.environment]):
+            problems["restricts_moves"] = (
+                f"{ENVIRONMENTS[self.environment].name} has no list of legal moves to choose from."
+            )
         if not _is_panel(self.panel):
             problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
         elif problem := _problem_with_judges([each["judge"] for each in self.panel]):

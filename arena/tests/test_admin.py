@@ -26,6 +26,7 @@ def administrator(client: Client) -> Client:
     ("field", "value"),
     [
         ("environment", "chess"),
+        ("restricts_moves", True),  # its environment asks questions
         ("panel", []),
         ("panel", [{"judge": "code", "weight": 0}]),
         ("panel", [{"judge": "code", "weight": float("nan")}]),

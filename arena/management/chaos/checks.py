@@ -88,7 +88,7 @@ def _chain_problems(match: Match) -> list[str]:
     ).select_related("round", "seat")
     stored = {
         (each.round.number, each.seat.index): content_digest(
-            each.text, each.token_ids, each.logprobs
+            each.text, each.token_ids, each.logprobs, each.allowed_token_ids
         )
         for each in answers
     }

@@ -25,6 +25,14 @@ def test_an_answer_keeps_its_digest() -> None:
     )
 
 
+def test_the_digest_of_a_restricted_answer_covers_what_was_allowed() -> None:
+    free = content_digest("5", [37, 2], [-0.5, 0.0])
+    restricted = content_digest("5", [37, 2], [-0.5, 0.0], [[36, 37], [2]])
+    other = content_digest("5", [37, 2], [-0.5, 0.0], [[37, 38], [2]])
+    assert len({free, restricted, other}) == 3
+    assert content_digest("5", [37, 2], [-0.5, 0.0], []) == free
+
+
 def test_a_task_keeps_its_key() -> None:
     task = Task(
         "bullets",
