@@ -2,8 +2,10 @@
 
 from arena.environments.arithmetic.family import Arithmetic
 from arena.environments.constraints.family import Constraints
+from arena.environments.games.tictactoe import TicTacToe
 from arena.environments.poems.family import OpenEnded
 from arena.environments.registry import Registry
 
 ENVIRONMENTS = Registry()
 ENVIRONMENTS.add(Constraints(), OpenEnded(), Arithmetic())
+ENVIRONMENTS.add(TicTacToe())

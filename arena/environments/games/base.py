@@ -1,4 +1,4 @@
-"""What all games share: tasks that are positions, and the value of a move in one of them.
+"""What all games share: tasks that are positions, and the value of a move in one of them. Pure.
 
 Value of an answer, in [0, 1], for the seat that is to move in the task:
 
@@ -6,6 +6,9 @@ Value of an answer, in [0, 1], for the seat that is to move in the task:
 
 so that the best move scores 1 in a lost position, too. The value of a move is exact where a game
 knows it (`value`), and otherwise the mean payoff of ROLLOUTS games that code plays to the end.
+
+The gate's tasks (held out) and those of matches and practice share no position, by `likeness`.
+Inside a match's episode any position may come up.
 """
 
 import json
@@ -31,14 +34,16 @@ from judges.transcript import Check
 
 ROLLOUTS = 24
 HELDOUT_SHARE = 0.25  # of all positions
-MAX_SHOWN_CHARACTERS = 40
+MAX_DRAWS = 10_000  # of openings and games, until one gives a task of the split
+SAME_VALUE = 1e-9  # moves that differ by less are equally good
 
 
 class Game(ABC):
     """An Environment by its rules.
 
-    A subclass gives the rules; `value` too where it knows better than rollouts. Positions are JSON
-    objects and may hold the seed of their own chance (dice, cards), so that nothing else is random.
+    A subclass gives the rules; `value` too where it knows better than rollouts, and `move_value`
+    where a move's worth depends on what is hidden from the seat. Positions are JSON objects and
+    hold their own chance (cards, or the seed of dice), so that nothing else is random.
     """
 
     slug: str
@@ -49,8 +54,16 @@ class Game(ABC):
     difficulty_count: int = 1
 
     @abstractmethod
-    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        """An opening, fair to play from, of the split; by `task_of`."""
+    def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
+        """Draw a position to begin in. UNSEEN is a variant that the other splits never use."""
+
+    def is_fair(self, position: Position) -> bool:
+        """Whether no seat of this opening has already won or lost."""
+        return True
+
+    def likeness(self, position: Position, seat: int) -> object:
+        """JSON of what counts as one task: the same for positions that are mirrored, say."""
+        return self.describe(position, seat)
 
     @abstractmethod
     def to_move(self, position: Position) -> tuple[int, ...]: ...
@@ -83,6 +96,45 @@ class Game(ABC):
     def observe(self, position: Position, seat: int) -> list[Message]:
         return user_turn(self.describe(position, seat))
 
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        """An opening of the split that is fair to play from."""
+        for _ in range(MAX_DRAWS):
+            position = self.opening(rng, split, difficulty)
+            seat = self.to_move(position)[0]
+            if self._belongs(position, seat, split) and self.is_fair(position):
+                return self.position_task(position, seat, split)
+        raise LookupError(f"{self.slug} has no opening of {split} and difficulty {difficulty}.")
+
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        """A position of any depth of a random game, in which some moves are better than others."""
+        for _ in range(MAX_DRAWS):
+            reached = self._random_game(rng, self.opening(rng, split, difficulty))
+            rng.shuffle(reached)
+            for position, seat in reached:
+                if self._belongs(position, seat, split) and self._has_worse_moves(position, seat):
+                    return self.position_task(position, seat, split)
+        raise LookupError(f"{self.slug} has no position of {split} and difficulty {difficulty}.")
+
+    def _random_game(self, rng: Random, now: Position) -> list[tuple[Position, int]]:
+        """Every (position, seat to move) of a game of random legal moves."""
+        reached = []
+        while movers := self.to_move(now):
+            reached += [(now, mover) for mover in movers]
+            for mover in movers:
+                moves = self.moves(now, mover)
+                move = rng.choice(moves) if moves else self.solve(now, mover, rng)
+                now = self.act(now, mover, move)
+        return reached
+
+    def _belongs(self, position: Position, seat: int, split: Split) -> bool:
+        if split is Split.UNSEEN:
+            return True
+        return is_held_out([self.slug, self.likeness(position, seat)]) == (split is Split.HELDOUT)
+
+    def _has_worse_moves(self, position: Position, seat: int) -> bool:
+        values = self.move_values(position, seat).values()
+        return max(values) - min(values) > SAME_VALUE
+
     def position_task(self, position: Position, seat: int, split: Split) -> Task:
         """The task to move in this position, for practice and exams."""
         return Task(
@@ -104,15 +156,28 @@ class Game(ABC):
             totals.append(self.payoffs(now)[seat])
         return fmean(totals)
 
+    def move_value(self, position: Position, seat: int, text: str) -> float:
+        """What the seat can expect if it makes this move, in [0, 1]. Raises IllegalTurn."""
+        return self.value(self.act(position, seat, text), seat)
+
+    def move_values(self, position: Position, seat: int) -> Mapping[str, float]:
+        """{move: its value} of all legal moves, or of a coded one where they cannot be listed."""
+        return dict(_move_values(self, canonical_json(dict(position)), seat))
+
+    def best_moves(self, position: Position, seat: int) -> tuple[str, ...]:
+        """The moves of the highest value."""
+        values = self.move_values(position, seat)
+        best = max(values.values())
+        return tuple(move for move, value in values.items() if best - value < SAME_VALUE)
+
     def score(self, task: Task, text: str) -> Score:
         position, seat = task.data["position"], task.data["seat"]
         try:
-            after = self.act(position, seat, text)
+            value = self.move_value(position, seat, text)
         except IllegalTurn as problem:
             return Score(0.0, False, (Check("legal", False, f"is not a legal move: {problem}"),))
-        best = _best_value(self, canonical_json(dict(position)), seat)
-        regret = max(0.0, best - self.value(after, seat))
-        passed = regret < 1e-9
+        regret = max(0.0, max(self.move_values(position, seat).values()) - value)
+        passed = regret < SAME_VALUE
         detail = "is as good as any move" if passed else f"gives away {regret:.2f} of the game"
         return Score(
             1 - regret,
@@ -122,13 +187,12 @@ class Game(ABC):
 
 
 @lru_cache(maxsize=4096)
-def _best_value(game: Game, position_json: str, seat: int) -> float:
-    """The value of the best move, or of the coded one where moves cannot be listed."""
+def _move_values(game: Game, position_json: str, seat: int) -> tuple[tuple[str, float], ...]:
     position = json.loads(position_json)
     moves = game.moves(position, seat) or (game.solve(position, seat, Random(position_json)),)
-    return max(game.value(game.act(position, seat, move), seat) for move in moves)
+    return tuple((move, game.move_value(position, seat, move)) for move in moves)
 
 
-def is_held_out(position: Position) -> bool:
-    """Whether tasks of this position are the gate's: the same everywhere, for HELDOUT_SHARE of all."""
-    return int(digest_of(["held out", dict(position)])[:8], 16) < HELDOUT_SHARE * 2**32
+def is_held_out(likeness: object) -> bool:
+    """Whether a task is the gate's: the same everywhere, for HELDOUT_SHARE of all JSON values."""
+    return int(digest_of(["held out", likeness])[:8], 16) < HELDOUT_SHARE * 2**32

@@ -23,7 +23,7 @@ def make_task(kind: str, *, word: str = "hope") -> Task:
 
 
 def test_registry_is_keyed_by_slug() -> None:
-    assert set(ENVIRONMENTS) == {"constraints", "open_ended", "arithmetic"}
+    assert {"constraints", "open_ended", "arithmetic"} <= set(ENVIRONMENTS)
     assert all(environment.slug == key for key, environment in ENVIRONMENTS.items())
 
 
