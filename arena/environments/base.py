@@ -4,7 +4,8 @@ A task is answered by one turn of each seat (see `question.Question`) or played 
 turns (see `games.base.Game`); everything else treats both the same way.
 """
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from random import Random
@@ -105,6 +106,13 @@ class TextView:
 
 
 View: TypeAlias = BoardView | TableView | TextView
+_VIEW_KINDS = {BoardView: "board", TableView: "table", TextView: "text"}
+
+
+def view_json(view: View) -> dict[str, Any]:
+    """The view as pages read it: its fields and its `kind`, "board", "table" or "text"."""
+    value: dict[str, Any] = json.loads(json.dumps(asdict(view)))
+    return {"kind": _VIEW_KINDS[type(view)], **value}
 
 
 @dataclass(frozen=True)
@@ -130,7 +138,7 @@ class Environment(Protocol):
     name: str
     max_task_chars: int  # of the longest that a seat is shown in one turn, of any split
     seats: Seats
-    turn_limit: int  # legal turns of all seats together before an episode has ended; 1: a question
+    turn_limit: int  # an episode ends by this many turns of all seats, forfeited ones too; 1: a question
     difficulty_count: int  # difficulties are 0 (the easiest), 1, ...
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
@@ -187,8 +195,3 @@ class Environment(Protocol):
 def user_turn(text: str) -> list[Message]:
     """The usual observation: one message of the user."""
     return [{"role": "user", "content": text}]
-
-
-def roles_of(order: Sequence[int]) -> dict[int, int]:
-    """{match seat: episode seat} from the match seats in the order in which they move."""
-    return {seat: role for role, seat in enumerate(order)}

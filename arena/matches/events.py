@@ -46,6 +46,8 @@ class RoundStarted:
     round: int
     task_key: str
     task: dict[str, Any]
+    turn_limit: int = 1  # turns of all seats together, at most; more than 1: the round is an episode
+    order: tuple[int, ...] = ()  # of an episode: the seats in the order in which they move
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,16 @@ class CompletionRecorded:
     # SHA-256 of text, tokens, logprobs and what was allowed: the event vouches for the bulky row.
     content_digest: str
     is_blank: bool = False  # without a single word; False in matches before this was recorded
+    turn: int = 0  # of an episode: which of the seat's tries it is, from 0
+    problem: str = ""  # of an episode: why it was no legal move
+
+
+@dataclass(frozen=True)
+class EpisodeEnded:
+    """Nobody is to move any more."""
+
+    round: int
+    payoffs: dict[str, float]  # seat -> [0, 1]; empty if only judges can tell
 
 
 @dataclass(frozen=True)
@@ -102,6 +114,7 @@ Event = (
     | MatchStarted
     | RoundStarted
     | CompletionRecorded
+    | EpisodeEnded
     | VoteRecorded
     | RoundDecided
     | RoundVoided
@@ -115,6 +128,7 @@ _KINDS: dict[str, type[Event]] = {
     "match_started": MatchStarted,
     "round_started": RoundStarted,
     "completion_recorded": CompletionRecorded,
+    "episode_ended": EpisodeEnded,
     "vote_recorded": VoteRecorded,
     "round_decided": RoundDecided,
     "round_voided": RoundVoided,
@@ -140,6 +154,8 @@ def decode(kind: str, payload: Mapping[str, Any]) -> Event:
         values["panel"] = tuple((slug, weight) for slug, weight in values["panel"])
     if kind == "completion_recorded":
         values["status"] = CompletionStatus(values["status"])
+    if "order" in values:
+        values["order"] = tuple(values["order"])
     if "ranking" in values:
         values["ranking"] = tuple(tuple(group) for group in values["ranking"])
     return _KINDS[kind](**values)

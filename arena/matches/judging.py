@@ -1,6 +1,7 @@
 """Puts a finished round before its Space's panel and records the verdict."""
 
 import asyncio
+import contextlib
 from collections.abc import Mapping
 
 import structlog
@@ -11,16 +12,23 @@ from django.utils import timezone
 from agents.inference.patience import beside
 from arena import leases
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Task
+from arena.environments.base import EnvironmentFault, Task
 from arena.matches import play
+from arena.matches.events import MatchSeated
 from arena.matches.judge_tools import build_tools
 from arena.matches.match import IllegalMove
-from arena.matches.panels import PanelJudge, judge_answers
-from arena.models import Completion, Round
+from arena.matches.panels import (
+    PanelJudge,
+    SaidInEpisode,
+    episode_transcript,
+    judge_transcript,
+    make_transcript,
+)
+from arena.models import Completion, MatchEvent, Round
 from arena.states import MatchStatus, RoundStatus
 from judges.models import Judge
 from judges.panel import PanelVerdict
-from judges.transcript import Ballot
+from judges.transcript import Ballot, Transcript
 
 LEASE_RENEWAL = 0.25  # of the time after which another worker takes over
 JUDGE_ATTEMPTS = 5  # judgings that may be interrupted before the round is void
@@ -33,11 +41,15 @@ def judge_round(round_id: int) -> None:
     if not _claim(round_id):
         return
     row = Round.objects.select_related("match").get(id=round_id)
-    votes, verdict = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else ([], None)
     try:
+        votes, verdict = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else ([], None)
         play.decide_round(row.match_id, number=row.number, votes=votes, verdict=verdict)
         if play.state_of(row.match).rounds_are_over:
             play.settle_match(row.match_id)
+    except EnvironmentFault as fault:
+        log.error("environment_failed", round_id=round_id, fault=str(fault))
+        with contextlib.suppress(IllegalMove):
+            play.cancel_match(row.match_id, reason=f"{fault} {play.REFUNDED}")
     except IllegalMove as error:
         # The match was cancelled meanwhile, or another worker got here first.
         log.info("verdict_came_late", round_id=round_id, reason=str(error))
@@ -46,11 +58,30 @@ def judge_round(round_id: int) -> None:
 def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
     seating = play.state_of(row.match).seating
     panel = panel_of(seating.panel)
-    texts = dict(Completion.objects.filter(round=row).values_list("seat__index", "text"))
+    transcript = _transcript(row, seating)
     connections.close_all()  # back to the pool: judges may take two minutes
-    environment, task = ENVIRONMENTS[seating.environment], Task.from_json(row.task)
-    judging = judge_answers(panel, environment, task, texts, build_tools())
+    judging = judge_transcript(panel, transcript, build_tools())
     return asyncio.run(beside(_keep_lease(row.pk), judging))
+
+
+def _transcript(row: Round, seating: MatchSeated) -> Transcript:
+    task = Task.from_json(row.task)
+    said = list(
+        Completion.objects.filter(round=row)
+        .order_by("id")
+        .values_list("seat__index", "text", "problem")
+    )
+    if not row.is_episode:
+        texts = {seat: text for seat, text, _ in said}
+        return make_transcript(ENVIRONMENTS[seating.environment], task, texts)
+    ended = MatchEvent.objects.get(
+        match_id=row.match_id, kind="episode_ended", payload__round=row.number
+    )
+    payoffs = {int(seat): value for seat, value in ended.payload["payoffs"].items()}
+    tries = [SaidInEpisode(*one) for one in said]
+    return episode_transcript(
+        task, tries, payoffs, seats=[player.seat for player in seating.players]
+    )
 
 
 async def _keep_lease(round_id: int) -> None:

@@ -11,6 +11,7 @@ from typing import Any, assert_never
 
 from arena.matches.events import (
     CompletionRecorded,
+    EpisodeEnded,
     Event,
     MatchCancelled,
     MatchSeated,
@@ -29,6 +30,8 @@ from arena.states import (
     RoundStatus,
 )
 from judges.panel import rank
+
+TRIES_PER_TURN = 2  # an illegal move may be mended once
 
 
 class IllegalMove(Exception):
@@ -53,11 +56,16 @@ class StartRound:
     round: int
     task_key: str
     task: dict[str, Any]
+    turn_limit: int = 1
+    order: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)
 class RecordCompletion:
+    """A seat's answer, or its try in an episode; `payoffs` if the episode ends with it."""
+
     completion: CompletionRecorded
+    payoffs: dict[str, float] | None = None
 
 
 @dataclass(frozen=True)
@@ -89,9 +97,19 @@ Command = SeatPlayers | Start | StartRound | RecordCompletion | DecideRound | Se
 class RoundState:
     number: int
     status: RoundStatus
-    answered: frozenset[int] = frozenset()  # or failed to
+    turn_limit: int = 1
+    order: tuple[int, ...] = ()
+    tries: Mapping[int, int] = field(default_factory=dict)  # seat -> answers, or failures to
     spoke: frozenset[int] = frozenset()  # answered with words
     scores: Mapping[int, float] = field(default_factory=dict)
+
+    @property
+    def answered(self) -> frozenset[int]:
+        return frozenset(self.tries)
+
+    @property
+    def is_episode(self) -> bool:
+        return self.turn_limit > 1
 
 
 @dataclass(frozen=True)
@@ -195,14 +213,9 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
             _require(
                 playing < state.seating.rounds_at_once, "earlier rounds are still being played"
             )
-            return [RoundStarted(command.round, command.task_key, command.task)]
+            return [_checked_round(state, command)]
         case RecordCompletion():
-            answer = command.completion
-            current = _round(state, answer.round)
-            _require(current.status == RoundStatus.PLAYING, "the round accepts no more answers")
-            _require(answer.seat in state.seats, "nobody sits there")
-            _require(answer.seat not in current.answered, "the seat has already answered")
-            return [answer]
+            return _record(state, command)
         case DecideRound():
             return _decide_round(state, command)
         case Settle():
@@ -235,15 +248,19 @@ def evolve(state: MatchState | None, event: Event) -> MatchState:
         case MatchStarted():
             return replace(state, status=MatchStatus.RUNNING)
         case RoundStarted():
-            new = RoundState(event.round, RoundStatus.PLAYING)
+            new = RoundState(event.round, RoundStatus.PLAYING, event.turn_limit, event.order)
             return replace(state, rounds=(*state.rounds, new))
         case CompletionRecorded():
             current = _round(state, event.round)
-            answered, spoke = current.answered | {event.seat}, current.spoke
+            tries = {**current.tries, event.seat: current.tries.get(event.seat, 0) + 1}
+            spoke = current.spoke
             if event.status == CompletionStatus.OK and not event.is_blank:
                 spoke |= {event.seat}
-            status = RoundStatus.JUDGING if answered == state.seats else RoundStatus.PLAYING
-            return _with_round(state, event.round, answered=answered, spoke=spoke, status=status)
+            is_over = not current.is_episode and tries.keys() == state.seats
+            status = RoundStatus.JUDGING if is_over else RoundStatus.PLAYING
+            return _with_round(state, event.round, tries=tries, spoke=spoke, status=status)
+        case EpisodeEnded():
+            return _with_round(state, event.round, status=RoundStatus.JUDGING)
         case VoteRecorded():
             return state
         case RoundDecided():
@@ -293,6 +310,35 @@ def _checked_seating(seating: MatchSeated) -> MatchSeated:
     _require(seating.rounds_at_once >= 1, "a match plays at least one round at a time")
     _require(sum(seating.prize_percents) == 100, "prize percentages must add up to 100")
     return seating
+
+
+def _checked_round(state: MatchState, command: StartRound) -> RoundStarted:
+    if command.turn_limit > 1:
+        _require(sorted(command.order) == sorted(state.seats), "every seat moves in an episode")
+    return RoundStarted(
+        command.round, command.task_key, command.task, command.turn_limit, command.order
+    )
+
+
+def _record(state: MatchState, command: RecordCompletion) -> list[Event]:
+    answer = command.completion
+    current = _round(state, answer.round)
+    _require(current.status == RoundStatus.PLAYING, "the round accepts no more answers")
+    _require(answer.seat in state.seats, "nobody sits there")
+    _require(answer.turn == current.tries.get(answer.seat, 0), "the seat has already answered")
+    if not current.is_episode:
+        _require(answer.turn == 0, "the seat has already answered")
+        return [answer]
+    made = sum(current.tries.values())
+    _require(made < TRIES_PER_TURN * current.turn_limit, "the episode should have ended")
+    if command.payoffs is None:
+        return [answer]
+    # Rounded, because the payload must be the same after a trip through jsonb.
+    payoffs = {seat: round(value, 6) + 0.0 for seat, value in command.payoffs.items()}
+    named = {str(seat) for seat in state.seats}
+    _require(not payoffs or set(payoffs) == named, "every seat has a payoff, or none")
+    _require(all(0 <= value <= 1 for value in payoffs.values()), "payoffs must lie in [0, 1]")
+    return [answer, EpisodeEnded(answer.round, payoffs)]
 
 
 def _decide_round(state: MatchState, command: DecideRound) -> list[Event]:

@@ -1,7 +1,7 @@
 """Puts one task's answers before a panel. Values in, values out; used by matches and the gate."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from time import monotonic
 from typing import Any
@@ -9,7 +9,7 @@ from typing import Any
 from arena.environments.base import Environment, Task
 from judges.call import Tools, cast_vote
 from judges.panel import PanelVerdict, combine
-from judges.transcript import Answer, Ballot, Transcript
+from judges.transcript import Answer, Ballot, Check, Transcript
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,13 @@ async def judge_answers(
 
     `texts` has one answer per seat. Never raises for what a judge or an answer does.
     """
-    transcript = make_transcript(environment, task, texts)
+    return await judge_transcript(panel, make_transcript(environment, task, texts), tools)
+
+
+async def judge_transcript(
+    panel: Sequence[PanelJudge], transcript: Transcript, tools: Tools
+) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
+    """The same for answers that have been put together already."""
     votes = await asyncio.gather(*(_timed_vote(judge, transcript, tools) for judge in panel))
     return list(votes), combine([(judge.weight, ballot) for judge, ballot, _ in votes])
 
@@ -46,6 +52,47 @@ def make_transcript(environment: Environment, task: Task, texts: Mapping[int, st
         score = environment.score(task, text)
         answers.append(Answer(seat=seat, text=text, score=score.value, checks=score.checks))
     return Transcript(prompt=task.prompt, kind=task.kind, data=task.data, answers=tuple(answers))
+
+
+@dataclass(frozen=True)
+class SaidInEpisode:
+    """A seat's try, as it was recorded."""
+
+    seat: int
+    text: str
+    problem: str  # why it was no legal move
+
+
+def episode_transcript(
+    task: Task, said: Sequence[SaidInEpisode], payoffs: Mapping[int, float], *, seats: Iterable[int]
+) -> Transcript:
+    """An episode as judges see it: a seat's answer is all its legal turns, its score its payoff."""
+    answers = []
+    for seat in sorted(seats):
+        own = [one for one in said if one.seat == seat]
+        legal = [one.text.strip() for one in own if not one.problem]
+        checks = (*_outcome(seat, payoffs), _legality(len(own) - len(legal)))
+        answers.append(
+            Answer(seat=seat, text="\n\n".join(legal), score=payoffs.get(seat), checks=checks)
+        )
+    return Transcript(prompt=task.prompt, kind=task.kind, data=task.data, answers=tuple(answers))
+
+
+def _outcome(seat: int, payoffs: Mapping[int, float]) -> tuple[Check, ...]:
+    if not payoffs:
+        return ()
+    own, best = payoffs[seat], max(payoffs.values())
+    is_shared = list(payoffs.values()).count(best) > 1
+    if own < best:
+        detail = f"got {own:.2f}, and the best got {best:.2f}"
+    else:
+        detail = f"got {own:.2f}, {'as much as the best' if is_shared else 'more than the others'}"
+    return (Check("outcome", own == best, detail),)
+
+
+def _legality(illegal: int) -> Check:
+    tries = "1 try" if illegal == 1 else f"{illegal} tries"
+    return Check("legal moves", illegal == 0, f"made {tries} that were no legal move")
 
 
 async def _timed_vote(

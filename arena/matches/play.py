@@ -7,7 +7,7 @@ For the system: workers call these verbs, no person does.
 
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
@@ -60,6 +60,7 @@ from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
 RETRY_AFTER = timedelta(seconds=5)
+REFUNDED = "Every fee was refunded and no rating changed."  # behind the reason of a cancellation
 MATCH_ATTEMPTS = 20  # times that workers may pick a match up before it is cancelled and refunded
 
 
@@ -100,22 +101,47 @@ def start_match(match_id: int) -> None:
         match.save(update_fields=["started_at"])
 
 
-def start_round(match_id: int, *, number: int, task: Task) -> None:
-    """Give the seats a task."""
+def start_round(
+    match_id: int,
+    *,
+    number: int,
+    task: Task,
+    turn_limit: int = 1,
+    order: Sequence[int] = (),
+    view: Mapping[str, Any] | None = None,
+) -> None:
+    """Give the seats a task, or the opening of an episode, in which they move in this order."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
-        append(match, state, StartRound(number, task.key, task.as_json()))
+        append(match, state, StartRound(number, task.key, task.as_json(), turn_limit, tuple(order)))
         Round.objects.create(
             match=match,
             number=number,
             task_key=task.key,
             task_kind=task.kind,
             task=task.as_json(),
+            turn_limit=turn_limit,
+            view=dict(view or {}),
         )
 
 
-def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnswer) -> None:
-    """Store what a seat answered; the last seat's answer opens the judging."""
+@dataclass(frozen=True)
+class TurnFacts:
+    """What a seat's try did to its episode."""
+
+    turn: int  # which of the seat's tries it is, from 0
+    problem: str = ""  # why it was no legal move
+    view: Mapping[str, Any] = field(default_factory=dict)  # of the position that it led to
+    payoffs: Mapping[int, float] | None = None  # if the episode has ended
+
+
+ONLY_TURN = TurnFacts(turn=0)
+
+
+def record_completion(
+    match_id: int, *, number: int, seat: int, answer: SeatAnswer, facts: TurnFacts = ONLY_TURN
+) -> None:
+    """Store what a seat answered; the last seat's answer, or the end of the episode, opens judging."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         player = state.seating.players[seat]
@@ -129,14 +155,20 @@ def record_completion(match_id: int, *, number: int, seat: int, answer: SeatAnsw
                 answer.text, answer.token_ids, answer.logprobs, answer.allowed_token_ids
             ),
             is_blank=not words(read(answer.text).text),
+            turn=facts.turn,
+            problem=facts.problem,
         )
-        state, _ = append(match, state, RecordCompletion(event))
+        payoffs = None if facts.payoffs is None else _keyed(facts.payoffs)
+        state, _ = append(match, state, RecordCompletion(event, payoffs))
         round_row = Round.objects.get(match=match, number=number)
         Completion.objects.create(
             round=round_row,
             seat=Seat.objects.get(match=match, index=seat),
             version_id=player.version_id,
+            turn=facts.turn,
             status=answer.status,
+            problem=facts.problem,
+            view=dict(facts.view),
             error=answer.error[:300],
             text=answer.text,
             messages=answer.messages,

@@ -1,77 +1,47 @@
 """Plays a match: gives the seats tasks, streams their answers, records them.
 
 Everything durable goes through `play`. If a worker dies at any point, another one reads the events
-and continues with what is missing. A seat whose answer was interrupted answers again.
+and continues with what is missing, in the middle of an episode, too. A seat whose answer was
+interrupted answers again.
 """
 
 import asyncio
 import contextlib
 import uuid
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
 
 import structlog
-from django.conf import settings
 from django.db import connections
 from django.utils.crypto import salted_hmac
 
-from agents.adapters.store import note_refusal
-from agents.errors import Refused
-from agents.inference.client import (
-    AdapterRefused,
-    Inference,
-    InferenceUnavailable,
-    RequestRefused,
-    Sampling,
-    ServedModel,
-    plain_model,
-    served_model,
-)
-from agents.inference.patience import eager_pauses, patiently
-from agents.models import AgentVersion, Engine
+from agents.inference.client import Inference, InferenceUnavailable
 from arena import leases
 from arena.environments import ENVIRONMENTS
-from arena.environments.asking import build_messages
-from arena.environments.base import Split, Task
+from arena.environments.base import Environment, EnvironmentFault, Split, Task, view_json
+from arena.environments.episode import Episode, Try, opening_number, order_of
 from arena.leases import LeaseLost
 from arena.live.stream import FrameWriter
 from arena.matches import play
-from arena.matches.match import IllegalMove, MatchState
-from arena.models import Match, Round, Seat
+from arena.matches.answering import Player, ask, in_thread, players_of
+from arena.matches.match import TRIES_PER_TURN, IllegalMove, MatchState, RoundState
+from arena.models import Completion, Match, Round
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 LEASE_RENEWAL = 0.25  # of the time after which another worker takes over
-# How often the house's coded competitor answers with code; otherwise it answers with its base
-# model. It shows what is possible without making first place hopeless.
-CODE_ANSWER_PROBABILITY = 0.6
 
 log = structlog.get_logger(__name__)
-T = TypeVar("T")
-
-
-@dataclass(frozen=True)
-class _Player:
-    """A seat with everything needed to ask it; read once, outside the event loop."""
-
-    seat: int
-    name: str
-    engine: str
-    prompt: str
-    sampling: Sampling
-    model: ServedModel
-    adapter_digest: str
-    problem: str  # why it cannot be asked at all; empty if it can
 
 
 @dataclass(frozen=True)
 class _OpenRound:
-    """A round with the seats whose answers are missing."""
+    """A round that is being played, as far as it has come."""
 
     number: int
     task: Task
-    missing: frozenset[int]
+    episode: Episode
+    tries: Mapping[int, int]  # seat -> what it has said in the round
 
 
 def play_match(match_id: int, *, owner: uuid.UUID) -> None:
@@ -86,12 +56,14 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
     except* InferenceUnavailable as faults:
         _cancel(match_id, "The inference server did not come back in time.", faults)
+    except* EnvironmentFault as faults:
+        _cancel(match_id, _first(faults), faults)
 
 
 def _cancel(match_id: int, why: str, faults: BaseExceptionGroup[BaseException]) -> None:
     log.error("match_cancelled", match_id=match_id, fault=_first(faults))
     with contextlib.suppress(IllegalMove):  # seats may fail in two ways, so it may be over already
-        play.cancel_match(match_id, reason=f"{why} Every fee was refunded and no rating changed.")
+        play.cancel_match(match_id, reason=f"{why} {play.REFUNDED}")
 
 
 def _first(faults: BaseExceptionGroup[BaseException]) -> str:
@@ -114,41 +86,9 @@ def _drive(match: Match, owner: uuid.UUID) -> None:
         state = play.state_of(match)
     if state.is_over or state.is_played:
         return
-    players = _players(match)
+    players = players_of(match)
     connections.close_all()  # back to the pool: answers take a while
     asyncio.run(_play_rounds(_Rounds(match.id, state, owner), players))
-
-
-def _players(match: Match) -> dict[int, _Player]:
-    seats = Seat.objects.filter(match=match).select_related(
-        "version__agent__base_model", "version__adapter"
-    )
-    return {seat.index: _player(seat.index, seat.version, match) for seat in seats}
-
-
-def _player(index: int, version: AgentVersion, match: Match) -> _Player:
-    sampling, model = Sampling(), plain_model(version.agent.base_model.served_name)
-    problem = ""
-    try:
-        sampling = Sampling.from_json(version.sampling)
-        model = served_model(version)
-    except Refused as error:
-        # Its seat says nothing, gets its fee back and is not rated; the others play.
-        problem = str(error)
-    return _Player(
-        seat=index,
-        name=version.agent.name,
-        engine=version.agent.engine,
-        prompt=version.prompt,
-        sampling=Sampling(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=min(sampling.max_tokens, match.space.max_tokens),
-        ),
-        model=model,
-        adapter_digest=version.adapter.digest if version.adapter else "",
-        problem=problem,
-    )
 
 
 class _Rounds:
@@ -158,6 +98,7 @@ class _Rounds:
         self.match_id = match_id
         self.owner = owner
         self.seating = state.seating
+        self._environment: Environment = ENVIRONMENTS[state.seating.environment]
         self._seats = state.seats
         self._open = [each for each in state.rounds if each.status == RoundStatus.PLAYING]
         self._started = len(state.rounds)
@@ -166,25 +107,47 @@ class _Rounds:
     async def take(self) -> _OpenRound | None:
         """The next round to answer; None when every round has been handed out."""
         async with self._handing_out:
-            return await _in_thread(self._take)
+            return await in_thread(self._take)
 
     def _take(self) -> _OpenRound | None:
         # A round can end before the keeper's first renewal, so each begins by renewing the lease.
         play.renew_lease(self.match_id, owner=self.owner)
         if self._open:
-            left = self._open.pop(0)
-            row = Round.objects.get(match_id=self.match_id, number=left.number)
-            return _OpenRound(left.number, Task.from_json(row.task), self._seats - left.answered)
+            return self._resumed(self._open.pop(0))
         if self._started == self.seating.round_count:
             return None
         number = self._started + 1
-        task = task_of(self.match_id, number, self.seating.environment)
-        play.start_round(self.match_id, number=number, task=task)
+        limit = self._environment.turn_limit
+        opening = opening_number(number, seat_count=len(self._seats), turn_limit=limit)
+        task = task_of(self.match_id, opening, self.seating.environment)
+        order = order_of(number, self._seats)
+        episode = Episode.begin(self._environment, task, order)
+        is_episode = limit > 1
+        play.start_round(
+            self.match_id,
+            number=number,
+            task=task,
+            turn_limit=limit,
+            order=order if is_episode else (),
+            view=view_json(episode.view()) if is_episode else None,
+        )
         self._started = number
-        return _OpenRound(number, task, self._seats)
+        return _OpenRound(number, task, episode, tries={})
+
+    def _resumed(self, left: RoundState) -> _OpenRound:
+        row = Round.objects.get(match_id=self.match_id, number=left.number)
+        task = Task.from_json(row.task)
+        order = left.order or order_of(left.number, self._seats)
+        said = Completion.objects.filter(round=row).order_by("id")
+        tries = (
+            Try(seat, text if status == CompletionStatus.OK else None)
+            for seat, text, status in said.values_list("seat__index", "text", "status")
+        )
+        episode = Episode.begin(self._environment, task, order).replayed(tries)
+        return _OpenRound(left.number, task, episode, left.tries)
 
 
-async def _play_rounds(rounds: _Rounds, players: Mapping[int, _Player]) -> None:
+async def _play_rounds(rounds: _Rounds, players: Mapping[int, Player]) -> None:
     """Answer the remaining rounds, as many at once as the Space sets."""
     async with Inference() as inference, asyncio.TaskGroup() as group:
         keeper = group.create_task(_keep_lease(rounds.match_id, rounds.owner))
@@ -196,132 +159,78 @@ async def _play_rounds(rounds: _Rounds, players: Mapping[int, _Player]) -> None:
         keeper.cancel()
 
 
-async def _play_lane(rounds: _Rounds, players: Mapping[int, _Player], inference: Inference) -> None:
+async def _play_lane(rounds: _Rounds, players: Mapping[int, Player], inference: Inference) -> None:
     while current := await rounds.take():
-        await _answer(rounds, current, players, inference)
+        async with FrameWriter(rounds.match_id, current.number) as frames:
+            await _Playing(rounds.match_id, current, players, inference, frames).to_the_end()
 
 
-async def _answer(
-    rounds: _Rounds, current: _OpenRound, players: Mapping[int, _Player], inference: Inference
-) -> None:
-    """Ask the seats that have not answered the round, all at the same time."""
-    async with FrameWriter(rounds.match_id, current.number) as frames, asyncio.TaskGroup() as group:
-        for seat in sorted(current.missing):
-            frames.reset(seat)  # a dead worker may have shown the beginning of another answer
-            group.create_task(
-                _answer_seat(
-                    rounds.match_id,
-                    current,
-                    players[seat],
-                    rounds.seating.environment,
-                    inference,
-                    frames,
-                )
+class _Playing:
+    """One round, from where it stands until nobody is to move."""
+
+    def __init__(
+        self,
+        match_id: int,
+        current: _OpenRound,
+        players: Mapping[int, Player],
+        inference: Inference,
+        frames: FrameWriter,
+    ) -> None:
+        self._match_id = match_id
+        self._number, self._task = current.number, current.task
+        self._episode = current.episode
+        self._tries = dict(current.tries)
+        self._limit = current.episode.environment.turn_limit
+        self._players = players
+        self._inference = inference
+        self._frames = frames
+        self._recording = asyncio.Lock()
+
+    async def to_the_end(self) -> None:
+        """Ask the seats that are to move, those of one moment all at the same time."""
+        while waiting := await in_thread(lambda: self._episode.to_move):
+            async with asyncio.TaskGroup() as group:
+                for seat in waiting:
+                    group.create_task(self._move(seat, self._episode))
+
+    async def _move(self, seat: int, before: Episode) -> None:
+        # A dead worker, or the seat's last turn, may have shown the beginning of another answer.
+        self._frames.reset(seat)
+        player, turn = self._players[seat], self._tries.get(seat, 0)
+        told = await in_thread(lambda: before.observe(seat))
+        answer = await ask(
+            player,
+            [{"role": "system", "content": player.prompt}, *told],
+            self._inference,
+            self._frames,
+            by_code=lambda rng: before.solve(seat, rng),
+            rng=Random(f"{self._task.key}:{self._match_id}:{self._number}:{seat}:{turn}"),
+        )
+        async with self._recording:
+            await in_thread(lambda: self._record(seat, turn, answer))
+            self._tries[seat] = turn + 1
+
+    def _record(self, seat: int, turn: int, answer: play.SeatAnswer) -> None:
+        if sum(self._tries.values()) >= TRIES_PER_TURN * self._limit:
+            name = self._episode.environment.name
+            raise EnvironmentFault(f"{name} did not end after {self._limit} turns.")
+        text = answer.text if answer.status == CompletionStatus.OK else None
+        after, problem = self._episode.after(Try(seat, text))
+        facts = play.ONLY_TURN
+        if self._limit > 1:
+            facts = play.TurnFacts(
+                turn=turn,
+                problem=problem,
+                view=view_json(after.view()),
+                payoffs=None if after.to_move else after.payoffs(),
             )
-
-
-async def _answer_seat(
-    match_id: int,
-    current: _OpenRound,
-    player: _Player,
-    environment: str,
-    inference: Inference,
-    frames: FrameWriter,
-) -> None:
-    number, task = current.number, current.task
-    messages = build_messages(player.prompt, task)
-    rng = Random(f"{task.key}:{match_id}:{number}:{player.seat}")
-    if player.engine == Engine.CODE and rng.random() < CODE_ANSWER_PROBABILITY:
-        played = ENVIRONMENTS[environment]
-        text = played.solve(played.begin(task, 1), 0, rng)
-        token_ids = await _patiently(
-            lambda: inference.count_tokens(player.model.base, text), frames, player.seat
+        play.record_completion(
+            self._match_id, number=self._number, seat=seat, answer=answer, facts=facts
         )
-        frames.write(player.seat, text)
-        answer = play.SeatAnswer(
-            status=CompletionStatus.OK,
-            messages=messages,
-            text=text,
-            token_ids=token_ids,
-            finish_reason="code",
-        )
-    else:
-        answer = await _sample(player, messages, inference, frames)
-    await _in_thread(
-        lambda: play.record_completion(match_id, number=number, seat=player.seat, answer=answer)
-    )
-
-
-async def _sample(
-    player: _Player, messages: list[dict[str, str]], inference: Inference, frames: FrameWriter
-) -> play.SeatAnswer:
-    async def on_text(text: str) -> None:
-        frames.write(player.seat, text)
-
-    if player.problem:
-        return _failed(player, messages, player.problem)
-    try:
-        generation = await _patiently(
-            lambda: inference.generate(player.model, messages, player.sampling, on_text=on_text),
-            frames,
-            player.seat,
-        )
-    except AdapterRefused as error:
-        # The seat is silent, and the noted refusal keeps the adapter out of the next match.
-        reason = str(error)
-        await _in_thread(lambda: note_refusal(player.adapter_digest, reason))
-        return _failed(player, messages, reason)
-    except RequestRefused as error:
-        return _failed(player, messages, str(error))
-    return play.SeatAnswer(
-        status=CompletionStatus.OK,
-        messages=messages,
-        text=generation.text,
-        prompt_token_ids=generation.prompt_token_ids,
-        token_ids=generation.token_ids,
-        logprobs=generation.logprobs,
-        chunk_times=generation.chunk_times,
-        finish_reason=generation.finish_reason,
-        adapter_digest=player.adapter_digest,
-        sampling=player.sampling.as_json(),
-        seconds=round(generation.seconds, 3),
-    )
-
-
-def _failed(player: _Player, messages: list[dict[str, str]], error: str) -> play.SeatAnswer:
-    return play.SeatAnswer(
-        status=CompletionStatus.FAILED,
-        messages=messages,
-        error=error,
-        adapter_digest=player.adapter_digest,
-        sampling=player.sampling.as_json(),
-    )
-
-
-async def _patiently(ask: Callable[[], Awaitable[T]], frames: FrameWriter, seat: int) -> T:
-    """Ask until the inference server answers; InferenceUnavailable when patience ends."""
-
-    def begin_again(fault: InferenceUnavailable) -> None:
-        log.warning("inference_retry", seat=seat, fault=str(fault))
-        frames.reset(seat)
-
-    pauses = eager_pauses(within_seconds=settings.INFERENCE_PATIENCE_SECONDS)
-    return await patiently(ask, pauses=pauses, on_fault=begin_again)
+        self._episode = after
 
 
 async def _keep_lease(match_id: int, owner: uuid.UUID) -> None:
     while True:
         await asyncio.sleep(leases.takeover(LEASE_RENEWAL).total_seconds())
-        await _in_thread(lambda: play.renew_lease(match_id, owner=owner))
-
-
-async def _in_thread(call: Callable[[], T]) -> T:
-    """Run database code off the event loop and give its connection back to the pool."""
-
-    def run() -> T:
-        try:
-            return call()
-        finally:
-            connections.close_all()
-
-    return await asyncio.to_thread(run)
+        await in_thread(lambda: play.renew_lease(match_id, owner=owner))

@@ -107,7 +107,7 @@ class MatchEvent(models.Model):
 
 
 class Round(models.Model):
-    """One task put to every seat."""
+    """One task put to every seat, or one episode of a game."""
 
     match = models.ForeignKey(Match, on_delete=models.PROTECT, related_name="rounds")
     number = models.PositiveSmallIntegerField()  # from 1
@@ -119,6 +119,9 @@ class Round(models.Model):
     task_key = models.CharField(max_length=64)  # digest of the task: same key, same task
     task_kind = models.CharField(max_length=60)
     task = models.JSONField()  # see arena.environments.base.Task
+    # Turns of all seats together, at most; more than 1: the round is an episode.
+    turn_limit = models.PositiveSmallIntegerField(default=1, db_default=1)
+    view = models.JSONField(default=dict, db_default={})  # of the opening, by base.view_json
     judge_lease_expires_at = models.DateTimeField(null=True, blank=True)
     judge_attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -134,16 +137,26 @@ class Round(models.Model):
     def __str__(self) -> str:
         return f"round {self.number} of match {self.match_id}"
 
+    @property
+    def is_episode(self) -> bool:
+        return self.turn_limit > 1
+
 
 class Completion(models.Model):
-    """The one canonical record of an answer: judging, prizes, pairs and training read it."""
+    """The one canonical record of an answer: judging, prizes, pairs and training read it.
+
+    Of an episode, a row is one try of a seat to move, in the order of ids.
+    """
 
     round = models.ForeignKey(Round, on_delete=models.PROTECT, related_name="completions")
     seat = models.ForeignKey(Seat, on_delete=models.PROTECT, related_name="completions")
     version = models.ForeignKey(
         "agents.AgentVersion", on_delete=models.PROTECT, related_name="completions"
     )
+    turn = models.PositiveSmallIntegerField(default=0, db_default=0)  # of the seat in the round
     status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in CompletionStatus])
+    problem = models.CharField(max_length=300, blank=True, db_default="")  # why it is no legal move
+    view = models.JSONField(default=dict, db_default={})  # of the position that it led to
     error = models.CharField(max_length=300, blank=True)
     text = models.TextField(blank=True)
     messages = models.JSONField()  # what was asked: [{"role", "content"}]
@@ -165,7 +178,9 @@ class Completion(models.Model):
     class Meta:
         ordering = ["round_id", "seat_id"]
         constraints = [
-            models.UniqueConstraint(fields=["round", "seat"], name="completion_once_a_round"),
+            models.UniqueConstraint(
+                fields=["round", "seat", "turn"], name="completion_once_a_turn"
+            ),
         ]
 
     def __str__(self) -> str:

@@ -9,7 +9,7 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from arena.matches import judging, play
-from arena.matches.panels import judge_answers
+from arena.matches.panels import judge_transcript
 from arena.matches.runner import task_of
 from arena.models import Round
 from arena.states import RoundStatus
@@ -43,10 +43,10 @@ def test_a_round_is_kept_while_its_judges_take_long(monkeypatch: pytest.MonkeyPa
             while (end := await look()) <= first:
                 await asyncio.sleep(0)
         renewals.append(end)
-        return await judge_answers(*args)
+        return await judge_transcript(*args)
 
     monkeypatch.setattr(judging, "LEASE_RENEWAL", 0.0)
-    monkeypatch.setattr(judging, "judge_answers", judge_slowly)
+    monkeypatch.setattr(judging, "judge_transcript", judge_slowly)
     judging.judge_round(round_id)
     decided = Round.objects.get()
     assert len(renewals) == 1

@@ -24,7 +24,7 @@ from agents.inference.client import (
 )
 from agents.models import AgentVersion, Engine
 from arena.credits import ledger
-from arena.matches import judging, play, runner, seating
+from arena.matches import answering, judging, play, runner, seating
 from arena.models import Completion, Match, Round, Vote
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 from arena.tests.builders import (
@@ -96,7 +96,7 @@ def test_a_round_that_breaks_every_judging_is_void_in_the_end(
         raise RuntimeError("a judge that takes its worker along")
 
     with monkeypatch.context() as patch:
-        patch.setattr(judging, "judge_answers", burst)
+        patch.setattr(judging, "judge_transcript", burst)
         for _ in range(judging.JUDGE_ATTEMPTS):
             with pytest.raises(RuntimeError):
                 judge_everything(match)
@@ -123,16 +123,16 @@ def test_no_connection_is_kept_while_the_model_writes(monkeypatch: pytest.Monkey
     match = make_match()
     kept = []
 
-    async def answer(*_: Any) -> None:
+    async def answer(*_: Any, **__: Any) -> None:
         kept.append(connection.connection)
         raise RuntimeError("enough")
 
-    monkeypatch.setattr(runner, "_answer", answer)
+    monkeypatch.setattr(runner, "ask", answer)
     owner = uuid.uuid4()
     assert play.claim_match(match.id, owner=owner)
-    with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
+    with pytest.RaisesGroup(RuntimeError, RuntimeError, flatten_subgroups=True):
         runner.play_match(match.id, owner=owner)
-    assert kept == [None]
+    assert kept == [None, None]  # one for each seat
 
 
 def test_seats_that_fail_at_once_refund_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -179,10 +179,10 @@ def test_an_adapter_that_the_server_refuses_costs_nobody_else_the_match(
 ) -> None:
     match = make_match(make_space(seat_count=3))
     adapter = make_adapter(make_base_model())
-    refused = replace(runner._players(match)[1].model, name="refused")
-    players = runner._players(match)
+    refused = replace(runner.players_of(match)[1].model, name="refused")
+    players = runner.players_of(match)
     players[1] = replace(players[1], adapter_digest=adapter.digest, model=refused)
-    monkeypatch.setattr(runner, "_players", lambda match: players)
+    monkeypatch.setattr(runner, "players_of", lambda match: players)
 
     def script(model: ServedModel, messages: Sequence[Message]) -> str | Exception:
         return AdapterRefused("Bad adapter.") if model == refused else "An answer."
@@ -210,7 +210,7 @@ def test_an_adapter_that_is_lost_after_seating_costs_nobody_else_the_match(
             raise AdapterMissing("The adapter is not in the adapter store.")
         return served_model(version)
 
-    monkeypatch.setattr(runner, "served_model", served)
+    monkeypatch.setattr(answering, "served_model", served)
     run(match, monkeypatch, lambda model, messages: "An answer.")
     row = Completion.objects.filter(seat=silent).earliest("id")
     assert (row.status, row.error) == ("failed", "The adapter is not in the adapter store.")

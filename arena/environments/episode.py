@@ -1,0 +1,108 @@
+"""One round as it is played: the rules of its environment, for the match's own seats. Pure.
+
+A move that is not legal is a fact of the match: the seat is told why and tries once more, and then
+its turn counts as the environment says. Replaying the recorded tries gives the same episode again.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from random import Random
+
+from arena.environments.base import Environment, IllegalTurn, Message, Position, Task, View
+
+MAX_PROBLEM_CHARS = 200
+SILENT = "The seat could not answer."
+_ONCE_MORE = "That is not a legal move: {problem} Try once more."
+
+
+@dataclass(frozen=True)
+class Try:
+    """What a seat said when it was to move."""
+
+    seat: int  # of the match
+    text: str | None  # None: its own request could not be served
+
+
+@dataclass(frozen=True)
+class Episode:
+    """A position with its seats; `order` has the match's seats in the order in which they move."""
+
+    environment: Environment
+    position: Position
+    order: tuple[int, ...]
+    problems: tuple[tuple[int, str, str], ...] = ()  # (seat, text, why): those who try once more
+
+    @classmethod
+    def begin(cls, environment: Environment, task: Task, order: Sequence[int]) -> "Episode":
+        return cls(environment, environment.begin(task, len(order)), tuple(order))
+
+    def replayed(self, tries: Iterable[Try]) -> "Episode":
+        """The episode after these recorded tries, in the order in which they were recorded."""
+        episode = self
+        for one in tries:
+            episode, _ = episode.after(one)
+        return episode
+
+    @property
+    def to_move(self) -> tuple[int, ...]:
+        """The match's seats that are to move now; () at the end."""
+        return tuple(self.order[role] for role in self.environment.to_move(self.position))
+
+    def observe(self, seat: int) -> list[Message]:
+        """What the seat is told now, with its illegal try if it has made one."""
+        told = list(self.environment.observe(self.position, self._role(seat)))
+        for other, text, problem in self.problems:
+            if other == seat:
+                told.append({"role": "assistant", "content": text})
+                told.append({"role": "user", "content": _ONCE_MORE.format(problem=problem)})
+        return told
+
+    def moves(self, seat: int) -> tuple[str, ...]:
+        return self.environment.moves(self.position, self._role(seat))
+
+    def solve(self, seat: int, rng: Random) -> str:
+        """A move by code."""
+        return self.environment.solve(self.position, self._role(seat), rng)
+
+    def after(self, one: Try) -> tuple["Episode", str]:
+        """The episode after a try, and why the try was no legal move; "" if it was one."""
+        role, problem = self._role(one.seat), SILENT
+        others = tuple(each for each in self.problems if each[0] != one.seat)
+        if one.text is not None:
+            try:
+                position = self.environment.act(self.position, role, one.text)
+            except IllegalTurn as error:
+                problem = str(error)[:MAX_PROBLEM_CHARS]
+                if len(others) == len(self.problems):
+                    noted = (*others, (one.seat, one.text, problem))
+                    return replace(self, problems=noted), problem
+            else:
+                return replace(self, position=position, problems=others), ""
+        position = self.environment.forfeit(self.position, role)
+        return replace(self, position=position, problems=others), problem
+
+    def payoffs(self) -> dict[int, float]:
+        """By the match's seats, in [0, 1]; {} if only judges can tell."""
+        payoffs = self.environment.payoffs(self.position)
+        return {self.order[role]: value for role, value in sorted(payoffs.items())}
+
+    def view(self) -> View:
+        return self.environment.view(self.position)
+
+    def _role(self, seat: int) -> int:
+        return self.order.index(seat)
+
+
+def order_of(number: int, seats: Iterable[int]) -> tuple[int, ...]:
+    """The order in which seats move in round `number`: each is first as often as the others."""
+    line = sorted(seats)
+    first = (number - 1) % len(line)
+    return (*line[first:], *line[:first])
+
+
+def opening_number(number: int, *, seat_count: int, turn_limit: int) -> int:
+    """Which of the match's tasks round `number` plays.
+
+    A game's opening is played once from each side, a question is asked once.
+    """
+    return number if turn_limit == 1 else 1 + (number - 1) // seat_count

@@ -1,0 +1,183 @@
+"""Asks one seat for one answer: its model through the inference server, or the house's code."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+import structlog
+from django.conf import settings
+from django.db import connections
+
+from agents.adapters.store import note_refusal
+from agents.errors import Refused
+from agents.inference.client import (
+    AdapterRefused,
+    Inference,
+    InferenceUnavailable,
+    Message,
+    RequestRefused,
+    Sampling,
+    ServedModel,
+    plain_model,
+    served_model,
+)
+from agents.inference.patience import eager_pauses, patiently
+from agents.models import AgentVersion, Engine
+from arena.live.stream import FrameWriter
+from arena.matches.play import SeatAnswer
+from arena.models import Match, Seat
+from arena.states import CompletionStatus
+
+# How often the house's coded competitor answers with code; otherwise it answers with its base
+# model. It shows what is possible without making first place hopeless.
+CODE_ANSWER_PROBABILITY = 0.6
+
+log = structlog.get_logger(__name__)
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Player:
+    """A seat with everything needed to ask it; read once, outside the event loop."""
+
+    seat: int
+    name: str
+    engine: str
+    prompt: str
+    sampling: Sampling
+    model: ServedModel
+    adapter_digest: str
+    problem: str  # why it cannot be asked at all; empty if it can
+
+
+def players_of(match: Match) -> dict[int, Player]:
+    """The match's seats by their number."""
+    seats = Seat.objects.filter(match=match).select_related(
+        "version__agent__base_model", "version__adapter"
+    )
+    return {seat.index: _player(seat.index, seat.version, match) for seat in seats}
+
+
+def _player(index: int, version: AgentVersion, match: Match) -> Player:
+    sampling, model = Sampling(), plain_model(version.agent.base_model.served_name)
+    problem = ""
+    try:
+        sampling = Sampling.from_json(version.sampling)
+        model = served_model(version)
+    except Refused as error:
+        # Its seat says nothing, gets its fee back and is not rated; the others play.
+        problem = str(error)
+    return Player(
+        seat=index,
+        name=version.agent.name,
+        engine=version.agent.engine,
+        prompt=version.prompt,
+        sampling=Sampling(
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            max_tokens=min(sampling.max_tokens, match.space.max_tokens),
+        ),
+        model=model,
+        adapter_digest=version.adapter.digest if version.adapter else "",
+        problem=problem,
+    )
+
+
+async def ask(
+    player: Player,
+    messages: list[Message],
+    inference: Inference,
+    frames: FrameWriter,
+    *,
+    by_code: Callable[[Random], str],
+    rng: Random,
+) -> SeatAnswer:
+    """The seat's answer to the messages; `by_code` is what a coded competitor would say.
+
+    Raises InferenceUnavailable when patience ends.
+    """
+    if player.engine != Engine.CODE or rng.random() >= CODE_ANSWER_PROBABILITY:
+        return await _sample(player, messages, inference, frames)
+    text = await in_thread(lambda: by_code(rng))
+    token_ids = await _patiently(
+        lambda: inference.count_tokens(player.model.base, text), frames, player.seat
+    )
+    frames.write(player.seat, text)
+    return SeatAnswer(
+        status=CompletionStatus.OK,
+        messages=messages,
+        text=text,
+        token_ids=token_ids,
+        finish_reason="code",
+    )
+
+
+async def _sample(
+    player: Player, messages: list[dict[str, str]], inference: Inference, frames: FrameWriter
+) -> SeatAnswer:
+    async def on_text(text: str) -> None:
+        frames.write(player.seat, text)
+
+    if player.problem:
+        return _failed(player, messages, player.problem)
+    try:
+        generation = await _patiently(
+            lambda: inference.generate(player.model, messages, player.sampling, on_text=on_text),
+            frames,
+            player.seat,
+        )
+    except AdapterRefused as error:
+        # The seat is silent, and the noted refusal keeps the adapter out of the next match.
+        reason = str(error)
+        await in_thread(lambda: note_refusal(player.adapter_digest, reason))
+        return _failed(player, messages, reason)
+    except RequestRefused as error:
+        return _failed(player, messages, str(error))
+    return SeatAnswer(
+        status=CompletionStatus.OK,
+        messages=messages,
+        text=generation.text,
+        prompt_token_ids=generation.prompt_token_ids,
+        token_ids=generation.token_ids,
+        logprobs=generation.logprobs,
+        chunk_times=generation.chunk_times,
+        finish_reason=generation.finish_reason,
+        adapter_digest=player.adapter_digest,
+        sampling=player.sampling.as_json(),
+        seconds=round(generation.seconds, 3),
+    )
+
+
+def _failed(player: Player, messages: list[dict[str, str]], error: str) -> SeatAnswer:
+    return SeatAnswer(
+        status=CompletionStatus.FAILED,
+        messages=messages,
+        error=error,
+        adapter_digest=player.adapter_digest,
+        sampling=player.sampling.as_json(),
+    )
+
+
+async def _patiently(ask: Callable[[], Awaitable[T]], frames: FrameWriter, seat: int) -> T:
+    """Ask until the inference server answers; InferenceUnavailable when patience ends."""
+
+    def begin_again(fault: InferenceUnavailable) -> None:
+        log.warning("inference_retry", seat=seat, fault=str(fault))
+        frames.reset(seat)
+
+    pauses = eager_pauses(within_seconds=settings.INFERENCE_PATIENCE_SECONDS)
+    return await patiently(ask, pauses=pauses, on_fault=begin_again)
+
+
+async def in_thread(call: Callable[[], T]) -> T:
+    """Run database code off the event loop and give its connection back to the pool."""
+
+    def run() -> T:
+        try:
+            return call()
+        finally:
+            connections.close_all()
+
+    return await asyncio.to_thread(run)

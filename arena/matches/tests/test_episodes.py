@@ -1,0 +1,187 @@
+"""Rounds of many turns: played, continued after a death, judged and settled."""
+
+import uuid
+from collections.abc import Callable, Sequence
+
+import pytest
+
+from agents.inference import patience
+from agents.inference.client import Message, RequestRefused, ServedModel
+from arena.credits import ledger
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import EnvironmentFault, Position
+from arena.environments.tests.small_games import Count, Odds
+from arena.matches import judging, play, runner
+from arena.matches.match import IllegalMove
+from arena.models import Completion, Match, MatchEvent, Verdict
+from arena.states import MatchStatus
+from arena.tests.builders import make_match, make_space
+from arena.tests.scripted import ScriptedModel
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+Say = Callable[[Sequence[Message]], str | Exception]
+
+
+@pytest.fixture(autouse=True)
+def games(monkeypatch: pytest.MonkeyPatch) -> None:
+    for game in (Count(), Odds()):
+        monkeypatch.setitem(ENVIRONMENTS._known, game.slug, game)
+    monkeypatch.setattr(patience, "EAGER_PAUSES_SECONDS", (0.0,))
+
+
+def played(match: Match, monkeypatch: pytest.MonkeyPatch, say: Say) -> ScriptedModel:
+    """Played by one worker and judged, as far as it goes."""
+
+    def script(model: ServedModel, messages: Sequence[Message]) -> str | Exception:
+        return say(messages)
+
+    model = ScriptedModel(script)
+    monkeypatch.setattr(runner, "Inference", model)
+    Match.objects.update(lease_expires_at=None, lease_owner=None)
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    for round_id in match.rounds.values_list("id", flat=True):
+        judging.judge_round(round_id)
+    match.refresh_from_db()
+    return model
+
+
+def turns(match: Match, number: int) -> list[tuple[int, int, str, str]]:
+    """(seat, turn, text, problem) of a round, in their order."""
+    rows = Completion.objects.filter(round__match=match, round__number=number).order_by("id")
+    return list(rows.values_list("seat__index", "turn", "text", "problem"))
+
+
+def test_an_episode_is_played_turn_by_turn_and_settled(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match(make_space(environment="count"))
+    played(match, monkeypatch, lambda messages: "2")
+    assert match.status == MatchStatus.SETTLED
+    assert turns(match, 1) == [(0, 0, "2", ""), (1, 0, "2", ""), (0, 1, "2", "")]
+    assert [seat for seat, *_ in turns(match, 2)] == [1, 0, 1], "the other side begins"
+    keys = set(match.rounds.values_list("task_key", flat=True))
+    assert len(keys) == 1, "one opening, played from each side"
+    row = Completion.objects.filter(round__number=1).latest("id")
+    assert row.logprobs == [-0.5]
+    assert row.messages[-1]["content"] == "The total is 4. Add 1 or 2."
+    assert row.view["rows"][0]["cells"] == ["6"]
+    scores = Verdict.objects.order_by("round__number").values_list("scores", flat=True)
+    assert list(scores) == [{"0": 1.0, "1": 0.0}, {"0": 0.0, "1": 1.0}]
+    assert ledger.audit().problems == ()
+
+
+@pytest.mark.parametrize("last", range(5))
+def test_another_worker_goes_on_at_the_turn_at_which_the_first_died(
+    monkeypatch: pytest.MonkeyPatch, last: int
+) -> None:
+    match = make_match(make_space(environment="count"))
+    asked: list[int] = []
+
+    def die(messages: Sequence[Message]) -> str | Exception:
+        asked.append(1)
+        return RuntimeError("killed") if len(asked) > last else "1"
+
+    with pytest.RaisesGroup(RuntimeError, flatten_subgroups=True):
+        played(match, monkeypatch, die)
+    before = turns(match, 1)
+    assert len(before) == last
+    played(match, monkeypatch, lambda messages: "1")
+    assert match.status == MatchStatus.SETTLED
+    assert turns(match, 1)[:last] == before
+    assert len(turns(match, 1)) == 5, "no turn was played twice"
+
+
+def test_a_seat_that_says_nothing_loses_that_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+
+    def silent_at_two(messages: Sequence[Message]) -> str | Exception:
+        return RequestRefused("Too long.") if "total is 2" in messages[-1]["content"] else "1"
+
+    played(match, monkeypatch, silent_at_two)
+    assert [text for *_, text, _ in turns(match, 1)] == ["1", "1", "", "1", "1"]
+    failed = Completion.objects.get(status="failed")
+    assert (failed.error, failed.problem) == ("Too long.", "The seat could not answer.")
+    assert match.status == MatchStatus.SETTLED
+    assert Verdict.objects.get().scores == {"0": 1.0, "1": 0.0}
+
+
+def test_an_illegal_move_is_a_fact_of_the_match(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+    model = played(
+        match, monkeypatch, lambda messages: "1" if len(messages) > 2 else "I add three."
+    )
+    assert turns(match, 1)[:3] == [
+        (0, 0, "I add three.", "Say 1 or 2."),
+        (0, 1, "1", ""),
+        (1, 0, "I add three.", "Say 1 or 2."),
+    ]
+    assert "Say 1 or 2." in model.asked[1][-1]["content"]
+    recorded = MatchEvent.objects.filter(kind="completion_recorded").earliest("seq")
+    assert recorded.payload["problem"] == "Say 1 or 2."
+    assert match.status == MatchStatus.SETTLED
+    check = match.rounds.get().votes.get().checks["0"][-1]
+    assert (check["name"], check["passed"]) == ("legal moves", False)
+
+
+def test_a_match_of_nothing_but_garbage_ends_and_moves_no_money(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+    played(match, monkeypatch, lambda messages: "")
+    assert match.status == MatchStatus.CANCELLED, "nobody said anything"
+    assert ledger.audit().problems == ()
+
+
+class Endless(Count):
+    """Its target is never reached."""
+
+    slug = "endless"
+
+    def to_move(self, position: Position) -> tuple[int, ...]:
+        return (position["mover"],)
+
+
+class Broken(Count):
+    slug = "broken"
+
+    def payoffs(self, position: Position) -> dict[int, float]:
+        raise EnvironmentFault("The game broke.")
+
+
+@pytest.mark.parametrize("game", [Endless(), Broken()], ids=["endless", "broken"])
+def test_a_fault_of_the_environment_voids_the_match_and_refunds(
+    monkeypatch: pytest.MonkeyPatch, game: Count
+) -> None:
+    monkeypatch.setitem(ENVIRONMENTS._known, game.slug, game)
+    match = make_match(make_space(environment=game.slug))
+    played(match, monkeypatch, lambda messages: "1")
+    assert match.status == MatchStatus.CANCELLED
+    reason = play.state_of(match).cancel_reason
+    assert reason.startswith(("Count did not end after 5 turns.", "The game broke."))
+    assert {ledger.balance(ledger.account_of(each.user_id)) for each in match.entries.all()} == {
+        ledger.Balance(100, 0)
+    }
+    assert ledger.audit().problems == ()
+
+
+def test_seats_of_one_moment_are_asked_together(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match(make_space(environment="odds", round_count=1))
+    model = played(match, monkeypatch, lambda messages: "1")
+    assert [messages[-1]["content"] for messages in model.asked] == [
+        "Sums so far: []. Show 1 or 2.",
+        "Sums so far: []. Show 1 or 2.",
+        "Sums so far: [2]. Show 1 or 2.",
+        "Sums so far: [2]. Show 1 or 2.",
+    ]
+    assert match.status == MatchStatus.SETTLED
+
+
+def test_a_turn_that_somebody_else_recorded_is_not_recorded_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+    played(match, monkeypatch, lambda messages: "2")
+    answer = play.SeatAnswer(status="ok", messages=[], text="2")  # type: ignore[arg-type]
+    with pytest.raises(IllegalMove):
+        play.record_completion(match.id, number=1, seat=0, answer=answer, facts=play.TurnFacts(1))
