@@ -138,7 +138,9 @@ class Environment(Protocol):
     name: str
     max_task_chars: int  # of the longest that a seat is shown in one turn, of any split
     seats: Seats
-    turn_limit: int  # an episode ends by this many turns of all seats, forfeited ones too; 1: a question
+    turn_limit: (
+        int  # an episode ends by this many turns of all seats, forfeited ones too; 1: a question
+    )
     difficulty_count: int  # difficulties are 0 (the easiest), 1, ...
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:

@@ -46,7 +46,9 @@ class RoundStarted:
     round: int
     task_key: str
     task: dict[str, Any]
-    turn_limit: int = 1  # turns of all seats together, at most; more than 1: the round is an episode
+    turn_limit: int = (
+        1  # turns of all seats together, at most; more than 1: the round is an episode
+    )
     order: tuple[int, ...] = ()  # of an episode: the seats in the order in which they move
 
 

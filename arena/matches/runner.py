@@ -211,7 +211,7 @@ class _Playing:
             self._tries[seat] = turn + 1
 
     def _record(self, seat: int, turn: int, answer: play.SeatAnswer) -> None:
-        if sum(self._tries.values()) >= TRIES_PER_TURN * self._limit:
+        if self._limit > 1 and sum(self._tries.values()) >= TRIES_PER_TURN * self._limit:
             name = self._episode.environment.name
             raise EnvironmentFault(f"{name} did not end after {self._limit} turns.")
         text = answer.text if answer.status == CompletionStatus.OK else None

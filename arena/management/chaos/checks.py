@@ -78,7 +78,9 @@ def _chain_problems(match: Match) -> list[str]:
     if state is None or state.status != match.status:
         problems.append(f"its row says {match.status}, its events do not")
     vouched = {
-        (row.payload["round"], row.payload["seat"]): row.payload["content_digest"]
+        (row.payload["round"], row.payload["seat"], row.payload["turn"]): row.payload[
+            "content_digest"
+        ]
         for row in rows
         if row.kind == "completion_recorded"
     }
@@ -87,7 +89,7 @@ def _chain_problems(match: Match) -> list[str]:
         seat__agent__owner__is_active=True,  # who leaves takes the words along
     ).select_related("round", "seat")
     stored = {
-        (each.round.number, each.seat.index): content_digest(
+        (each.round.number, each.seat.index, each.turn): content_digest(
             each.text, each.token_ids, each.logprobs, each.allowed_token_ids
         )
         for each in answers

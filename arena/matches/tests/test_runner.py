@@ -179,8 +179,8 @@ def test_an_adapter_that_the_server_refuses_costs_nobody_else_the_match(
 ) -> None:
     match = make_match(make_space(seat_count=3))
     adapter = make_adapter(make_base_model())
-    refused = replace(runner.players_of(match)[1].model, name="refused")
-    players = runner.players_of(match)
+    refused = replace(answering.players_of(match)[1].model, name="refused")
+    players = answering.players_of(match)
     players[1] = replace(players[1], adapter_digest=adapter.digest, model=refused)
     monkeypatch.setattr(runner, "players_of", lambda match: players)
 
