@@ -39,7 +39,7 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Player:
+class SeatedAgent:
     """A seat with everything needed to ask it; read once, outside the event loop."""
 
     seat: int
@@ -52,7 +52,7 @@ class Player:
     problem: str  # why it cannot be asked at all; empty if it can
 
 
-def players_of(match: Match) -> dict[int, Player]:
+def players_of(match: Match) -> dict[int, SeatedAgent]:
     """The match's seats by their number."""
     seats = Seat.objects.filter(match=match).select_related(
         "version__agent__base_model", "version__adapter"
@@ -60,7 +60,7 @@ def players_of(match: Match) -> dict[int, Player]:
     return {seat.index: _player(seat.index, seat.version, match) for seat in seats}
 
 
-def _player(index: int, version: AgentVersion, match: Match) -> Player:
+def _player(index: int, version: AgentVersion, match: Match) -> SeatedAgent:
     sampling, model = Sampling(), plain_model(version.agent.base_model.served_name)
     problem = ""
     try:
@@ -69,7 +69,7 @@ def _player(index: int, version: AgentVersion, match: Match) -> Player:
     except Refused as error:
         # Its seat says nothing, gets its fee back and is not rated; the others play.
         problem = str(error)
-    return Player(
+    return SeatedAgent(
         seat=index,
         name=version.agent.name,
         engine=version.agent.engine,
@@ -86,7 +86,7 @@ def _player(index: int, version: AgentVersion, match: Match) -> Player:
 
 
 async def ask(
-    player: Player,
+    player: SeatedAgent,
     messages: list[Message],
     inference: Inference,
     frames: FrameWriter,
@@ -115,7 +115,7 @@ async def ask(
 
 
 async def _sample(
-    player: Player, messages: list[dict[str, str]], inference: Inference, frames: FrameWriter
+    player: SeatedAgent, messages: list[dict[str, str]], inference: Inference, frames: FrameWriter
 ) -> SeatAnswer:
     async def on_text(text: str) -> None:
         frames.write(player.seat, text)
@@ -150,7 +150,7 @@ async def _sample(
     )
 
 
-def _failed(player: Player, messages: list[dict[str, str]], error: str) -> SeatAnswer:
+def _failed(player: SeatedAgent, messages: list[dict[str, str]], error: str) -> SeatAnswer:
     return SeatAnswer(
         status=CompletionStatus.FAILED,
         messages=messages,

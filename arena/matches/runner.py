@@ -24,7 +24,7 @@ from arena.environments.episode import Episode, Try, opening_number, order_of
 from arena.leases import LeaseLost
 from arena.live.stream import FrameWriter
 from arena.matches import play
-from arena.matches.answering import Player, ask, in_thread, players_of
+from arena.matches.answering import SeatedAgent, ask, in_thread, players_of
 from arena.matches.match import TRIES_PER_TURN, IllegalMove, MatchState, RoundState
 from arena.models import Completion, Match, Round
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
@@ -147,7 +147,7 @@ class _Rounds:
         return _OpenRound(left.number, task, episode, left.tries)
 
 
-async def _play_rounds(rounds: _Rounds, players: Mapping[int, Player]) -> None:
+async def _play_rounds(rounds: _Rounds, players: Mapping[int, SeatedAgent]) -> None:
     """Answer the remaining rounds, as many at once as the Space sets."""
     async with Inference() as inference, asyncio.TaskGroup() as group:
         keeper = group.create_task(_keep_lease(rounds.match_id, rounds.owner))
@@ -159,7 +159,9 @@ async def _play_rounds(rounds: _Rounds, players: Mapping[int, Player]) -> None:
         keeper.cancel()
 
 
-async def _play_lane(rounds: _Rounds, players: Mapping[int, Player], inference: Inference) -> None:
+async def _play_lane(
+    rounds: _Rounds, players: Mapping[int, SeatedAgent], inference: Inference
+) -> None:
     while current := await rounds.take():
         async with FrameWriter(rounds.match_id, current.number) as frames:
             await _Playing(rounds.match_id, current, players, inference, frames).to_the_end()
@@ -172,7 +174,7 @@ class _Playing:
         self,
         match_id: int,
         current: _OpenRound,
-        players: Mapping[int, Player],
+        players: Mapping[int, SeatedAgent],
         inference: Inference,
         frames: FrameWriter,
     ) -> None:

@@ -235,7 +235,7 @@ class Site:
             RoundState(
                 number,
                 RoundStatus.DECIDED,
-                answered=frozenset(range(len(seats))),
+                tries=dict.fromkeys(range(len(seats)), 1),
                 spoke=spoke,
                 scores={
                     seat: float(self.rng.random() < each.pass_rate)

@@ -17,8 +17,11 @@ class Count(Game):
     seats = Seats(2, 3)
     turn_limit = TARGET
 
+    def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
+        return {"total": 0, "mover": 0, "seats": 2}
+
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        return self.position_task({"total": 0, "mover": 0, "seats": 2}, 0, split)
+        return self.position_task(self.opening(rng, split, difficulty), 0, split)
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         return () if position["total"] >= TARGET else (position["mover"],)
@@ -60,8 +63,11 @@ class Odds(Game):
     seats = Seats(2, 2)
     turn_limit = 4
 
+    def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
+        return {"shown": [], "now": [0, 0]}
+
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        return self.position_task({"shown": [], "now": [0, 0]}, 0, split)
+        return self.position_task(self.opening(rng, split, difficulty), 0, split)
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         if len(position["shown"]) == 2:
