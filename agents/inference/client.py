@@ -6,37 +6,43 @@ loading. No request carries a `seed`: it crashes the CPU engine, so a user could
 
 import asyncio
 import json
-import ssl
 import time
-from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
-from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from random import SystemRandom
+from typing import Any
 
 import httpx
-import structlog
-from django.conf import settings
 
-from agents.adapters.store import adapter_folder
 from agents.errors import Refused
+from agents.inference.moves import (
+    MoveTree,
+    draw,
+    normalised,
+    problem_with_choices,
+    problem_with_tokens,
+)
+from agents.inference.patience import together
 from agents.inference.replies import (
     Continuation,
     Generation,
     InferenceUnavailable,
-    ModelNotFound,
     RequestRefused,
     StreamedAnswer,
     continuation_of,
     logprobs_of,
-    message_of,
+    next_logprobs_of,
     raise_for,
     tokens_of,
 )
-from agents.models import AgentVersion
+from agents.inference.servers import (
+    READ_TIMEOUT_SECONDS,
+    AdapterRefused,
+    ServedModel,
+    Servers,
+    plain_model,
+    served_model,
+)
 from agents.prompts import neutralised
 
 __all__ = [
@@ -54,21 +60,17 @@ __all__ = [
     "served_model",
 ]
 
-log = structlog.get_logger(__name__)
-
-CONNECT_TIMEOUT_SECONDS = 5.0
-READ_TIMEOUT_SECONDS = 120.0  # between two chunks; the first request compiles for about 20 s
-LOAD_TIMEOUT_SECONDS = 60.0
-# For how long a server that failed is asked last, so that another one answers.
-REST_SECONDS = 30.0
+# How many tokens' log-probabilities one request may ask for: vLLM's MAX_LOGPROB_TOKEN_IDS.
+MAX_SCORED_IDS = 128
+MAX_SPELLED = 4096  # moves whose tokens a client remembers
+# Any word: it shows which token a chat template puts after an answer.
+ANY_WORD = "Yes"
+NO_END = "This base model's chat template does not show where an answer ends, so moves cannot be restricted."
 
 Message = dict[str, str]
 OnText = Callable[[str], Awaitable[None]]
-Result = TypeVar("Result")
 
-
-class AdapterRefused(Refused):
-    """The server declined to load the adapter."""
+_chance = SystemRandom()
 
 
 @dataclass(frozen=True)
@@ -109,59 +111,14 @@ class Sampling:
             raise Refused("Sampling needs the numbers temperature, top_p and max_tokens.") from None
 
 
-@dataclass(frozen=True)
-class ServedModel:
-    """What vLLM is asked for: the base model's name, or a version's own adapter name."""
-
-    base: str
-    name: str
-    adapter_folder: Path | None
-
-
-def plain_model(base: str) -> ServedModel:
-    """The base model of this name without an adapter."""
-    return ServedModel(base, base, None)
-
-
-def served_model(version: AgentVersion) -> ServedModel:
-    """Needs version.agent.base_model and version.adapter selected."""
-    base = version.agent.base_model.served_name
-    if version.adapter is None:
-        return plain_model(base)
-    return ServedModel(base, version.served_name, adapter_folder(version.adapter.digest))
-
-
-class Inference:
-    """A client of one or several vLLM servers, for one event loop.
-
-    A request goes to the server with the fewest requests in flight from here; an adapter is
-    loaded on the server that is asked for it.
-    """
+class Inference(Servers):
+    """What models are asked: for answers, and how likely given tokens are."""
 
     def __init__(self, urls: Sequence[str] | None = None, *, api_key: str | None = None) -> None:
-        self._urls = list(settings.VLLM_URLS if urls is None else urls)
-        key = settings.VLLM_API_KEY if api_key is None else api_key
-        timeout = httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
-        self._http = httpx.AsyncClient(
-            timeout=timeout,
-            headers={"Authorization": f"Bearer {key}"} if key else {},
-            verify=certificates(),
-        )
-        self._in_flight: Counter[str] = Counter()
-        self._failed_at: dict[str, float] = {}
-        self._loaded: set[tuple[str, str]] = set()
-        self._load_locks: dict[tuple[str, str], asyncio.Lock] = {}
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        await self._http.aclose()
+        super().__init__(urls, api_key=api_key)
+        self._spelled: dict[tuple[str, str], tuple[int, ...]] = {}
+        self._ends: dict[str, int] = {}
+        self._finding_end = asyncio.Lock()
 
     async def generate(
         self,
@@ -170,25 +127,90 @@ class Inference:
         sampling: Sampling,
         *,
         on_text: OnText | None = None,
+        choices: Sequence[str] = (),
     ) -> Generation:
         """Sample one answer; `on_text` receives each piece of text as it arrives.
 
+        With `choices`, the answer is one of them: its tokens are drawn among those that go on with
+        a choice, at the sampling's temperature, whatever its top-p and longest answer are.
         Raises InferenceUnavailable, RequestRefused (prompt too long, ...) or AdapterRefused.
         """
+        if choices:
+            return await self._choose(model, messages, choices, sampling.temperature, on_text)
 
         async def ask(url: str) -> Generation:
             return await self._stream(url, model, messages, sampling, on_text)
 
         return await self._with_adapter(model, ask)
 
-    async def score_tokens(
-        self, model: ServedModel, prompt_ids: Sequence[int], answer_ids: Sequence[int]
-    ) -> list[float]:
-        """Natural logprob of each answer token after the prompt; one prefill, no sampling.
+    async def _choose(
+        self,
+        model: ServedModel,
+        messages: Sequence[Message],
+        choices: Sequence[str],
+        temperature: float,
+        on_text: OnText | None,
+    ) -> Generation:
+        started = time.monotonic()
+        tree = await self._tree(model.base, choices)
+        prompt_ids = await self.chat_ids(model.base, messages)
+        ids: list[int] = []
+        logprobs: list[float] = []
+        allowed: list[tuple[int, ...]] = []
+        while among := tree.after(ids):
+            found = await self._logprobs_among(model, [*prompt_ids, *ids], among)
+            token = draw(found, temperature=temperature, at=_chance.random())
+            ids.append(token)
+            logprobs.append(found[token])
+            allowed.append(among)
+        text, seconds = tree.moves[tuple(ids)], time.monotonic() - started
+        if on_text:
+            await on_text(text)
+        return Generation(
+            text=text,
+            prompt_token_ids=prompt_ids,
+            token_ids=ids,
+            logprobs=logprobs,
+            chunk_times=[(len(text), round(seconds, 3))],
+            finish_reason="stop",
+            seconds=seconds,
+            allowed_token_ids=allowed,
+        )
 
-        On a CPU, the server must keep lm_head out of its LoRA targets, or this request crashes
-        the engine (docs/decisions/lora-shape.md). Raises as `generate` does.
+    async def spell(
+        self, base: str, text: str, choices: Sequence[str] = ()
+    ) -> tuple[list[int], list[tuple[int, ...]]]:
+        """An answer that code gave: its token ids, and for each the ids that were allowed there.
+
+        If it is one of the choices, its tokens end with that which ends a turn, as when a model
+        draws it. Otherwise they are those of the text alone, and none is restricted: ().
+        Raises InferenceUnavailable or RequestRefused.
         """
+        if text not in choices:
+            return await self.count_tokens(base, text), []
+        tree = await self._tree(base, choices)
+        ids = list(await self._spelled_out(base, text))
+        return ids, [tree.after(ids[:place]) for place in range(len(ids))]
+
+    async def score_tokens(
+        self,
+        model: ServedModel,
+        prompt_ids: Sequence[int],
+        answer_ids: Sequence[int],
+        allowed_token_ids: Sequence[Sequence[int]] = (),
+    ) -> list[float]:
+        """Natural logprob of each answer token after the prompt, without sampling: one prefill.
+
+        Of a restricted answer, normalised over what was allowed: one prefill for each token that
+        had an alternative. On a CPU, the server must keep lm_head out of its LoRA targets, or this
+        request crashes the engine (docs/decisions/lora-shape.md). Raises as `generate` does.
+        """
+        if allowed_token_ids:
+            found = await together(
+                self._logprobs_among(model, [*prompt_ids, *answer_ids[:place]], among)
+                for place, among in enumerate(allowed_token_ids)
+            )
+            return [each[token] for each, token in zip(found, answer_ids, strict=True)]
         body = {
             "model": model.name,
             "prompt": [*prompt_ids, *answer_ids],
@@ -204,36 +226,74 @@ class Inference:
 
         return await self._with_adapter(model, ask) if answer_ids else []
 
-    async def _with_adapter(
-        self, model: ServedModel, ask: Callable[[str], Awaitable[Result]]
-    ) -> Result:
-        """The least busy server's reply, with the model's adapter loaded there."""
-        async with self._server() as url:
-            await self._ensure_loaded(url, model)
-            try:
-                return await ask(url)
-            except ModelNotFound:
-                # The server was restarted and no longer has its adapters.
-                self._loaded.discard((url, model.name))
-                await self._ensure_loaded(url, model)
-                try:
-                    return await ask(url)
-                except ModelNotFound:
-                    raise InferenceUnavailable(f"{model.name} is not served") from None
+    async def _logprobs_among(
+        self, model: ServedModel, ids: Sequence[int], among: Sequence[int]
+    ) -> dict[int, float]:
+        """Natural logprobs of these tokens after `ids`, normalised over these tokens alone."""
+        if len(among) == 1:
+            return {among[0]: 0.0}  # it is certain, whatever the model
 
-    async def ensure_adapter(self, model: ServedModel) -> None:
-        """Load the adapter on every server that answers, so that a refusal shows before anybody plays.
+        async def ask(url: str) -> dict[int, float]:
+            found: dict[int, float] = {}
+            for start in range(0, len(among), MAX_SCORED_IDS):
+                part = list(among[start : start + MAX_SCORED_IDS])
+                body = {
+                    "model": model.name,
+                    "prompt": list(ids),
+                    "max_tokens": 1,
+                    "temperature": 0.0,
+                    "logprobs": 0,
+                    "logprob_token_ids": part,
+                    "return_tokens_as_token_ids": True,
+                }
+                response = await self._post(
+                    url, "/v1/completions", body, timeout=READ_TIMEOUT_SECONDS
+                )
+                if response.status_code != 200:
+                    raise_for(response)
+                found |= next_logprobs_of(response, part)
+            return found
 
-        Raises AdapterRefused, or InferenceUnavailable if none answers.
-        """
-        faults = []
-        for url in self._urls:
-            try:
-                await self._ensure_loaded(url, model)
-            except InferenceUnavailable as error:
-                faults.append(error)
-        if len(faults) == len(self._urls):
-            raise faults[0]
+        return normalised(await self._with_adapter(model, ask))
+
+    async def _tree(self, base: str, choices: Sequence[str]) -> MoveTree:
+        """The choices by their tokens. Raises RequestRefused if a seat cannot choose among them."""
+        if problem := problem_with_choices(choices):
+            raise RequestRefused(problem)
+        spelled = await together(self._spelled_out(base, move) for move in choices)
+        for move, ids in zip(choices, spelled, strict=True):
+            if problem := problem_with_tokens(move, ids):
+                raise RequestRefused(problem)
+        return MoveTree(dict(zip(spelled, choices, strict=True)))
+
+    async def _spelled_out(self, base: str, text: str) -> tuple[int, ...]:
+        """Token ids of the text as a whole answer, with the token that ends a turn."""
+        if (base, text) not in self._spelled:
+            ids = await self.count_tokens(base, text)
+            end = await self._end_of_turn(base)
+            if len(self._spelled) == MAX_SPELLED:
+                self._spelled.clear()
+            self._spelled[base, text] = (*ids, end)
+            return (*ids, end)
+        return self._spelled[base, text]
+
+    async def _end_of_turn(self, base: str) -> int:
+        """The token that the base's chat template puts after an answer."""
+        async with self._finding_end:
+            if base not in self._ends:
+                asked = {"role": "user", "content": ANY_WORD}
+                before = [
+                    *await self.chat_ids(base, [asked]),
+                    *await self.count_tokens(base, ANY_WORD),
+                ]
+                turns = [asked, {"role": "assistant", "content": ANY_WORD}]
+                whole = await self._tokenize(
+                    base, {"messages": turns, "add_generation_prompt": False}
+                )
+                if whole[: len(before)] != before or len(whole) == len(before):
+                    raise RequestRefused(NO_END)
+                self._ends[base] = whole[len(before)]
+        return self._ends[base]
 
     async def continue_ids(
         self, model: ServedModel, ids: Sequence[int], sampling: Sampling
@@ -273,67 +333,6 @@ class Inference:
                 raise InferenceUnavailable(f"tokenize answered {response.status_code}")
             return tokens_of(response)
 
-    @asynccontextmanager
-    async def _server(self) -> AsyncIterator[str]:
-        """The URL to ask, counted as busy; after a fault inside the block the server rests."""
-        rested = time.monotonic() - REST_SECONDS
-
-        def preference(url: str) -> tuple[bool, int, float]:
-            failed_at = self._failed_at.get(url, 0.0)
-            # Among equals the one that failed last comes last, so that retries reach every server.
-            return failed_at > rested, self._in_flight[url], failed_at
-
-        url = min(self._urls, key=preference)
-        self._in_flight[url] += 1
-        try:
-            yield url
-        except InferenceUnavailable:
-            self._failed_at[url] = time.monotonic()
-            raise
-        finally:
-            self._in_flight[url] -= 1
-
-    async def _ensure_loaded(self, url: str, model: ServedModel) -> None:
-        if model.adapter_folder is None or (url, model.name) in self._loaded:
-            return
-        async with self._load_locks.setdefault((url, model.name), asyncio.Lock()):
-            if (url, model.name) in self._loaded:
-                return
-            body = {"lora_name": model.name, "lora_path": str(model.adapter_folder)}
-            response = await self._post(url, "/v1/load_lora_adapter", body)
-            already = response.status_code == 400 and "already been loaded" in response.text
-            if response.status_code != 200 and not already:
-                if not await self._is_a_refusal(url, response):
-                    raise InferenceUnavailable(f"loading answered {response.status_code}")
-                # The server's words name files of its machine: they are for the log.
-                log.warning("adapter_refused", model=model.name, said=message_of(response))
-                raise AdapterRefused("The inference server refused this agent's adapter.")
-            self._loaded.add((url, model.name))
-
-    async def _is_a_refusal(self, url: str, response: httpx.Response) -> bool:
-        """vLLM answers 500 to a file that it cannot read, and to everything once it is dead."""
-        if response.status_code != 500:
-            return response.status_code in {400, 404, 422}
-        try:
-            health = await self._http.get(f"{url}/health", timeout=CONNECT_TIMEOUT_SECONDS)
-        except httpx.HTTPError:
-            return False
-        return health.status_code == 200
-
-    async def _post(
-        self,
-        url: str,
-        path: str,
-        body: Mapping[str, Any],
-        *,
-        timeout: float = LOAD_TIMEOUT_SECONDS,
-    ) -> httpx.Response:
-        try:
-            limits = httpx.Timeout(timeout, connect=CONNECT_TIMEOUT_SECONDS)
-            return await self._http.post(url + path, json=body, timeout=limits)
-        except httpx.HTTPError as error:
-            raise InferenceUnavailable(f"{type(error).__name__} at {path}") from error
-
     async def _stream(
         self,
         url: str,
@@ -367,23 +366,7 @@ class Inference:
                         await on_text(piece)
         except (httpx.HTTPError, json.JSONDecodeError) as error:
             raise InferenceUnavailable(f"{type(error).__name__} while answering") from error
-        if not answer.finish_reason:
-            raise InferenceUnavailable("the answer was cut off")
-        return Generation(
-            text=answer.text,
-            prompt_token_ids=answer.prompt_token_ids,
-            token_ids=answer.token_ids,
-            logprobs=answer.logprobs,
-            chunk_times=answer.chunk_times,
-            finish_reason=answer.finish_reason,
-            seconds=time.monotonic() - started,
-        )
-
-
-@cache
-def certificates() -> ssl.SSLContext:
-    """Reading the system's certificates takes 20 ms: once is enough."""
-    return ssl.create_default_context()
+        return answer.finished(time.monotonic() - started)
 
 
 def _neutral(messages: Sequence[Message]) -> list[Message]:

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterable, Iterator
 from itertools import chain, repeat, takewhile
 from typing import Any, TypeVar
 
-from agents.inference.client import InferenceUnavailable
+from agents.inference.replies import InferenceUnavailable
 
 # Pauses between retries of one request while no server answers; after them the work is put off.
 RETRY_PAUSES_SECONDS = (1.0, 5.0, 15.0)

@@ -2,7 +2,8 @@
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from math import isfinite
 from typing import Any, NoReturn
 
 import httpx
@@ -30,8 +31,9 @@ class Generation:
     """One sampled answer.
 
     token_ids and logprobs have one item per sampled token; logprobs are natural logarithms
-    under the sampling policy's unscaled distribution. chunk_times holds (characters so far,
-    seconds since the request).
+    under the sampling policy's unscaled distribution, at temperature 1 and before top-p.
+    chunk_times holds (characters so far, seconds since the request). allowed_token_ids has the
+    tokens that each was drawn among, over which its logprob is normalised; [] if it was any token.
     """
 
     text: str
@@ -41,6 +43,7 @@ class Generation:
     chunk_times: list[tuple[int, float]]
     finish_reason: str
     seconds: float
+    allowed_token_ids: list[tuple[int, ...]] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
@@ -83,6 +86,20 @@ class StreamedAnswer:
             self.chunk_times.append((len(self.text), round(seconds, 3)))
         return piece
 
+    def finished(self, seconds: float) -> Generation:
+        """The whole answer, `seconds` after the request. Raises InferenceUnavailable."""
+        if not self.finish_reason:
+            raise InferenceUnavailable("the answer was cut off")
+        return Generation(
+            text=self.text,
+            prompt_token_ids=self.prompt_token_ids,
+            token_ids=self.token_ids,
+            logprobs=self.logprobs,
+            chunk_times=self.chunk_times,
+            finish_reason=self.finish_reason,
+            seconds=seconds,
+        )
+
 
 class ModelNotFound(Exception):
     """The server has no model of this name; usually an adapter lost in a restart."""
@@ -111,6 +128,18 @@ def logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[flo
         ]
     except (KeyError, IndexError, TypeError, ValueError):
         raise InferenceUnavailable("the server's reply has no logprobs of the prompt") from None
+
+
+def next_logprobs_of(response: httpx.Response, ids: Sequence[int]) -> dict[int, float]:
+    """Natural logprobs of these ids as the next token. Raises InferenceUnavailable."""
+    try:
+        (likely,) = response.json()["choices"][0]["logprobs"]["top_logprobs"]
+        found = {token: float(likely[f"token_id:{token}"]) for token in ids}
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InferenceUnavailable("the server's reply has no logprobs of the moves") from None
+    if not all(map(isfinite, found.values())):
+        raise InferenceUnavailable("the server's reply has logprobs that are no numbers")
+    return found
 
 
 def tokens_of(response: httpx.Response) -> list[int]:

@@ -14,10 +14,10 @@ from agents.inference.client import (
     Inference,
     InferenceUnavailable,
     RequestRefused,
-    certificates,
     plain_model,
 )
 from agents.inference.patience import patiently
+from agents.inference.servers import certificates
 from judges.scorers.client import RelevanceScorer
 from judges.tools import CannotJudge, Message, Reply, ToolFailed, Tools
 

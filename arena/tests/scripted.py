@@ -38,6 +38,7 @@ class ScriptedModel:
         sampling: Sampling,
         *,
         on_text: OnText | None = None,
+        choices: Sequence[str] = (),
     ) -> Generation:
         self.asked.append(messages)
         outcome = self.script(model, messages)
@@ -45,6 +46,7 @@ class ScriptedModel:
             if on_text:
                 await on_text("half an ans")
             raise outcome
+        assert not choices or outcome in choices, f"{outcome!r} is none of {choices}"
         words = outcome.split(" ")
         for word in words:
             if on_text:
@@ -58,6 +60,7 @@ class ScriptedModel:
             chunk_times=[(len(outcome), 0.1)],
             finish_reason="stop",
             seconds=0.1,
+            allowed_token_ids=[tuple(range(len(choices)))] * len(words) if choices else [],
         )
 
     async def count_tokens(self, model_name: str, text: str) -> list[int]:
