@@ -16,6 +16,8 @@ class DefaultJudge:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+_OPEN_GATES = ("answers", "own words", "no repetition", "sentences", "no speech to judges")
+
 DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
     DefaultJudge(
         slug="code",
@@ -35,15 +37,32 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "closeness to the task, and how much likelier the task makes the poem to the base "
             "model. It measures form and relevance, not taste."
         ),
+        config={"gates": [*_OPEN_GATES, "verse"]},
+    ),
+    DefaultJudge(
+        slug="story-form-and-relevance",
+        name="Form and relevance of stories",
+        kind="poem",
+        description=(
+            "Refuses copies, lists and off-topic answers. Then it weighs length and what was "
+            "demanded, closeness to the task, and how much likelier the task makes the story to "
+            "the base model. It measures form and relevance, not taste."
+        ),
+        config={"gates": [*_OPEN_GATES, "no list"], "relevance_cut": 0.35},
+    ),
+    DefaultJudge(
+        slug="name-form-and-relevance",
+        name="Form and relevance of names",
+        kind="poem",
+        description=(
+            "Refuses copies, lists and answers that have nothing to do with the product. Then it "
+            "weighs length, what was demanded and originality against closeness to the task. It "
+            "measures form and relevance, not taste."
+        ),
         config={
-            "gates": [
-                "answers",
-                "own words",
-                "no repetition",
-                "sentences",
-                "no speech to judges",
-                "verse",
-            ]
+            "gates": [*_OPEN_GATES, "one line", "varied"],
+            "pmi_weight": 0.0,
+            "relevance_cut": 0.12,
         },
     ),
     DefaultJudge(

@@ -3,9 +3,12 @@
 from arena.environments.arithmetic.family import Arithmetic
 from arena.environments.constraints.family import Constraints
 from arena.environments.games.tictactoe import TicTacToe
+from arena.environments.names.family import Names
 from arena.environments.poems.family import OpenEnded
 from arena.environments.registry import Registry
+from arena.environments.stories.family import Stories
 
 ENVIRONMENTS = Registry()
 ENVIRONMENTS.add(Constraints(), OpenEnded(), Arithmetic())
 ENVIRONMENTS.add(TicTacToe())
+ENVIRONMENTS.add(Stories(), Names())

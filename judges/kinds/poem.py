@@ -1,4 +1,4 @@
-"""Form and relevance of a poem. This is not taste: no figure here says how good a poem is.
+"""Form and relevance of an open-ended answer: a poem, a tiny story, a slogan. This is not taste.
 
 An answer that fails a gate (the environment's gates, or too little to do with the prompt) gets
 at most `GATED_CEILING` times its form. Any other gets
@@ -10,7 +10,8 @@ PMI: how much likelier the base model finds the answer's beginning after this pr
 empty one, (logprob(beginning | prompt) - logprob(beginning | empty)) / `pmi_tokens`, squashed by a
 logistic curve. It is highest for copies of the prompt, which is why a gate refuses those. Whatever
 follows the beginning is told by the beginning rather than by the prompt: a mean over all tokens
-would only fall with the answer's length.
+would only fall with the answer's length. An answer of a few words has no beginning to measure: a
+judge of names gives PMI no weight, and the base model is not asked.
 
 Measured: docs/decisions/poem-judge.md
 """
@@ -68,29 +69,28 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
 
     async def judge(answer: Answer, text: str, cosine: float) -> tuple[float, tuple[Check, ...]]:
         if answer.score is None:
-            raise CannotJudge("the environment does not score this poem's form")
+            raise CannotJudge("the environment does not score this answer's form")
         relevant = Check(
             "relevance", cosine >= settings.relevance_cut, f"is {cosine:.2f} close to the task"
         )
         gates = [check for check in answer.checks if check.name in settings.gates]
         if not (relevant.passed and all(check.passed for check in gates)):
             return GATED_CEILING * answer.score, (relevant,)
-        async with slots:
-            pmi = await _pmi(transcript.prompt, text, tools, max_tokens=settings.pmi_tokens)
-        squashed = 1 / (1 + exp(-_clipped((pmi - settings.pmi_center) / settings.pmi_scale)))
         cut = settings.relevance_cut
         relevance = min(1.0, max(0.0, (cosine - cut) / max(FULL_RELEVANCE - cut, 1e-6)))
-        mean = (
-            settings.form_weight * answer.score
-            + settings.relevance_weight * relevance
-            + settings.pmi_weight * squashed
-        ) / settings.total_weight
-        found = (
-            f"is at its beginning {pmi:+.2f} nats per token likelier as an answer to this task "
-            "than to none"
-        )
-        fits = Check("fits the task", squashed >= 0.5, found)
-        return OPEN_FLOOR + (1 - OPEN_FLOOR) * mean, (relevant, fits)
+        weighed = settings.form_weight * answer.score + settings.relevance_weight * relevance
+        found: tuple[Check, ...] = (relevant,)
+        if settings.pmi_weight > 0:
+            async with slots:
+                pmi = await _pmi(transcript.prompt, text, tools, max_tokens=settings.pmi_tokens)
+            squashed = 1 / (1 + exp(-_clipped((pmi - settings.pmi_center) / settings.pmi_scale)))
+            weighed += settings.pmi_weight * squashed
+            detail = (
+                f"is at its beginning {pmi:+.2f} nats per token likelier as an answer to this task "
+                "than to none"
+            )
+            found = (relevant, Check("fits the task", squashed >= 0.5, detail))
+        return OPEN_FLOOR + (1 - OPEN_FLOOR) * weighed / settings.total_weight, found
 
     async with asyncio.TaskGroup() as group:
         tasks = [

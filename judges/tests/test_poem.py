@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from judges.call import cast_vote
+from judges.defaults import DEFAULT_JUDGES
 from judges.kinds.poem import GATED_CEILING, OPEN_FLOOR
 from judges.panel import rank
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
@@ -88,3 +89,21 @@ def test_weights_come_from_the_configuration() -> None:
 @pytest.mark.parametrize("config", [{"pmi_scale": 0}, {"pmi_tokens": 0}, {"form_weight": -9.0}])
 def test_senseless_configuration_abstains(config: dict[str, float]) -> None:
     assert "positive" in vote(make_answer(0), script=ScriptedTools(), config=config).error
+
+
+def test_without_weight_for_pmi_the_base_model_is_not_asked() -> None:
+    script = ScriptedTools(pmi=ValueError("nobody should ask"))
+    ballot = vote(make_answer(0, "Melodio"), script=script, config={"pmi_weight": 0.0})
+    assert ballot.scores[0] > OPEN_FLOOR
+    assert not script.scored
+
+
+@pytest.mark.parametrize(
+    "judge", ["form-and-relevance", "story-form-and-relevance", "name-form-and-relevance"]
+)
+def test_each_open_ended_judge_refuses_by_its_own_gates(judge: str) -> None:
+    config = next(each.config for each in DEFAULT_JUDGES if each.slug == judge)
+    for gate in config["gates"]:
+        answers = make_answer(0, score=0.1), make_answer(1, score=1.0, failed=gate)
+        scores = vote(*answers, script=ScriptedTools(), config=config).scores
+        assert scores[1] <= GATED_CEILING < scores[0]

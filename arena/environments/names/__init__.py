@@ -1,0 +1,1 @@
+"""Names and slogans for a product that is described."""
