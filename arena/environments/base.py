@@ -147,6 +147,10 @@ class Environment(Protocol):
         """Draw a task of the split. In a match, all seats get the same one."""
         ...
 
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        """Draw a task to answer alone, for practice and exams: of a game, a position of any depth."""
+        ...
+
     def score(self, task: Task, text: str) -> Score:
         """Check one answer in code: of a game, the value of this move of the task's seat."""
         ...

@@ -7,6 +7,7 @@ its turn counts as the environment says. Replaying the recorded tries gives the 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 
 from arena.environments.base import Environment, IllegalTurn, Message, Position, Task, View
 
@@ -56,6 +57,12 @@ class Episode:
                 told.append({"role": "assistant", "content": text})
                 told.append({"role": "user", "content": _ONCE_MORE.format(problem=problem)})
         return told
+
+    def asked(self, seat: int) -> dict[str, Any]:
+        """The data of a task to move in this position; {} for a seat that tries once more."""
+        if any(other == seat for other, _, _ in self.problems):
+            return {}
+        return {"position": dict(self.position), "seat": self._role(seat)}
 
     def moves(self, seat: int) -> tuple[str, ...]:
         return self.environment.moves(self.position, self._role(seat))

@@ -32,6 +32,9 @@ class Question(ABC):
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         """Draw a task of the split."""
 
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        return self.make_task(rng, split, difficulty)
+
     @abstractmethod
     def score(self, task: Task, text: str) -> Score:
         """Check an answer in code. Never raises, whatever the text contains."""

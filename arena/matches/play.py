@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from agents.canonical import digest_of
 from arena import leases
 from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
@@ -132,6 +133,7 @@ class TurnFacts:
     turn: int  # which of the seat's tries it is, from 0
     problem: str = ""  # why it was no legal move
     view: Mapping[str, Any] = field(default_factory=dict)  # of the position that it led to
+    asked: Mapping[str, Any] = field(default_factory=dict)  # see Episode.asked
     payoffs: Mapping[int, float] | None = None  # if the episode has ended
 
 
@@ -169,6 +171,8 @@ def record_completion(
             status=answer.status,
             problem=facts.problem,
             view=dict(facts.view),
+            asked=dict(facts.asked),
+            asked_key=digest_of(answer.messages[1:]) if facts.asked else "",
             error=answer.error[:300],
             text=answer.text,
             messages=answer.messages,

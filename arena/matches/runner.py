@@ -209,10 +209,10 @@ class _Playing:
             rng=Random(f"{self._task.key}:{self._match_id}:{self._number}:{seat}:{turn}"),
         )
         async with self._recording:
-            await in_thread(lambda: self._record(seat, turn, answer))
+            await in_thread(lambda: self._record(seat, turn, answer, before))
             self._tries[seat] = turn + 1
 
-    def _record(self, seat: int, turn: int, answer: play.SeatAnswer) -> None:
+    def _record(self, seat: int, turn: int, answer: play.SeatAnswer, before: Episode) -> None:
         if self._limit > 1 and sum(self._tries.values()) >= TRIES_PER_TURN * self._limit:
             name = self._episode.environment.name
             raise EnvironmentFault(f"{name} did not end after {self._limit} turns.")
@@ -224,6 +224,7 @@ class _Playing:
                 turn=turn,
                 problem=problem,
                 view=view_json(after.view()),
+                asked=before.asked(seat),
                 payoffs=None if after.to_move else after.payoffs(),
             )
         play.record_completion(

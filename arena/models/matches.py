@@ -157,6 +157,10 @@ class Completion(models.Model):
     status = models.CharField(max_length=10, choices=[(s.value, s.value) for s in CompletionStatus])
     problem = models.CharField(max_length=300, blank=True, db_default="")  # why it is no legal move
     view = models.JSONField(default=dict, db_default={})  # of the position that it led to
+    # Of a first try in an episode: {"position", "seat"} as rules know it, and a digest of what the
+    # seat was told, by which the same decision is found in other matches.
+    asked = models.JSONField(default=dict, db_default={})
+    asked_key = models.CharField(max_length=64, blank=True, db_default="")
     error = models.CharField(max_length=300, blank=True)
     text = models.TextField(blank=True)
     messages = models.JSONField()  # what was asked: [{"role", "content"}]
@@ -176,10 +180,15 @@ class Completion(models.Model):
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
-        ordering = ["round_id", "seat_id"]
+        ordering = ["round_id", "seat_id", "turn"]
         constraints = [
             models.UniqueConstraint(
                 fields=["round", "seat", "turn"], name="completion_once_a_turn"
+            ),
+        ]
+        indexes = [
+            models.Index(
+                fields=["asked_key", "id"], condition=~Q(asked_key=""), name="completion_asked"
             ),
         ]
 

@@ -97,12 +97,16 @@ def noise_of(agreement: float) -> float:
 class HeldOutTasks:
     """The tasks that a run must not learn from, because it is judged on them."""
 
-    def __init__(self, prompts: Iterable[str]) -> None:
+    def __init__(self, prompts: Iterable[str], *, by_letter: bool = False) -> None:
+        """`by_letter`: another prompt is another task, as positions of a game are."""
         self._by_gram: dict[tuple[str, ...], list[_Wording]] = defaultdict(list)
+        self._known: dict[str, bool] = {}
+        if by_letter:
+            self._known = dict.fromkeys(prompts, True)
+            return
         for task in map(_Wording, prompts):
             for gram in task.grams:
                 self._by_gram[gram].append(task)
-        self._known: dict[str, bool] = {}
 
     def contain(self, prompt: str) -> bool:
         """Whether the prompt is (nearly) one of these: similar from `NEAR` on, or one inside the other.

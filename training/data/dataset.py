@@ -73,12 +73,14 @@ def manifest_digest(manifest: Mapping[str, Any]) -> str:
 
 def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
     """The tasks of the run's Space that the gate may ask."""
+    environment = ENVIRONMENTS[run.space.environment]
     tasks = draw_tasks(
-        ENVIRONMENTS[run.space.environment],
+        environment,
         rng=Random(f"gate:{run.pk}"),  # the same seed as in training.gate.evaluate
         count=LOOKS * settings.ENV.gate_tasks,
     )
-    return HeldOutTasks(task.prompt for task in tasks)
+    prompts = [task.prompt for task in tasks]
+    return HeldOutTasks(prompts, by_letter=environment.turn_limit > 1)
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

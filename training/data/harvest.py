@@ -9,9 +9,11 @@ import structlog
 from django.db import transaction
 
 from agents.models import Engine
+from arena.environments import ENVIRONMENTS
 from arena.matches.claiming import note_harvest, unharvested_matches
 from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
+from training.data.positions import position_pairs
 from training.models import Harvest, Pair
 
 HARVEST_LIMIT = 50  # matches per sweep
@@ -45,9 +47,14 @@ def _harvest(match_id: int) -> bool:
         rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
         pairs = [
             pair
-            for one in rounds.prefetch_related("completions__seat__agent__owner", "votes")
+            for one in rounds.filter(turn_limit=1).prefetch_related(
+                "completions__seat__agent__owner", "votes"
+            )
             for pair in _pairs_of(one, match.space)
         ]
+        environment = ENVIRONMENTS[match.space.environment]
+        for one in rounds.filter(turn_limit__gt=1):
+            pairs += position_pairs(one, match.space, environment)
         Pair.objects.bulk_create(pairs, ignore_conflicts=True)
         Harvest.objects.create(match=match, pair_count=len(pairs))
         note_harvest(match)

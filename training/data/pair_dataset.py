@@ -4,7 +4,7 @@ Exports are texts, for people and other trainers; see training.data.provenance.
 """
 
 from collections import Counter
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Collection, Container, Iterator, Mapping, Sequence
 from typing import Any
 
 from django.db.models import QuerySet
@@ -12,8 +12,11 @@ from django.db.models import QuerySet
 from agents.errors import Refused
 from agents.lineage import within
 from arena import access
+from arena.environments.base import Task
+from arena.models import Round
 from training.data.curation import Limits, PairCandidate, curate_pairs, noise_of
 from training.data.dataset import Dataset, held_out_tasks, in_words
+from training.data.positions import asked_task
 from training.data.provenance import example, own_answer, provenance, sampled
 from training.data.tokens import ChatTokens, read_chat_tokens
 from training.methods.examples import PAIRS, PairExample
@@ -98,6 +101,16 @@ def unlearned_rounds(run: TrainingRun) -> list[int]:
     return list(dict.fromkeys(rounds))
 
 
+def asked_tasks(run: TrainingRun, rounds: Collection[Round]) -> dict[int, Task]:
+    """By round, what it asked the run's agent: of an episode, the position of its clearest pair."""
+    tasks = {one.pk: Task.from_json(one.task) for one in rounds if not one.is_episode}
+    pairs = _pairs_of(run).filter(round__in=[one for one in rounds if one.is_episode])
+    answers = pairs.select_related("round", "chosen", "rejected")
+    for pair in answers.order_by("margin", "-id"):
+        tasks[pair.round_id] = asked_task(own_answer(pair), pair.round)
+    return tasks
+
+
 def _pairs_of(run: TrainingRun) -> QuerySet[Pair]:
     return unlearned_pairs(run.parent_version, run.space_id).filter(id__lte=run.last_pair_id)
 
@@ -106,6 +119,7 @@ def _candidate(
     pair: Pair, run: TrainingRun, tokens: ChatTokens, *, fresh: Container[int]
 ) -> PairCandidate:
     own = own_answer(pair)
+    task = asked_task(own, pair.round)
     opponent = pair.rejected if own is pair.chosen else pair.chosen
     chosen, rejected = (
         tokens.canonical(one.token_ids, is_finished=not one.is_cut) if one.token_ids else []
@@ -113,8 +127,8 @@ def _candidate(
     )
     return PairCandidate(
         pair_id=pair.pk,
-        task=pair.round.task["prompt"],
-        task_key=pair.round.task_key,
+        task=task.prompt,
+        task_key=task.key,
         prompt_ids=own.prompt_token_ids,
         chosen_ids=chosen,
         rejected_ids=rejected,

@@ -48,6 +48,8 @@ def message(role: str, content: str) -> JSON:
 def provenance(pair: Pair) -> JSON:
     """Where the pair comes from."""
     seats = {"chosen": pair.chosen.seat, "rejected": pair.rejected.seat}
+    # Moves of an episode are valued by code, and the other one may come from another match.
+    votes = [] if pair.round.is_episode else pair.round.votes.all()
     return {
         "pair": pair.pk,
         "space": pair.space.slug,
@@ -71,7 +73,7 @@ def provenance(pair: Pair) -> JSON:
                 "chosen": float(vote.scores[str(seats["chosen"].index)]),
                 "rejected": float(vote.scores[str(seats["rejected"].index)]),
             }
-            for vote in pair.round.votes.all()
+            for vote in votes
             if {str(seat.index) for seat in seats.values()} <= vote.scores.keys()
             # A judge that could not read the two side by side said nothing of them.
             and vote.preference(seats["chosen"].index, seats["rejected"].index) is not None

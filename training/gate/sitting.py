@@ -82,7 +82,7 @@ def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Tas
     """Distinct held-out tasks, in turn from each kind; fewer if there are no more."""
     kinds: dict[str, dict[str, Task]] = {}
     for _ in range(count * DRAWS_PER_TASK):
-        task = environment.make_task(rng, Split.HELDOUT)
+        task = environment.practice_task(rng, Split.HELDOUT)
         kinds.setdefault(task.kind, {}).setdefault(task.key, task)
     columns = [list(tasks.values()) for tasks in kinds.values()]
     rng.shuffle(columns)  # so that it varies which kinds get one task more
@@ -98,7 +98,7 @@ def draw_kind(
     for _ in range(count * DRAWS_PER_TASK_OF_KIND):
         if len(tasks) == count:
             break
-        task = environment.make_task(rng, Split.HELDOUT)
+        task = environment.practice_task(rng, Split.HELDOUT)
         if task.kind == kind and task.key not in known:
             tasks.setdefault(task.key, task)
     return list(tasks.values())

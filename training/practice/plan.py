@@ -27,6 +27,7 @@ from arena.models import Completion, CompletionStatus, Round
 from training.configs.configs import PracticeAnswers
 from training.data.curation import HeldOutTasks, Reason
 from training.data.groups import Member, Source, choose_members
+from training.data.pair_dataset import asked_tasks
 from training.data.tokens import ChatTokens
 from training.methods.base import PracticeSize
 from training.models import Rollout, TrainingRun
@@ -125,18 +126,20 @@ def make_plan(
 ) -> PracticePlan:
     """The newest `size.tasks` distinct tasks from these rounds, which are given newest first."""
     rounds = Round.objects.in_bulk(round_ids[: CANDIDATES_PER_TASK * size.tasks])
+    tasks = asked_tasks(spec.run, rounds.values())
     chosen: dict[str, Round] = {}
     left_out: Counter[str] = Counter()
-    for one in (rounds[round_id] for round_id in round_ids if round_id in rounds):
+    for one in (rounds[round_id] for round_id in round_ids if round_id in tasks):
         if len(chosen) == size.tasks:
             break
-        if one.task_key in chosen:
+        task = tasks[one.pk]
+        if task.key in chosen:
             left_out[Reason.DUPLICATE.value] += 1
-        elif held_out.contain(one.task["prompt"]):
+        elif held_out.contain(task.prompt):
             left_out[Reason.HELD_OUT.value] += 1
         else:
-            chosen[one.task_key] = one
-    answers = _Answers(spec, list(chosen.values()), size=size, tokens=tokens)
+            chosen[task.key] = one
+    answers = _Answers(spec, list(chosen.values()), tasks, size=size, tokens=tokens)
     groups = tuple(PlannedGroup(one.pk, answers.choose(one)) for one in chosen.values())
     return PracticePlan(groups, dict(left_out), dict(answers.left_out))
 
@@ -213,10 +216,12 @@ class _Answers:
         self,
         spec: RunSpec,
         rounds: Sequence[Round],
+        tasks: Mapping[int, Task],
         *,
         size: PracticeSize,
         tokens: ChatTokens,
     ) -> None:
+        self._tasks = tasks
         self.left_out: Counter[str] = Counter()
         self._spec = spec
         self._run = run = spec.run
@@ -225,15 +230,17 @@ class _Answers:
         self._tokens = tokens
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
-        self._practised = _shared_practice(spec, rounds)
+        # Others' answers to an episode's round were given in other positions.
+        self._practised = _shared_practice(spec, [one for one in rounds if not one.is_episode])
         completions = Completion.objects.filter(round__in=rounds, status=CompletionStatus.OK).defer(
             "text", "chunk_times", "sampling"
         )
-        for one in completions.select_related("version__agent").order_by("id"):
-            if one.version.agent_id == run.agent_id:
+        for one in completions.select_related("version__agent", "round").order_by("id"):
+            if one.version.agent_id != run.agent_id:
+                if not one.round.is_episode:
+                    self._others[one.round_id].append(one)
+            elif not one.round.is_episode or one.asked == tasks[one.round_id].data:
                 self._played[one.round_id] = one
-            else:
-                self._others[one.round_id].append(one)
 
     def choose(self, one: Round) -> tuple[Member, ...]:
         """The members of this round's group."""
@@ -259,7 +266,7 @@ class _Answers:
             return Reason.WITHOUT_TOKENS
         if played.version_id not in self._fresh:
             return Reason.STALE
-        if played.messages != build_messages(self._spec.parent.prompt, Task.from_json(one.task)):
+        if played.messages != build_messages(self._spec.parent.prompt, self._tasks[one.pk]):
             return Reason.OTHER_PROMPT
         return None
 

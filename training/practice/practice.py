@@ -34,7 +34,7 @@ from arena.models import Round
 from judges.tools import Tools
 from training.data.dataset import held_out_tasks
 from training.data.groups import Source
-from training.data.pair_dataset import unlearned_rounds
+from training.data.pair_dataset import asked_tasks, unlearned_rounds
 from training.data.tokens import read_chat_tokens
 from training.methods import method_of
 from training.models import Rollout
@@ -87,7 +87,7 @@ class Practice:
         self._spec = spec
         self._plan = _plan_of(spec)
         rounds = Round.objects.in_bulk([group.round_id for group in self._plan.groups])
-        self._tasks = {round_id: Task.from_json(one.task) for round_id, one in rounds.items()}
+        self._tasks = asked_tasks(run, rounds.values())
         self._environment = ENVIRONMENTS[run.space.environment]
         self._panel = panel_of(
             tuple((chair["judge"], chair["weight"]) for chair in run.space.panel)

@@ -8,9 +8,10 @@ from statistics import fmean
 from typing import Any
 
 from arena.environments.asking import build_messages
-from arena.environments.base import Task
+from arena.models import Round
 from training.data.curation import Reason
 from training.data.groups import Group, GroupAnswer, Member, make_group
+from training.data.pair_dataset import asked_tasks
 from training.data.provenance import message
 from training.data.tokens import ChatTokens
 from training.models import Rollout, TrainingRun
@@ -80,6 +81,8 @@ def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
     """
     plan = PracticePlan.read(folder) or PracticePlan((), {}, {})
     answers, scores = stored_answers(run, plan.groups), read_scores(folder)
+    rounds = Round.objects.in_bulk([planned.round_id for planned in plan.groups])
+    tasks = asked_tasks(run, rounds.values())
     for planned in reversed(plan.groups):
         round_id = planned.round_id
         if round_id not in answers or round_id not in scores:
@@ -87,13 +90,12 @@ def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
         judged = _with_rewards(answers[round_id], scores[round_id].scores)
         own = [one for one in judged if one[0].source.is_own]
         origin = _origin(run, own, agreement=scores[round_id].agreement)
-        task = Task.from_json(_own_row(judged).round.task)
         yield origin | {
             "group_size": len(judged),
             "group_mean_reward": fmean(reward for _, _, reward in judged),
             "prompt": [
                 message(one["role"], one["content"])
-                for one in build_messages(run.parent_version.prompt, task)
+                for one in build_messages(run.parent_version.prompt, tasks[round_id])
             ],
             "answers": [
                 message("assistant", row.text)

@@ -1,51 +1,26 @@
 """Rounds of many turns: played, continued after a death, judged and settled."""
 
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import pytest
 
-from agents.inference import patience
-from agents.inference.client import Message, RequestRefused, ServedModel
+from agents.inference.client import Message, RequestRefused
 from arena.credits import ledger
-from arena.environments import ENVIRONMENTS
 from arena.environments.base import EnvironmentFault, Position
 from arena.environments.tests.small_games import Count, Odds
-from arena.matches import judging, play, runner
+from arena.matches import play
 from arena.matches.match import IllegalMove
 from arena.models import Completion, Match, MatchEvent, Verdict
 from arena.states import MatchStatus
 from arena.tests.builders import make_match, make_space
-from arena.tests.scripted import ScriptedModel
+from arena.tests.playing import add_games, played
 
 pytestmark = pytest.mark.django_db(transaction=True)
-
-Say = Callable[[Sequence[Message]], str | Exception]
 
 
 @pytest.fixture(autouse=True)
 def games(monkeypatch: pytest.MonkeyPatch) -> None:
-    for game in (Count(), Odds()):
-        monkeypatch.setitem(ENVIRONMENTS._known, game.slug, game)
-    monkeypatch.setattr(patience, "EAGER_PAUSES_SECONDS", (0.0,))
-
-
-def played(match: Match, monkeypatch: pytest.MonkeyPatch, say: Say) -> ScriptedModel:
-    """Played by one worker and judged, as far as it goes."""
-
-    def script(model: ServedModel, messages: Sequence[Message]) -> str | Exception:
-        return say(messages)
-
-    model = ScriptedModel(script)
-    monkeypatch.setattr(runner, "Inference", model)
-    Match.objects.update(lease_expires_at=None, lease_owner=None)
-    owner = uuid.uuid4()
-    assert play.claim_match(match.id, owner=owner)
-    runner.play_match(match.id, owner=owner)
-    for round_id in match.rounds.values_list("id", flat=True):
-        judging.judge_round(round_id)
-    match.refresh_from_db()
-    return model
+    add_games(monkeypatch, Count(), Odds())
 
 
 def turns(match: Match, number: int) -> list[tuple[int, int, str, str]]:
@@ -153,7 +128,7 @@ class Broken(Count):
 def test_a_fault_of_the_environment_voids_the_match_and_refunds(
     monkeypatch: pytest.MonkeyPatch, game: Count
 ) -> None:
-    monkeypatch.setitem(ENVIRONMENTS._known, game.slug, game)
+    add_games(monkeypatch, game)
     match = make_match(make_space(environment=game.slug))
     played(match, monkeypatch, lambda messages: "1")
     assert match.status == MatchStatus.CANCELLED

@@ -1,0 +1,94 @@
+"""Pairs from episodes: two moves in one position that differ in value.
+
+A seat's turn is compared with other answers to exactly the same decision, of this match or of
+earlier ones of the Space. The environment values both moves in the seat's own position.
+"""
+
+from collections.abc import Iterable
+from itertools import islice
+
+from django.db.models import Q
+
+from agents.models import Engine
+from arena.environments.base import Environment, Task
+from arena.models import Completion, CompletionStatus, MatchStatus, Round, Space
+from training.data.pairs import MIN_CHOSEN_SCORE, MIN_MARGIN
+from training.models import Pair
+from training.states import PairSource
+
+MAX_PAIRS_PER_EPISODE = 4  # for each agent
+MAX_COMPARED = 16  # answers to the same decision, the newest first
+
+
+def asked_task(own: Completion, one: Round) -> Task:
+    """What this answer of the round was asked: the round's task, or a position of its episode."""
+    task = Task.from_json(one.task)
+    if not one.is_episode:
+        return task
+    # The first message is the agent's own prompt.
+    return Task(kind=task.kind, prompt=own.messages[1]["content"], data=own.asked, split=task.split)
+
+
+def position_pairs(one: Round, space: Space, environment: Environment) -> list[Pair]:
+    """The clearest pairs of each learning agent from its turns in this round."""
+    turns = (
+        Completion.objects.filter(
+            _comparable(),
+            round=one,
+            seat__agent__engine=Engine.MODEL,
+        )
+        .exclude(asked_key="")
+        .select_related("seat")
+    )
+    found: dict[int, list[Pair]] = {}
+    for own in turns.order_by("id"):
+        pairs = found.setdefault(own.seat.agent_id, [])
+        pairs += _pairs_of(own, one, space, environment)
+    return [
+        pair
+        for pairs in found.values()
+        for pair in islice(sorted(pairs, key=lambda pair: -pair.margin), MAX_PAIRS_PER_EPISODE)
+    ]
+
+
+def _pairs_of(
+    own: Completion, one: Round, space: Space, environment: Environment
+) -> Iterable[Pair]:
+    """At most one pair: with the best of the others if it is better, or else with the worst."""
+    task = asked_task(own, one)
+    value = environment.score(task, own.text).value
+    others = list(
+        Completion.objects.filter(
+            _comparable(),
+            asked_key=own.asked_key,
+            round__match__space=space,
+            round__match__status=MatchStatus.SETTLED,
+        )
+        .exclude(id=own.pk)
+        .order_by("-id")[:MAX_COMPARED]
+    )
+    values = {other.pk: environment.score(task, other.text).value for other in others}
+    best = max(others, key=lambda other: (values[other.pk], other.pk), default=own)
+    worst = min(others, key=lambda other: (values[other.pk], -other.pk), default=own)
+    for chosen, rejected, margin, source in (
+        (best, own, values.get(best.pk, value) - value, PairSource.OWN_REJECTED),
+        (own, worst, value - values.get(worst.pk, value), PairSource.OWN_CHOSEN),
+    ):
+        better = value if chosen is own else values[chosen.pk]
+        if margin >= MIN_MARGIN and better > MIN_CHOSEN_SCORE and not chosen.is_cut:
+            yield Pair(
+                agent_id=own.seat.agent_id,
+                space=space,
+                round=one,
+                chosen=chosen,
+                rejected=rejected,
+                source=source,
+                margin=margin,
+                agreement=1.0,  # code valued both
+            )
+            return
+
+
+def _comparable() -> Q:
+    """Answers whose words are there to learn from."""
+    return Q(status=CompletionStatus.OK, seat__agent__owner__leaving_since=None)

@@ -1,0 +1,126 @@
+"""Pairs and practice from episodes: two moves in one position that differ in value."""
+
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from agents.inference.client import Message
+from agents.models import User
+from arena.environments.base import Split
+from arena.environments.tests.small_games import TARGET, Count
+from arena.models import Completion, Match, Round
+from arena.tests.builders import make_match, make_space
+from arena.tests.playing import add_games, played
+from training.data.curation import HeldOutTasks
+from training.data.harvest import harvest_matches
+from training.data.pair_dataset import asked_tasks, unlearned_rounds
+from training.data.provenance import example, provenance
+from training.methods.grpo import GRPOConfig
+from training.models import Pair
+from training.tests.builders import make_run
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+class Counting(Count):
+    """Its coded competitor plays perfectly, so that the value of a position is exact."""
+
+    def solve(self, position: object, seat: int, rng: Random) -> str:
+        left = TARGET - position["total"]  # type: ignore[index]
+        return str(left % 3 or 1)
+
+
+@pytest.fixture(autouse=True)
+def game(monkeypatch: pytest.MonkeyPatch) -> Counting:
+    game = Counting()
+    add_games(monkeypatch, game)
+    return game
+
+
+def one_good_one_bad(messages: Sequence[Message]) -> str:
+    """Whoever begins says 1 in the first round and 2 in the second; then all say 1."""
+    one_good_one_bad.begun += "total is 0" in messages[-1]["content"]  # type: ignore[attr-defined]
+    is_first = "total is 0" in messages[-1]["content"]
+    return "2" if is_first and one_good_one_bad.begun == 2 else "1"  # type: ignore[attr-defined]
+
+
+def played_match(monkeypatch: pytest.MonkeyPatch) -> Match:
+    one_good_one_bad.begun = 0  # type: ignore[attr-defined]
+    match = make_match(make_space(environment="count"))
+    played(match, monkeypatch, one_good_one_bad)
+    return match
+
+
+def test_the_better_of_two_moves_in_one_position_is_chosen(
+    monkeypatch: pytest.MonkeyPatch, game: Counting
+) -> None:
+    """From 0, a target of 5 is won by 2, because 3 are left then."""
+    match = played_match(monkeypatch)
+    harvest_matches()
+    pairs = list(Pair.objects.filter(chosen__asked__position__total=0).order_by("id"))
+    assert len(pairs) == 2, "one for each agent: its own answer is in it"
+    for pair in pairs:
+        assert (pair.chosen.text, pair.rejected.text) == ("2", "1")
+        assert (pair.margin, pair.agreement) == (1.0, 1.0)
+        assert pair.chosen.messages[1:] == pair.rejected.messages[1:]
+        assert provenance(pair)["judge_votes"] == []
+        assert example(pair)["chosen"][0]["content"] == "2"
+    assert {pair.agent_id for pair in pairs} == set(match.seats.values_list("agent_id", flat=True))
+    assert all(
+        game.score(
+            game.position_task(one.asked["position"], one.asked["seat"], Split.TRAIN), "2"
+        ).passed
+        for one in Completion.objects.filter(asked__position__total=0)
+    )
+
+
+def test_moves_of_equal_value_and_tries_to_mend_a_move_make_no_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(environment="count"))
+    played(match, monkeypatch, lambda messages: "1" if len(messages) > 2 else "what?")
+    harvest_matches()
+    assert not Pair.objects.exists(), "all first tries were illegal, and second ones are not asked"
+    assert set(Completion.objects.filter(turn=1).values_list("asked_key", flat=True)) == {""}
+
+
+def test_an_illegal_move_loses_to_a_legal_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    first = make_match(make_space(environment="count", round_count=1))
+    played(first, monkeypatch, lambda messages: "2")
+    second = make_match(first.space)
+    played(second, monkeypatch, lambda messages: "2" if len(messages) > 2 else "what?")
+    harvest_matches()
+    pairs = Pair.objects.filter(rejected__text="what?", chosen__text="2")
+    assert {pair.chosen.round.match_id for pair in pairs} == {first.pk}, "of an earlier match"
+
+
+def test_a_person_who_leaves_is_not_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = played_match(monkeypatch)
+    leaver = match.seats.get(index=0).agent.owner_id
+    User.objects.filter(id=leaver).update(leaving_since="2026-01-01T00:00:00Z")
+    harvest_matches()
+    assert not Pair.objects.exists()
+
+
+def test_practice_asks_the_position_of_an_episodes_clearest_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = played_match(monkeypatch)
+    harvest_matches()
+    agent = match.seats.get(index=0).agent
+    run = make_run(agent, match.space, config=GRPOConfig())
+    rounds = Round.objects.in_bulk(unlearned_rounds(run))
+    tasks = asked_tasks(run, rounds.values())
+    assert tasks.keys() == rounds.keys()
+    for task in tasks.values():
+        assert task.data["position"]["total"] in (0, 1, 2)
+        assert task.prompt.startswith("The total is")
+
+
+def test_positions_that_differ_by_one_mark_are_different_tasks() -> None:
+    """Texts that are nearly alike are one task only where they are questions."""
+    rules = "Tic-tac-toe on a board of three by three. You are X. Answer with one free number. "
+    held_out = HeldOutTasks([f"{rules} X O X"], by_letter=True)
+    assert held_out.contain(f"{rules} X O X")
+    assert not held_out.contain(f"{rules} X O O")
