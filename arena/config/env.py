@@ -5,6 +5,7 @@ them to RLFC_HOME/run/local.env, so that another `manage.py` command finds them.
 """
 
 import os
+import re
 import secrets
 import sys
 from functools import cache
@@ -19,6 +20,8 @@ from agents.files import write_once
 from arena.config.pools import ProcessRole, pool_size
 
 REPOSITORY = Path(__file__).resolve().parents[2]
+# With "plugin/" before it, a name fits the column of a Space's environment.
+_PLUGIN_NAME = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 
 
 class Variables(BaseSettings):
@@ -176,7 +179,15 @@ class Variables(BaseSettings):
         2000, ge=1, description="Versions that one owner's agents may have in all."
     )
 
-    @field_validator("allowed_hosts", "csrf_trusted_origins", "vllm_url", mode="before")
+    plugin_environments: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Names of environments from installed packages that Spaces may use, "
+        "comma-separated (docs/environments.md).",
+    )
+
+    @field_validator(
+        "allowed_hosts", "csrf_trusted_origins", "vllm_url", "plugin_environments", mode="before"
+    )
     @classmethod
     def _split(cls, value: object) -> object:
         if isinstance(value, str):
@@ -230,6 +241,17 @@ class Variables(BaseSettings):
     def _is_given_with_its_server(cls, value: str | None, given: ValidationInfo) -> str | None:
         if given.data.get("email_url") and "@" not in (value or ""):
             raise ValueError("is required with EMAIL_URL; for example arena@example.org")
+        return value
+
+    @field_validator("plugin_environments")
+    @classmethod
+    def _are_names(cls, value: list[str]) -> list[str]:
+        for name in value:
+            if not _PLUGIN_NAME.fullmatch(name):
+                raise ValueError(
+                    "takes names of lower-case letters, digits, - and _, at most 32 characters long; "
+                    "for example highest-card"
+                )
         return value
 
     @property

@@ -2,9 +2,19 @@
 
 from collections.abc import Callable, Iterator, Mapping
 
-from arena.environments.base import Environment
+from arena.environments.base import Environment, EnvironmentFault
 
 Family = Callable[[str], Environment]  # raises KeyError for a name that it does not know
+
+
+class UnknownEnvironment(EnvironmentFault, KeyError):
+    """No environment has this key on this installation, any more or at all."""
+
+    def __init__(self, key: str) -> None:
+        super().__init__(f"There is no environment {key!r} on this installation.")
+
+    def __str__(self) -> str:
+        return str(self.args[0])
 
 
 class Registry(Mapping[str, Environment]):
@@ -31,8 +41,11 @@ class Registry(Mapping[str, Environment]):
         if key not in self._known:
             prefix, slash, name = key.partition("/")
             if not (slash and name and prefix in self._families):
-                raise KeyError(key)
-            self._known[key] = self._families[prefix](name)
+                raise UnknownEnvironment(key)
+            try:
+                self._known[key] = self._families[prefix](name)
+            except KeyError:
+                raise UnknownEnvironment(key) from None
         return self._known[key]
 
     def __contains__(self, key: object) -> bool:

@@ -8,24 +8,18 @@ import asyncio
 import atexit
 import json
 import os
-import selectors
-import subprocess
 import sys
 import threading
 from collections.abc import Sequence
-from pathlib import Path
-from time import monotonic
 from typing import Any
 
+from judges.pipes import PipedProcess
 from judges.scorers.protocol import MAX_LINE_BYTES, MAX_TEXT_CHARACTERS, MAX_TEXTS
 from judges.tools import CannotJudge
 
 START_SECONDS = 60.0  # importing torch and loading the weights on a busy machine
 REQUEST_SECONDS = 20.0
-END_SECONDS = 5.0
 ATTEMPTS = 2
-_READ_BYTES = 65_536
-_ROOT = Path(__file__).resolve().parents[2]
 _COMMAND = (sys.executable, "-m", "judges.scorers.relevance")
 _VARIABLES = {
     "HF_HUB_OFFLINE": "1",
@@ -53,7 +47,7 @@ class RelevanceScorer:
         self._start_seconds = start_seconds
         self._request_seconds = request_seconds
         self._lock = threading.Lock()
-        self._child: _ScorerProcess | None = None
+        self._child: PipedProcess | None = None
         atexit.register(self.close)
 
     async def relevance(self, prompt: str, texts: Sequence[str]) -> list[float]:
@@ -107,10 +101,14 @@ class RelevanceScorer:
                 raise ScorerUnavailable("the relevance scorer did not write JSON") from error
         raise AssertionError("the last attempt returns or raises")
 
-    def _started(self) -> "_ScorerProcess":
+    def _started(self) -> PipedProcess:
         if self._child is None or not self._child.is_usable():
             self._end()
-            self._child = _ScorerProcess(self._command)
+            self._child = PipedProcess(
+                self._command,
+                variables=os.environ | _VARIABLES,
+                max_line_bytes=MAX_LINE_BYTES,
+            )
             self._child.read(seconds=self._start_seconds)  # {"ready": true}
         return self._child
 
@@ -118,65 +116,3 @@ class RelevanceScorer:
         if self._child is not None:
             self._child.end()
             self._child = None
-
-
-class _ScorerProcess:
-    """A process that reads and writes lines; no call waits longer than its limit."""
-
-    def __init__(self, command: Sequence[str]) -> None:
-        self._owner = os.getpid()
-        self._process = subprocess.Popen(
-            command,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            bufsize=0,
-            cwd=_ROOT,
-            env=os.environ | _VARIABLES,
-        )
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._input, self._output = self._process.stdin, self._process.stdout
-        os.set_blocking(self._input.fileno(), False)
-        os.set_blocking(self._output.fileno(), False)
-
-    def is_usable(self) -> bool:
-        """Whether it is alive and ours: after a fork it belongs to the parent process."""
-        return self._owner == os.getpid() and self._process.poll() is None
-
-    def write(self, line: bytes, *, seconds: float) -> None:
-        deadline = monotonic() + seconds
-        view = memoryview(line)
-        while view:
-            self._wait(self._input.fileno(), selectors.EVENT_WRITE, deadline)
-            view = view[os.write(self._input.fileno(), view) :]
-
-    def read(self, *, seconds: float) -> dict[str, Any]:
-        """One line of JSON. Raises OSError if the child ends or is late, ValueError if it is not JSON."""
-        deadline = monotonic() + seconds
-        line = bytearray()
-        while not line.endswith(b"\n"):
-            self._wait(self._output.fileno(), selectors.EVENT_READ, deadline)
-            piece = os.read(self._output.fileno(), _READ_BYTES)
-            if not piece:
-                raise BrokenPipeError("it ended")
-            line += piece
-            if len(line) > MAX_LINE_BYTES:
-                raise ValueError("its reply is too long")
-        reply = json.loads(line)
-        if not isinstance(reply, dict):
-            raise ValueError("its reply is not an object")
-        return reply
-
-    def end(self) -> None:
-        if self._owner == os.getpid():
-            self._process.kill()
-            self._process.wait(END_SECONDS)
-        self._input.close()
-        self._output.close()
-
-    @staticmethod
-    def _wait(descriptor: int, event: int, deadline: float) -> None:
-        with selectors.DefaultSelector() as selector:
-            selector.register(descriptor, event)
-            if not selector.select(max(0.0, deadline - monotonic())):
-                raise TimeoutError("it took too long")

@@ -1,0 +1,131 @@
+"""Every environment of ours keeps its promises, and the check sees those that are broken."""
+
+from collections.abc import Mapping
+from random import Random
+
+import pytest
+
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import IllegalTurn, Position, Score, Split, Task
+from arena.environments.conformance import check
+from arena.environments.question import Question
+
+
+@pytest.mark.parametrize("slug", sorted(ENVIRONMENTS))
+def test_an_environment_of_ours_keeps_its_promises(slug: str) -> None:
+    found = check(ENVIRONMENTS[slug], episodes=12, tasks=12)
+    assert found.problems == []
+    assert found.episodes == 12
+
+
+class Echo(Question):
+    """Asks for a number, and accepts it."""
+
+    slug = "echo"
+    name = "Echo"
+    max_task_chars = 40
+
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        number = rng.randrange(10**9)
+        return Task("echo", f"Say {split} {number}.", {"number": number}, split)
+
+    def score(self, task: Task, text: str) -> Score:
+        passed = text == str(task.data["number"])
+        return Score(float(passed), passed, ())
+
+    def answer(self, task: Task, rng: Random) -> str:
+        return str(task.data["number"])
+
+
+class SameTasks(Echo):
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        return Task("echo", "Say 1.", {"number": 1}, split)
+
+
+class Unrepeatable(Echo):
+    drawn = 0
+
+    def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        Unrepeatable.drawn += 1
+        return Task("echo", f"Say {self.drawn}.", {"number": self.drawn}, split)
+
+
+class Generous(Echo):
+    def score(self, task: Task, text: str) -> Score:
+        return Score(1.0, True, ())
+
+
+class Unsolvable(Echo):
+    def score(self, task: Task, text: str) -> Score:
+        return Score(0.0, False, ())
+
+
+class Raising(Echo):
+    def score(self, task: Task, text: str) -> Score:
+        raise ZeroDivisionError("by me")
+
+
+class Tuples(Echo):
+    def begin(self, task: Task, seats: int) -> Position:
+        return {**super().begin(task, seats), "answers": (None,) * seats}
+
+
+class InPlace(Echo):
+    def act(self, position: Position, seat: int, text: str) -> Position:
+        position["answers"][seat] = text
+        return position
+
+
+class Talkative(Echo):
+    max_task_chars = 5
+
+
+class Telltale(Echo):
+    def observe(self, position: Position, seat: int) -> list[dict[str, str]]:
+        return [{"role": "user", "content": str(sum(map(bool, position["answers"])))}]
+
+
+class Endless(Echo):
+    def to_move(self, position: Position) -> tuple[int, ...]:
+        return (0,)
+
+
+class Unlisted(Echo):
+    def moves(self, position: Position, seat: int) -> tuple[str, ...]:
+        return ("a",)
+
+    def act(self, position: Position, seat: int, text: str) -> Position:
+        if text:
+            raise IllegalTurn("No.")
+        return super().act(position, seat, text)
+
+
+class Overpaid(Echo):
+    def payoffs(self, position: Position) -> Mapping[int, float]:
+        return dict.fromkeys(range(len(position["answers"])), 2.0)
+
+
+@pytest.mark.parametrize(
+    ("broken", "problem"),
+    [
+        (SameTasks, "The splits train and heldout share a task."),
+        (Unrepeatable, "The same seed gives different tasks."),
+        (Generous, "The answer '' scores 1."),
+        (Unsolvable, "The solution by code does not pass; it scores 0."),
+        (Raising, "A task of the split train raised ZeroDivisionError: by me"),
+        (Tuples, "A position is not made of JSON values."),
+        (InPlace, "act changes the position that it is given."),
+        (Talkative, "max_task_chars is 5."),
+        (Telltale, "A seat is shown what another has chosen for the same moment."),
+        (Endless, "An episode went on after turn_limit"),
+        (Unlisted, "act refuses 'a', a move of its own: No."),
+        (Overpaid, "A payoff is not in [0, 1]."),
+    ],
+)
+def test_the_check_sees_a_broken_promise(broken: type[Question], problem: str) -> None:
+    found = check(broken(), episodes=20, tasks=5)
+    assert any(problem in each for each in found.problems), found.problems
+
+
+def test_the_check_finds_nothing_in_a_sound_environment() -> None:
+    assert check(Echo(), episodes=20, tasks=10).problems == []

@@ -1,0 +1,1 @@
+"""Environments of other people's packages, each played by a confined process of its own."""

@@ -1,0 +1,160 @@
+"""Packages with environments, installed into a folder as pip leaves them there."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+
+def install(
+    folder: Path, source: str, *, offers: Mapping[str, str], package: str = "naughty"
+) -> None:
+    """A module `package` with this source, offering {name: attribute of the module}."""
+    module = package.replace("-", "_")
+    (folder / f"{module}.py").write_text(source)
+    info = folder / f"{module}-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {package}\nVersion: 1.0\n")
+    lines = [f"{name} = {module}:{attribute}" for name, attribute in offers.items()]
+    (info / "entry_points.txt").write_text("\n".join(["[rlfc.environments]", *lines, ""]))
+
+
+# An environment of one turn that does what its answer says.
+NAUGHTY = """
+import os, pathlib, socket, subprocess, sys, threading, time
+from arena.environments.base import IllegalTurn, Score, Seats, Split, Task, TextView
+from judges.transcript import Check
+
+HERE = pathlib.Path(__file__).parent
+
+
+def busy():
+    while True:
+        pass
+
+
+DEEDS = {
+    "raise": lambda: 1 / 0,
+    "exit": lambda: sys.exit("bye"),
+    "end": lambda: os._exit(3),
+    "hang": lambda: time.sleep(600),
+    "spin": busy,
+    "write": lambda: (HERE / "written").write_text("x"),
+    "append": lambda: open(__file__, "a"),
+    "delete": lambda: os.remove(__file__),
+    "fork": os.fork,
+    "program": lambda: subprocess.run(["true"]),
+    "kill": lambda: os.kill(os.getppid(), 9),
+    "connect": lambda: socket.socket(),
+    "read": lambda: pathlib.Path("/etc/passwd").read_text(),
+    "memory": lambda: bytearray(4 << 30),
+    "open many": lambda: [open(__file__) for _ in range(1000)],
+}
+
+
+class Naughty:
+    name = "Naughty"
+    max_task_chars = 100
+    seats = Seats(1, 4)
+    turn_limit = 1
+    difficulty_count = 1
+
+    def make_task(self, rng, split, difficulty=0):
+        return Task("naughty", f"Do {rng.random()}.", {"n": 1}, split)
+
+    def score(self, task, text):
+        value = {"NaN": float("nan"), "infinite": float("inf"), "two": 2.0, "text": "1"}
+        return Score(value.get(text, 0.5), True, (Check("a", True, "b"),))
+
+    def begin(self, task, seats):
+        return {"answers": [None] * seats}
+
+    def to_move(self, position):
+        return position.get("movers") or [
+            seat for seat, text in enumerate(position["answers"]) if text is None
+        ]
+
+    def observe(self, position, seat):
+        return [{"role": "user", "content": position.get("shown", "Do something.")}]
+
+    def moves(self, position, seat):
+        return ("a", "b")
+
+    def act(self, position, seat, text):
+        if text == "illegal":
+            raise IllegalTurn("That is\\nnot allowed. " + "x" * 2000)
+        if text == "large":
+            return {"answers": "x" * 10_000_000}
+        if text == "deep":
+            deep = []
+            for _ in range(900):
+                deep = [deep]
+            return {"answers": deep}
+        if text == "list":
+            return []
+        if text == "set":
+            return {"answers": {1}}
+        if text == "NaN":
+            return {"answers": [float("nan")]}
+        if text == "surrogate":
+            return {"answers": ["\\ud800"]}
+        if text == "print":
+            print('{"id": 0, "value": 0}')
+            os.write(1, b"x" * 1000)
+        if text == "thread":
+            threading.Thread(target=print).start()
+        if text == "babble":
+            for number in range(3, 64):
+                try:
+                    os.write(number, b"not json\\n")
+                except OSError:
+                    pass
+        if text == "forge":
+            for number in range(3, 64):
+                try:
+                    os.write(number, b'{"id": 1, "value": {}}\\n')
+                except OSError:
+                    pass
+        if text == "environment":
+            return {"answers": sorted(os.environ)}
+        if text in DEEDS:
+            DEEDS[text]()
+        answers = list(position["answers"])
+        answers[seat] = text
+        return {"answers": answers}
+
+    def forfeit(self, position, seat):
+        return self.act(position, seat, "")
+
+    def payoffs(self, position):
+        return dict(position.get("payoffs", {}))
+
+    def view(self, position):
+        return position.get("view") or TextView("words")
+
+    def solve(self, position, seat, rng):
+        return str(rng.random())
+
+
+class CannotStart(Naughty):
+    def __init__(self):
+        raise RuntimeError("no licence")
+
+
+class NeverStarts(Naughty):
+    def __init__(self):
+        time.sleep(600)
+
+
+class Halved(Naughty):
+    solve = None
+
+
+class Boundless(Naughty):
+    max_task_chars = 10**9
+
+
+class Endless(Naughty):
+    turn_limit = 3
+
+    def to_move(self, position):
+        return [0]
+"""
