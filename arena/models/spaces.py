@@ -8,6 +8,7 @@ from django.db.models import Q
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import lists_moves
+from arena.environments.base import EnvironmentFault
 from judges.models import Judge
 
 
@@ -91,10 +92,20 @@ class Space(models.Model):
         problems = {}
         if self.environment not in ENVIRONMENTS:
             problems["environment"] = f"Choose one of {', '.join(sorted(ENVIRONMENTS))}."
-        elif self.restricts_moves and not lists_moves(ENVIRONMENTS[self.environment]):
-            problems["restricts_moves"] = (
-                f"{ENVIRONMENTS[self.environment].name} has no list of legal moves to choose from."
-            )
+        else:
+            try:
+                environment = ENVIRONMENTS[self.environment]
+                if self.restricts_moves and not lists_moves(environment):
+                    problems["restricts_moves"] = (
+                        f"{environment.name} has no list of legal moves to choose from."
+                    )
+                if self.seat_count not in environment.seats:
+                    fewest, most = environment.seats.fewest, environment.seats.most
+                    problems["seat_count"] = (
+                        f"{environment.name} is played by {fewest} to {most} seats."
+                    )
+            except EnvironmentFault as fault:
+                problems["environment"] = str(fault)
         if not _is_panel(self.panel):
             problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
         elif problem := _problem_with_judges([each["judge"] for each in self.panel]):

@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any, BinaryIO
 
-from arena.environments.base import IllegalTurn, Split, Task
+from arena.environments.base import IllegalTurn, Split, Task, view_json
 from arena.plugins.confinement import CannotConfine, confine
 from arena.plugins.installed import NotInstalled, entry_point
 from arena.plugins.wire import (
@@ -24,7 +24,6 @@ from arena.plugins.wire import (
     METHODS,
     facts_of,
     score_as_json,
-    view_as_json,
 )
 
 # A call is given up by the near end long before; this ends the process when that is dead, too.
@@ -86,7 +85,7 @@ def calls_of(environment: Any) -> Mapping[str, Callable[..., Any]]:
         "act": environment.act,
         "forfeit": environment.forfeit,
         "payoffs": lambda position: list(environment.payoffs(position).items()),
-        "view": lambda position: view_as_json(environment.view(position)),
+        "view": lambda position: view_json(environment.view(position)),
         "solve": lambda position, seat, seed: environment.solve(position, seat, Random(seed)),
     }
 

@@ -183,24 +183,15 @@ def read_payoffs(value: Any, *, seats: int) -> dict[int, float]:
     return payoffs
 
 
-def view_as_json(view: View) -> dict[str, Any]:
-    match view:
-        case BoardView():
-            return {"board": asdict(view)}
-        case TableView():
-            return {"table": asdict(view)}
-        case TextView():
-            return {"text": view.text}
-
-
 def read_view(value: Any, *, seats: int) -> View:
-    match value:
-        case {"text": text}:
-            return TextView(_text(text, "the view", most=MAX_TEXT_CHARACTERS))
-        case {"board": dict(board)}:
-            return _board(board, seats=seats)
-        case {"table": dict(table)}:
-            return _table(table, seats=seats)
+    given = _object(value, "the view")
+    match given.get("kind"):
+        case "text":
+            return TextView(_text(given.get("text"), "the view", most=MAX_TEXT_CHARACTERS))
+        case "board":
+            return _board(given, seats=seats)
+        case "table":
+            return _table(given, seats=seats)
     raise BadReply("the view is neither a board, a table nor a text")
 
 

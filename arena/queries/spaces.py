@@ -1,6 +1,7 @@
 """Reads about Spaces and their queues."""
 
 import uuid
+from contextlib import suppress
 from dataclasses import dataclass
 
 from django.db.models import Count, Q, Value
@@ -10,6 +11,7 @@ from arena import access
 from arena.credits.prizes import prizes
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import exchange_tokens
+from arena.environments.base import EnvironmentFault
 from arena.models import Entry, EntryStatus, Match, Rating, Space, SpaceCount, SpaceStatus
 from arena.states import LIVE_MATCH_STATUSES
 from judges.models import Judge
@@ -124,13 +126,12 @@ def spaces_to_enter(base_model_id: int) -> tuple[SpaceOffer, ...]:
 def longest_exchange(base_model_id: int) -> int:
     """Tokens of the longest task and answer in any open Space on this base model."""
     rows = Space.objects.filter(base_model_id=base_model_id, status=SpaceStatus.OPEN)
-    return max(
-        (
-            exchange_tokens(ENVIRONMENTS[row.environment], max_tokens=row.max_tokens)
-            for row in rows.only("environment", "max_tokens")
-        ),
-        default=0,
-    )
+    longest = 0
+    for row in rows.only("environment", "max_tokens"):
+        with suppress(EnvironmentFault):  # a Space that cannot be played now limits nobody
+            needed = exchange_tokens(ENVIRONMENTS[row.environment], max_tokens=row.max_tokens)
+            longest = max(longest, needed)
+    return longest
 
 
 def space_slugs() -> frozenset[str]:

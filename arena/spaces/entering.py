@@ -13,6 +13,7 @@ from agents.tokens import count_tokens, prompt_room
 from arena.credits import ledger
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import exchange_tokens
+from arena.environments.base import EnvironmentFault
 from arena.models import (
     LIVE_ENTRY_STATUSES,
     Entry,
@@ -216,7 +217,10 @@ def _check_prompt(user_id: int, agent_id: int, space_slug: str) -> None:
     if agent is None or agent.current_version is None or space is None:
         return
     longest = min(Sampling.from_json(agent.current_version.sampling).max_tokens, space.max_tokens)
-    needed = exchange_tokens(ENVIRONMENTS[space.environment], max_tokens=longest)
+    try:
+        needed = exchange_tokens(ENVIRONMENTS[space.environment], max_tokens=longest)
+    except EnvironmentFault as fault:
+        raise Refused(f"{space.name} cannot be played now. {fault} Try again later.") from fault
     room = prompt_room(agent.base_model, exchange_tokens=needed)
     count = count_tokens(agent.base_model, agent.current_version.prompt)
     if count is not None and count > room:

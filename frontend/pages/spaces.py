@@ -1,6 +1,7 @@
 """Spaces: what is played, entering, and waiting for the match."""
 
 import uuid
+from contextlib import suppress
 from random import Random
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from django.shortcuts import redirect, render
 from agents.errors import Refused
 from agents.names import stored_form
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Split
+from arena.environments.base import EnvironmentFault, Split
 from arena.queries import (
     SpaceCard,
     agent_cards,
@@ -152,9 +153,10 @@ def _examples(space: SpaceCard) -> list[dict[str, str]]:
         return []
     rng = Random(f"examples of {space.slug}")
     found: dict[str, str] = {}
-    for _ in range(EXAMPLE_COUNT * 8):
-        task = environment.make_task(rng, Split.TRAIN)
-        found.setdefault(task.kind, task.prompt)
-        if len(found) == EXAMPLE_COUNT:
-            break
+    with suppress(EnvironmentFault):  # the page has everything else
+        for _ in range(EXAMPLE_COUNT * 8):
+            task = environment.make_task(rng, Split.TRAIN)
+            found.setdefault(task.kind, task.prompt)
+            if len(found) == EXAMPLE_COUNT:
+                break
     return [{"kind": kind, "prompt": prompt} for kind, prompt in found.items()]

@@ -17,6 +17,7 @@ from django.db import connections
 from agents.adapters.store import AdapterCorrupt, AdapterMissing
 from agents.errors import Refused
 from agents.inference.client import AdapterRefused, InferenceUnavailable
+from arena.environments.base import EnvironmentFault
 from arena.leases import LeaseLost
 from training.configs.fields import InvalidConfig
 from training.gate.evaluate import GateInconclusive
@@ -151,6 +152,8 @@ def _record_fault(lease: Lease, error: Exception) -> None:
             case GateInconclusive():
                 reason = f"The new version is waiting to be evaluated: {error}"
                 postpone_run(lease, reason=reason)
+            case EnvironmentFault():
+                postpone_run(lease, reason=str(error))
             case TrainerPostponed():
                 postpone_run(lease, reason=str(error), is_outage=True)
             case TurnOver():

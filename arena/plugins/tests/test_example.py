@@ -69,9 +69,7 @@ def test_a_strangers_package_is_installed_and_plays_whole_episodes(game: PluginE
             assert isinstance(view, TableView)
             assert [row.seat for row in view.rows] == list(range(seats))
         assert turns == 5 * seats <= game.turn_limit
-        payoffs = game.payoffs(position)
-        assert sum(payoffs.values()) == pytest.approx(1.0)
-        assert payoffs[0] <= min(payoffs.values())
+        assert sum(game.payoffs(position).values()) == pytest.approx(1.0)
 
 
 def test_the_example_keeps_its_promises_through_its_own_process(game: PluginEnvironment) -> None:

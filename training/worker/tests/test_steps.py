@@ -11,6 +11,7 @@ import pytest
 from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
+from arena.environments.base import EnvironmentFault
 from arena.models import Space
 from training.gate.evaluate import GateInconclusive
 from training.gate.record import GateRecord, gate_from_json
@@ -297,6 +298,7 @@ def test_an_adapter_that_the_server_refuses_fails_the_run(
     [
         (InferenceUnavailable("gone"), "waiting for the inference server: gone", 1),
         (GateInconclusive("Only 2."), "waiting to be evaluated: Only 2.", 2),
+        (EnvironmentFault("The game broke."), "The game broke.", 2),
     ],
 )
 def test_an_infrastructure_fault_postpones_and_is_never_a_rejection(
