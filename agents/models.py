@@ -111,6 +111,9 @@ class Agent(models.Model):
     engine = models.CharField(
         max_length=10, choices=[(e.value, e.value) for e in Engine], default=Engine.MODEL
     )
+    # How often an agent of engine "code" answers by code; otherwise its base model answers. Below
+    # 100, it shows what is possible without making first place hopeless.
+    code_percent = models.PositiveSmallIntegerField(default=60, db_default=60)
     current_version = models.ForeignKey(
         "AgentVersion", on_delete=models.PROTECT, null=True, related_name="+"
     )

@@ -33,6 +33,7 @@ def create_agent(
     sampling: Mapping[str, Any],
     learning: Mapping[str, Any],
     engine: Engine = Engine.MODEL,
+    code_percent: int = 60,
     exchange_tokens: int = 0,
 ) -> Agent:
     """A new agent with its first version. Raises Refused with a sentence.
@@ -61,6 +62,7 @@ def create_agent(
                 name=name,
                 base_model_id=base_model_id,
                 engine=engine,
+                code_percent=code_percent,
                 learning=dict(learning),
             )
             agent.current_version = AgentVersion.objects.create(
@@ -275,3 +277,8 @@ def _check_length(prompt: str, base: BaseModel, *, exchange_tokens: int) -> None
 def _check_prompt(prompt: str) -> None:
     if problem := problem_with_prompt(prompt):
         raise Refused(problem)
+
+
+def code_share_of(agent: Agent) -> float:
+    """The share of the agent's answers that come from code, [0, 1]; 0 for a model's agent."""
+    return agent.code_percent / 100 if agent.engine == Engine.CODE else 0.0

@@ -1,7 +1,7 @@
 """Asks one seat for one answer: its model through the inference server, or the house's code."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
@@ -24,15 +24,12 @@ from agents.inference.client import (
     served_model,
 )
 from agents.inference.patience import eager_pauses, patiently
-from agents.models import AgentVersion, Engine
+from agents.models import AgentVersion
+from agents.roster import code_share_of
 from arena.live.stream import FrameWriter
 from arena.matches.play import SeatAnswer
 from arena.models import Match, Seat
 from arena.states import CompletionStatus
-
-# How often the house's coded competitor answers with code; otherwise it answers with its base
-# model. It shows what is possible without making first place hopeless.
-CODE_ANSWER_PROBABILITY = 0.6
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -44,7 +41,7 @@ class SeatedAgent:
 
     seat: int
     name: str
-    engine: str
+    code_share: float  # of its answers come from code; 0: a model's agent
     prompt: str
     sampling: Sampling
     model: ServedModel
@@ -72,7 +69,7 @@ def _player(index: int, version: AgentVersion, match: Match) -> SeatedAgent:
     return SeatedAgent(
         seat=index,
         name=version.agent.name,
-        engine=version.agent.engine,
+        code_share=code_share_of(version.agent),
         prompt=version.prompt,
         sampling=Sampling(
             temperature=sampling.temperature,
@@ -91,18 +88,19 @@ async def ask(
     inference: Inference,
     frames: FrameWriter,
     *,
+    choices: Sequence[str],
     by_code: Callable[[Random], str],
     rng: Random,
 ) -> SeatAnswer:
     """The seat's answer to the messages; `by_code` is what a coded competitor would say.
 
-    Raises InferenceUnavailable when patience ends.
+    With `choices`, a model's answer is one of them. Raises InferenceUnavailable when patience ends.
     """
-    if player.engine != Engine.CODE or rng.random() >= CODE_ANSWER_PROBABILITY:
-        return await _sample(player, messages, inference, frames)
+    if rng.random() >= player.code_share:
+        return await _sample(player, messages, inference, frames, choices)
     text = await in_thread(lambda: by_code(rng))
-    token_ids = await _patiently(
-        lambda: inference.count_tokens(player.model.base, text), frames, player.seat
+    token_ids, allowed = await _patiently(
+        lambda: inference.spell(player.model.base, text, choices), frames, player.seat
     )
     frames.write(player.seat, text)
     return SeatAnswer(
@@ -110,12 +108,17 @@ async def ask(
         messages=messages,
         text=text,
         token_ids=token_ids,
+        allowed_token_ids=allowed,
         finish_reason="code",
     )
 
 
 async def _sample(
-    player: SeatedAgent, messages: list[dict[str, str]], inference: Inference, frames: FrameWriter
+    player: SeatedAgent,
+    messages: list[Message],
+    inference: Inference,
+    frames: FrameWriter,
+    choices: Sequence[str],
 ) -> SeatAnswer:
     async def on_text(text: str) -> None:
         frames.write(player.seat, text)
@@ -124,7 +127,9 @@ async def _sample(
         return _failed(player, messages, player.problem)
     try:
         generation = await _patiently(
-            lambda: inference.generate(player.model, messages, player.sampling, on_text=on_text),
+            lambda: inference.generate(
+                player.model, messages, player.sampling, on_text=on_text, choices=choices
+            ),
             frames,
             player.seat,
         )
@@ -142,6 +147,7 @@ async def _sample(
         prompt_token_ids=generation.prompt_token_ids,
         token_ids=generation.token_ids,
         logprobs=generation.logprobs,
+        allowed_token_ids=generation.allowed_token_ids,
         chunk_times=generation.chunk_times,
         finish_reason=generation.finish_reason,
         adapter_digest=player.adapter_digest,

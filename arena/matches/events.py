@@ -34,6 +34,7 @@ class MatchSeated:
     prize_percents: tuple[int, ...]
     panel: tuple[tuple[str, float], ...]  # (judge slug, weight)
     rounds_at_once: int = 1  # 1 in matches seated before this setting existed
+    restricts_moves: bool = False  # models answer with a legal move
 
 
 @dataclass(frozen=True)

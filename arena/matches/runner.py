@@ -164,7 +164,7 @@ async def _play_lane(
 ) -> None:
     while current := await rounds.take():
         async with FrameWriter(rounds.match_id, current.number) as frames:
-            await _Playing(rounds.match_id, current, players, inference, frames).to_the_end()
+            await _Playing(rounds, current, players, inference, frames).to_the_end()
 
 
 class _Playing:
@@ -172,13 +172,14 @@ class _Playing:
 
     def __init__(
         self,
-        match_id: int,
+        rounds: _Rounds,
         current: _OpenRound,
         players: Mapping[int, SeatedAgent],
         inference: Inference,
         frames: FrameWriter,
     ) -> None:
-        self._match_id = match_id
+        self._match_id = rounds.match_id
+        self._restricts_moves = rounds.seating.restricts_moves
         self._number, self._task = current.number, current.task
         self._episode = current.episode
         self._tries = dict(current.tries)
@@ -200,11 +201,13 @@ class _Playing:
         self._frames.reset(seat)
         player, turn = self._players[seat], self._tries.get(seat, 0)
         told = await in_thread(lambda: before.observe(seat))
+        choices = await in_thread(lambda: before.moves(seat)) if self._restricts_moves else ()
         answer = await ask(
             player,
             [{"role": "system", "content": player.prompt}, *told],
             self._inference,
             self._frames,
+            choices=choices,
             by_code=lambda rng: before.solve(seat, rng),
             rng=Random(f"{self._task.key}:{self._match_id}:{self._number}:{seat}:{turn}"),
         )

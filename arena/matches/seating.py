@@ -182,6 +182,7 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry], stakes: _H
         prize_percents=tuple(space.prize_percents),
         panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
         rounds_at_once=space.rounds_at_once,
+        restricts_moves=space.restricts_moves,
     )
     append(match, None, SeatPlayers(seating))
     nudge_on_commit(PLAY_MATCH, match.id)

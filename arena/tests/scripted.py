@@ -63,5 +63,8 @@ class ScriptedModel:
             allowed_token_ids=[tuple(range(len(choices)))] * len(words) if choices else [],
         )
 
-    async def count_tokens(self, model_name: str, text: str) -> list[int]:
-        return list(range(len(text.split())))
+    async def spell(
+        self, base: str, text: str, choices: Sequence[str] = ()
+    ) -> tuple[list[int], list[tuple[int, ...]]]:
+        ids = list(range(len(text.split())))
+        return ids, [tuple(ids)] * len(ids) if text in choices else []

@@ -63,4 +63,5 @@ def _exam(space: Space, task_count: int) -> Exam:
         panel=panel_of(tuple((chair["judge"], chair["weight"]) for chair in space.panel)),
         task_count=task_count,
         max_tokens=space.max_tokens,
+        restricts_moves=space.restricts_moves,
     )

@@ -22,7 +22,7 @@ from agents.inference.client import (
     plain_model,
 )
 from agents.inference.patience import patiently, together
-from arena.environments.asking import build_messages
+from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Environment, Split, Task
 from arena.matches.panels import PanelJudge, judge_answers
 from judges.tools import Tools
@@ -31,6 +31,7 @@ LOOKS = 2  # at a Space's own tasks: a second, at as many new ones, if the first
 # Per inference server, over all exams of a gate; two or three answers per task.
 CONCURRENT_TASKS = 8
 DRAWS_PER_TASK = 16  # enough that rare kinds are drawn too
+DRAWS_PER_POSITION = 2  # of a game, which has one kind
 DRAWS_PER_TASK_OF_KIND = 200  # to find one of the wanted kind
 
 PARENT, CHILD, BASE = 0, 1, 2
@@ -46,6 +47,7 @@ class Exam:
     panel: Sequence[PanelJudge]
     task_count: int
     max_tokens: int
+    restricts_moves: bool = False  # answers are legal moves, as in the Space's matches
 
 
 @dataclass(frozen=True)
@@ -81,7 +83,8 @@ class Trial:
 def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
     """Distinct held-out tasks, in turn from each kind; fewer if there are no more."""
     kinds: dict[str, dict[str, Task]] = {}
-    for _ in range(count * DRAWS_PER_TASK):
+    per_task = DRAWS_PER_TASK if environment.turn_limit == 1 else DRAWS_PER_POSITION
+    for _ in range(count * per_task):
         task = environment.practice_task(rng, Split.HELDOUT)
         kinds.setdefault(task.kind, {}).setdefault(task.key, task)
     columns = [list(tasks.values()) for tasks in kinds.values()]
@@ -135,7 +138,10 @@ class Examiner:
         )
         async with self._slots:
             try:
-                texts = await together(self._ask(model, messages, sampling) for model in models)
+                choices = moves_of(exam.environment, task) if exam.restricts_moves else ()
+                texts = await together(
+                    self._ask(model, messages, sampling, choices) for model in models
+                )
             except RequestRefused:
                 # All got the same request, so it says nothing about any of them.
                 self.unanswered[exam.slug] += 1
@@ -154,7 +160,13 @@ class Examiner:
         )
 
     async def _ask(
-        self, model: ServedModel, messages: Sequence[Message], sampling: Sampling
+        self,
+        model: ServedModel,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        choices: Sequence[str],
     ) -> str:
-        answer = await patiently(lambda: self._inference.generate(model, messages, sampling))
+        answer = await patiently(
+            lambda: self._inference.generate(model, messages, sampling, choices=choices)
+        )
         return answer.text

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from agents.inference.client import Message, RequestRefused
+from agents.models import Agent, Engine
 from arena.credits import ledger
 from arena.environments.base import EnvironmentFault, Position
 from arena.environments.tests.small_games import Count, Odds
@@ -160,3 +161,21 @@ def test_a_turn_that_somebody_else_recorded_is_not_recorded_again(
     answer = play.SeatAnswer(status="ok", messages=[], text="2")  # type: ignore[arg-type]
     with pytest.raises(IllegalMove):
         play.record_completion(match.id, number=1, seat=0, answer=answer, facts=play.TurnFacts(1))
+
+
+def test_a_space_may_restrict_answers_to_legal_moves(monkeypatch: pytest.MonkeyPatch) -> None:
+    match = make_match(make_space(environment="count", restricts_moves=True, round_count=1))
+    played(match, monkeypatch, lambda messages: "2")
+    sets = Completion.objects.values_list("allowed_token_ids", flat=True)
+    assert list(sets) == [[[0, 1]]] * 3, "two moves are legal"
+    assert match.status == MatchStatus.SETTLED
+
+
+@pytest.mark.parametrize(("percent", "said"), [(100, "1"), (0, "2")])
+def test_a_coded_seat_answers_by_code_as_often_as_it_is_set_to(
+    monkeypatch: pytest.MonkeyPatch, percent: int, said: str
+) -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+    Agent.objects.update(engine=Engine.CODE, code_percent=percent)
+    played(match, monkeypatch, lambda messages: "2")
+    assert turns(match, 1)[0][2] == said

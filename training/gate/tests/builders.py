@@ -2,7 +2,7 @@
 
 import asyncio
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
 from typing import Any, Self, cast
@@ -77,6 +77,7 @@ class ScriptedModel:
 
     say: Say
     asked: list[tuple[str, str, int]] = dataclasses.field(default_factory=list)
+    choices: list[tuple[str, ...]] = dataclasses.field(default_factory=list)
     faults: int = 0
     at_once: int = 0
     most_at_once: int = 0
@@ -99,8 +100,14 @@ class ScriptedModel:
         return [self.logprobs[model.name]] * len(answer_ids)
 
     async def generate(
-        self, model: ServedModel, messages: list[dict[str, str]], sampling: Sampling
+        self,
+        model: ServedModel,
+        messages: list[dict[str, str]],
+        sampling: Sampling,
+        *,
+        choices: Sequence[str] = (),
     ) -> Any:
+        self.choices.append(tuple(choices))
         prompt = messages[-1]["content"]
         self.asked.append((model.name, prompt, sampling.max_tokens))
         self.at_once += 1
