@@ -66,6 +66,16 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
         },
     ),
     DefaultJudge(
+        slug="speech-relevance",
+        name="Relevance of speeches",
+        kind="poem",
+        description=(
+            "How close a seat's speeches are to the motion. It refuses what has nothing to do with "
+            "it, and cannot tell who is right: a debate needs a reader beside it."
+        ),
+        config={"form_weight": 0.0, "pmi_weight": 0.0, "relevance_weight": 1.0},
+    ),
+    DefaultJudge(
         slug="pairwise-llm",
         name="Pairwise reader",
         kind="pairwise",

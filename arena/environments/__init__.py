@@ -2,6 +2,11 @@
 
 from arena.environments.arithmetic.family import Arithmetic
 from arena.environments.constraints.family import Constraints
+from arena.environments.debate.family import Debate
+from arena.environments.games.auction import SealedBidAuction
+from arena.environments.games.negotiation import SimpleNegotiation
+from arena.environments.games.prisoners import IteratedPrisonersDilemma
+from arena.environments.games.public_goods import PublicGoods
 from arena.environments.games.tictactoe import TicTacToe
 from arena.environments.names.family import Names
 from arena.environments.poems.family import OpenEnded
@@ -11,4 +16,5 @@ from arena.environments.stories.family import Stories
 ENVIRONMENTS = Registry()
 ENVIRONMENTS.add(Constraints(), OpenEnded(), Arithmetic())
 ENVIRONMENTS.add(TicTacToe())
-ENVIRONMENTS.add(Stories(), Names())
+ENVIRONMENTS.add(IteratedPrisonersDilemma(), SimpleNegotiation(), SealedBidAuction(), PublicGoods())
+ENVIRONMENTS.add(Stories(), Names(), Debate())

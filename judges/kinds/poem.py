@@ -1,4 +1,6 @@
-"""Form and relevance of an open-ended answer: a poem, a tiny story, a slogan. This is not taste.
+"""Form and relevance of an open-ended answer: a poem, a tiny story, a slogan.
+
+This is not taste: no figure here says how good an answer is.
 
 An answer that fails a gate (the environment's gates, or too little to do with the prompt) gets
 at most `GATED_CEILING` times its form. Any other gets
@@ -11,7 +13,8 @@ empty one, (logprob(beginning | prompt) - logprob(beginning | empty)) / `pmi_tok
 logistic curve. It is highest for copies of the prompt, which is why a gate refuses those. Whatever
 follows the beginning is told by the beginning rather than by the prompt: a mean over all tokens
 would only fall with the answer's length. An answer of a few words has no beginning to measure: a
-judge of names gives PMI no weight, and the base model is not asked.
+judge of names gives PMI no weight, and the base model is not asked. A judge of debates gives form no
+weight: code does not score a debate.
 
 Measured: docs/decisions/poem-judge.md
 """
@@ -68,17 +71,18 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
     slots = asyncio.Semaphore(_CONCURRENT_ANSWERS)
 
     async def judge(answer: Answer, text: str, cosine: float) -> tuple[float, tuple[Check, ...]]:
-        if answer.score is None:
+        if answer.score is None and settings.form_weight > 0:
             raise CannotJudge("the environment does not score this answer's form")
+        form = answer.score or 0.0
         relevant = Check(
             "relevance", cosine >= settings.relevance_cut, f"is {cosine:.2f} close to the task"
         )
         gates = [check for check in answer.checks if check.name in settings.gates]
         if not (relevant.passed and all(check.passed for check in gates)):
-            return GATED_CEILING * answer.score, (relevant,)
+            return GATED_CEILING * form, (relevant,)
         cut = settings.relevance_cut
         relevance = min(1.0, max(0.0, (cosine - cut) / max(FULL_RELEVANCE - cut, 1e-6)))
-        weighed = settings.form_weight * answer.score + settings.relevance_weight * relevance
+        weighed = settings.form_weight * form + settings.relevance_weight * relevance
         found: tuple[Check, ...] = (relevant,)
         if settings.pmi_weight > 0:
             async with slots:

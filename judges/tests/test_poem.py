@@ -107,3 +107,12 @@ def test_each_open_ended_judge_refuses_by_its_own_gates(judge: str) -> None:
         answers = make_answer(0, score=0.1), make_answer(1, score=1.0, failed=gate)
         scores = vote(*answers, script=ScriptedTools(), config=config).scores
         assert scores[1] <= GATED_CEILING < scores[0]
+
+
+def test_a_judge_without_weight_for_form_votes_where_code_does_not_score() -> None:
+    answers = make_answer(0, score=None), make_answer(1, score=None), make_answer(2, score=None)
+    config = next(each.config for each in DEFAULT_JUDGES if each.slug == "speech-relevance")
+    script = ScriptedTools(cosines=[0.6, 0.3, 0.1], pmi=ValueError("nobody should ask"))
+    scores = vote(*answers, script=script, config=config).scores
+    assert scores[0] > scores[1] > OPEN_FLOOR > GATED_CEILING > scores[2]
+    assert not vote(*answers, script=ScriptedTools(cosines=[0.6, 0.3, 0.1])).scores

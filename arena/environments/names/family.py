@@ -2,15 +2,14 @@
 
 Code sees the form; whether it suits the product is the panel's. Value of an answer, in [0, 1]:
 
-    value = length * (0.55 * demand + 0.35 * originality + 0.1 * plain)
-                   * (1 if every gate holds, else 0.1)
+    value = length * demand * (0.8 * originality + 0.2 * plain) * (1 if every gate holds, else 0.1)
 
 `length` is 1 in the asked range of words and falls below and above it, so that neither a longer
 nor a shorter answer within the range is worth more; `demand` is 1 if the asked letter or word is
-where it should be; `originality` is how many of its content words the description lacks, full from
-a half on; `plain` is 1 without headings and other markup. Gates beside the usual ones: one line
-that is finished, no list, and no word over and over. `passed` says that the gates, the length and
-the demand hold.
+where it should be, else 0.15; `originality` is how many of its content words the description lacks,
+full from a half on; `plain` is 1 without headings and other markup. Gates beside the usual ones:
+one line that is finished, no list, and no word over and over. `passed` says that the gates, the
+length and the demand hold.
 """
 
 from collections.abc import Callable, Mapping
@@ -27,8 +26,8 @@ from arena.environments.text.rubric import fitting, has_list, originality, plain
 from arena.environments.text.words import words
 from judges.transcript import Check
 
-DEMAND_WEIGHT, ORIGINALITY_WEIGHT, PLAIN_WEIGHT = 0.55, 0.35, 0.1
-GATED_FACTOR = 0.1
+ORIGINALITY_WEIGHT, PLAIN_WEIGHT = 0.8, 0.2
+UNMET_FACTOR, GATED_FACTOR = 0.15, 0.1
 MIN_DIFFERENT_SHARE = 0.6  # of the words of an answer
 SLOGAN_WORDS = ((3, 8), (4, 9), (5, 10))
 ENDINGS = ("ly", "io", "ora", "ify", "ster", "ella")
@@ -197,9 +196,8 @@ class Names(Question):
             "original", own == 1, f"has {own:.0%} of the words of its own that it needs"
         )
         unmarked = plain(answer)
-        value = length * (
-            DEMAND_WEIGHT * met + ORIGINALITY_WEIGHT * own + PLAIN_WEIGHT * unmarked.passed
-        )
+        value = length * (ORIGINALITY_WEIGHT * own + PLAIN_WEIGHT * unmarked.passed)
+        value *= 1.0 if met else UNMET_FACTOR
         holds = all(check.passed for check in gated)
         return Score(
             value=min(1.0, value * (1.0 if holds else GATED_FACTOR)),

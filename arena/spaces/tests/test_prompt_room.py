@@ -12,7 +12,6 @@ from agents.tokens import TEMPLATE_TOKENS
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import exchange_tokens
 from arena.environments.base import Split
-from arena.environments.games.base import Game
 from arena.models import Entry, Space
 from arena.queries import longest_exchange
 from arena.spaces.entering import close_space
@@ -20,7 +19,7 @@ from arena.tests.builders import SAMPLING, enter, make_agent, make_space, make_u
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-QUESTIONS = sorted(slug for slug in ENVIRONMENTS if not isinstance(ENVIRONMENTS[slug], Game))
+QUESTIONS = sorted(slug for slug in ENVIRONMENTS if ENVIRONMENTS[slug].turn_limit == 1)
 TASK_AND_ANSWER = 120 + 32  # of the Constraints Space, for an agent that answers with 32 at most
 
 
@@ -66,7 +65,7 @@ def test_the_longest_exchange_is_that_of_the_open_spaces_on_the_base() -> None:
     assert longest_exchange(base_id + 1) == 0
 
 
-# The turns of games are measured in arena/environments/games/tests/test_rules.py.
+# The turns of games and debates are measured in those folders' tests.
 @pytest.mark.parametrize("slug", QUESTIONS)
 def test_no_task_of_any_split_is_longer_than_its_environment_says(slug: str) -> None:
     environment, rng = ENVIRONMENTS[slug], Random(1)

@@ -36,7 +36,7 @@ def value(kind: str, text: str) -> float:
 
 
 @given(seeds, splits)
-@settings(max_examples=500)
+@settings(max_examples=200)
 def test_the_solver_finds_a_name_of_full_value(seed: int, split: Split) -> None:
     rng = Random(seed)
     task = ENVIRONMENT.make_task(rng, split)
@@ -78,7 +78,7 @@ def test_same_seed_same_task_and_it_survives_json(seed: int, split: Split) -> No
 )
 def test_the_demand_decides(kind: str, good: str, bad: str) -> None:
     assert value(kind, good) == 1
-    assert 0.1 < value(kind, bad) < 0.5
+    assert 0.1 < value(kind, bad) < 0.2
 
 
 def test_every_length_in_the_range_is_worth_the_same_and_others_less() -> None:
@@ -106,7 +106,7 @@ def test_words_of_the_description_are_no_idea_of_ones_own() -> None:
 
 
 def test_bold_letters_cost_a_little_and_a_choice_of_names_is_refused() -> None:
-    assert 0.8 <= value("first_letter", "**Melodio**") < 1
+    assert value("first_letter", "**Melodio**") == pytest.approx(0.8)
     assert value("first_letter", "1. Melodio\n2. Musikettle") < 0.11
     assert value("first_letter", "Melodio\nMusikettle") < 0.11
 
@@ -140,7 +140,7 @@ def test_a_copy_of_the_prompt_is_worth_nothing(kind: str) -> None:
 def test_hostile_text_is_scored_without_error(text: str, kind: str) -> None:
     score = ENVIRONMENT.score(make_task(kind), text)
     assert not score.passed
-    assert 0.0 <= score.value < 0.5
+    assert 0.0 <= score.value <= 0.15
 
 
 @given(st.sampled_from(list(FORMS)), st.text(max_size=300))

@@ -1,0 +1,1 @@
+"""Debates about a motion, for judges to decide."""
