@@ -12,3 +12,8 @@ def canonical_json(value: object) -> str:
 def digest_of(value: object) -> str:
     """SHA-256 of the value's canonical JSON, in hex."""
     return hashlib.sha256(canonical_json(value).encode()).hexdigest()
+
+
+def text_digest(text: str) -> str:
+    """SHA-256 of the text itself, in hex: `printf %s TEXT | sha256sum`."""
+    return hashlib.sha256(text.encode()).hexdigest()

@@ -181,7 +181,7 @@ def play_match(match: Match) -> dict[int, float]:
                     return
 
     for number in range(1, ROUNDS + 1):
-        play.start_round(match.id, number=number, task=task_of(match.id, number, "constraints"))
+        play.start_round(match.id, number=number, task=task_of(match.id, number))
         note()
         asyncio.run(write(number))
         for seat in range(SEATS):

@@ -19,6 +19,7 @@ from arena.queries import (
     MatchSnapshot,
     match_seq,
     match_snapshot,
+    public_draw,
     round_view,
     settlement_of,
 )
@@ -98,7 +99,8 @@ def _summary(match_id: int, seq: int) -> Fragment:
     def render() -> Fragment:
         snapshot = match_snapshot(match_id)
         settlement = None if snapshot.is_live else settlement_of(match_id)
-        context = {"match": snapshot, "settlement": settlement}
+        draw = public_draw(match_id)
+        context = {"match": snapshot, "settlement": settlement, "draw": draw}
         return _fragment("matches/summary.html", context, snapshot)
 
     return fragments.get((match_id, seq, "summary"), render)

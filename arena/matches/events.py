@@ -35,6 +35,10 @@ class MatchSeated:
     panel: tuple[tuple[str, float], ...]  # (judge slug, weight)
     rounds_at_once: int = 1  # 1 in matches seated before this setting existed
     restricts_moves: bool = False  # models answer with a legal move
+    # SHA-256 of the secret that decides the tasks; empty in matches seated before there was one.
+    task_commitment: str = ""
+    # By difficulty, how often its tasks are drawn; empty: only the easiest.
+    difficulty_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -105,11 +109,13 @@ class MatchSettled:
     rake_credits: int
     # Fees of seats that answered in no round; none in matches before there were such refunds.
     refunds: dict[str, int] = field(default_factory=dict)
+    task_secret: str = ""  # what MatchSeated.task_commitment was made from
 
 
 @dataclass(frozen=True)
 class MatchCancelled:
     reason: str
+    task_secret: str = ""  # as in MatchSettled
 
 
 Event = (
@@ -155,6 +161,7 @@ def decode(kind: str, payload: Mapping[str, Any]) -> Event:
         values["players"] = tuple(Player(**player) for player in values["players"])
         values["prize_percents"] = tuple(values["prize_percents"])
         values["panel"] = tuple((slug, weight) for slug, weight in values["panel"])
+        values["difficulty_weights"] = tuple(values.get("difficulty_weights", ()))
     if kind == "completion_recorded":
         values["status"] = CompletionStatus(values["status"])
     if "order" in values:

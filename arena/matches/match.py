@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
+from agents.canonical import text_digest
 from arena.matches.events import (
     CompletionRecorded,
     EpisodeEnded,
@@ -83,11 +84,13 @@ class DecideRound:
 class Settle:
     prizes: dict[str, int]
     rake_credits: int
+    task_secret: str = ""  # of a match with a commitment
 
 
 @dataclass(frozen=True)
 class Cancel:
     reason: str
+    task_secret: str = ""  # of a match with a commitment
 
 
 Command = SeatPlayers | Start | StartRound | RecordCompletion | DecideRound | Settle | Cancel
@@ -230,11 +233,11 @@ def decide(state: MatchState | None, command: Command) -> list[Event]:
             _require(paid == state.pool_credits, "prizes and rake must add up to the pool")
             totals = {str(seat): total for seat, total in state.totals().items()}
             refunds = {str(seat): fee for seat, fee in state.refunds.items()}
-            return [
-                MatchSettled(state.ranking(), totals, command.prizes, command.rake_credits, refunds)
-            ]
+            secret = _revealed(state, command.task_secret)
+            rake = command.rake_credits
+            return [MatchSettled(state.ranking(), totals, command.prizes, rake, refunds, secret)]
         case Cancel():
-            return [MatchCancelled(command.reason)]
+            return [MatchCancelled(command.reason, _revealed(state, command.task_secret))]
         case _:
             assert_never(command)
 
@@ -339,6 +342,12 @@ def _record(state: MatchState, command: RecordCompletion) -> list[Event]:
     _require(not payoffs or set(payoffs) == named, "every seat has a payoff, or none")
     _require(all(0 <= value <= 1 for value in payoffs.values()), "payoffs must lie in [0, 1]")
     return [answer, EpisodeEnded(answer.round, payoffs)]
+
+
+def _revealed(state: MatchState, secret: str) -> str:
+    made = text_digest(secret) if secret else ""
+    _require(made == state.seating.task_commitment, "the secret is not the one committed to")
+    return secret
 
 
 def _decide_round(state: MatchState, command: DecideRound) -> list[Event]:

@@ -45,6 +45,7 @@ from arena.matches.match import (
     fold,
 )
 from arena.matches.panels import PanelJudge
+from arena.matches.proposing import graded_answers, note_difficulties
 from arena.models import (
     Completion,
     EntryStatus,
@@ -56,6 +57,7 @@ from arena.models import (
     Vote,
 )
 from arena.nudges import JUDGE_ROUND, nudge_on_commit
+from arena.spaces.committing import secret_of
 from arena.states import LIVE_MATCH_STATUSES, CompletionStatus, RoundStatus
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
@@ -250,6 +252,7 @@ def settle_match(match_id: int) -> None:
 
     If there is nothing to compare, the match is cancelled and refunded instead.
     """
+    answers = graded_answers(match_id)  # by the environment's code: before anything is locked
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         if state.rounds_are_over and all(each.status == RoundStatus.VOID for each in state.rounds):
@@ -274,8 +277,10 @@ def settle_match(match_id: int) -> None:
             if state.staking
             else {}
         )
-        append(match, state, Settle({str(seat): prize for seat, prize in shares.items()}, rake))
+        paid = {str(seat): prize for seat, prize in shares.items()}
+        append(match, state, Settle(paid, rake, secret_of(match_id)))
         settlement.rate(match, ranking)
+        note_difficulties(match, state.seating, answers)
         settlement.record_places(match, ranking, totals=state.totals(), prizes=shares)
         match.entries.update(status=EntryStatus.FINISHED)
         _finish(match)
@@ -369,7 +374,7 @@ def _locked(match_id: int) -> tuple[Match, MatchState]:
 
 
 def _cancel(match: Match, state: MatchState, reason: str) -> None:
-    append(match, state, Cancel(reason))
+    append(match, state, Cancel(reason, secret_of(match.pk)))
     match.entries.update(status=EntryStatus.CANCELLED, cancel_reason=reason[:200])
     _finish(match)
     settlement.give_back(match, state)

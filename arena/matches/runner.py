@@ -26,6 +26,7 @@ from arena.live.stream import FrameWriter
 from arena.matches import play
 from arena.matches.answering import SeatedAgent, ask, in_thread, players_of
 from arena.matches.match import TRIES_PER_TURN, IllegalMove, MatchState, RoundState
+from arena.matches.proposing import draw_of
 from arena.models import Completion, Match, Round
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
@@ -73,10 +74,14 @@ def _first(faults: BaseExceptionGroup[BaseException]) -> str:
     return str(error)
 
 
-def task_of(match_id: int, number: int, environment: str) -> Task:
-    """The round's task: the same on every try, and unpredictable from outside."""
+def task_of(match_id: int, number: int) -> Task:
+    """Task `number` of the match: the same on every try, and unpredictable from outside."""
+    draw = draw_of(match_id)
+    if draw.secret:
+        return draw.task(number)
+    # Seated before there were commitments.
     seed = salted_hmac("arena.task", f"{match_id}:{number}", algorithm="sha256").hexdigest()
-    return ENVIRONMENTS[environment].make_task(Random(seed), Split.TRAIN)
+    return ENVIRONMENTS[draw.seating.environment].make_task(Random(seed), Split.TRAIN)
 
 
 def _drive(match: Match, owner: uuid.UUID) -> None:
@@ -119,7 +124,7 @@ class _Rounds:
         number = self._started + 1
         limit = self._environment.turn_limit
         opening = opening_number(number, seat_count=len(self._seats), turn_limit=limit)
-        task = task_of(self.match_id, opening, self.seating.environment)
+        task = task_of(self.match_id, opening)
         order = order_of(number, self._seats)
         episode = Episode.begin(self._environment, task, order)
         is_episode = limit > 1

@@ -17,8 +17,10 @@ from arena.credits.stakes import HouseStake, house_stake
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
 from arena.matches.play import append
-from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus
-from arena.nudges import PLAY_MATCH, nudge_on_commit
+from arena.matches.proposing import weights_for
+from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus, TaskSecret
+from arena.nudges import PLAY_MATCH, nudge_on_commit, nudge_sweep_on_commit
+from arena.spaces.committing import keep_committed, waiting_secrets
 from arena.spaces.entering import cancel_entries
 from arena.spaces.matchmaking import HouseAgent, Lineup, Waiting, lineups
 from arena.spaces.ratings import Skill
@@ -30,7 +32,10 @@ _STAKES_LOCK = 0x5354414B  # any number that no other advisory lock of this data
 
 
 def seat_matches(space_id: int, *, rng: Random) -> list[int]:
-    """Make every match that the Space's queue allows now; returns their ids."""
+    """Make the matches that the Space's queue allows now; returns their ids.
+
+    At most as many as have a secret that was committed before; the rest follow in the next sweep.
+    """
     with transaction.atomic(durable=True):
         space = Space.objects.select_for_update(no_key=True).get(id=space_id)
         if space.status != SpaceStatus.OPEN:
@@ -46,7 +51,15 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
             rng=rng,
         )
         stakes = _HouseStakes(space, entries.values())
-        return [_seat(space, lineup, entries, stakes) for lineup in made]
+        secrets = waiting_secrets(space_id)
+        seated = [
+            _seat(space, lineup, entries, stakes, secret)
+            for lineup, secret in zip(made, secrets, strict=False)
+        ]
+        keep_committed(space_id)
+        if len(seated) < len(made):
+            nudge_sweep_on_commit()
+        return seated
 
 
 def _queued(space: Space) -> dict[str, Entry]:
@@ -142,7 +155,13 @@ class _HouseStakes:
         return stake
 
 
-def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry], stakes: _HouseStakes) -> int:
+def _seat(
+    space: Space,
+    lineup: Lineup,
+    entries: Mapping[str, Entry],
+    stakes: _HouseStakes,
+    secret: TaskSecret,
+) -> int:
     stake = stakes.take(lineup)
     house = Agent.objects.select_related("current_version").in_bulk(
         [each.agent_id for each in lineup.house]
@@ -183,7 +202,11 @@ def _seat(space: Space, lineup: Lineup, entries: Mapping[str, Entry], stakes: _H
         panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
         rounds_at_once=space.rounds_at_once,
         restricts_moves=space.restricts_moves,
+        task_commitment=secret.commitment,
+        difficulty_weights=weights_for(space, lineup.model_mus),
     )
+    secret.match = match
+    secret.save(update_fields=["match"])
     append(match, None, SeatPlayers(seating))
     nudge_on_commit(PLAY_MATCH, match.id)
     return match.id

@@ -3,6 +3,7 @@
 from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
+from arena.models.proposals import DifficultyTally, TaskSecret
 from arena.models.ratings import Rating, RatingChange
 from arena.models.spaces import (
     LIVE_ENTRY_STATUSES,
@@ -20,6 +21,7 @@ __all__ = [
     "AccountKind",
     "Completion",
     "CompletionStatus",
+    "DifficultyTally",
     "Entry",
     "EntryStatus",
     "Match",
@@ -33,6 +35,7 @@ __all__ = [
     "Space",
     "SpaceCount",
     "SpaceStatus",
+    "TaskSecret",
     "Transfer",
     "TransferCode",
     "TransferKind",

@@ -22,6 +22,7 @@ from arena.queries.agents import (
     rating_histories,
     versions_of,
 )
+from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
 from arena.queries.lists import (
     Competitor,
     MatchCard,
@@ -54,6 +55,12 @@ from arena.queries.spaces import (
     space_slugs,
     spaces_to_enter,
 )
+from arena.queries.transcripts import (
+    PublicDraw,
+    match_transcript,
+    next_commitments,
+    public_draw,
+)
 
 __all__ = [
     "AgentCard",
@@ -62,9 +69,12 @@ __all__ = [
     "Cell",
     "Competitor",
     "CreditLine",
+    "Curriculum",
+    "LevelLine",
     "LiveEntry",
     "MatchCard",
     "MatchSnapshot",
+    "PublicDraw",
     "QueueState",
     "RatingPoint",
     "RoundView",
@@ -82,14 +92,18 @@ __all__ = [
     "agent_record",
     "agent_view",
     "base_models",
+    "curriculum_of",
     "leaderboard",
     "live_entry_of",
     "live_matches",
     "longest_exchange",
     "match_seq",
     "match_snapshot",
+    "match_transcript",
     "matches_of_agent",
+    "next_commitments",
     "owner_results",
+    "public_draw",
     "queue_state",
     "rating_histories",
     "recent_matches",

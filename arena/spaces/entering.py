@@ -24,6 +24,7 @@ from arena.models import (
     TransferCode,
 )
 from arena.nudges import nudge_sweep_on_commit
+from arena.spaces.committing import keep_committed
 
 # Of one owner, over all Spaces: whoever enters many agents at once must not fill every table.
 MAX_LIVE_ENTRIES = 8
@@ -75,6 +76,7 @@ def enter_space(
                     f"{space.name} now costs {space.entry_fee_credits:,} credits, not "
                     f"{agreed_credits:,}. Nothing was held; enter again if you agree."
                 )
+            keep_committed(space.pk)
             entry = Entry.objects.create(
                 id=entry_id,
                 space=space,

@@ -32,6 +32,12 @@ class Lineup:
     entries: tuple[Waiting, ...]
     house: tuple[HouseAgent, ...]
 
+    @property
+    def model_mus(self) -> list[float]:
+        """Ratings of the seats that answer with a model."""
+        house = [each.mu for each in self.house if not each.plays_by_code]
+        return [*(each.mu for each in self.entries), *house]
+
 
 def lineups(
     queue: Sequence[Waiting],

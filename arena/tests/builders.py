@@ -119,7 +119,7 @@ def play_round(
     comparisons: Comparisons | None = None,
 ) -> None:
     """Play and judge one round with a scripted verdict; None: no judge could vote."""
-    task = task_of(match.id, number, match.space.environment)
+    task = task_of(match.id, number)
     play.start_round(match.id, number=number, task=task)
     seats = match.seats.count()
     for seat in range(seats):

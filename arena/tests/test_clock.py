@@ -38,7 +38,7 @@ def test_a_match_of_a_dead_worker_is_found_and_taken(monkeypatch: pytest.MonkeyP
 def test_a_round_that_waits_for_its_judges_is_found(monkeypatch: pytest.MonkeyPatch) -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
     for seat in range(2):
         record(match, 1, seat)
     put_clock_back(monkeypatch)

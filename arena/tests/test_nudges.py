@@ -84,7 +84,7 @@ def test_each_step_of_a_match_wakes_the_worker_of_the_next_one(sent: list[tuple[
     assert all(3 < seconds <= 3.1 + SWEEP_STEP_SECONDS for seconds in later)
     sent.clear()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
     record(match, 1, 0)
     assert sent == []
     record(match, 1, 1)

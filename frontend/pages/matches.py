@@ -2,7 +2,7 @@
 
 from typing import cast
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import render
 from django.utils.cache import get_conditional_response
 
@@ -10,6 +10,7 @@ from agents.errors import NotAvailable
 from arena.queries import (
     MatchSnapshot,
     live_matches,
+    match_transcript,
     recent_matches,
     space_cards,
     space_slugs,
@@ -75,6 +76,14 @@ def round_detail(request: HttpRequest, match_id: int, number: int) -> HttpRespon
     response["Cache-Control"] = "no-cache"
     found = get_conditional_response(request, etag=fragment.etag, response=response)
     return cast(HttpResponse, found)
+
+
+@public_page()
+def match_events(request: HttpRequest, match_id: int) -> HttpResponse:
+    """The match's transcript, from which `manage.py recompute_tasks` draws its tasks again."""
+    transcript = {"match": match_id, "events": match_transcript(match_id)}
+    name = f'attachment; filename="match-{match_id}.json"'
+    return not_cached(JsonResponse(transcript, headers={"Content-Disposition": name}))
 
 
 def _wanted_round(request: HttpRequest, snapshot: MatchSnapshot) -> int:

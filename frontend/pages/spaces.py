@@ -15,8 +15,10 @@ from arena.environments.base import EnvironmentFault, Split
 from arena.queries import (
     SpaceCard,
     agent_cards,
+    curriculum_of,
     leaderboard,
     live_matches,
+    next_commitments,
     owner_results,
     queue_state,
     recent_matches,
@@ -124,6 +126,8 @@ def _space_page(
         "standings": leaderboard(space_id=space.space_id, limit=25),
         "live": live_matches(space_slug=space.slug, limit=4),
         "recent": recent_matches(space_slug=space.slug, limit=6),
+        "curriculum": curriculum_of(space.space_id, space.environment),
+        "commitments": next_commitments(space.space_id),
     }
     if user_id is not None:
         agents = agent_cards(user_id, with_curves=False)

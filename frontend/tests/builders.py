@@ -60,7 +60,7 @@ def running_match() -> Match:
     match = make_match()
     play.start_match(match.id)
     play_round(match, 1, scores={0: 0.9, 1: 0.4})
-    task = task_of(match.id, 2, match.space.environment)
+    task = task_of(match.id, 2)
     play.start_round(match.id, number=2, task=task)
     match.refresh_from_db()
     return match

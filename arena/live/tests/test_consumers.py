@@ -42,7 +42,7 @@ def test_a_socket_on_which_nothing_happens_still_gets_a_line_now_and_then(
 def test_a_socket_resumes_after_its_seq_and_sees_what_is_being_written() -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
 
     async def scenario() -> None:
         stream.hub.cache_clear()
@@ -114,7 +114,7 @@ def test_an_event_is_drawn_once_for_all_who_watch() -> None:
             await socket.connect()
             assert (await socket.lines())[0]["t"] == "hello"
         drawings.clear()
-        task = task_of(match.id, 1, "constraints")
+        task = await database_sync_to_async(task_of)(match.id, 1)
         await database_sync_to_async(play.start_round)(match.id, number=1, task=task)
         for socket in sockets:
             (drawing,) = await socket.lines()
@@ -133,7 +133,7 @@ def test_an_event_of_which_valkey_told_nobody_is_drawn_at_the_next_check(
     monkeypatch.setattr(painter, "CHECK_SECONDS", 0.02)
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
 
     async def scenario() -> None:
         stream.hub.cache_clear()
@@ -154,7 +154,7 @@ def test_an_event_of_which_valkey_told_nobody_is_drawn_at_the_next_check(
 def test_what_was_said_while_valkey_was_lost_reaches_the_sockets_that_stayed() -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
 
     async def scenario() -> None:
         stream.hub.cache_clear()

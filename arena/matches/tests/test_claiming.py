@@ -82,7 +82,7 @@ def test_a_match_that_is_being_judged_is_still_its_owners_turn(space: Space) -> 
     assert claim() == judged
     play.start_match(judged)
     for number in (1, 2):
-        play.start_round(judged, number=number, task=task_of(judged, number, "constraints"))
+        play.start_round(judged, number=number, task=task_of(judged, number))
         for seat in (0, 1):
             record(match, number, seat)
     Match.objects.filter(id=judged).update(lease_owner=None, lease_expires_at=None)

@@ -30,7 +30,7 @@ def lease_end() -> datetime:
 def test_a_round_is_kept_while_its_judges_take_long(monkeypatch: pytest.MonkeyPatch) -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
     for seat in range(2):
         record(match, 1, seat)
     round_id = Round.objects.get().pk

@@ -184,7 +184,7 @@ def test_settling_twice_at_once_pays_once() -> None:
 def test_one_seat_recorded_by_two_workers_at_once_is_stored_once() -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task())
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
     outcomes = at_once(lambda: record(match, 1, 0, "mine"), lambda: record(match, 1, 0, "no, mine"))
     assert sorted(type(each).__name__ for each in outcomes) == ["IllegalMove", "NoneType"]
     assert Completion.objects.count() == 1
@@ -263,7 +263,7 @@ def test_a_match_that_cannot_be_settled_holds_up_no_other(monkeypatch: pytest.Mo
 def test_a_round_that_waits_for_its_judge_is_offered_once_in_a_while() -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
     for seat in (0, 1):
         record(match, 1, seat)
     Round.objects.update(created_at="2020-01-01T00:00:00Z")
@@ -377,7 +377,3 @@ def test_votes_and_verdict_are_stored_as_decided() -> None:
     assert row.votes.get().scores == {"0": 0.25, "1": 0.75}
     with pytest.raises(IllegalMove):
         decide(match, 1, {0: 1.0, 1: 0.0})
-
-
-def task():
-    return task_of(1, 1, "constraints")

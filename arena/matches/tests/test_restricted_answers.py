@@ -15,7 +15,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_a_restricted_answer_is_stored_with_what_was_allowed_and_its_event_vouches_for_it() -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=task_of(match.id, 1, match.space.environment))
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
     answer = play.SeatAnswer(
         status=CompletionStatus.OK,
         messages=[],

@@ -237,7 +237,7 @@ def test_a_worker_that_takes_over_asks_only_the_seats_that_have_not_answered(
 ) -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=runner.task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=runner.task_of(match.id, 1))
     record(match, 1, 0, "from the dead worker")
     model = run(match, monkeypatch, lambda model, messages: "from the new one")
     assert len(model.asked) == 3
@@ -274,7 +274,7 @@ def test_a_worker_that_takes_over_closes_every_round_that_was_open(
     match = make_match(make_space(round_count=3, rounds_at_once=2))
     play.start_match(match.id)
     for number in (1, 2):
-        task = runner.task_of(match.id, number, "constraints")
+        task = runner.task_of(match.id, number)
         play.start_round(match.id, number=number, task=task)
     record(match, 2, 0, "from the dead worker")
     model = run(match, monkeypatch, lambda model, messages: "from the new one")
@@ -338,8 +338,9 @@ def test_the_coded_house_agent_answers_some_tasks_by_code_and_some_by_its_model(
 
 
 def test_the_task_of_a_round_is_the_same_on_every_try_and_differs_between_rounds() -> None:
-    assert runner.task_of(7, 1, "constraints") == runner.task_of(7, 1, "constraints")
-    keys = {runner.task_of(7, number, "constraints").key for number in range(1, 9)}
+    match = make_match()
+    assert runner.task_of(match.id, 1) == runner.task_of(match.id, 1)
+    keys = {runner.task_of(match.id, number).key for number in range(1, 9)}
     assert len(keys) > 4
 
 
@@ -348,7 +349,7 @@ def test_a_round_is_open_for_judging_only_when_every_seat_has_answered(
 ) -> None:
     match = make_match()
     play.start_match(match.id)
-    play.start_round(match.id, number=1, task=runner.task_of(match.id, 1, "constraints"))
+    play.start_round(match.id, number=1, task=runner.task_of(match.id, 1))
     record(match, 1, 0)
     assert Round.objects.get(match=match).status == RoundStatus.PLAYING
     record(match, 1, 1)

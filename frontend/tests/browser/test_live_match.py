@@ -38,7 +38,7 @@ def session(match: Match) -> str:
 
 
 def begin(match: Match, number: int) -> None:
-    task = task_of(match.id, number, "constraints")
+    task = task_of(match.id, number)
     play.start_round(match.id, number=number, task=task)
 
 

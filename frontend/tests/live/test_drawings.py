@@ -106,7 +106,7 @@ def test_a_round_that_is_left_open_by_a_cancelled_match_is_drawn_again() -> None
     match = make_match()
     play.start_match(match.id)
     play_round(match, 1, scores={0: 1.0, 1: 0.5})
-    play.start_round(match.id, number=2, task=task_of(match.id, 2, "constraints"))
+    play.start_round(match.id, number=2, task=task_of(match.id, 2))
     match.refresh_from_db()
     assert "Waiting for the first word" in drawings.draw(match.id, match.seq - 1).rounds[2]
     play.cancel_match(match.id, reason="x")

@@ -1,0 +1,44 @@
+"""How hard a Space's tasks are now, and how its agents do on them."""
+
+from dataclasses import dataclass
+
+from arena.spaces.proposals import difficulty_weights, mean_rating, solve_rates
+from arena.spaces.tallies import difficulties_of, tallies_of
+
+
+@dataclass(frozen=True)
+class LevelLine:
+    """One difficulty, with figures for agents rated as those who answered lately."""
+
+    number: int  # from 1, the easiest
+    solve_rate: float
+    weight: float  # the share of tasks that are drawn from it
+
+
+@dataclass(frozen=True)
+class Curriculum:
+    """Every difficulty of a Space's environment, the easiest first."""
+
+    levels: tuple[LevelLine, ...]
+    is_untried: bool  # nobody has answered yet
+
+    @property
+    def commonest(self) -> LevelLine:
+        return max(self.levels, key=lambda level: level.weight)
+
+
+def curriculum_of(space_id: int, environment: str) -> Curriculum | None:
+    """What the next match's tasks are drawn by; None if all are of one difficulty."""
+    count = difficulties_of(environment)
+    if count == 1:
+        return None
+    tallies = tallies_of(space_id, environment, count=count)
+    mu = mean_rating(tallies)
+    rates, weights = solve_rates(tallies, mu), difficulty_weights(tallies, mu)
+    return Curriculum(
+        levels=tuple(
+            LevelLine(number, rate, weight)
+            for number, (rate, weight) in enumerate(zip(rates, weights, strict=True), start=1)
+        ),
+        is_untried=not any(tally.asked for tally in tallies),
+    )

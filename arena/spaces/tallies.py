@@ -1,0 +1,44 @@
+"""How the difficulties of a Space went lately: rows that settlements keep up to date."""
+
+from collections.abc import Iterable, Sequence
+
+from arena.environments import ENVIRONMENTS
+from arena.models import DifficultyTally
+from arena.spaces.proposals import GradedAnswer, Tally, noted
+
+
+def difficulties_of(environment: str) -> int:
+    """How many difficulties matches draw from; of a game only the easiest, since nobody solves it."""
+    known = ENVIRONMENTS.get(environment)
+    return known.difficulty_count if known and known.turn_limit == 1 else 1
+
+
+def tallies_of(space_id: int, environment: str, *, count: int) -> list[Tally]:
+    """One for each of the environment's `count` difficulties, the easiest first."""
+    rows = DifficultyTally.objects.filter(space_id=space_id, environment=environment)
+    return _in_order(rows, count)
+
+
+def note_answers(
+    space_id: int, environment: str, answers: Sequence[GradedAnswer], *, count: int
+) -> None:
+    """Add answers to the tallies, inside the transaction that settles their match."""
+    of_space = {"space_id": space_id, "environment": environment}
+    DifficultyTally.objects.bulk_create(
+        (DifficultyTally(**of_space, difficulty=difficulty) for difficulty in range(count)),
+        ignore_conflicts=True,
+    )
+    # In the order of difficulties, so that settlements never deadlock.
+    rows = list(
+        DifficultyTally.objects.select_for_update(no_key=True)
+        .filter(**of_space, difficulty__lt=count)
+        .order_by("difficulty")
+    )
+    for row, tally in zip(rows, noted(_in_order(rows, count), answers), strict=True):
+        row.asked, row.solved, row.rating_sum = tally.asked, tally.solved, tally.rating_sum
+    DifficultyTally.objects.bulk_update(rows, ["asked", "solved", "rating_sum"])
+
+
+def _in_order(rows: Iterable[DifficultyTally], count: int) -> list[Tally]:
+    known = {row.difficulty: Tally(row.asked, row.solved, row.rating_sum) for row in rows}
+    return [known.get(difficulty, Tally()) for difficulty in range(count)]
