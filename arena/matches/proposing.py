@@ -53,8 +53,8 @@ def graded_answers(match_id: int) -> list[GradedAnswer]:
             space__matches=match_id, agent_id__in=[player.agent_id for player in seating.players]
         ).values_list("agent_id", "mu")
     )
-    rows = Completion.objects.filter(round__match_id=match_id, status=CompletionStatus.OK)
-    rows = rows.exclude(finish_reason="code").values_list(
+    said = Completion.objects.filter(round__match_id=match_id, status=CompletionStatus.OK)
+    rows = said.exclude(finish_reason="code").values_list(
         "round__number", "round__task", "seat__agent_id", "text"
     )
     environment = ENVIRONMENTS[seating.environment]
