@@ -60,7 +60,7 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "measures form and relevance, not taste."
         ),
         config={
-            "gates": [*_OPEN_GATES, "one line", "varied"],
+            "gates": [*_OPEN_GATES, "one line", "varied", "readable"],
             "pmi_weight": 0.0,
             "relevance_cut": 0.12,
         },

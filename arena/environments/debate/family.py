@@ -27,9 +27,8 @@ from arena.environments.base import (
     Score,
     Seats,
     Split,
-    TableRow,
-    TableView,
     Task,
+    TextView,
     user_turn,
 )
 from arena.environments.debate.motions import BY_TEXT, MOTIONS
@@ -139,15 +138,13 @@ class Debate:
     def payoffs(self, position: Position) -> Mapping[int, float]:
         return {}
 
-    def view(self, position: Position) -> TableView:
-        return TableView(
-            head=("part", "speech"),
-            rows=tuple(
-                TableRow(place % len(SIDES), (PARTS[place // len(SIDES)], text or "says nothing"))
-                for place, text in enumerate(position["speeches"])
-            ),
-            caption=position["motion"],
-        )
+    def view(self, position: Position) -> TextView:
+        """The motion and who is to speak; pages show the speeches themselves."""
+        spoken = len(position["speeches"])
+        if spoken == self.turn_limit:
+            return TextView(position["motion"])
+        side, part = SIDES[spoken % len(SIDES)], PARTS[spoken // len(SIDES)]
+        return TextView(f"{position['motion']}\n{part.capitalize()}: the seat {side} the motion.")
 
     def score(self, task: Task, text: str) -> Score:
         position, answer = task.data["position"], read(text)

@@ -8,8 +8,8 @@ Code sees the form; whether it suits the product is the panel's. Value of an ans
 nor a shorter answer within the range is worth more; `demand` is 1 if the asked letter or word is
 where it should be, else 0.15; `originality` is how many of its content words the description lacks,
 full from a half on; `plain` is 1 without headings and other markup. Gates beside the usual ones:
-one line that is finished, no list, and no word over and over. `passed` says that the gates, the
-length and the demand hold.
+one line that is finished, no list, no word over and over, and no string that nobody can read.
+`passed` says that the gates, the length and the demand hold.
 """
 
 from collections.abc import Callable, Mapping
@@ -29,6 +29,7 @@ from judges.transcript import Check
 ORIGINALITY_WEIGHT, PLAIN_WEIGHT = 0.8, 0.2
 UNMET_FACTOR, GATED_FACTOR = 0.15, 0.1
 MIN_DIFFERENT_SHARE = 0.6  # of the words of an answer
+MAX_WORD_LETTERS = 24
 SLOGAN_WORDS = ((3, 8), (4, 9), (5, 10))
 ENDINGS = ("ly", "io", "ora", "ify", "ster", "ella")
 # The letter that a name has to begin with, with a word to put before a coined one.
@@ -184,6 +185,7 @@ class Names(Question):
             *gates(answer, task.prompt, demanded=data["word"], function_share=0.0),
             _one_line(answer),
             _varied(said),
+            _readable(said),
         )
         length = fitting(len(said), data["fewest"], data["most"])
         asked = f"{data['fewest']} to {data['most']} were asked for"
@@ -241,3 +243,8 @@ def _one_line(answer: Reading) -> Check:
 def _varied(said: list[str]) -> Check:
     passed = len(set(said)) >= MIN_DIFFERENT_SHARE * len(said)
     return Check("varied", passed, "is varied" if passed else "says one word over and over")
+
+
+def _readable(said: list[str]) -> Check:
+    passed = all(len(word) <= MAX_WORD_LETTERS for word in said)
+    return Check("readable", passed, "can be read" if passed else "has a word that nobody can read")

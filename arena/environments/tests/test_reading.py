@@ -109,7 +109,7 @@ DISGUISES: dict[str, Callable[[str], str]] = {
 @pytest.mark.parametrize("disguise", DISGUISES)
 def test_no_markup_makes_a_copy_of_the_task_or_a_speech_pass(disguise: str) -> None:
     rng = Random(disguise)
-    for name in ("constraints", "open_ended", "arithmetic"):
+    for name in ("constraints", "open_ended", "arithmetic", "stories", "names"):
         for split in Split:
             for _ in range(30):
                 task = ENVIRONMENTS[name].make_task(rng, split)
