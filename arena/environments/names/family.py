@@ -152,7 +152,7 @@ UNSEEN_FORMS: dict[str, NameForm] = {
         is_slogan=True,
     ),
 }
-FORMS: dict[str, NameForm] = TRAIN_FORMS | UNSEEN_FORMS
+NAME_FORMS: dict[str, NameForm] = TRAIN_FORMS | UNSEEN_FORMS
 
 
 class Names(Question):
@@ -165,7 +165,7 @@ class Names(Question):
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         kind = rng.choice(tuple(UNSEEN_FORMS if split is Split.UNSEEN else TRAIN_FORMS))
         product = rng.choice(PRODUCTS[split])
-        fewest, most = rng.choice(SLOGAN_WORDS) if FORMS[kind].is_slogan else (1, 2)
+        fewest, most = rng.choice(SLOGAN_WORDS) if NAME_FORMS[kind].is_slogan else (1, 2)
         asked = {
             "product": product.description,
             "letter": rng.choice(tuple(FIRST_WORDS)),
@@ -174,12 +174,12 @@ class Names(Question):
             "fewest": fewest,
             "most": most,
         }
-        prompt = rng.choice(FORMS[kind].wordings).format_map(asked)
+        prompt = rng.choice(NAME_FORMS[kind].wordings).format_map(asked)
         known = {"stems": list(product.stems), "benefits": list(product.benefits)}
         return Task(kind, prompt, {**asked, **known}, split)
 
     def score(self, task: Task, text: str) -> Score:
-        form, data, answer = FORMS[task.kind], task.data, read(text)
+        form, data, answer = NAME_FORMS[task.kind], task.data, read(text)
         said = words(answer.text)
         gated = (
             *gates(answer, task.prompt, demanded=data["word"], function_share=0.0),
@@ -208,7 +208,7 @@ class Names(Question):
         )
 
     def answer(self, task: Task, rng: Random) -> str:
-        form, data = FORMS[task.kind], task.data
+        form, data = NAME_FORMS[task.kind], task.data
         if form.is_slogan:
             return _slogan(data, rng, end="?" if form.demand is _asks else ".")
         stem, ending = rng.choice(data["stems"]), data["ending"]

@@ -8,7 +8,7 @@ from arena.environments.text.markup import Reading
 from arena.environments.text.words import mentions, words
 
 _QUOTED = re.compile(r'["\u201c\u00ab]([^"\u201c\u201d\u00ab\u00bb]+)["\u201d\u00bb]')
-_LEAST_SPOKEN_WORDS = 2
+_STOPS = (".", ",", "!", "?", "\u2026", "-", "\u2014")
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,11 @@ def _mentions(word: str, answer: Reading) -> bool:
 
 
 def _speaks(word: str, answer: Reading) -> bool:
-    return any(len(words(said)) >= _LEAST_SPOKEN_WORDS for said in _QUOTED.findall(answer.text))
+    """Whether words are quoted: two in a row, or one with a stop, as in "Yes," but no "coin"."""
+    return any(
+        len(words(said)) > 1 or (words(said) and said.endswith(_STOPS))
+        for said in _QUOTED.findall(answer.text)
+    )
 
 
 def _asks(word: str, answer: Reading) -> bool:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from arena.environments.base import Split, Task
 from arena.environments.constraints.tests.test_family import HOSTILE
-from arena.environments.names.family import FORMS, TRAIN_FORMS, UNSEEN_FORMS, Names
+from arena.environments.names.family import NAME_FORMS, TRAIN_FORMS, UNSEEN_FORMS, Names
 from arena.environments.tests.test_reading import MAX_SECONDS, seconds
 
 ENVIRONMENT = Names()
@@ -17,7 +17,7 @@ splits = st.sampled_from(list(Split))
 
 
 def make_task(kind: str, *, fewest: int = 3, most: int = 8) -> Task:
-    if not FORMS[kind].is_slogan:
+    if not NAME_FORMS[kind].is_slogan:
         fewest, most = 1, 2
     asked = {
         "product": KETTLE,
@@ -27,7 +27,7 @@ def make_task(kind: str, *, fewest: int = 3, most: int = 8) -> Task:
         "fewest": fewest,
         "most": most,
     }
-    prompt = FORMS[kind].wordings[0].format_map(asked)
+    prompt = NAME_FORMS[kind].wordings[0].format_map(asked)
     return Task(kind, prompt, {**asked, "stems": ["kettl"], "benefits": ["hear your tea"]})
 
 
@@ -123,27 +123,27 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("kind", NAME_FORMS)
 def test_no_attack_is_worth_a_name(attack: str, kind: str) -> None:
     score = ENVIRONMENT.score(make_task(kind), ATTACKS[attack])
     assert not score.passed, score.checks
     assert score.value <= 0.1, score.checks
 
 
-@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("kind", NAME_FORMS)
 def test_a_copy_of_the_prompt_is_worth_nothing(kind: str) -> None:
     assert value(kind, make_task(kind).prompt) < 0.1
 
 
 @pytest.mark.parametrize("text", HOSTILE, ids=lambda text: repr(text[:8]))
-@pytest.mark.parametrize("kind", FORMS)
+@pytest.mark.parametrize("kind", NAME_FORMS)
 def test_hostile_text_is_scored_without_error(text: str, kind: str) -> None:
     score = ENVIRONMENT.score(make_task(kind), text)
     assert not score.passed
     assert 0.0 <= score.value <= 0.15
 
 
-@given(st.sampled_from(list(FORMS)), st.text(max_size=300))
+@given(st.sampled_from(list(NAME_FORMS)), st.text(max_size=300))
 @settings(max_examples=50)
 def test_any_text_scores_within_bounds(kind: str, text: str) -> None:
     assert 0.0 <= value(kind, text) <= 1.0
