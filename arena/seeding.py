@@ -18,16 +18,17 @@ SPACES = (
     {
         "slug": "constraints",
         "name": "Constraints",
-        "summary": "Short answers that must keep an exact rule. Code checks every one.",
-        "description": "Every round asks for a few words on a topic under one rule: lower case "
-        "only, exactly three bullet points, end with this phrase, JSON with these keys. The "
-        "rules are checked by code, so there is nothing to argue about.",
+        "summary": "Answers that must keep exact rules. Code checks every one.",
+        "description": "Every round asks for a text on a topic, from one word to ten sentences, "
+        "under one to three rules: lower case only, exactly three bullet points, end with this "
+        "phrase, JSON with these keys. The rules are checked by code, so there is nothing to "
+        "argue about.",
         "environment": "constraints",
         "panel": [{"judge": "code", "weight": 1.0}],
         "entry_fee_credits": 10,
         "seat_count": 4,
         "round_count": 6,
-        "max_tokens": 96,
+        "max_tokens": 160,
         "prize_percents": [50, 30, 20],
     },
     {

@@ -23,13 +23,13 @@ UNSEEN_KINDS = "unseen kinds"  # that no match ever uses
 ARITHMETIC = "arithmetic"  # never trained, must not get worse
 # part -> (environment, split, tasks per kind, maximum tasks)
 PARTS: Mapping[str, tuple[str, Split, int, int]] = {
-    UNSEEN_PROMPTS: ("constraints", Split.HELDOUT, 9, 162),
-    UNSEEN_KINDS: ("constraints", Split.UNSEEN, 16, 80),
+    UNSEEN_PROMPTS: ("constraints", Split.HELDOUT, 5, 165),
+    UNSEEN_KINDS: ("constraints", Split.UNSEEN, 6, 78),
     ARITHMETIC: ("arithmetic", Split.HELDOUT, 64, 64),
 }
 EXAM_SEED = "learn_bench: exam"
 MAX_DRAWS = 20_000
-# With one answer each, the same model passes anywhere from 34 to 49 of the 162 unseen prompts.
+# With one answer each, the same model passes anywhere from 34 to 49 of 162 unseen prompts.
 ANSWERS, BASE_ANSWERS = 2, 4  # per task; the base's exam serves all learners
 CONCURRENT = 64  # requests per inference server: nobody is watching
 CONFIDENCE = 0.95

@@ -1,4 +1,7 @@
-"""The Constraints Space: a short text about a topic, under one or two rules checked in code.
+"""The Constraints Space: a text about a topic, under one to three rules checked in code.
+
+Half of the tasks want a long answer: with short ones alone, whoever learns here learns to say
+little (docs/decisions/answer-lengths.md).
 
 Value of an answer, in [0, 1]:
 
@@ -18,14 +21,10 @@ from statistics import fmean
 from typing import Any
 
 from arena.environments.base import Score, Split, Task
-from arena.environments.constraints import solver
-from arena.environments.constraints.checks import Params
-from arena.environments.constraints.rules import (
-    RULES,
-    TRAIN_PAIRS,
-    TRAIN_RULES,
-    UNSEEN_RULES,
-)
+from arena.environments.constraints.checks.finding import Params
+from arena.environments.constraints.rules import RULES, TRAIN_RULES, UNSEEN_RULES
+from arena.environments.constraints.rules.rule import Aspect, go_together
+from arena.environments.constraints.solver.writing import write
 from arena.environments.question import Question
 from arena.environments.text.gates import gates
 from arena.environments.text.markup import read
@@ -36,14 +35,14 @@ from judges.transcript import Check
 PASS_FLOOR = 0.91
 FAIL_CEILING = 0.5
 GATED_FACTOR = 0.2
-COMBINED_SHARE = 0.1  # of the tasks of trained kinds ask for two rules
+LONG_SHARE = 0.5  # of the tasks of trained kinds have a rule that needs a long answer
+_RULE_COUNTS, _COUNT_WEIGHTS = (1, 2, 3), (75, 18, 7)
 COMBINED = "combined"
 _NOVELTY_WANTED = 0.5  # of the answer's own words are not in the prompt
 # Of the words in a row that are different. In whole answers, the share falls with their length.
 _VARIETY_WANTED = 0.85
 _VARIETY_WORDS = 10
 _FUNCTION_SHARE = 0.1  # measured: docs/decisions/answer-gates.md
-_LISTS = frozenset(["bullets", "numbered", "json_keys"])
 
 # A small model obeys most rules more often in a short answer.
 _REQUESTS = (
@@ -62,10 +61,6 @@ _SHORT_REQUESTS = (
     "Write one short sentence about {name}.",
     "Share one fact about {name}.",
 )
-# Rules that set the length: a request for one sentence would contradict them.
-_SHAPED = frozenset(
-    ["bullets", "numbered", "sentences", "json_keys", "max_words", "min_words", "one_line"]
-) | {"paragraphs", "separator", "postscript"}
 _ONE_SENTENCE = re.compile(r"\bone (?:short )?sentence\b|\bone (?:thing|fact)\b", re.IGNORECASE)
 _TITLE_ONLY = "Write a title"
 _HOW_MANY = "How many "
@@ -87,11 +82,16 @@ class Constraints(Question):
     max_task_chars = 240
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        names = _draw_rules(rng, split)
-        topic = rng.choice(TOPICS[split])
-        drawn = [(name, RULES[name].draw(rng)) for name in names]
+        drawn = [(name, RULES[name].draw(rng)) for name in _draw_rules(rng, split)]
+        topic = rng.choice(
+            [
+                topic
+                for topic in TOPICS[split]
+                if all(RULES[name].suits(params, topic.name) for name, params in drawn)
+            ]
+        )
         return Task(
-            kind=names[0] if len(names) == 1 else COMBINED,
+            kind=drawn[0][0] if len(drawn) == 1 else COMBINED,
             prompt=_word(drawn, topic.name, rng),
             data={
                 "topic": topic.name,
@@ -107,11 +107,13 @@ class Constraints(Question):
             (rule["rule"], RULES[rule["rule"]].check(rule["params"], answer))
             for rule in task.data["rules"]
         ]
-        on_topic = mentions(answer.text, task.data["stems"]) or (
-            task.prompt.startswith(_HOW_MANY) and _counts_them(answer.text)
+        on_topic = (
+            mentions(answer.text, task.data["stems"])
+            or (task.prompt.startswith(_HOW_MANY) and _counts_them(answer.text))
+            or any(_is_one_word(rule) for rule in task.data["rules"])
         )
         topic = task.data["topic"]
-        is_list = any(rule["rule"] in _LISTS for rule in task.data["rules"])
+        is_list = any(RULES[rule["rule"]].is_list for rule in task.data["rules"])
         gated = (
             *gates(
                 answer,
@@ -141,15 +143,18 @@ class Constraints(Question):
         return Score(value=value, passed=passed, checks=checks)
 
     def answer(self, task: Task, rng: Random) -> str:
-        topic = BY_NAME[task.data["topic"]]
-        is_short = _ONE_SENTENCE.search(task.prompt) is not None
-        text = solver.draft(topic, rng, sentences=1 if is_short else rng.choice((1, 2)))
-        first = task.data["rules"][0]["rule"]
-        if task.prompt.startswith(_TITLE_ONLY) or (is_short and first in solver.WHOLE_SENTENCES):
-            text = ""  # what the rule adds is the whole answer
-        for rule in task.data["rules"]:
-            text = solver.STEPS[rule["rule"]](text, rule["params"], topic, rng)
-        return text
+        sentences = 1 if _ONE_SENTENCE.search(task.prompt) else rng.choice((1, 2))
+        return write(
+            {rule["rule"]: rule["params"] for rule in task.data["rules"]},
+            BY_NAME[task.data["topic"]],
+            rng,
+            sentences=0 if task.prompt.startswith(_TITLE_ONLY) else sentences,
+        )
+
+
+def _is_one_word(rule: Mapping[str, Any]) -> bool:
+    """Whether a rule wants a single word, which then describes the topic and doesn't name it."""
+    return bool(rule["rule"] == "exact_words" and rule["params"]["n"] == 1)
 
 
 def _counts_them(text: str) -> bool:
@@ -168,12 +173,20 @@ def _demanded(rules: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(found)
 
 
-def _draw_rules(rng: Random, split: Split) -> tuple[str, ...]:
+def _draw_rules(rng: Random, split: Split) -> list[str]:
+    """Names of rules that go together."""
     if split is Split.UNSEEN:
-        return (rng.choice(tuple(UNSEEN_RULES)),)
-    if rng.random() < COMBINED_SHARE:
-        return rng.choice(TRAIN_PAIRS)
-    return (rng.choice(tuple(TRAIN_RULES)),)
+        return [rng.choice(tuple(UNSEEN_RULES))]
+    is_long = rng.random() < LONG_SHARE
+    drawn = [rng.choice([name for name in TRAIN_RULES if TRAIN_RULES[name].is_long is is_long])]
+    (wanted,) = rng.choices(_RULE_COUNTS, weights=_COUNT_WEIGHTS)
+    others = [name for name in TRAIN_RULES if not TRAIN_RULES[name].is_long]
+    for name in rng.sample(others, k=len(others)):
+        if len(drawn) == wanted:
+            break
+        if name not in drawn and all(go_together(RULES[name], RULES[each]) for each in drawn):
+            drawn.append(name)
+    return drawn
 
 
 def _word(drawn: Sequence[tuple[str, Params]], topic: str, rng: Random) -> str:
@@ -181,7 +194,8 @@ def _word(drawn: Sequence[tuple[str, Params]], topic: str, rng: Random) -> str:
     (name, params), *others = drawn
     if RULES[name].requests and not others:
         return RULES[name].request(params, topic, rng)
-    shaped = any(name in _SHAPED for name, _ in drawn)
+    # A request for one sentence would contradict a rule that sets the length.
+    shaped = any(Aspect.COUNT in RULES[name].settles for name, _ in drawn)
     parts = [rng.choice(_REQUESTS if shaped else _SHORT_REQUESTS).format(name=topic)]
     parts += [RULES[name].instruction(params, rng) for name, params in drawn]
     return " ".join(parts)

@@ -28,12 +28,17 @@ _LOOK_BACK, _LOOK_AHEAD = 20, 40  # characters
 _UNFINISHED = (",", ";", "\u2013", "\u2014", "-", "(")
 
 
-def count_sentences(answer: Reading) -> int:
+def split_sentences(answer: Reading) -> list[str]:
     """Parts with words that a stop ends, or a blank line, a list item or a line that begins anew.
 
-    A heading is none.
+    A heading is none. Each part keeps its stops.
     """
-    return sum(_count(passage) for passage in _passages(answer.lines))
+    return [part for passage in _passages(answer.lines) for part in _split(passage)]
+
+
+def count_sentences(answer: Reading) -> int:
+    """How many sentences `split_sentences` finds."""
+    return len(split_sentences(answer))
 
 
 def _passages(lines: Sequence[Line]) -> Iterator[str]:
@@ -58,13 +63,15 @@ def _goes_on(before: str, text: str) -> bool:
     return before.endswith(_UNFINISHED) or (bool(end) and end[-1] in FUNCTION_WORDS)
 
 
-def _count(passage: str) -> int:
-    start, count = 0, 0
+def _split(passage: str) -> Iterator[str]:
+    start = 0
     for found in _END.finditer(passage):
         if _ends(found):
-            count += bool(words(passage[start : found.start()]))
+            if words(passage[start : found.start()]):
+                yield passage[start : found.end()].strip()
             start = found.end()
-    return count + bool(words(passage[start:]))
+    if words(passage[start:]):
+        yield passage[start:].strip()
 
 
 def _ends(found: re.Match[str]) -> bool:

@@ -9,6 +9,7 @@ from agents.inference.client import InferenceUnavailable, RequestRefused
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.environments.games.tictactoe import TicTacToe
+from arena.environments.constraints.rules import TRAIN_RULES
 from training.gate.decisions import KindCount
 from training.gate.drift import trainer_view
 from training.gate.evaluate import RECHECK_TASKS, GateInconclusive, NeverAnswers
@@ -54,7 +55,7 @@ def test_a_game_is_examined_in_positions_with_the_moves_that_its_space_allows(
 
 def test_every_kind_of_constraints_is_in_the_gates_tasks() -> None:
     tasks = draw_tasks(ENVIRONMENTS["constraints"], rng=Random(1), count=64)
-    assert len({task.kind for task in tasks}) == 18
+    assert len({task.kind for task in tasks}) == len(TRAIN_RULES) + 1
 
 
 def test_the_same_seed_draws_the_same_tasks() -> None:

@@ -1,7 +1,6 @@
 import json
 import re
 from random import Random
-from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -9,18 +8,20 @@ from hypothesis import strategies as st
 
 from arena.environments.base import Split, Task
 from arena.environments.constraints.family import COMBINED, FAIL_CEILING, PASS_FLOOR, Constraints
-from arena.environments.constraints.rules import RULES, TRAIN_PAIRS, TRAIN_RULES, UNSEEN_RULES
-from arena.environments.constraints.solver import STEPS, draft
+from arena.environments.constraints.rules import RULES, TRAIN_RULES, UNSEEN_RULES
+from arena.environments.constraints.solver.sentences import CHOICES, FILTERS
+from arena.environments.constraints.solver.touches import LAYOUTS, TOUCHES
+from arena.environments.constraints.tests.builders import make_task
 from arena.environments.text.markup import MAX_TEXT_CHARACTERS, read
 from arena.environments.text.sentences import count_sentences
 from arena.environments.text.topics import BY_NAME, TOPICS
-from arena.environments.text.words import words
-from judges.panel import TIE_TOLERANCE
 from training.data.pairs import MIN_MARGIN
 
 ENVIRONMENT = Constraints()
 seeds = st.integers(0, 2**32)
 splits = st.sampled_from(list(Split))
+
+MAX_ANSWER_WORDS = 100  # of the solver; they fit into the seeded Space's answers
 
 HOSTILE = (
     "",
@@ -44,20 +45,6 @@ HOSTILE = (
 )
 
 
-def make_task(
-    rule: str, *, topic: str = "cats", prompt: str = "Tell me about cats.", **params: Any
-) -> Task:
-    return Task(
-        kind=rule,
-        prompt=prompt,
-        data={
-            "topic": topic,
-            "stems": list(BY_NAME[topic].stems),
-            "rules": [{"rule": rule, "params": params}],
-        },
-    )
-
-
 @given(seeds, splits)
 @settings(max_examples=1500)
 def test_the_solver_passes_its_own_score(seed: int, split: Split) -> None:
@@ -67,21 +54,27 @@ def test_the_solver_passes_its_own_score(seed: int, split: Split) -> None:
     score = ENVIRONMENT.score(task, answer)
     assert score.passed, (task.prompt, answer, [c for c in score.checks if not c.passed])
     assert PASS_FLOOR <= score.value <= 1.0
-    assert len(answer.split()) <= 60
+    assert len(answer.split()) <= MAX_ANSWER_WORDS
 
 
-def test_every_rule_pair_and_topic_is_drawn_and_solved() -> None:
+def test_every_rule_and_topic_is_drawn_alone_and_beside_others() -> None:
     rng = Random(1)
-    drawn: set[tuple[str, ...]] = set()
+    alone: set[str] = set()
+    beside: set[str] = set()
     topics: set[str] = set()
-    for _ in range(6000):
+    for _ in range(4000):
         for split in Split:
             task = ENVIRONMENT.make_task(rng, split)
-            drawn.add(tuple(rule["rule"] for rule in task.data["rules"]))
+            rules = [rule["rule"] for rule in task.data["rules"]]
+            (alone if len(rules) == 1 else beside).update(rules)
             topics.add(task.data["topic"])
-    assert drawn == {(rule,) for rule in RULES} | set(TRAIN_PAIRS)
+            assert split is not Split.UNSEEN or len(rules) == 1
+            assert (task.kind == COMBINED) == (len(rules) > 1)
+    assert alone == set(RULES)
+    assert beside == set(TRAIN_RULES) - {"json_keys"}  # its answer is nothing but the object
     assert topics == set(BY_NAME)
-    assert set(STEPS) == set(RULES)
+    free = {"no_commas"}  # every sentence of the solver keeps it
+    assert {*CHOICES, *FILTERS, *LAYOUTS, *TOUCHES} | free == set(RULES)
 
 
 @given(seeds, splits)
@@ -97,7 +90,6 @@ def test_splits_share_no_topic_and_unseen_shares_no_rule() -> None:
     names = [topic.name for topics in TOPICS.values() for topic in topics]
     assert len(names) == len(set(names))
     assert not set(TRAIN_RULES) & set(UNSEEN_RULES)
-    assert set(TRAIN_PAIRS) <= {(a, b) for a in TRAIN_RULES for b in TRAIN_RULES}
 
 
 def test_splits_share_no_prompt() -> None:
@@ -109,63 +101,6 @@ def test_splits_share_no_prompt() -> None:
     assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
     assert not prompts[Split.HELDOUT] & prompts[Split.UNSEEN]
     assert len(prompts[Split.TRAIN]) > 2300  # a match seldom sees a task again
-
-
-CASES = [
-    ("lowercase", {}, "cats sleep for most of the day.", "Cats sleep for most of the day."),
-    ("uppercase", {}, "CATS SLEEP FOR 9 HOURS.", "CATS SLEEP for hours."),
-    (
-        "include",
-        {"words": ["water", "old"]},
-        "Old cats do not like water.",
-        "Older cats do not like water.",
-    ),
-    ("bullets", {"n": 2}, "- Cats purr.\n- They nap.", "- Cats purr.\n- They nap.\n- They hunt."),
-    ("numbered", {"n": 2}, "1. Cats purr.\n2) They nap.", "1. Cats purr.\n3. They nap."),
-    ("sentences", {"n": 2}, "Cats purr! They nap 3.5 hours.", "Cats purr. They nap. They hunt."),
-    ("end_phrase", {"phrase": "The end."}, "Cats purr. The end.", "The end. Cats purr."),
-    ("start_word", {"word": "Today"}, '"Today, cats purr."', "Cats purr today."),
-    (
-        "json_keys",
-        {"keys": ["name", "fact"]},
-        '```json\n{"name": "cats", "fact": "they purr"}\n```',
-        '{"name": "cats", "fact": ""}',
-    ),
-    ("no_commas", {}, "Cats purr and nap.", "Cats purr, nap and hunt."),
-    ("max_words", {"n": 4}, "Cats purr and nap.", "Cats purr and nap daily."),
-    ("min_words", {"n": 4}, "Cats purr and nap.", "Cats purr often."),
-    ("quotes", {}, '"Cats purr."', '"Cats" purr.'),
-    ("title", {}, "<<Purring>>\nCats purr.", "<<title>>\nCats purr."),
-    (
-        "repeat",
-        {"word": "very", "n": 2},
-        "Cats are very very soft.",
-        "Cats are very soft, every day.",
-    ),
-    ("one_line", {"low": 3, "high": 4}, "Cats purr and nap.", "Cats purr\nand nap."),
-    ("number", {}, "Cats nap for 16 hours.", "Cats nap for ten hours."),
-    ("paragraphs", {"n": 2}, "Cats purr.\n\nThey nap.", "Cats purr.\nThey nap."),
-    ("separator", {}, "Cats purr.\n***\nThey nap.", "Cats purr.\n***\nThey nap.\n***\nThey hunt."),
-    ("question", {}, "Do cats purr?", "Do cats purr? Yes."),
-    ("capitalized", {}, "Cats Don't Like 3 Baths.", "Cats Don't like 3 Baths."),
-    ("postscript", {}, "Cats purr. P.S. They nap.", "P.S. Cats purr."),
-]
-
-
-def test_every_rule_has_a_case() -> None:
-    assert {case[0] for case in CASES} == set(RULES)
-
-
-@pytest.mark.parametrize(("rule", "params", "right", "wrong"), CASES)
-def test_rule_holds_strictly_and_a_near_miss_ranks_below(
-    rule: str, params: dict[str, Any], right: str, wrong: str
-) -> None:
-    task = make_task(rule, prompt="Say something.", **params)
-    good, bad = ENVIRONMENT.score(task, right), ENVIRONMENT.score(task, wrong)
-    assert good.passed, good.checks
-    assert not bad.passed
-    assert good.value >= PASS_FLOOR
-    assert 0 < bad.value < FAIL_CEILING
 
 
 def test_closer_failures_rank_higher() -> None:
@@ -232,27 +167,6 @@ def test_any_text_scores_within_bounds(seed: int, split: Split, text: str) -> No
     assert (score.value >= PASS_FLOOR) == score.passed
 
 
-def test_of_two_equally_good_answers_neither_gains_by_its_length() -> None:
-    """The Solver's own answers to the same task, of one sentence and of two."""
-    rng, compared, unequal = Random(5), 0, 0
-    for seed in range(600):
-        task = ENVIRONMENT.make_task(rng, Split.TRAIN)
-        topic = BY_NAME[task.data["topic"]]
-        found = {}
-        for sentences in (1, 2):
-            text = draft(topic, Random(seed), sentences=sentences)
-            for rule in task.data["rules"]:
-                text = STEPS[rule["rule"]](text, rule["params"], topic, Random(seed))
-            score = ENVIRONMENT.score(task, text)
-            if score.passed:
-                found[len(words(text))] = score.value
-        if len(found) == 2:
-            compared += 1
-            unequal += max(found.values()) - min(found.values()) > TIE_TOLERANCE
-    assert compared > 200
-    assert unequal <= 0.05 * compared
-
-
 def test_an_answer_of_few_words_over_and_over_ranks_below_a_varied_one() -> None:
     task = make_task("no_commas", prompt="Write one sentence about cats.")
     varied = "Cats purr softly while they sleep in the warm light of the late sun."
@@ -272,7 +186,9 @@ def test_combined_tasks_need_both_rules() -> None:
     task = next(
         task
         for task in (ENVIRONMENT.make_task(rng, Split.TRAIN) for _ in range(1000))
-        if task.kind == COMBINED and task.data["rules"][1]["rule"] == "lowercase"
+        if task.kind == COMBINED
+        and task.data["rules"][1]["rule"] == "lowercase"
+        and len(task.data["rules"]) == 2
     )
     answer = ENVIRONMENT.answer(task, rng)
     assert ENVIRONMENT.score(task, answer).passed
@@ -330,43 +246,3 @@ def test_requests_do_not_contradict_their_rules() -> None:
                 assert "one sentence" not in task.prompt.lower()
 
 
-WRONG = [
-    ("quotes", {}, '"Cats" are small animals that say "meow"'),
-    ("title", {}, "They are quick at night and purr.\n<<Purring Cats>>"),
-    ("bullets", {"n": 4}, "- .\n- .\n- .\n- cats are"),
-    ("no_commas", {}, "Cats sleep\uff0ceat and purr."),
-    ("sentences", {"n": 1}, "Cats purr all day\nThey nap\nThey hunt"),
-    ("sentences", {"n": 1}, "They say \u201ccats purr.\u201d Then they nap."),
-    ("one_line", {"low": 3, "high": 9}, "Cats purr\rand nap all day."),
-    ("separator", {}, "Cats purr at night. *** They nap."),
-    ("json_keys", {"keys": ["name"]}, '{"name": "cats", "name": "dogs"}'),
-    ("end_phrase", {"phrase": "The end."}, "Cats like to sleep at the weekend."),
-]
-RIGHT = [
-    ("end_phrase", {"phrase": "The end."}, 'Cats sleep for most of the day. "The end."'),
-    ("end_phrase", {"phrase": "The end."}, "Cats sleep for most of the day. The end"),
-    ("quotes", {}, "\u201cCats purr.\u201d"),
-    ("capitalized", {}, "Cats Take Their 3rd Nap At 5pm."),
-    ("sentences", {"n": 1}, "Dr. Smith says that cats of the U.S. purr."),
-    ("sentences", {"n": 2}, "1. Cats purr.\n2. They nap."),
-    ("bullets", {"n": 4}, "- Soft fur\n- Sharp claws\n- Long whiskers\n- Cats purr"),
-    (
-        "json_keys",
-        {"keys": ["name", "color", "size"]},
-        '{"name": "Cats", "color": "black, white, orange", "size": "small"}',
-    ),
-    ("max_words", {"n": 20}, "Cats never forget a place and travel to previous water holes."),
-    ("max_words", {"n": 20}, "Do not forget your cats when dark clouds are above you."),
-]
-
-
-@pytest.mark.parametrize(("rule", "params", "text"), WRONG)
-def test_a_wrong_answer_does_not_pass(rule: str, params: dict[str, Any], text: str) -> None:
-    score = ENVIRONMENT.score(make_task(rule, prompt="Say something.", **params), text)
-    assert not next(check.passed for check in score.checks if check.name == rule)
-
-
-@pytest.mark.parametrize(("rule", "params", "text"), RIGHT)
-def test_a_right_answer_passes(rule: str, params: dict[str, Any], text: str) -> None:
-    score = ENVIRONMENT.score(make_task(rule, prompt="Say something.", **params), text)
-    assert score.passed, score.checks

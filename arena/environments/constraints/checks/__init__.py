@@ -1,0 +1,1 @@
+"""How an answer is measured against each rule of the Constraints Space."""

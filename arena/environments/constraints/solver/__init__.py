@@ -1,0 +1,1 @@
+"""Honest answers in code to tasks of the Constraints Space."""

@@ -1,0 +1,37 @@
+"""Writes an answer in code: sentences are chosen, laid out, and then touched rule by rule.
+
+What agents learn from it: docs/decisions/coded-teacher.md
+"""
+
+from collections.abc import Mapping
+from random import Random
+from typing import Any
+
+from arena.environments.constraints.solver.sentences import CHOICES, FILTERS, pool
+from arena.environments.constraints.solver.touches import LAYOUTS, TOUCHES
+from arena.environments.text.topics import Topic
+from arena.environments.text.words import mentions
+
+
+def write(
+    rules: Mapping[str, Mapping[str, Any]], topic: Topic, rng: Random, *, sentences: int
+) -> str:
+    """An answer that keeps the rules, which go together; `sentences` long unless one says.
+
+    rules: {name: parameters}. With no sentences, what a rule adds is the whole answer.
+    """
+    usable = pool(topic, rng)
+    for name in FILTERS.keys() & rules.keys():
+        usable = [each for each in usable if FILTERS[name](rules[name], each)]
+        usable.sort(key=lambda each: not mentions(each, topic.stems))  # the topic comes first
+    chosen = usable[:sentences]
+    for name in CHOICES.keys() & rules.keys():
+        chosen = CHOICES[name](usable, rules[name], topic, rng)
+    laid_out = [
+        LAYOUTS[name](chosen, params, rng) for name, params in rules.items() if name in LAYOUTS
+    ]
+    text = laid_out[0] if laid_out else " ".join(chosen)
+    for name, touch in TOUCHES.items():
+        if name in rules:
+            text = touch(text, rules[name], topic, rng)
+    return text
