@@ -33,7 +33,9 @@ def passes(rules: Sequence[str], rng: Random) -> bool:
 
 def test_the_solver_keeps_every_two_and_three_rules_that_go_together() -> None:
     rng = Random(8)
-    pairs = [two for two in combinations(TRAIN_RULES, 2) if go_together(*(RULES[name] for name in two))]
+    pairs = [
+        two for two in combinations(TRAIN_RULES, 2) if go_together(*(RULES[name] for name in two))
+    ]
     assert len(pairs) > 200
     triples = [
         three

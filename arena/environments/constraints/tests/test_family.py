@@ -244,5 +244,3 @@ def test_requests_do_not_contradict_their_rules() -> None:
                 "paragraphs|two short parts|postscript|at least [0-9]+ words", task.prompt
             ):
                 assert "one sentence" not in task.prompt.lower()
-
-

@@ -8,6 +8,7 @@ from arena.environments.constraints.tests.builders import make_task
 
 ENVIRONMENT = Constraints()
 
+
 def test_there_are_at_least_thirty_kinds_of_rules() -> None:
     assert len(TRAIN_RULES) >= 30
     assert len(UNSEEN_RULES) >= 10
