@@ -10,6 +10,8 @@ from arena.environments.games.public_goods import PublicGoods
 from arena.environments.games.tictactoe import TicTacToe
 from arena.environments.names.family import Names
 from arena.environments.poems.family import OpenEnded
+from arena.environments.reasoning.catalogue import OFFERS
+from arena.environments.reasoning.family import family
 from arena.environments.registry import Registry
 from arena.environments.stories.family import Stories
 
@@ -18,3 +20,5 @@ ENVIRONMENTS.add(Constraints(), OpenEnded(), Arithmetic())
 ENVIRONMENTS.add(TicTacToe())
 ENVIRONMENTS.add(IteratedPrisonersDilemma(), SimpleNegotiation(), SealedBidAuction(), PublicGoods())
 ENVIRONMENTS.add(Stories(), Names(), Debate())
+ENVIRONMENTS.add(Stories(), Names())
+ENVIRONMENTS.add_family("reasoning", family, names=OFFERS)

@@ -1,31 +1,32 @@
 """Environments by the key that a Space stores: ours, families by name, and those of packages."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
+from difflib import get_close_matches
 
 from arena.environments.base import Environment, EnvironmentFault
-
-Family = Callable[[str], Environment]  # raises KeyError for a name that it does not know
 
 
 class UnknownEnvironment(EnvironmentFault, KeyError):
     """No environment has this key on this installation, any more or at all."""
 
-    def __init__(self, key: str) -> None:
-        super().__init__(f"There is no environment {key!r} on this installation.")
-
     def __str__(self) -> str:
         return str(self.args[0])
+
+
+# Raises UnknownEnvironment with a sentence that says why, or KeyError, if it has no such name.
+Family = Callable[[str], Environment]
 
 
 class Registry(Mapping[str, Environment]):
     """A mapping that also makes `FAMILY/NAME` when it is asked for, once.
 
-    Iteration gives what has been added, not every name of a family.
+    Iteration gives what has been added, no name of a family.
     """
 
     def __init__(self) -> None:
         self._known: dict[str, Environment] = {}
-        self._families: dict[str, Family] = {}
+        self._families: dict[str, tuple[Family, Collection[str]]] = {}
+        self._made: dict[str, Environment] = {}
 
     def add(self, *environments: Environment) -> None:
         for environment in environments:
@@ -33,29 +34,51 @@ class Registry(Mapping[str, Environment]):
                 raise ValueError(f"There are two environments {environment.slug!r}.")
             self._known[environment.slug] = environment
 
-    def add_family(self, prefix: str, family: Family) -> None:
-        """`family` makes the environment that `prefix/NAME` stands for."""
-        self._families[prefix] = family
+    def add_family(self, prefix: str, family: Family, *, names: Collection[str] = ()) -> None:
+        """`family` makes the environment that `prefix/NAME` stands for.
+
+        `names` are those that a person who mistypes one may have meant.
+        """
+        self._families[prefix] = (family, names)
 
     def __getitem__(self, key: str) -> Environment:
-        if key not in self._known:
-            prefix, slash, name = key.partition("/")
-            if not (slash and name and prefix in self._families):
-                raise UnknownEnvironment(key)
+        """Raises UnknownEnvironment."""
+        if key in self._known:
+            return self._known[key]
+        if key not in self._made:
+            prefix, _, name = key.partition("/")
+            if not name or prefix not in self._families:
+                raise self._unknown(key)
             try:
-                self._known[key] = self._families[prefix](name)
+                self._made[key] = self._families[prefix][0](name)
+            except UnknownEnvironment:
+                raise
             except KeyError:
-                raise UnknownEnvironment(key) from None
-        return self._known[key]
+                raise self._unknown(key) from None
+        return self._made[key]
+
+    def problem_with(self, key: str) -> str:
+        """A sentence if there is no such environment, else nothing."""
+        try:
+            self[key]
+        except UnknownEnvironment as error:
+            return str(error)
+        return ""
 
     def __contains__(self, key: object) -> bool:
-        try:
-            return isinstance(key, str) and bool(self[key])
-        except KeyError:
-            return False
+        return isinstance(key, str) and not self.problem_with(key)
 
     def __iter__(self) -> Iterator[str]:
         return iter(list(self._known))
 
     def __len__(self) -> int:
         return len(self._known)
+
+    def _unknown(self, key: str) -> UnknownEnvironment:
+        keys = {known: known for known in self._known}
+        for prefix, (_, names) in self._families.items():
+            keys |= {each: f"{prefix}/{name}" for name in names for each in (name, f"{prefix}/{name}")}
+        near = dict.fromkeys(keys[each] for each in get_close_matches(key, keys))
+        choices = [*sorted(self._known), *(f"{prefix}/NAME" for prefix in self._families)]
+        hint = f"Do you mean {' or '.join(near)}?" if near else f"Choose one of {', '.join(choices)}."
+        return UnknownEnvironment(f"There is no environment {key!r} on this installation. {hint}")

@@ -90,8 +90,8 @@ class Space(models.Model):
     def clean(self) -> None:
         """Let forms check what would otherwise break matches."""
         problems = {}
-        if self.environment not in ENVIRONMENTS:
-            problems["environment"] = f"Choose one of {', '.join(sorted(ENVIRONMENTS))}."
+        if unknown := ENVIRONMENTS.problem_with(self.environment):
+            problems["environment"] = unknown
         else:
             try:
                 environment = ENVIRONMENTS[self.environment]

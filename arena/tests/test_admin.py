@@ -26,6 +26,7 @@ def administrator(client: Client) -> Client:
     ("field", "value"),
     [
         ("environment", "chess"),
+        ("environment", "reasoning/coin_flip"),  # its scorer cannot tell
         ("restricts_moves", True),  # its environment asks questions
         ("panel", []),
         ("panel", [{"judge": "code", "weight": 0}]),

@@ -1,0 +1,1 @@
+"""Families of problems from reasoning-gym, by name."""

@@ -1,0 +1,169 @@
+import json
+from random import Random
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from arena.environments.base import Split, Task
+from arena.environments.reasoning.catalogue import OFFERS
+from arena.environments.reasoning.family import CONSOLATION, Reasoning, family
+from arena.environments.reasoning.library import make_item
+
+ANSWERS = 200
+# At least one of each group, and every scorer that is not the plain comparison.
+SCORED = (
+    "basic_arithmetic", "calendar_arithmetic", "chain_sum", "decimal_chain_sum",
+    "fraction_simplification", "gsm_symbolic", "power_function", "prime_factorization",
+    "time_intervals", "base_conversion", "cryptarithm", "letter_counting", "palindrome_generation",
+    "palindrome_partitioning", "sentence_reordering", "spell_backward", "complex_arithmetic",
+    "arc_1d", "color_cube_rotation", "mini_sudoku", "survo", "tsumego", "simple_geometry",
+    "family_relationships", "quantum_lock", "aiw", "knights_knaves", "syllogism",
+)  # fmt: skip
+NONSENSE = (
+    "", " \n\t", "zqx", "I do not know this, sorry.", "\x00" * 50, "\ud800", "<answer></answer>",
+    "<answer>zqx</answer>", "1e999999999", "<answer>1e999999999</answer>", "\u0663", "nan", "-inf",
+    "<answer>" * 5_000, "answer: " * 5_000, "9" * 100_000, "(" * 5_000, "1/0", "\\boxed{" * 5_000,
+    "9**9**9**9**9",
+)  # fmt: skip
+seeds = st.integers(0, 2**32)
+splits = st.sampled_from(list(Split))
+
+
+def make_task(seed: int, name: str = "chain_sum", split: Split = Split.TRAIN) -> Task:
+    environment = family(name)
+    return environment.make_task(Random(seed), split, seed % environment.difficulty_count)
+
+
+def changed(text: str, rng: Random) -> str:
+    """The text with some signs replaced, moved or dropped."""
+    signs = list(text)
+    for _ in range(rng.randrange(3)):
+        place = rng.randrange(len(signs)) if signs else 0
+        signs[place : place + rng.randrange(2)] = rng.choice(["", "0", "7", "a", signs[:1]])
+    return "".join(signs)
+
+
+@pytest.mark.parametrize("name", SCORED)
+def test_the_score_of_an_answer_is_the_librarys_own(name: str) -> None:
+    environment, rng, others, passed = family(name), Random(name), ["1"], 0
+    for number in range(ANSWERS // 10):
+        task = make_task(number, name)
+        item = make_item(OFFERS[name].module, name, task.data["level"], task.data["index"])
+        assert item.question == task.prompt
+        others.append(item.answer)
+        for _ in range(10):
+            text = rng.choice([item.answer, changed(item.answer, rng), rng.choice(others)]).strip()
+            score = environment.score(task, f"Let me think.\n<answer>{text}</answer>")
+            try:
+                own = item.dataset.score_answer(text, item.entry)
+            except ValueError:  # of a text that it cannot read
+                own = 0.0
+            assert score.value == (own if text and own > CONSOLATION else 0.0), (text, item.answer)
+            assert score.passed == (score.value == 1.0)
+            passed += score.passed
+    assert passed > 20
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_every_family_solves_its_own_tasks_and_gives_nonsense_nothing(name: str) -> None:
+    environment, rng = family(name), Random(1)
+    for split in Split:
+        task = environment.make_task(rng, split)
+        assert len(task.prompt.encode()) <= environment.max_task_chars <= 600
+        assert environment.score(task, environment.answer(task, rng)).passed
+        for text in NONSENSE:
+            score = environment.score(task, text)
+            right = task.data["answer"]
+            assert score.value == 0.0 or right in text or name in PARTLY_RIGHT, (text, right)
+            json.dumps([check.detail for check in score.checks]).encode()
+
+
+# Their scorers compare letter by letter, read any letters as moves, or count how near a number is:
+# what is no answer may be partly right.
+PARTLY_RIGHT = {
+    "calendar_arithmetic", "complex_arithmetic", "quantum_lock", "spell_backward", "time_intervals",
+}  # fmt: skip
+
+
+@given(seeds, st.sampled_from(["chain_sum", "leg_counting", "syllogism"]), splits)
+@settings(max_examples=60)
+def test_same_seed_same_task_and_it_survives_json(seed: int, name: str, split: Split) -> None:
+    task = make_task(seed, name, split)
+    assert task == make_task(seed, name, split)
+    again = Task.from_json(json.loads(json.dumps(task.as_json())))
+    assert again.key == task.key
+    assert family(name).score(again, task.data["answer"]).passed
+
+
+@pytest.mark.parametrize(
+    "name", ["chain_sum", "lcm", "gsm_symbolic", "syllogism", "letter_counting"]
+)
+def test_splits_share_no_prompt(name: str) -> None:
+    environment, rng = family(name), Random(2)
+    prompts = {
+        split: {
+            environment.make_task(rng, split, difficulty).prompt
+            for difficulty in range(environment.difficulty_count)
+            for _ in range(200 // environment.difficulty_count)
+        }
+        for split in Split
+    }
+    assert not prompts[Split.TRAIN] & prompts[Split.HELDOUT]
+    assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
+    assert not prompts[Split.HELDOUT] & prompts[Split.UNSEEN]
+    assert min(map(len, prompts.values())) > 20
+
+
+def test_unseen_tasks_are_of_a_level_above_what_matches_use() -> None:
+    environment = family("chain_sum")
+    assert environment.difficulty_count == OFFERS["chain_sum"].level_count - 1
+    task = environment.make_task(Random(3), Split.UNSEEN)
+    assert task.data["level"] == environment.difficulty_count
+    with pytest.raises(ValueError, match="difficulties from 0 to 9"):
+        environment.make_task(Random(3), Split.TRAIN, environment.difficulty_count)
+
+
+def test_a_family_of_one_level_has_the_tasks_of_its_neighbour_as_unseen() -> None:
+    for name, offer in OFFERS.items():
+        if offer.level_count == 1:
+            task = family(name).make_task(Random(4), Split.UNSEEN)
+            assert task.kind != name
+    assert family("path_star").make_task(Random(4), Split.UNSEEN).kind == "quantum_lock"
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -1.0, 1.5, "x", None, ValueError()])
+def test_a_scorer_that_gives_no_share_gives_nothing(
+    value: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def score_answer(answer: str, entry: object) -> Any:
+        if isinstance(value, Exception):
+            raise value
+        return value
+
+    task = make_task(5)
+    item = SimpleNamespace(
+        question=task.prompt, entry={}, dataset=SimpleNamespace(score_answer=score_answer)
+    )
+    monkeypatch.setattr("arena.environments.reasoning.family._kept_item", lambda *args: item)
+    assert family("chain_sum").score(task, "12").value == 0.0
+
+
+def test_an_answer_to_a_problem_that_the_library_makes_no_more_is_compared(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = make_task(6)
+    monkeypatch.setattr(
+        "arena.environments.reasoning.family._kept_item",
+        lambda *args: SimpleNamespace(question="Another?"),
+    )
+    assert family("chain_sum").score(task, task.data["answer"]).passed
+    assert not family("chain_sum").score(task, "1").passed
+
+
+def test_a_family_has_the_numbers_of_its_curriculum() -> None:
+    assert Reasoning(OFFERS["gsm_symbolic"]).difficulty_count == 1
+    assert Reasoning(OFFERS["aiw"]).difficulty_count == 8
+    assert Reasoning(OFFERS["aiw"]).slug == "reasoning/aiw"
