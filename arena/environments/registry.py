@@ -77,8 +77,12 @@ class Registry(Mapping[str, Environment]):
     def _unknown(self, key: str) -> UnknownEnvironment:
         keys = {known: known for known in self._known}
         for prefix, (_, names) in self._families.items():
-            keys |= {each: f"{prefix}/{name}" for name in names for each in (name, f"{prefix}/{name}")}
+            keys |= {
+                each: f"{prefix}/{name}" for name in names for each in (name, f"{prefix}/{name}")
+            }
         near = dict.fromkeys(keys[each] for each in get_close_matches(key, keys))
         choices = [*sorted(self._known), *(f"{prefix}/NAME" for prefix in self._families)]
-        hint = f"Do you mean {' or '.join(near)}?" if near else f"Choose one of {', '.join(choices)}."
+        hint = (
+            f"Do you mean {' or '.join(near)}?" if near else f"Choose one of {', '.join(choices)}."
+        )
         return UnknownEnvironment(f"There is no environment {key!r} on this installation. {hint}")

@@ -6,7 +6,6 @@ need and seconds of a worker's time. So they are made without running them.
 
 import importlib
 import sys
-import threading
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -15,10 +14,9 @@ from typing import Any, Protocol, cast
 
 _ROOT = "reasoning_gym"
 SEED = 0
-# A family that looks its kinds of problems up in a list of its own size is built for each item.
-_REBUILT = frozenset(["gsm_symbolic"])
-# Matches are played by threads, and a dataset may keep something while it makes an item.
-_LOCK = threading.Lock()
+# Matches are played by threads. These are built for each item: one draws kinds of problems for its
+# whole size, the other keeps something while it makes an item. The rest only read what they are.
+_REBUILT = frozenset(["gsm_symbolic", "tsumego"])
 
 
 class Problems(Protocol):
@@ -47,12 +45,11 @@ class Item:
 
 def make_item(module: str, name: str, level: int, index: int) -> Item:
     """The problem with this index of a family at a level of its curriculum; always the same."""
-    with _LOCK:
-        if name in _REBUILT:
-            dataset = _build(module, name, level, seed=index)
-            return Item(dataset, dataset[0])
-        dataset = _kept(module, name, level)
-        return Item(dataset, dataset[index])
+    if name in _REBUILT:
+        dataset = _build(module, name, level, seed=index)
+        return Item(dataset, dataset[0])
+    dataset = _kept(module, name, level)
+    return Item(dataset, dataset[index])
 
 
 @cache
@@ -88,7 +85,8 @@ def _load(module: str) -> None:
 def _make_package(name: str) -> None:
     if name in sys.modules:
         return
+    # Its own __init__ is not run.
     spec = find_spec(name)
     if spec is None:
         raise ModuleNotFoundError(f"{name} is not installed.", name=name)
-    sys.modules[name] = module_from_spec(spec)
+    sys.modules.setdefault(name, module_from_spec(spec))

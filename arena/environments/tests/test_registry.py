@@ -34,13 +34,25 @@ def test_two_environments_of_one_name_are_refused() -> None:
 @pytest.mark.parametrize(
     ("key", "sentence"),
     [
-        ("arithmetics", "There is no environment 'arithmetics' on this installation. Do you mean arithmetic?"),
+        (
+            "arithmetics",
+            "There is no environment 'arithmetics' on this installation. Do you mean arithmetic?",
+        ),
         ("small", "There is no environment 'small' on this installation. Do you mean sums/small?"),
-        ("suns/smal", "There is no environment 'suns/smal' on this installation. Do you mean sums/small?"),
+        (
+            "suns/smal",
+            "There is no environment 'suns/smal' on this installation. Do you mean sums/small?",
+        ),
         ("sums/large", "There are no large sums."),
         ("sums/", "There is no environment 'sums/' on this installation."),
-        ("xyzzy", "There is no environment 'xyzzy' on this installation. Choose one of arithmetic, sums/NAME."),
-        ("", "There is no environment '' on this installation. Choose one of arithmetic, sums/NAME."),
+        (
+            "xyzzy",
+            "There is no environment 'xyzzy' on this installation. Choose one of arithmetic, sums/NAME.",
+        ),
+        (
+            "",
+            "There is no environment '' on this installation. Choose one of arithmetic, sums/NAME.",
+        ),
     ],
 )
 def test_an_unknown_name_gets_a_sentence_with_what_is_near(key: str, sentence: str) -> None:

@@ -18,6 +18,7 @@ COPY_SHARE = 0.4  # of 4-grams shared with the prompt: honest answers share some
 ECHO_SHARE = 0.7  # of words in the prompt's order, whatever stands between them
 MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
 MIN_DISTINCT_SHARE = 0.35
+MAX_OWN_LETTERS = 12  # more in a row, whatever the blanks, are cut out of the prompt
 MIN_WORDS_TO_MEASURE = 8  # in shorter answers, shares mean nothing
 MIN_FUNCTION_SHARE = 0.06
 _NGRAM = 4
@@ -103,7 +104,9 @@ def _own_words(text: str, prompt: str, demanded: str) -> Check:
     asked = words(unicodedata.normalize("NFKC", prompt))
     if is_disguised(said):
         return Check("own words", False, "mixes alphabets within a word")
-    share = copied_share(said, asked)
+    together = "".join(said)
+    is_cut_out = len(together) > MAX_OWN_LETTERS and together in "".join(asked)
+    share = 1.0 if is_cut_out else copied_share(said, asked)
     granted = set(words(demanded))
     free = [word for word in said if word not in granted]
     echo = echoed_share(free, asked) if len(free) >= MIN_WORDS_TO_MEASURE else 0.0
