@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 from agents.inference.client import InferenceUnavailable, RequestRefused
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
-from arena.environments.games.tictactoe import TicTacToe
 from arena.environments.constraints.rules import TRAIN_RULES
+from arena.environments.games.tictactoe import TicTacToe
 from training.gate.decisions import KindCount
 from training.gate.drift import trainer_view
 from training.gate.evaluate import RECHECK_TASKS, GateInconclusive, NeverAnswers
