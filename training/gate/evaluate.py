@@ -132,7 +132,7 @@ def _decide(trials: Sequence[Trial], rng: Random) -> GateDecision:
 
 def _recheck(own: Exam, drawn: Sequence[Task], trials: Sequence[Trial], rng: Random) -> list[Task]:
     """More tasks of the kinds that seem to have fallen to zero."""
-    known = {task.key for task in drawn}
+    known = {task.prompt for task in drawn}
     return [
         task
         for kind, count in _kinds(trials).items()

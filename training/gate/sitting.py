@@ -81,12 +81,12 @@ class Trial:
 
 
 def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
-    """Distinct held-out tasks, in turn from each kind; fewer if there are no more."""
+    """Held-out tasks of different prompts, in turn from each kind; fewer if there are no more."""
     kinds: dict[str, dict[str, Task]] = {}
     per_task = DRAWS_PER_TASK if environment.turn_limit == 1 else DRAWS_PER_POSITION
     for _ in range(count * per_task):
         task = environment.practice_task(rng, Split.HELDOUT)
-        kinds.setdefault(task.kind, {}).setdefault(task.key, task)
+        kinds.setdefault(task.kind, {}).setdefault(task.prompt, task)
     columns = [list(tasks.values()) for tasks in kinds.values()]
     rng.shuffle(columns)  # so that it varies which kinds get one task more
     in_turn = (task for row in zip_longest(*columns) for task in row if task is not None)
@@ -96,14 +96,14 @@ def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Tas
 def draw_kind(
     environment: Environment, kind: str, *, rng: Random, count: int, known: Collection[str]
 ) -> list[Task]:
-    """Distinct held-out tasks of one kind whose keys are not in `known`; perhaps fewer."""
+    """Held-out tasks of one kind, of different prompts that are not in `known`; perhaps fewer."""
     tasks: dict[str, Task] = {}
     for _ in range(count * DRAWS_PER_TASK_OF_KIND):
         if len(tasks) == count:
             break
         task = environment.practice_task(rng, Split.HELDOUT)
-        if task.kind == kind and task.key not in known:
-            tasks.setdefault(task.key, task)
+        if task.kind == kind and task.prompt not in known:
+            tasks.setdefault(task.prompt, task)
     return list(tasks.values())
 
 
