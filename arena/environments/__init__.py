@@ -4,7 +4,11 @@ from arena.environments.arithmetic.family import Arithmetic
 from arena.environments.constraints.family import Constraints
 from arena.environments.debate.family import Debate
 from arena.environments.games.auction import SealedBidAuction
+from arena.environments.games.connectfour import ConnectFour
+from arena.environments.games.kuhnpoker import KuhnPoker
+from arena.environments.games.liarsdice import LiarsDice
 from arena.environments.games.negotiation import SimpleNegotiation
+from arena.environments.games.nim import Nim
 from arena.environments.games.prisoners import IteratedPrisonersDilemma
 from arena.environments.games.public_goods import PublicGoods
 from arena.environments.games.tictactoe import TicTacToe
@@ -17,7 +21,7 @@ from arena.environments.stories.family import Stories
 
 ENVIRONMENTS = Registry()
 ENVIRONMENTS.add(Constraints(), OpenEnded(), Arithmetic())
-ENVIRONMENTS.add(TicTacToe())
 ENVIRONMENTS.add(IteratedPrisonersDilemma(), SimpleNegotiation(), SealedBidAuction(), PublicGoods())
 ENVIRONMENTS.add(Stories(), Names(), Debate())
+ENVIRONMENTS.add(TicTacToe(), ConnectFour(), Nim(), KuhnPoker(), LiarsDice())
 ENVIRONMENTS.add_family("reasoning", family, names=OFFERS)

@@ -1,1 +1,4 @@
-"""Games of many turns, with rules of our own that textarena's confirm in tests."""
+"""Games of many turns, with rules of our own that textarena's confirm in tests.
+
+Why: docs/decisions/own-game-rules.md
+"""

@@ -132,8 +132,11 @@ class Game(ABC):
         return is_held_out([self.slug, self.likeness(position, seat)]) == (split is Split.HELDOUT)
 
     def _has_worse_moves(self, position: Position, seat: int) -> bool:
-        values = self.move_values(position, seat).values()
-        return max(values) - min(values) > SAME_VALUE
+        """True where moves cannot be listed."""
+        moves = self.moves(position, seat)
+        values = (self.move_value(position, seat, move) for move in moves)
+        first = next(values, None)
+        return first is None or any(abs(value - first) > SAME_VALUE for value in values)
 
     def position_task(self, position: Position, seat: int, split: Split) -> Task:
         """The task to move in this position, for practice and exams."""
@@ -169,6 +172,12 @@ class Game(ABC):
         values = self.move_values(position, seat)
         best = max(values.values())
         return tuple(move for move, value in values.items() if best - value < SAME_VALUE)
+
+    def draw_best(self, position: Position, seat: int, rng: Random) -> str:
+        """One of the best moves; one that ends the episode, if there is one among them."""
+        best = self.best_moves(position, seat)
+        ending = [move for move in best if not self.to_move(self.act(position, seat, move))]
+        return rng.choice(ending or best)
 
     def score(self, task: Task, text: str) -> Score:
         position, seat = task.data["position"], task.data["seat"]

@@ -54,25 +54,14 @@ class TicTacToe(Game):
         return () if over else (position["turn"],)
 
     def describe(self, position: Position, seat: int) -> str:
-        rows = [
-            " ".join(
-                str(cell + 1) if position["board"][cell] == FREE else position["board"][cell]
-                for cell in range(row, row + 3)
-            )
-            for row in (0, 3, 6)
-        ]
-        aim = (
-            "Whoever gets three of their own marks in a line loses."
-            if position["reverse"]
-            else "Whoever gets three of their own marks in a line wins."
-        )
-        return "\n".join(
-            [
-                f"Tic-tac-toe. You play {MARKS[seat]}, the other plays {MARKS[1 - seat]}. {aim}",
-                "The board, with the numbers of the free squares:",
-                *rows,
-                f"Answer with the number of one free square: {', '.join(self.moves(position, seat))}.",
-            ]
+        board = position["board"]
+        squares = [str(at + 1) if mark == FREE else mark for at, mark in enumerate(board)]
+        rows = "\n".join(" ".join(squares[row : row + 3]) for row in (0, 3, 6))
+        return (
+            f"Tic-tac-toe. You play {MARKS[seat]}, the other plays {MARKS[1 - seat]}. Whoever gets "
+            f"three of their own marks in a line {'loses' if position['reverse'] else 'wins'}.\n"
+            f"The board, with the numbers of the free squares:\n{rows}\n"
+            f"Answer with the number of one free square: {', '.join(self.moves(position, seat))}."
         )
 
     def moves(self, position: Position, seat: int) -> tuple[str, ...]:
@@ -115,7 +104,7 @@ class TicTacToe(Game):
         return value if mover == seat else 1 - value
 
     def solve(self, position: Position, seat: int, rng: Random) -> str:
-        return rng.choice(self.best_moves(position, seat))
+        return self.draw_best(position, seat, rng)
 
 
 def won_line(board: str) -> tuple[int, ...]:

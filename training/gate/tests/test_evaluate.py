@@ -29,17 +29,26 @@ from training.gate.tests.builders import (
 # --- drawing -------------------------------------------------------------------------------
 
 
-@given(st.integers(0, 2**32), st.integers(1, 64), st.sampled_from(sorted(ENVIRONMENTS)))
+GAMES = sorted(slug for slug in ENVIRONMENTS if ENVIRONMENTS[slug].turn_limit > 1)
+QUESTIONS = sorted(set(ENVIRONMENTS) - set(GAMES))
+
+
+@given(st.integers(0, 2**32), st.integers(1, 64), st.sampled_from(QUESTIONS))
 def test_tasks_are_heldout_different_and_balanced_over_kinds(
     seed: int, count: int, slug: str
 ) -> None:
     tasks = draw_tasks(ENVIRONMENTS[slug], rng=Random(seed), count=count)
-    assert len({task.key for task in tasks}) == len(tasks)
-    # A small game has few positions.
-    assert len(tasks) == count or ENVIRONMENTS[slug].turn_limit > 1
+    assert len({task.prompt for task in tasks}) == len(tasks) == count
     assert {task.split for task in tasks} == {Split.HELDOUT}
     of_kind = [sum(task.kind == kind for task in tasks) for kind in {task.kind for task in tasks}]
     assert max(of_kind) - min(of_kind) <= 1
+
+
+@pytest.mark.parametrize("slug", GAMES)
+def test_positions_of_a_game_are_heldout_and_look_different(slug: str) -> None:
+    tasks = draw_tasks(ENVIRONMENTS[slug], rng=Random(1), count=16)
+    assert len({task.prompt for task in tasks}) == len(tasks) == 16
+    assert {task.split for task in tasks} == {Split.HELDOUT}
 
 
 def test_a_game_is_examined_in_positions_with_the_moves_that_its_space_allows(
@@ -70,10 +79,10 @@ def test_an_environment_with_few_tasks_gives_each_once() -> None:
 def test_more_tasks_of_a_kind_are_new_ones() -> None:
     letters = Letters(kinds=("a", "b"), tasks=10)
     first = draw_tasks(letters, rng=Random(1), count=8)
-    known = {task.key for task in first}
+    known = {task.prompt for task in first}
     more = draw_kind(letters, "a", rng=Random(2), count=8, known=known)
     assert {task.kind for task in more} == {"a"}
-    assert not {task.key for task in more} & known
+    assert not {task.prompt for task in more} & known
     assert len(more) == 10 - sum(task.kind == "a" for task in first)
 
 

@@ -11,15 +11,19 @@ from hypothesis import strategies as st
 from arena.environments.base import IllegalTurn, Position, Split, Task
 from arena.environments.games.auction import SealedBidAuction
 from arena.environments.games.base import Game, is_held_out
+from arena.environments.games.connectfour import ConnectFour
+from arena.environments.games.kuhnpoker import KuhnPoker
+from arena.environments.games.liarsdice import LiarsDice
 from arena.environments.games.negotiation import SimpleNegotiation
+from arena.environments.games.nim import Nim
 from arena.environments.games.prisoners import IteratedPrisonersDilemma
 from arena.environments.games.public_goods import PublicGoods
 from arena.environments.games.tictactoe import TicTacToe
 
-ZERO_SUM: tuple[Game, ...] = (TicTacToe(),)
+ZERO_SUM: tuple[Game, ...] = (TicTacToe(), ConnectFour(), Nim(), KuhnPoker(), LiarsDice())
 MIXED = (IteratedPrisonersDilemma(), SimpleNegotiation(), SealedBidAuction(), PublicGoods())
 GAMES: tuple[Game, ...] = (*ZERO_SUM, *MIXED)
-EXACT = (TicTacToe(),)  # whose coded moves never lose a drawn position
+EXACT = (TicTacToe(), Nim())  # whose coded moves never lose a drawn position
 
 games = st.sampled_from(GAMES)
 seeds = st.integers(0, 2**32)

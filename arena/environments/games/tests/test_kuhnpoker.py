@@ -1,0 +1,90 @@
+from collections.abc import Sequence
+from random import Random
+
+import pytest
+
+from arena.environments.base import Position, Split
+from arena.environments.games.kuhnpoker import EQUILIBRIA, KuhnPoker, expected_chips
+
+GAME = KuhnPoker()
+
+
+def at(*history: str, cards: Sequence[Sequence[int]] = ((2, 3),)) -> Position:
+    return {
+        "deck": [1, 2, 3],
+        "cards": list(map(list, cards)),
+        "played": [],
+        "history": list(history),
+    }
+
+
+@pytest.mark.parametrize(("cards", "first"), [(3, -1 / 18), (4, -1 / 24)])
+def test_nothing_beats_the_equilibrium_of_either_seat(cards: int, first: float) -> None:
+    assert cards in EQUILIBRIA
+    best = [
+        sum(expected_chips(cards, player, rank, ()) for rank in range(cards)) / cards
+        for player in (0, 1)
+    ]
+    assert best == [pytest.approx(first), pytest.approx(-first)]
+
+
+@pytest.mark.parametrize(
+    ("moves", "chips"),
+    [
+        (["check", "check"], -1),
+        (["check", "bet", "fold"], -1),
+        (["check", "bet", "call"], -2),
+        (["bet", "fold"], 1),
+        (["bet", "call"], -2),
+    ],
+)
+def test_a_payoff_is_the_chips_won(moves: list[str], chips: int) -> None:
+    now = at()
+    for move in moves:
+        (seat,) = GAME.to_move(now)
+        now = GAME.act(now, seat, move)
+    assert GAME.to_move(now) == ()
+    assert GAME.payoffs(now) == {0: 0.5 + chips / 4, 1: 0.5 - chips / 4}
+
+
+def test_seats_take_turns_to_begin_a_hand_and_the_prompt_says_what_was_won() -> None:
+    now = at(cards=[(2, 3), (1, 3), (3, 1)])
+    for move in ("bet", "call"):
+        now = GAME.act(now, GAME.to_move(now)[0], move)
+    assert GAME.to_move(now) == (1,)
+    assert "Hand 2 of 3. So far you have won 2." in GAME.describe(now, 1)
+    assert "Your card is 3. You move first." in GAME.describe(now, 1)
+    assert "lost 2" in GAME.describe(now, 0)
+
+
+def test_a_seat_is_shown_its_own_card_only_and_spectators_see_both() -> None:
+    one, other = at("bet", cards=[(1, 2)]), at("bet", cards=[(3, 2)])
+    assert GAME.describe(one, 1) == GAME.describe(other, 1)
+    assert [row.cells[0] for row in GAME.view(one).rows] == ["1", "2"]
+
+
+def test_the_value_of_a_move_does_not_depend_on_the_hidden_card() -> None:
+    for move in ("call", "fold"):
+        values = {GAME.move_value(at("bet", cards=[(card, 2)]), 1, move) for card in (1, 3)}
+        assert len(values) == 1
+
+
+def test_the_highest_card_calls_the_lowest_folds_and_the_middle_one_may_do_either() -> None:
+    for card, best in ((1, ("fold",)), (2, ("call", "fold")), (3, ("call",))):
+        assert GAME.best_moves(at("bet", cards=[(2 if card != 2 else 1, card)]), 1) == best
+
+
+def test_the_coded_seat_bluffs_as_often_as_the_equilibrium_says() -> None:
+    rng = Random(1)
+    drawn = [GAME.solve(at("check", cards=[(2, 1)]), 1, rng) for _ in range(600)]
+    assert drawn.count("bet") / len(drawn) == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_a_lost_turn_checks_or_folds() -> None:
+    assert GAME.forfeit(at(), 0)["history"] == ["check"]
+    assert GAME.forfeit(at("bet"), 1)["played"] == [["bet", "fold"]]
+
+
+def test_decks_of_the_unseen_variant_have_four_cards() -> None:
+    for split, cards in ((Split.TRAIN, 3), (Split.HELDOUT, 3), (Split.UNSEEN, 4)):
+        assert len(GAME.make_task(Random(1), split).data["position"]["deck"]) == cards
