@@ -16,7 +16,7 @@ from difflib import get_close_matches
 from functools import lru_cache
 from random import Random
 
-from arena.environments.base import Score, Split, Task
+from arena.environments.base import EnvironmentFault, Score, Split, Task
 from arena.environments.question import Question
 from arena.environments.reasoning.catalogue import OFFERS, REFUSED, Offer
 from arena.environments.reasoning.library import Item, make_item
@@ -48,7 +48,9 @@ class Reasoning(Question):
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         if not 0 <= difficulty < self.difficulty_count:
-            raise ValueError(f"{self.name} has difficulties from 0 to {self.difficulty_count - 1}.")
+            raise EnvironmentFault(
+                f"{self.name} has difficulties from 0 to {self.difficulty_count - 1}."
+            )
         offer, level = self._offer, difficulty
         if split is Split.UNSEEN:
             offer, level = self._other, self._other.level_count - 1
@@ -63,7 +65,7 @@ class Reasoning(Question):
                     data={"level": level, "index": index, "answer": item.answer},
                     split=split,
                 )
-        raise RuntimeError(f"{self.name} gave no task of the split {split} in {MAX_DRAWS} draws.")
+        raise EnvironmentFault(f"{self.name} gave no {split} task in {MAX_DRAWS} draws.")
 
     def score(self, task: Task, text: str) -> Score:
         right = str(task.data["answer"])

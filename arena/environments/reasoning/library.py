@@ -12,6 +12,8 @@ from functools import cache
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Protocol, cast
 
+from arena.environments.base import EnvironmentFault
+
 _ROOT = "reasoning_gym"
 SEED = 0
 # Matches are played by threads. These are built for each item: one draws kinds of problems for its
@@ -44,12 +46,18 @@ class Item:
 
 
 def make_item(module: str, name: str, level: int, index: int) -> Item:
-    """The problem with this index of a family at a level of its curriculum; always the same."""
-    if name in _REBUILT:
-        dataset = _build(module, name, level, seed=index)
-        return Item(dataset, dataset[0])
-    dataset = _kept(module, name, level)
-    return Item(dataset, dataset[index])
+    """The problem with this index of a family at a level of its curriculum; always the same.
+
+    Raises EnvironmentFault.
+    """
+    try:
+        if name in _REBUILT:
+            dataset = _build(module, name, level, seed=index)
+            return Item(dataset, dataset[0])
+        dataset = _kept(module, name, level)
+        return Item(dataset, dataset[index])
+    except Exception as error:
+        raise EnvironmentFault(f"reasoning-gym made no {name} problem: {error}") from error
 
 
 @cache

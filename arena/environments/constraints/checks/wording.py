@@ -41,8 +41,8 @@ def end_phrase(params: Params, answer: Reading) -> Finding:
 
 
 def avoid(params: Params, answer: Reading) -> Finding:
-    got = bare_words(answer.text).count(params["word"])
-    return Finding(near(got, 0), f"says “{params['word']}” {plural(got, 'time')}")
+    got = bare_words(answer.text).count(params["unwanted"])
+    return Finding(near(got, 0), f"says “{params['unwanted']}” {plural(got, 'time')}")
 
 
 def initials(params: Params, answer: Reading) -> Finding:

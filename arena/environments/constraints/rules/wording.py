@@ -49,7 +49,7 @@ def _draw_initials(rng: Random) -> dict[str, Any]:
 
 
 def _is_no_word_of(params: Params, name: str) -> bool:
-    return params["word"] not in words(name)
+    return params["unwanted"] not in words(name)
 
 
 WORDING_RULES: dict[str, Rule] = {
@@ -122,12 +122,15 @@ WORDING_RULES: dict[str, Rule] = {
         adds=frozenset([Amount.WORDS]),
     ),
     "avoid": Rule(
-        lambda rng: {"word": rng.choice(_AVOIDED)},
-        ('Do not use the word "{word}".', 'Your answer must not contain the word "{word}".'),
+        lambda rng: {"unwanted": rng.choice(_AVOIDED)},
+        (
+            'Do not use the word "{unwanted}".',
+            'Your answer must not contain the word "{unwanted}".',
+        ),
         wording.avoid,
         (
-            'Write one sentence about {name} without the word "{word}".',
-            'Tell me about {name} in one sentence. Do not use the word "{word}".',
+            'Write one sentence about {name} without the word "{unwanted}".',
+            'Tell me about {name} in one sentence. Do not use the word "{unwanted}".',
         ),
         settles=frozenset([Aspect.CLAUSE]),
         fixes=frozenset([Amount.WORDS]),

@@ -40,7 +40,7 @@ def pool(topic: Topic, rng: Random) -> list[str]:
 
 # Whether a sentence may be used at all.
 FILTERS: dict[str, Callable[[Params, str], bool]] = {
-    "avoid": lambda params, sentence: params["word"] not in bare_words(sentence),
+    "avoid": lambda params, sentence: params["unwanted"] not in bare_words(sentence),
     "no_letter": lambda params, sentence: params["letter"] not in sentence.casefold(),
 }
 

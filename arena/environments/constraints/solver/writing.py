@@ -21,16 +21,18 @@ def write(
     rules: {name: parameters}. With no sentences, what a rule adds is the whole answer.
     """
     usable = pool(topic, rng)
-    for name in FILTERS.keys() & rules.keys():
-        usable = [each for each in usable if FILTERS[name](rules[name], each)]
-        usable.sort(key=lambda each: not mentions(each, topic.stems))  # the topic comes first
+    for name, params in rules.items():
+        if name in FILTERS:
+            usable = [each for each in usable if FILTERS[name](params, each)]
+            usable.sort(key=lambda each: not mentions(each, topic.stems))  # the topic comes first
     chosen = usable[:sentences]
-    for name in CHOICES.keys() & rules.keys():
-        chosen = CHOICES[name](usable, rules[name], topic, rng)
-    laid_out = [
-        LAYOUTS[name](chosen, params, rng) for name, params in rules.items() if name in LAYOUTS
-    ]
-    text = laid_out[0] if laid_out else " ".join(chosen)
+    for name, params in rules.items():
+        if name in CHOICES:
+            chosen = CHOICES[name](usable, params, topic, rng)
+    text = " ".join(chosen)
+    for name, params in rules.items():
+        if name in LAYOUTS:
+            text = LAYOUTS[name](chosen, params, rng)
     for name, touch in TOUCHES.items():
         if name in rules:
             text = touch(text, rules[name], topic, rng)

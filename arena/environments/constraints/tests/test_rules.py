@@ -75,7 +75,7 @@ CASES = [
         "Name: cats\nThey purr",
     ),
     ("question_answer", {}, "Do cats purr? Yes, they do.", "Cats purr. Do they nap?"),
-    ("avoid", {"word": "they"}, "Cats purr and nap.", "Cats purr and they nap."),
+    ("avoid", {"unwanted": "they"}, "Cats purr and nap.", "Cats purr and they nap."),
     ("initials", {"letter": "p", "n": 2}, "Pretty cats purr.", "Cats purr and purr."),
     ("no_letter", {"letter": "z"}, "Cats purr and nap.", "Cats purr and laze."),
     ("iso_date", {}, "Cats purred on 2024-02-29.", "Cats purred on 2023-02-29."),

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from arena.environments.base import Split, Task
+from arena.environments.base import EnvironmentFault, Split, Task
 from arena.environments.reasoning.catalogue import OFFERS
 from arena.environments.reasoning.family import CONSOLATION, Reasoning, family
 from arena.environments.reasoning.library import make_item
@@ -122,7 +122,7 @@ def test_unseen_tasks_are_of_a_level_above_what_matches_use() -> None:
     assert environment.difficulty_count == OFFERS["chain_sum"].level_count - 1
     task = environment.make_task(Random(3), Split.UNSEEN)
     assert task.data["level"] == environment.difficulty_count
-    with pytest.raises(ValueError, match="difficulties from 0 to 9"):
+    with pytest.raises(EnvironmentFault, match="difficulties from 0 to 9"):
         environment.make_task(Random(3), Split.TRAIN, environment.difficulty_count)
 
 
@@ -161,6 +161,13 @@ def test_an_answer_to_a_problem_that_the_library_makes_no_more_is_compared(
     )
     assert family("chain_sum").score(task, task.data["answer"]).passed
     assert not family("chain_sum").score(task, "1").passed
+
+
+def test_a_library_that_is_missing_or_fails_is_the_environments_fault() -> None:
+    with pytest.raises(EnvironmentFault, match="made no chain_sum problem: No module named"):
+        make_item("arithmetic.no_such_module", "chain_sum", 0, 1)
+    with pytest.raises(EnvironmentFault, match="made no caesar_cipher problem: rotation must be"):
+        make_item(OFFERS["caesar_cipher"].module, "caesar_cipher", 3, 1)
 
 
 def test_a_family_has_the_numbers_of_its_curriculum() -> None:
