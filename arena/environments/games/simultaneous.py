@@ -9,7 +9,7 @@ from arena.environments.base import Position, Task
 from arena.environments.games.base import Game
 from arena.environments.games.reading import read_move
 
-LOST = "lost"  # the choice of a seat that made no legal move
+LOST = "none"  # the choice of a seat that made no legal move
 
 
 class Simultaneous(Game):
