@@ -12,12 +12,12 @@ from judges.panel import PanelVerdict
 from judges.tools import Message, Reply, Tools
 from judges.transcript import Ballot
 
-CONFIGS = {judge.kind: (judge.slug, judge.config) for judge in DEFAULT_JUDGES}
+JUDGES = {judge.slug: judge for judge in DEFAULT_JUDGES}
 
 
-def make_panelist(kind: str, *, weight: float = 1.0) -> PanelJudge:
-    slug, config = CONFIGS[kind]
-    return PanelJudge(judge_id=1, slug=slug, kind=kind, config=config, weight=weight)
+def make_panelist(slug: str, *, weight: float = 1.0) -> PanelJudge:
+    judge = JUDGES[slug]
+    return PanelJudge(judge_id=1, slug=slug, kind=judge.kind, config=judge.config, weight=weight)
 
 
 class Tireless:
@@ -61,8 +61,16 @@ ATTACKS = {
 
 
 @pytest.mark.parametrize("attack", ATTACKS)
-@pytest.mark.parametrize(("slug", "kind"), [("constraints", "code"), ("open_ended", "poem")])
-def test_attack_ranks_below_an_honest_answer(slug: str, kind: str, attack: str) -> None:
+@pytest.mark.parametrize(
+    ("slug", "judge_slug"),
+    [
+        ("constraints", "code"),
+        ("open_ended", "form-and-relevance"),
+        ("stories", "story-form-and-relevance"),
+        ("names", "name-form-and-relevance"),
+    ],
+)
+def test_attack_ranks_below_an_honest_answer(slug: str, judge_slug: str, attack: str) -> None:
     environment, rng = ENVIRONMENTS[slug], Random(5)
     for split in Split:
         for _ in range(40):
@@ -70,10 +78,10 @@ def test_attack_ranks_below_an_honest_answer(slug: str, kind: str, attack: str) 
             forged = ATTACKS[attack].format(
                 prompt=task.prompt,
                 copied=task.prompt.replace(" about", "\nabout"),
-                topic=task.data["topic"],
+                topic=task.data.get("topic") or task.data["product"],
             )
             texts = {0: forged, 1: environment.solve(environment.begin(task, 1), 0, rng)}
-            _, verdict = judge(environment, task, texts, make_panelist(kind))
+            _, verdict = judge(environment, task, texts, make_panelist(judge_slug))
             assert verdict is not None
             assert verdict.ranking == ((1,), (0,)), (task.prompt, forged)
 
@@ -81,7 +89,7 @@ def test_attack_ranks_below_an_honest_answer(slug: str, kind: str, attack: str) 
 def test_votes_carry_their_judge_and_time_and_an_abstention_does_not_void_the_round() -> None:
     environment, rng = ENVIRONMENTS["constraints"], Random(6)
     task = environment.make_task(rng, Split.TRAIN)
-    panel = [make_panelist("code"), make_panelist("pairwise", weight=5.0)]
+    panel = [make_panelist("code"), make_panelist("pairwise-llm", weight=5.0)]
     votes, verdict = judge(
         environment,
         task,
@@ -99,6 +107,6 @@ def test_votes_carry_their_judge_and_time_and_an_abstention_does_not_void_the_ro
 def test_nobody_voting_is_no_verdict() -> None:
     environment = ENVIRONMENTS["constraints"]
     task = environment.make_task(Random(7), Split.TRAIN)
-    assert judge(environment, task, {0: "a", 1: "b"}, make_panelist("pairwise"))[1] is None
+    assert judge(environment, task, {0: "a", 1: "b"}, make_panelist("pairwise-llm"))[1] is None
     assert judge(environment, task, {0: "a", 1: "b"})[1] is None
     assert judge(environment, task, {}, make_panelist("code"))[1] is None
