@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 from typing import TypeVar
 
@@ -151,7 +151,8 @@ async def _sample(
         chunk_times=generation.chunk_times,
         finish_reason=generation.finish_reason,
         adapter_digest=player.adapter_digest,
-        sampling=player.sampling.as_json(),
+        # A choice among moves is drawn from all of them.
+        sampling=(replace(player.sampling, top_p=1.0) if choices else player.sampling).as_json(),
         seconds=round(generation.seconds, 3),
     )
 

@@ -36,6 +36,7 @@ class SpaceCard:
     name: str
     summary: str
     description: str
+    icon: str
     environment: str
     base_model_id: int
     base_model: str
@@ -209,6 +210,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         name=row.name,
         summary=row.summary,
         description=row.description,
+        icon=row.icon,
         environment=row.environment,
         base_model_id=row.base_model_id,
         base_model=row.base_model.name,

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from agents.models import Agent, BaseModel, Engine, User
+from arena.environments import ENVIRONMENTS
 from arena.models import Space
 from arena.seeding import HOUSE_AGENTS, SPACES, seed
 from judges.models import Judge
@@ -28,6 +29,25 @@ def test_seeded_spaces_are_valid_and_seat_judges_that_exist() -> None:
         space.full_clean()
         for seat in space.panel:
             assert Judge.objects.filter(slug=seat["judge"]).exists()
+
+
+def test_there_are_twelve_spaces_each_with_a_purpose_rules_and_a_picture() -> None:
+    assert len(SPACES) >= 12
+    pictures = Path("frontend/templates/parts/space_icon.html").read_text()
+    for values in SPACES:
+        assert f'space.icon == "{values["icon"]}"' in pictures
+        assert 30 <= len(values["summary"]) <= 90
+        words = len(values["description"].split())
+        assert 15 <= words <= 70, "rules are read in 20 seconds"
+    assert len({values["icon"] for values in SPACES}) == len(SPACES)
+
+
+def test_every_space_can_be_filled_by_one_person_and_the_house() -> None:
+    for values in SPACES:
+        environment = ENVIRONMENTS[values["environment"]]
+        assert values["seat_count"] in environment.seats
+        if environment.turn_limit > 1:
+            assert values["round_count"] % values["seat_count"] == 0, "each seat begins as often"
 
 
 def test_the_house_can_fill_every_seat_but_one_and_does_not_train() -> None:

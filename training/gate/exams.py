@@ -8,7 +8,7 @@ from arena.matches.panels import PanelJudge
 from arena.models import Space, SpaceStatus
 from training.gate.sitting import Exam
 
-MAX_PROBED_SPACES = 8  # bounds the cost of a gate
+MAX_PROBED_SPACES = 2  # the oldest ones: bounds the cost of a gate
 # Answers to sums are short: several take the time of one poem, and a small model's pass rate
 # needs them.
 ARITHMETIC_TASK_FACTOR = 2
@@ -22,7 +22,7 @@ def own_exam(space: Space) -> Exam:
 
 
 def probe_exams(space: Space) -> list[Exam]:
-    """ENV.probe_tasks of each other environment that the base model plays, and arithmetic.
+    """ENV.probe_tasks of each of the oldest other environments that the base model plays, and arithmetic.
 
     If several Spaces share an environment, the oldest one is used.
 
@@ -32,12 +32,14 @@ def probe_exams(space: Space) -> list[Exam]:
     task_count = settings.ENV.probe_tasks
     if not task_count:
         return []
-    others = (
+    oldest: dict[str, Space] = {}
+    for other in (
         Space.objects.filter(base_model_id=space.base_model_id, status=SpaceStatus.OPEN)
         .exclude(environment=space.environment)
-        .order_by("environment", "id")
-        .distinct("environment")[:MAX_PROBED_SPACES]
-    )
+        .order_by("id")
+    ):
+        oldest.setdefault(other.environment, other)
+    others = list(oldest.values())[:MAX_PROBED_SPACES]
     exams = [_exam(other, task_count) for other in others]
     arithmetic = ENVIRONMENTS["arithmetic"]
     played = {space.environment, *(other.environment for other in others)}

@@ -1,0 +1,137 @@
+"""`manage.py house_strengths`: whether the house's agents of several strengths are in that order."""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from contextlib import nullcontext
+from itertools import pairwise
+from math import sqrt
+from random import Random
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+
+from agents.inference.client import Inference, Sampling, plain_model
+from agents.inference.patience import together
+from arena.config.supervisor.machine import this_machine
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
+from arena.environments.episode import Episode, Try, opening_number, order_of
+from arena.seeding.house import HOUSE_AGENTS, HouseAgent
+from arena.seeding.spaces import SPACES
+
+MATCHES = 40
+AT_ONCE = 8
+GOAL = 0.6  # of the matches, draws counting half
+Z = 1.96  # two-sided 95 %
+
+
+class Command(BaseCommand):
+    help = "Let house agents of neighbouring strengths play matches, and print who won."
+    requires_system_checks = ()
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--space", action="append", help="slug of a seeded Space; all if none")
+        parser.add_argument("--matches", type=int, default=MATCHES)
+        parser.add_argument("--seed", type=int, default=1)
+        parser.add_argument(
+            "--without-model",
+            action="store_true",
+            help="what no code answers is a legal move by chance, or nothing: no server is needed",
+        )
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        known = {space["slug"]: space for space in SPACES}
+        slugs = options["space"] or list(known)
+        if unknown := set(slugs) - known.keys():
+            raise CommandError(
+                f"There is no seeded Space {min(unknown)!r}. Choose among {', '.join(known)}."
+            )
+        if options["matches"] < 1:
+            raise CommandError("Choose at least one match.")
+        others = "legal moves by chance" if options["without_model"] else settings.ENV.base_model
+        self.stdout.write(f"{this_machine()}; what code does not answer: {others}")
+        self.stdout.write(f"{'Space':20} {'stronger':18} {'weaker':18} {'won':>5}  95 % interval")
+        strengths = [agent for agent in HOUSE_AGENTS if agent.code_percent]
+        short = 0
+        for slug in slugs:
+            for stronger, weaker in pairwise(strengths):
+                share = asyncio.run(_share_won(known[slug], stronger, weaker, options))
+                low, high = wilson(share, options["matches"])
+                short += share < GOAL
+                self.stdout.write(
+                    f"{slug:20} {stronger.name:18} {weaker.name:18} {share:5.0%}  "
+                    f"{low:.0%} to {high:.0%}"
+                )
+        if short:
+            self.stdout.write(f"{short} of these stayed under {GOAL:.0%}.")
+
+
+async def _share_won(
+    space: Mapping[str, Any], stronger: HouseAgent, weaker: HouseAgent, options: Mapping[str, Any]
+) -> float:
+    """The stronger one's share of the matches; a draw is half of one."""
+    without = options["without_model"]
+    async with nullcontext(None) if without else Inference() as inference:
+        slots = asyncio.Semaphore(AT_ONCE)
+
+        async def match(number: int) -> float:
+            async with slots:
+                rng = Random(f"{options['seed']}:{space['slug']}:{stronger.name}:{number}")
+                return await _match(space, (stronger, weaker), inference, rng)
+
+        won = await together(match(number) for number in range(options["matches"]))
+    return sum(won) / len(won)
+
+
+async def _match(
+    space: Mapping[str, Any],
+    agents: Sequence[HouseAgent],
+    inference: Inference | None,
+    rng: Random,
+) -> float:
+    environment = ENVIRONMENTS[space["environment"]]
+    fewest = max(2, environment.seats.fewest)
+    # Where a game needs more seats, they take turns.
+    seated = [agents[seat % len(agents)] for seat in range(fewest)]
+    totals = [0.0, 0.0]
+    seed = rng.random()
+    for number in range(1, space["round_count"] + 1):
+        opening = opening_number(number, seat_count=fewest, turn_limit=environment.turn_limit)
+        task = environment.make_task(Random(f"{seed}:{opening}"), Split.TRAIN)
+        episode = Episode.begin(environment, task, order_of(number, range(fewest)))
+        while waiting := episode.to_move:
+            for seat in waiting:
+                text = await _answer(space, episode, seat, seated[seat], inference, rng)
+                episode, _ = episode.after(Try(seat, text))
+        for seat, payoff in episode.payoffs().items():
+            totals[seat % len(agents)] += payoff / seated.count(seated[seat])
+    ours, theirs = totals
+    return 0.5 if abs(ours - theirs) < 1e-9 else float(ours > theirs)
+
+
+async def _answer(
+    space: Mapping[str, Any],
+    episode: Episode,
+    seat: int,
+    agent: HouseAgent,
+    inference: Inference | None,
+    rng: Random,
+) -> str:
+    if rng.random() < agent.code_percent / 100:
+        return episode.solve(seat, rng)
+    moves = episode.moves(seat)
+    if inference is None:
+        return rng.choice(moves) if moves else ""
+    messages = [{"role": "system", "content": agent.prompt}, *episode.observe(seat)]
+    sampling = Sampling(temperature=agent.temperature, max_tokens=space["max_tokens"])
+    choices = moves if space.get("restricts_moves") else ()
+    model = plain_model(settings.ENV.base_model)
+    return (await inference.generate(model, messages, sampling, choices=choices)).text
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """95 % interval of a share of `count` matches (Wilson, 1927)."""
+    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z * sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)

@@ -1,0 +1,221 @@
+"""Complete matches against a plain asyncio client: tokens per second on the same vLLM.
+
+Ours plays matches as a worker does: rows, events, frames and all. The peer sends the same kind of
+requests with httpx and keeps nothing: the same prompts, seats and adapters, the same turns, as many
+matches at once. They take turns, twice each, on tasks of their own, so that neither finds the
+other's prompts in the server's cache.
+
+python -m benchmarks.arena [--matches 4]
+"""
+
+import argparse
+import asyncio
+import json
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from random import Random
+from statistics import fmean
+
+import arena.config.testing  # noqa: F401  starts PostgreSQL and Valkey
+import django
+
+django.setup()
+
+import httpx
+from django.conf import settings
+from django.core.management import call_command
+from django.db import connections
+
+from agents.adapters.store import store_adapter
+from agents.inference.client import Inference, Sampling, served_model
+from agents.models import AgentVersion, BaseModel, VersionOrigin
+from arena.config.supervisor.local import local_environment
+from arena.config.supervisor.machine import this_machine
+from arena.config.supervisor.parts import INFERENCE, Options, choose_endpoints, plan
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
+from arena.environments.episode import Episode, Try, opening_number, order_of
+from arena.matches import play, runner
+from arena.models import Completion, Match, Space
+from arena.tests.builders import make_agent, make_base_model, make_match, make_space
+from benchmarks.serving import ADAPTERS, make_adapters, running
+
+SAMPLING = Sampling(max_tokens=48)
+PROMPT = "Answer."  # of the builders' agents
+# Name, environment, seats, rounds of a match.
+LOADS = (("one turn", "constraints", 4, 3), ("many turns", "nim", 2, 2))
+
+
+class PlainClient:
+    """What anybody writes with httpx in an afternoon."""
+
+    def __init__(self, url: str, key: str) -> None:
+        headers = {"Authorization": f"Bearer {key}"}
+        self._http = httpx.AsyncClient(base_url=url, headers=headers, timeout=300.0)
+        self.tokens = 0
+
+    async def ask(self, model: str, messages: Iterable[Mapping[str, str]]) -> str:
+        body = {
+            "model": model,
+            "messages": list(messages),
+            **SAMPLING.as_json(),
+            "stream": True,
+            "logprobs": True,
+            "return_token_ids": True,
+        }
+        text = ""
+        async with self._http.stream("POST", "/v1/chat/completions", json=body) as response:
+            response.raise_for_status()
+            async for line in response.aiter_lines():
+                if line.startswith("data: ") and line != "data: [DONE]":
+                    choice = json.loads(line[6:])["choices"][0]
+                    text += choice["delta"].get("content") or ""
+                    self.tokens += len(choice.get("token_ids") or ())
+        return text
+
+    async def match(self, environment: str, models: list[str], rounds: int, seed: str) -> None:
+        game = ENVIRONMENTS[environment]
+        for number in range(1, rounds + 1):
+            opening = opening_number(number, seat_count=len(models), turn_limit=game.turn_limit)
+            task = game.make_task(Random(f"{seed}:{opening}"), Split.TRAIN)
+            episode = Episode.begin(game, task, order_of(number, range(len(models))))
+            system = {"role": "system", "content": PROMPT}
+            while waiting := episode.to_move:
+                told = [(seat, [system, *episode.observe(seat)]) for seat in waiting]
+                said = await asyncio.gather(
+                    *(self.ask(models[seat], asked) for seat, asked in told)
+                )
+                for (seat, _), text in zip(told, said, strict=True):
+                    episode, _ = episode.after(Try(seat, text))
+
+
+def plain(
+    url: str, key: str, environment: str, models: list[str], rounds: int, *, matches: int, seed: str
+) -> float:
+    """Tokens per second of the peer."""
+
+    async def play_all() -> float:
+        client = PlainClient(url, key)
+        started = time.monotonic()
+        await asyncio.gather(
+            *(
+                client.match(environment, models, rounds, f"{seed}:{number}")
+                for number in range(matches)
+            )
+        )
+        return client.tokens / (time.monotonic() - started)
+
+    return asyncio.run(play_all())
+
+
+def ours(space: Space, versions: Sequence[AgentVersion], *, matches: int) -> float:
+    """Tokens per second of matches that workers' threads play, with everything they store."""
+    seated = [_seated(space, versions) for _ in range(matches)]
+
+    def worker(match: Match) -> None:
+        owner = uuid.uuid4()
+        assert play.claim_match(match.pk, owner=owner)
+        runner.play_match(match.pk, owner=owner)
+        connections.close_all()
+
+    threads = [threading.Thread(target=worker, args=[match]) for match in seated]
+    started = time.monotonic()
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    seconds = time.monotonic() - started
+    rows = Completion.objects.filter(round__match__in=seated)
+    for match in seated:
+        match.refresh_from_db()
+        assert play.state_of(match).is_played, "the match was not played to its end"
+    return sum(len(ids) for ids in rows.values_list("token_ids", flat=True)) / seconds
+
+
+def _seated(space: Space, versions: Sequence[AgentVersion]) -> Match:
+    """A match in whose seats these versions sit in turn, as the peer's models do."""
+    match = make_match(space)
+    for seat in match.seats.all():
+        seat.version = versions[seat.index % len(versions)]
+        seat.save(update_fields=["version"])
+    return match
+
+
+def _versions(base: BaseModel, folder: Path) -> list[AgentVersion]:
+    """Two agents' versions, each with an adapter."""
+    found = []
+    for name in ADAPTERS[:2]:
+        adapter = store_adapter(folder / name, base_model=base, parent=None)
+        agent = make_agent()
+        found.append(
+            AgentVersion.objects.create(
+                agent=agent,
+                number=2,
+                prompt=PROMPT,
+                sampling=SAMPLING.as_json(),
+                adapter=adapter,
+                origin=VersionOrigin.TRAINED,
+            )
+        )
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--matches", type=int, default=4, help="at once")
+    matches = parser.parse_args().matches
+    call_command("migrate", verbosity=0)
+    environment = local_environment()
+    base_path = environment.base_model_path
+    base_path = base_path or environment.rlfc_home / "models" / environment.base_model
+    options = Options(parts=frozenset({INFERENCE}), free_ports=True)
+    endpoints = choose_endpoints(environment, options)
+    part = next(one for one in plan(environment, options, endpoints) if one.name == INFERENCE)
+    url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
+    settings.VLLM_URLS, settings.VLLM_API_KEY = [url], key
+    print(this_machine())
+    print(f"{environment.base_model}, {matches} matches at once; tokens per second")
+    with tempfile.TemporaryDirectory() as name, running(part):
+        make_adapters(Path(name), base_path)
+        base = make_base_model()  # the builders' agents have it
+        base.served_name, base.path = environment.base_model, str(base_path)
+        base.save()
+        versions = _versions(base, Path(name))
+        models = [served_model(version) for version in versions]
+
+        async def load() -> None:
+            async with Inference() as inference:
+                for model in models:
+                    await inference.generate(model, [{"role": "user", "content": "Hi"}], SAMPLING)
+
+        asyncio.run(load())
+        for label, slug, seats, rounds in LOADS:
+            space = make_space(
+                environment=slug,
+                seat_count=seats,
+                round_count=rounds,
+                max_tokens=SAMPLING.max_tokens,
+                prize_percents=[100],
+                entry_fee_credits=0,
+            )
+            names = [models[seat % len(models)].name for seat in range(seats)]
+            found: dict[str, list[float]] = {"plain": [], "ours": []}
+            for turn, who in enumerate(("plain", "ours", "ours", "plain")):
+                found[who].append(
+                    ours(space, versions, matches=matches)
+                    if who == "ours"
+                    else plain(url, key, slug, names, rounds, matches=matches, seed=f"{turn}")
+                )
+            own, theirs = fmean(found["ours"]), fmean(found["plain"])
+            each = ", ".join(f"{who} {min(v):.1f} to {max(v):.1f}" for who, v in found.items())
+            print(
+                f"{label:11s} plain {theirs:6.1f}  ours {own:6.1f}  ratio {own / theirs:.2f}  ({each})"
+            )
+
+
+if __name__ == "__main__":
+    main()
