@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('arena', '0018_committed_tasks'),
+        ("arena", "0018_committed_tasks"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='space',
-            name='icon',
-            field=models.CharField(blank=True, db_default='', max_length=20),
+            model_name="space",
+            name="icon",
+            field=models.CharField(blank=True, db_default="", max_length=20),
         ),
     ]

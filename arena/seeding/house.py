@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class HouseAgent:
+class HouseMember:
     """Values of one agent of the house."""
 
     name: str
@@ -18,25 +18,25 @@ class HouseAgent:
 
 
 HOUSE_AGENTS = (
-    HouseAgent("House Master", "Plays by code nineteen times in twenty.", code_percent=95),
-    HouseAgent(
+    HouseMember("House Master", "Plays by code nineteen times in twenty.", code_percent=95),
+    HouseMember(
         "House Solver",
         "Plays by code six times in ten, and as its base model otherwise.",
         code_percent=60,
     ),
-    HouseAgent(
+    HouseMember(
         "House Apprentice",
         "Plays by code one time in four, and as its base model otherwise.",
         code_percent=25,
     ),
-    HouseAgent("House Plain", "Answer the request exactly as it is asked."),
-    HouseAgent("House Terse", "Answer in as few words as the request allows.", temperature=0.7),
-    HouseAgent(
+    HouseMember("House Plain", "Answer the request exactly as it is asked."),
+    HouseMember("House Terse", "Answer in as few words as the request allows.", temperature=0.7),
+    HouseMember(
         "House Careful",
         "Read the request twice. Keep every rule it states. Answer with nothing else.",
         temperature=0.6,
     ),
-    HouseAgent(
+    HouseMember(
         "House Lively", "Answer the request with life and colour, in short.", temperature=1.0
     ),
 )

@@ -8,7 +8,9 @@ import pytest
 from agents.models import Agent, BaseModel, Engine, User
 from arena.environments import ENVIRONMENTS
 from arena.models import Space
-from arena.seeding import HOUSE_AGENTS, SPACES, seed
+from arena.seeding import seed
+from arena.seeding.house import HOUSE_AGENTS
+from arena.seeding.spaces import SPACES
 from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)

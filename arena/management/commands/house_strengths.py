@@ -17,7 +17,7 @@ from arena.config.supervisor.machine import this_machine
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.environments.episode import Episode, Try, opening_number, order_of
-from arena.seeding.house import HOUSE_AGENTS, HouseAgent
+from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from arena.seeding.spaces import SPACES
 
 MATCHES = 40
@@ -68,7 +68,7 @@ class Command(BaseCommand):
 
 
 async def _share_won(
-    space: Mapping[str, Any], stronger: HouseAgent, weaker: HouseAgent, options: Mapping[str, Any]
+    space: Mapping[str, Any], stronger: HouseMember, weaker: HouseMember, options: Mapping[str, Any]
 ) -> float:
     """The stronger one's share of the matches; a draw is half of one."""
     without = options["without_model"]
@@ -86,7 +86,7 @@ async def _share_won(
 
 async def _match(
     space: Mapping[str, Any],
-    agents: Sequence[HouseAgent],
+    agents: Sequence[HouseMember],
     inference: Inference | None,
     rng: Random,
 ) -> float:
@@ -114,7 +114,7 @@ async def _answer(
     space: Mapping[str, Any],
     episode: Episode,
     seat: int,
-    agent: HouseAgent,
+    agent: HouseMember,
     inference: Inference | None,
     rng: Random,
 ) -> str:

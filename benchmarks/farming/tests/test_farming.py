@@ -4,7 +4,7 @@ import pytest
 
 from arena.config.env import Variables
 from arena.models import Space
-from arena.seeding import SPACES
+from arena.seeding.spaces import SPACES
 from benchmarks.farming import ways
 from benchmarks.farming.__main__ import MIN_SEEDS, Gain, gain_of, main, print_table, what_pays
 from benchmarks.farming.site import (
