@@ -50,6 +50,7 @@ class SpaceCard:
     prize_percents: tuple[int, ...]
     house_fill_seconds: int
     waits_for_training: bool
+    restricts_moves: bool
     panel: tuple[JudgeLine, ...]
     agent_count: int
     settled_count: int
@@ -224,6 +225,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         prize_percents=tuple(row.prize_percents),
         house_fill_seconds=row.house_fill_seconds,
         waits_for_training=row.waits_for_training,
+        restricts_moves=row.restricts_moves,
         panel=tuple(
             JudgeLine(
                 name=judges[chair["judge"]].name,

@@ -9,8 +9,10 @@ from django.urls import reverse
 
 from agents.models import User
 from arena.credits import ledger
+from arena.environments.tests.small_games import Count
 from arena.models import Entry, EntryStatus, SpaceStatus
 from arena.tests.builders import enter, make_agent, make_space, make_user
+from arena.tests.playing import add_games
 from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -45,6 +47,15 @@ def test_a_space_that_matches_would_stumble_over_is_not_valid(field: str, value:
     with pytest.raises(ValidationError) as caught:
         space.full_clean()
     assert field in caught.value.message_dict
+
+
+def test_a_space_whose_game_lists_its_moves_may_restrict_them(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    add_games(monkeypatch, Count())
+    space = make_space(environment="count")
+    space.restricts_moves = True
+    space.full_clean()
 
 
 def test_closing_by_the_administrator_frees_the_fees_of_those_who_wait(

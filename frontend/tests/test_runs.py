@@ -308,6 +308,12 @@ def test_a_space_that_waits_for_training_says_so(client: Client) -> None:
     assert "Matches wait for training" in client.get(f"/spaces/{space.slug}/").content.decode()
 
 
+def test_a_space_that_restricts_moves_says_so(client: Client) -> None:
+    assert "Only legal moves" not in client.get(f"/spaces/{make_space().slug}/").content.decode()
+    space = make_space(restricts_moves=True)
+    assert "Only legal moves" in client.get(f"/spaces/{space.slug}/").content.decode()
+
+
 def test_an_entry_that_waits_for_training_says_so(client: Client) -> None:
     agent = make_agent(make_user(credits=50))
     space = make_space(waits_for_training=True)

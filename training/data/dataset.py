@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
@@ -55,7 +55,7 @@ def write_dataset(spec: RunSpec, dataset: Dataset, *, rehearsal: Mapping[str, An
     texts.
     """
     spec.folder.mkdir(parents=True, exist_ok=True)
-    lines = [_line(asdict(one)) for one in dataset.examples]
+    lines = [_line(one.as_json()) for one in dataset.examples]
     write_atomically(spec.folder / DATASET_FILE, "".join(lines))
     write_atomically(spec.folder / PROVENANCE_FILE, "".join(_line(one) for one in dataset.origins))
     manifest = _manifest(spec, dataset, lines, rehearsal=rehearsal)

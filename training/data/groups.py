@@ -45,6 +45,7 @@ class GroupAnswer:
     ids: Sequence[int]
     logprobs: Sequence[float] | None  # from sampling; None: the trainer re-encodes it
     reward: float  # [0, 1]; from one judgement of the whole group
+    allowed_token_ids: Sequence[Sequence[int]] = ()  # over which its tokens are normalised
 
 
 @dataclass(frozen=True)

@@ -56,6 +56,12 @@ def pair_dataset(spec: RunSpec) -> Dataset:
                 chosen_ids=list(one.chosen_ids),
                 rejected_ids=list(one.rejected_ids),
                 noise=noise_of(pair.agreement),
+                chosen_allowed_token_ids=tokens.allowed(
+                    one.chosen_ids, pair.chosen.allowed_token_ids
+                ),
+                rejected_allowed_token_ids=tokens.allowed(
+                    one.rejected_ids, pair.rejected.allowed_token_ids
+                ),
             )
             for one, pair in zip(curated.kept, kept, strict=True)
         ],

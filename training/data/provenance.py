@@ -32,12 +32,15 @@ def example(pair: Pair) -> JSON:
 def sampled(pair: Pair) -> JSON:
     """The token ids as they were sampled, which the texts need not give again.
 
-    A finished answer's ids end with its stop token; an answer that was cut off has none.
+    A finished answer's ids end with its stop token; an answer that was cut off has none. What was
+    allowed for each token is [] for a free answer.
     """
     return {
         "prompt_token_ids": list(own_answer(pair).prompt_token_ids),
         "chosen_token_ids": list(pair.chosen.token_ids),
         "rejected_token_ids": list(pair.rejected.token_ids),
+        "chosen_allowed_token_ids": pair.chosen.allowed_token_ids,
+        "rejected_allowed_token_ids": pair.rejected.allowed_token_ids,
     }
 
 

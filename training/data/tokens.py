@@ -31,6 +31,16 @@ class ChatTokens:
             return [*ids, self.end_id]
         return list(ids)
 
+    @staticmethod
+    def allowed(ids: Sequence[int], allowed: Sequence[Sequence[int]]) -> list[list[int]]:
+        """What was allowed for each of the canonical `ids`; [] for a free answer.
+
+        An end of the turn that `canonical` has added was certain.
+        """
+        if not allowed:
+            return []
+        return [*map(list, allowed), *([one] for one in ids[len(allowed) :])]
+
     def is_plain(self, ids: Sequence[int]) -> bool:
         """Whether it has no special token except one stop token at the end."""
         body = ids[:-1] if ids and ids[-1] in self.stop_ids else ids

@@ -11,6 +11,7 @@ Measurements and blind spots: docs/decisions/drift-bounds.md
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from math import isfinite
 from statistics import fmean
 from typing import Any
@@ -40,6 +41,15 @@ class TrainedSequence:
     ids: Sequence[int]
     logprobs: Sequence[float]  # under the new adapter
     base_logprobs: Sequence[float]  # with the adapter switched off
+    # For each token what it was drawn among, over which both are normalised; empty if any token.
+    allowed_token_ids: Sequence[Sequence[int]] = ()
+
+    @property
+    def telling(self) -> list[bool]:
+        """For each token whether its log-probability depends on the model: it had an alternative."""
+        if not self.allowed_token_ids:
+            return [True] * len(self.ids)
+        return [len(among) > 1 for among in self.allowed_token_ids]
 
 
 @dataclass(frozen=True)
@@ -81,12 +91,13 @@ def trainer_view(result: Mapping[str, Any], *, precision: str) -> TrainerView:
 
 
 def compare(pairs: Sequence[tuple[TrainedSequence, ServedSequence]], *, precision: str) -> Drift:
-    """The distances and the decision. Each sequence has at least one token."""
+    """The distances and the decision. Each sequence has at least one telling token."""
     child, base, change, mismatch = [], [], [], []
     for ours, theirs in pairs:
-        for a, a_base, b, b_base in zip(
+        both = zip(
             ours.logprobs, ours.base_logprobs, theirs.logprobs, theirs.base_logprobs, strict=True
-        ):
+        )
+        for a, a_base, b, b_base in compress(both, ours.telling):
             child.append(_distance(a, b))
             base.append(_distance(a_base, b_base))
             change.append(_distance(a, a_base))

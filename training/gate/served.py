@@ -16,7 +16,9 @@ async def measure_drift(
     async def serve(sequence: TrainedSequence) -> ServedSequence | None:
         try:
             logprobs, base_logprobs = await together(
-                inference.score_tokens(model, sequence.prompt_ids, sequence.ids)
+                inference.score_tokens(
+                    model, sequence.prompt_ids, sequence.ids, sequence.allowed_token_ids
+                )
                 for model in (child, base)
             )
         except RequestRefused:
@@ -27,6 +29,6 @@ async def measure_drift(
     pairs = [
         (ours, theirs)
         for ours, theirs in zip(trained.sequences, served, strict=True)
-        if theirs is not None and ours.ids
+        if theirs is not None and any(ours.telling)
     ]
     return compare(pairs, precision=trained.precision) if pairs else None

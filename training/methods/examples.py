@@ -5,11 +5,15 @@ them. Token ids are as sampled or served, never rebuilt from text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from itertools import takewhile
-from typing import Any
+from dataclasses import asdict, dataclass
+from itertools import chain, takewhile
+from typing import Any, TypeAlias
 
 SMALLEST_ADVANTAGE = 1e-6
+
+# For each token of an answer the ids among which it was drawn: its log-probability, of whatever
+# policy, is normalised over these. Empty if it was any token.
+Allowed: TypeAlias = Sequence[Sequence[int]]
 
 
 @dataclass(frozen=True)
@@ -20,6 +24,11 @@ class PairExample:
     chosen_ids: list[int]  # with the end-of-turn token if the answer ended by itself
     rejected_ids: list[int]
     noise: float  # probability that the panel was wrong, [0, 0.5), from its agreement
+    chosen_allowed_token_ids: Allowed = ()
+    rejected_allowed_token_ids: Allowed = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return _as_json(self)
 
 
 @dataclass(frozen=True)
@@ -31,6 +40,10 @@ class AnswerExample:
     # Natural logarithms under the policy that answered, one per token. None: shared by another
     # competitor; the trainer re-encodes it under the parent before the first step.
     logprobs: list[float] | None
+    allowed_token_ids: Allowed = ()
+
+    def as_json(self) -> dict[str, Any]:
+        return _as_json(self)
 
 
 @dataclass(frozen=True)
@@ -45,6 +58,12 @@ class GroupExample:
         answers = [AnswerExample(**answer) for answer in line["answers"]]
         return cls(prompt_ids=line["prompt_ids"], answers=answers)
 
+    def as_json(self) -> dict[str, Any]:
+        return {
+            "prompt_ids": self.prompt_ids,
+            "answers": [answer.as_json() for answer in self.answers],
+        }
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -52,6 +71,7 @@ class Unit:
 
     prompt_ids: Sequence[int]  # not empty
     answers: tuple[Sequence[int], ...]  # not empty, each not empty
+    allowed: tuple[Allowed, ...] = ()  # one for each answer; () if none is restricted
 
     @property
     def answer_tokens(self) -> int:
@@ -82,6 +102,8 @@ class Example:
         for unit in self.units:
             for answer in unit.answers:
                 yield from answer
+            for allowed in unit.allowed:
+                yield from chain.from_iterable(allowed)
 
     @property
     def answer_tokens(self) -> int:
@@ -107,6 +129,15 @@ class ExampleKind:
     nothing_preferred: str  # a sentence for a dataset in which no example prefers anything
 
 
+def _as_json(example: PairExample | AnswerExample) -> dict[str, Any]:
+    # Lines of free answers stay as they are without it, so that their runs keep their identity.
+    return {
+        name: value
+        for name, value in asdict(example).items()
+        if value or not name.endswith("allowed_token_ids")
+    }
+
+
 def shared_beginning(one: Sequence[int], other: Sequence[int]) -> int:
     """How many tokens both begin with."""
     pairs = zip(one, other, strict=False)
@@ -126,10 +157,21 @@ def _read_pair(line: Mapping[str, Any], max_length: int) -> Example | None:
     answers = (tuple(pair.chosen_ids), tuple(pair.rejected_ids))
     if not pair.prompt_ids or not all(answers):
         raise ValueError("an empty prompt or answer")
+    allowed = (pair.chosen_allowed_token_ids, pair.rejected_allowed_token_ids)
     if len(pair.prompt_ids) + max(map(len, answers)) > max_length:
         return None
-    prompt = tuple(pair.prompt_ids)
-    return Example(prompt, (Unit(prompt, answers),), noise=pair.noise)
+    return Example(tuple(pair.prompt_ids), (_unit(pair, answers, allowed),), noise=pair.noise)
+
+
+def _unit(
+    line: PairExample | GroupExample,
+    answers: tuple[Sequence[int], ...],
+    allowed: tuple[Allowed, ...],
+) -> Unit:
+    for ids, sets in zip(answers, allowed, strict=True):
+        if sets and not all(one in among for one, among in zip(ids, sets, strict=True)):
+            raise ValueError("a token outside of what was allowed")
+    return Unit(tuple(line.prompt_ids), answers, allowed if any(allowed) else ())
 
 
 def _read_group(line: Mapping[str, Any], max_length: int) -> Example | None:
@@ -154,7 +196,10 @@ def _read_group(line: Mapping[str, Any], max_length: int) -> Example | None:
         )
         for answer, advantage in zip(kept, advantages, strict=True)
     )
-    units = tuple(Unit(prompt, (answer.ids,)) for answer in answers)
+    units = tuple(
+        _unit(group, (answer.ids,), (one.allowed_token_ids,))
+        for answer, one in zip(answers, kept, strict=True)
+    )
     return Example(prompt, units, answers=answers)
 
 

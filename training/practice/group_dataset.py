@@ -42,6 +42,7 @@ def group_dataset(spec: RunSpec) -> Dataset:
                         ids=list(answer.ids),
                         reward=answer.reward,
                         logprobs=None if answer.logprobs is None else list(answer.logprobs),
+                        allowed_token_ids=answer.allowed_token_ids,
                     )
                     for answer in one.group.answers
                 ],

@@ -25,7 +25,7 @@ from agents.inference.client import (
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from arena.environments import ENVIRONMENTS
-from arena.environments.asking import build_messages
+from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Task
 from arena.matches.judge_tools import build_tools
 from arena.matches.judging import panel_of
@@ -63,6 +63,7 @@ class _Draw:
     round_id: int
     index: int
     messages: Sequence[Message]
+    choices: Sequence[str]  # the legal moves where the Space restricts answers to them; else ()
 
 
 async def practise(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
@@ -131,7 +132,7 @@ class Practice:
             if draw.round_id in self._refused:
                 continue
             try:
-                answer = await self._ask(inference, draw.messages)
+                answer = await self._ask(inference, draw)
             except InferenceUnavailable as error:
                 # Not raised here: answers that others have just sampled are stored first.
                 self._outages.append(error)
@@ -143,8 +144,12 @@ class Practice:
                 self._drawn += 1
                 self._tell_drawn()
 
-    async def _ask(self, inference: Inference, messages: Sequence[Message]) -> Generation:
-        return await patiently(lambda: inference.generate(self._model, messages, self._sampling))
+    async def _ask(self, inference: Inference, draw: _Draw) -> Generation:
+        return await patiently(
+            lambda: inference.generate(
+                self._model, draw.messages, self._sampling, choices=draw.choices
+            )
+        )
 
     def _tell_drawn(self) -> None:
         self.sentence = f"practising: {self._drawn} of {self._to_draw} answers"
@@ -160,9 +165,12 @@ class Practice:
             prompt_token_ids=answer.prompt_token_ids,
             token_ids=answer.token_ids,
             logprobs=answer.logprobs,
+            allowed_token_ids=answer.allowed_token_ids,
             finish_reason=answer.finish_reason,
             adapter_digest=parent.adapter.digest if parent.adapter else "",
-            sampling=self._sampling.as_json(),
+            sampling=(
+                replace(self._sampling, top_p=1.0) if draw.choices else self._sampling
+            ).as_json(),
         )
         # A worker presumed dead may just have stored the same one; the first one counts.
         Rollout.objects.bulk_create([row], ignore_conflicts=True)
@@ -242,8 +250,19 @@ def _plan_of(spec: RunSpec) -> PracticePlan:
 
 def _missing(spec: RunSpec, plan: PracticePlan, tasks: Mapping[int, Task]) -> Iterable[_Draw]:
     drawn = set(spec.run.rollouts.values_list("round_id", "index"))
+    space = spec.run.space
+    environment = ENVIRONMENTS[space.environment]
+    choices = {
+        round_id: moves_of(environment, task) if space.restricts_moves else ()
+        for round_id, task in tasks.items()
+    }
     return [
-        _Draw(group.round_id, member.id, build_messages(spec.parent.prompt, tasks[group.round_id]))
+        _Draw(
+            group.round_id,
+            member.id,
+            build_messages(spec.parent.prompt, tasks[group.round_id]),
+            choices[group.round_id],
+        )
         for group in plan.groups
         for member in group.members
         if member.source == Source.PRACTISED and (group.round_id, member.id) not in drawn

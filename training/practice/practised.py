@@ -103,6 +103,7 @@ def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
                 | {
                     "prompt_token_ids": list(row.prompt_token_ids),
                     "token_ids": list(row.token_ids),
+                    "allowed_token_ids": row.allowed_token_ids,
                 }
                 for (_, row, _), one in zip(own, origin["answers"], strict=True)
             ],
@@ -117,16 +118,21 @@ def _with_rewards(
 
 def _group(judged: Sequence[Judged], *, tokens: ChatTokens, max_length: int) -> Group:
     answers = [
-        GroupAnswer(
-            member=member,
-            prompt_ids=row.prompt_token_ids,
-            ids=canonical_ids(row, tokens),
-            logprobs=row.logprobs if member.source.is_own else None,
-            reward=reward,
-        )
+        _answer(member, row, reward, ids=canonical_ids(row, tokens))
         for member, row, reward in judged
     ]
     return make_group(answers, max_length=max_length)
+
+
+def _answer(member: Member, row: StoredAnswer, reward: float, *, ids: list[int]) -> GroupAnswer:
+    return GroupAnswer(
+        member=member,
+        prompt_ids=row.prompt_token_ids,
+        ids=ids,
+        logprobs=row.logprobs if member.source.is_own else None,
+        reward=reward,
+        allowed_token_ids=ChatTokens.allowed(ids, row.allowed_token_ids),
+    )
 
 
 def _origin(run: TrainingRun, judged: Sequence[Judged], *, agreement: float) -> JSON:

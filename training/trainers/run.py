@@ -227,7 +227,11 @@ class Run:
     def _drift(self, policy: Policy, examples: Sequence[Example]) -> list[JSON]:
         """Log-probabilities to compare with those of the server that is to play the adapter."""
         units = [
-            Unit(unit.prompt_ids, (unit.answers[0][:DRIFT_TOKENS],))
+            Unit(
+                unit.prompt_ids,
+                (unit.answers[0][:DRIFT_TOKENS],),
+                tuple(allowed[:DRIFT_TOKENS] for allowed in unit.allowed[:1]),
+            )
             for unit in (example.units[0] for example in examples[:DRIFT_SEQUENCES])
         ]
         adapted, plain = (self._logprobs(units, used) for used in (policy.adapter, None))
@@ -237,6 +241,7 @@ class Run:
                 "ids": list(unit.answers[0]),
                 "logprobs": [round(value, 5) for value in with_adapter.tolist()],
                 "base_logprobs": [round(value, 5) for value in without.tolist()],
+                **({"allowed_token_ids": unit.allowed[0]} if unit.allowed else {}),
             }
             for unit, with_adapter, without in zip(units, adapted, plain, strict=True)
         ]

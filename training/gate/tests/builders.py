@@ -95,7 +95,11 @@ class ScriptedModel:
         return None
 
     async def score_tokens(
-        self, model: ServedModel, prompt_ids: list[int], answer_ids: list[int]
+        self,
+        model: ServedModel,
+        prompt_ids: list[int],
+        answer_ids: list[int],
+        allowed_token_ids: Sequence[Sequence[int]],
     ) -> list[float]:
         return [self.logprobs[model.name]] * len(answer_ids)
 

@@ -1,4 +1,5 @@
 import asyncio
+from collections.abc import Sequence
 from random import Random
 from typing import Any, cast
 
@@ -158,10 +159,16 @@ class Server:
 
     def __init__(self, **replies: Any) -> None:
         self.replies = {"base": -2.0, "child": -1.0} | replies
+        self.allowed: list[Sequence[Sequence[int]]] = []
 
     async def score_tokens(
-        self, model: ServedModel, prompt_ids: list[int], answer_ids: list[int]
+        self,
+        model: ServedModel,
+        prompt_ids: list[int],
+        answer_ids: list[int],
+        allowed_token_ids: Sequence[Sequence[int]],
     ) -> list[float]:
+        self.allowed.append(allowed_token_ids)
         reply = self.replies["child" if model is CHILD else "base"]
         if isinstance(reply, Exception):
             raise reply
@@ -198,3 +205,25 @@ def test_a_server_that_is_away_is_no_drift() -> None:
     trained = trainer_view({"drift": [SEQUENCE]}, precision="nf4")
     with pytest.raises(InferenceUnavailable):
         ask(Server(base=InferenceUnavailable("gone")), trained)
+
+
+def test_the_server_scores_a_restricted_answer_over_what_was_allowed() -> None:
+    restricted = {
+        **SEQUENCE,
+        "ids": [3, 2],
+        "logprobs": [-1.0, 0.0],
+        "base_logprobs": [-2.0, 0.0],
+        "allowed_token_ids": [[3, 4], [2]],
+    }
+    trained = trainer_view({"steps": 9, "drift": [restricted, SEQUENCE]}, precision="bf16")
+    server = Server()
+    drift = ask(server, trained)
+    assert sorted(map(list, server.allowed)) == [[], [], [[3, 4], [2]], [[3, 4], [2]]]
+    assert drift is not None
+    # The end of the turn was certain on both sides, so it says nothing of how far they are apart.
+    assert (drift.mean_child, drift.mean_change, drift.sequences) == (0.0, 1.0, 2)
+
+
+def test_answers_without_an_alternative_tell_nothing_of_drift() -> None:
+    certain = {**SEQUENCE, "logprobs": [0.0], "base_logprobs": [0.0], "allowed_token_ids": [[3]]}
+    assert ask(Server(), trainer_view({"drift": [certain]}, precision="bf16")) is None

@@ -24,7 +24,10 @@ def test_a_space_is_examined_by_its_own_panel_under_its_own_limit() -> None:
     Judge.objects.get_or_create(slug="code", defaults={"name": "Code", "kind": "code"})
     space = make_space()
     space.max_tokens = 33
+    assert not own_exam(space).restricts_moves
+    space.restricts_moves = True
     exam = own_exam(space)
+    assert exam.restricts_moves
     assert (exam.slug, exam.task_count, exam.max_tokens) == (space.slug, 40, 33)
     assert exam.environment.slug == "constraints"
     assert [judge.slug for judge in exam.panel] == ["code"]

@@ -47,13 +47,14 @@ class ScriptedInference:
 
     script: Callable[[Sequence[Message], int], str]
     calls: list[tuple[ServedModel, list[Message], Sampling]]
+    choices: list[tuple[str, ...]]  # of each call
     in_flight: int
     most_in_flight: int
 
     @classmethod
     def reset(cls) -> None:
         cls.script = staticmethod(lambda messages, number: (GOOD, BAD)[number % 2])
-        cls.calls = []
+        cls.calls, cls.choices = [], []
         cls.in_flight = cls.most_in_flight = 0
 
     async def __aenter__(self) -> Self:
@@ -66,16 +67,22 @@ class ScriptedInference:
         pass
 
     async def generate(
-        self, model: ServedModel, messages: Sequence[Message], sampling: Sampling
+        self,
+        model: ServedModel,
+        messages: Sequence[Message],
+        sampling: Sampling,
+        *,
+        choices: Sequence[str] = (),
     ) -> Generation:
         cls = type(self)
         number = len(cls.calls)
         cls.calls.append((model, list(messages), sampling))
+        cls.choices.append(tuple(choices))
         cls.in_flight += 1
         cls.most_in_flight = max(cls.in_flight, cls.most_in_flight)
         try:
             await asyncio.sleep(0)
-            text = cls.script(messages, number)
+            text = choices[number % len(choices)] if choices else cls.script(messages, number)
         finally:
             cls.in_flight -= 1
         ids = [*ids_of(text), END_ID]
@@ -87,6 +94,7 @@ class ScriptedInference:
             chunk_times=[],
             finish_reason="stop",
             seconds=0.1,
+            allowed_token_ids=[(one, one + 1) for one in ids] if choices else [],
         )
 
 

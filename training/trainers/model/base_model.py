@@ -51,11 +51,31 @@ class FrozenBase:
         return hidden[row.heads]
 
     def token_logprobs(self, row: Row, adapter: AdapterWeights | None) -> torch.Tensor:
-        """[N] float32 log-probabilities of the row's answer tokens; adapter None: the plain base's."""
+        """[N] float32 log-probabilities of the row's answer tokens; adapter None: the plain base's.
+
+        Those of restricted tokens are normalised over what was allowed in their place.
+        """
         hidden = self.hidden_states(row, adapter)
         row = row.to(self.device)
+        restriction = row.restriction
+        if restriction is None:
+            return self._free_logprobs(hidden, row.head_of, row.targets)
+        logprobs = torch.zeros(len(row.targets), device=self.device)
+        if len(restriction.others):
+            heads, head_of = row.head_of[restriction.others].unique(return_inverse=True)
+            free = self._free_logprobs(hidden[heads], head_of, row.targets[restriction.others])
+            logprobs = logprobs.index_put((restriction.others,), free)
+        # Multiplied by the embeddings of the allowed tokens only, not of the whole vocabulary.
+        logits = hidden[row.head_of[restriction.tokens]] @ self._head[restriction.ids].T  # [R, U]
+        among = logits.float().masked_fill(~restriction.allowed, -torch.inf).log_softmax(-1)
+        drawn = among.gather(-1, restriction.drawn[:, None])[:, 0]
+        return logprobs.index_put((restriction.tokens,), drawn)
+
+    def _free_logprobs(
+        self, hidden: torch.Tensor, head_of: torch.Tensor, targets: torch.Tensor
+    ) -> torch.Tensor:
         logprobs: torch.Tensor = _TokenLogprobs.apply(  # type: ignore[no-untyped-call]
-            hidden, self._head, row.head_of, row.targets
+            hidden, self._head, head_of, targets
         )
         return logprobs
 

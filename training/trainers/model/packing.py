@@ -7,13 +7,29 @@ once for all its answers; an answer sees only its prompt and itself.
 """
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 
 import torch
 
 from training.methods.examples import Unit
 
 _ROOT = -1
+
+
+@dataclass(frozen=True)
+class Restriction:
+    """The R of a row's N answer tokens that were drawn among given ones, U in the whole row."""
+
+    tokens: torch.Tensor  # [R] which of the answer tokens
+    others: torch.Tensor  # [N - R] the rest, drawn from the whole vocabulary
+    ids: torch.Tensor  # [U] every id that was allowed anywhere, ascending
+    allowed: torch.Tensor  # [R, U] bool: which of these ids were allowed for the token
+    drawn: torch.Tensor  # [R] the token's own place in `ids`
+
+    def to(self, device: torch.device) -> "Restriction":
+        return Restriction(
+            **{one.name: getattr(self, one.name).to(device) for one in fields(Restriction)}
+        )
 
 
 @dataclass(frozen=True)
@@ -29,6 +45,7 @@ class Row:
     targets: torch.Tensor  # [N] answer tokens, unit by unit, answer by answer
     lengths: tuple[int, ...]  # tokens of each answer, in that order
     unit_lengths: tuple[int, ...]  # answer tokens of each unit
+    restriction: Restriction | None = None  # None if no answer token is restricted
 
     def to(self, device: torch.device) -> "Row":
         return replace(
@@ -38,6 +55,7 @@ class Row:
             heads=self.heads.to(device),
             head_of=self.head_of.to(device),
             targets=self.targets.to(device),
+            restriction=self.restriction and self.restriction.to(device),
         )
 
 
@@ -123,6 +141,7 @@ class _PrefixTree:
             targets=torch.tensor([token for answer in answers for token in answer]),
             lengths=tuple(map(len, answers)),
             unit_lengths=tuple(units[index].answer_tokens for index in taken),
+            restriction=_restriction([units[index] for index in taken]),
         )
 
     def _preorder(self) -> list[int]:
@@ -133,3 +152,31 @@ class _PrefixTree:
             order.append(node)
             stack.extend(reversed(self._children[node]))
         return order
+
+
+def _restriction(units: Sequence[Unit]) -> Restriction | None:
+    if not any(unit.allowed for unit in units):
+        return None
+    drawn_among = [
+        (token, among)
+        for unit in units
+        for answer, allowed in zip(
+            unit.answers, unit.allowed or [()] * len(unit.answers), strict=True
+        )
+        for token, among in zip(answer, allowed or [()] * len(answer), strict=True)
+    ]
+    tokens = [place for place, (_, among) in enumerate(drawn_among) if among]
+    ids = sorted({one for _, among in drawn_among for one in among})
+    place_of = {one: place for place, one in enumerate(ids)}
+    allowed = torch.zeros(len(tokens), len(ids), dtype=torch.bool)
+    for row, place in enumerate(tokens):
+        allowed[row, [place_of[one] for one in drawn_among[place][1]]] = True
+    return Restriction(
+        tokens=torch.tensor(tokens),
+        others=torch.tensor(
+            [place for place, (_, among) in enumerate(drawn_among) if not among], dtype=torch.long
+        ),
+        ids=torch.tensor(ids),
+        allowed=allowed,
+        drawn=torch.tensor([place_of[drawn_among[place][0]] for place in tokens]),
+    )

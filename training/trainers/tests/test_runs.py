@@ -186,3 +186,26 @@ def test_a_later_run_starts_from_its_parents_weights(
     moved = max(np.abs(second[name] - first[name]).max() for name in first)
     assert 0 < moved < 5 * 2e-3, "three steps of Adam, no new start"
     assert steps_of(folder)[0]["reward_margin"] == pytest.approx(0, abs=0.05)
+
+
+def test_runs_learn_from_restricted_moves_and_report_them_as_they_were_drawn(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    pair = {"prompt_ids": list(range(20, 40)), "chosen_ids": [7, 2], "rejected_ids": [9, 2]}
+    among = [[5, 7, 9], [2]]
+    sets = {"chosen_allowed_token_ids": among, "rejected_allowed_token_ids": among}
+    answers = [
+        {"ids": [token, 2], "reward": reward, "logprobs": None, "allowed_token_ids": among}
+        for token, reward in ((7, 1.0), (9, 0.0))
+    ]
+    group = {"prompt_ids": pair["prompt_ids"], "answers": answers}
+    dpo = write_job(tmp_path / "dpo", tiny_base, lines=[{**pair, "noise": 0.1, **sets}] * 4)
+    grpo = write_job(tmp_path / "grpo", tiny_base, lines=[group] * 4, method="grpo")
+    train(dpo, grpo)
+    for folder in (dpo, grpo):
+        first, *_ = result_of(folder)["drift"]
+        assert first["allowed_token_ids"] == among
+        assert first["logprobs"][1] == first["base_logprobs"][1] == 0.0
+        assert first["logprobs"][0] > first["base_logprobs"][0], "the better move became likelier"
+    assert steps_of(grpo)[0]["ratio"] == pytest.approx(1.0, abs=1e-4)
+    assert steps_of(dpo)[0]["reward_margin"] == pytest.approx(0.0, abs=1e-4)
