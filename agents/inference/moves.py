@@ -1,7 +1,8 @@
 """Listed moves as tokens, and how one of them is drawn. Pure.
 
 The moves form a tree: each has one spelling, the tokens of its text and the token that ends a turn.
-What is drawn is one token after another among those that go on with a move.
+What is drawn is one token after another among those that go on with a move. Why:
+docs/decisions/restricted-moves.md
 """
 
 from collections.abc import Mapping, Sequence

@@ -6,7 +6,8 @@ and an answer on which the scorer fails.
 
 Difficulties are the levels of the family's curriculum but the highest, which no match uses: its tasks are
 UNSEEN. A family with one level has the tasks of the catalogue's next family there. The hash of a prompt
-says of which split it may be, so the same prompt is never in two.
+says of which split it may be, so the same prompt is never in two. Why:
+docs/decisions/reasoning-families.md
 """
 
 import hashlib
