@@ -9,6 +9,7 @@ from agents.models import User
 from arena.credits import ledger
 from arena.matches.events import content_digest, decode, event_digest
 from arena.matches.match import fold
+from arena.matches.task_draws import CannotRedraw, redrawn
 from arena.models import (
     LIVE_ENTRY_STATUSES,
     Account,
@@ -20,6 +21,7 @@ from arena.models import (
     Transfer,
     TransferKind,
 )
+from arena.queries import match_transcript
 from arena.states import LIVE_MATCH_STATUSES, MatchStatus
 from training.models import TrainingRun
 from training.states import LIVE_STATUSES
@@ -57,7 +59,8 @@ def broken(*, since: datetime) -> list[str]:
         if account.credits_posted != account.debits_posted
     ]
     for match in Match.objects.filter(finished_at__gte=since).order_by("id"):
-        problems += [f"match {match.pk}: {problem}" for problem in _chain_problems(match)]
+        found = [*_chain_problems(match), *_draw_problems(match)]
+        problems += [f"match {match.pk}: {problem}" for problem in found]
     return problems
 
 
@@ -97,3 +100,11 @@ def _chain_problems(match: Match) -> list[str]:
     if any(vouched.get(place) != digest for place, digest in stored.items()):
         problems.append("its stored answers are not those of its events")
     return problems
+
+
+def _draw_problems(match: Match) -> list[str]:
+    try:
+        tasks = redrawn(match.pk, match_transcript(match.pk))
+    except CannotRedraw as problem:
+        return [str(problem)]
+    return [f"the task of round {each.round} was not drawn" for each in tasks if not each.is_same]

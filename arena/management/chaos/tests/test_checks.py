@@ -12,6 +12,7 @@ import pytest
 from django.utils import timezone
 
 from arena.config.supervisor import leftovers
+from arena.environments.base import Task
 from arena.management.chaos import checks
 from arena.management.chaos.browser import Browser, form_fields
 from arena.management.chaos.processes import PARTS, SUPERVISOR, Processes
@@ -60,6 +61,17 @@ def test_an_answer_and_a_status_that_the_events_do_not_prove_are_found() -> None
     assert problem == f"match {match.pk}: its stored answers are not those of its events"
     Match.objects.update(status="cancelled", seq=3)
     assert len(checks.broken(since=since)) == 3
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_task_that_was_not_drawn_is_found() -> None:
+    since = timezone.now()
+    match = make_match()
+    play.start_match(match.id)
+    play.start_round(match.id, number=1, task=Task("chosen", "Say yes.", {}))
+    play.cancel_match(match.id, reason="?")
+    (problem,) = checks.broken(since=since)
+    assert problem == f"match {match.pk}: the task of round 1 was not drawn"
 
 
 @pytest.mark.django_db(transaction=True)
