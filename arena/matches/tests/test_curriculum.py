@@ -208,3 +208,29 @@ def test_a_reader_sees_rates_and_weights_of_every_level(monkeypatch: pytest.Monk
     assert [level.number for level in curriculum.levels] == [1, 2, 3, 4]
     assert curriculum.levels[0].solve_rate > 0.5 > curriculum.levels[3].solve_rate
     assert sum(level.weight for level in curriculum.levels) == pytest.approx(1, abs=1e-5)
+
+
+def test_reasoning_follows_its_own_levels(monkeypatch: pytest.MonkeyPatch) -> None:
+    slug = "reasoning/chain_sum"
+    count = ENVIRONMENTS[slug].difficulty_count
+    assert count > 1
+    space = ladder_space(environment=slug)
+    match = make_match(space)
+    assert weights_of(match) == pytest.approx((1 / count,) * count, abs=1e-6)
+    draw = draw_of(match.id)
+    tasks = [draw.task(number) for number in range(1, 7)]
+    levels = [draw.difficulty(number) for number in range(1, 7)]
+    assert [task.data["level"] for task in tasks] == levels
+    known = {task.prompt: task.data["answer"] for task in tasks if task.data["level"] == 0}
+    say = ScriptedModel(lambda model, messages: known.get(messages[-1]["content"], "no idea"))
+    monkeypatch.setattr(runner, "Inference", say)
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    for round_id in match.rounds.values_list("id", flat=True):
+        judging.judge_round(round_id)
+    solved = [tally.solved for tally in tallies_of(space.id, slug, count=count)]
+    assert solved == [2.0 * levels.count(0), *[0.0] * (count - 1)]
+    out = StringIO()
+    call_command("recompute_tasks", str(match.id), stdout=out)
+    assert out.getvalue().count("the same") == 6
