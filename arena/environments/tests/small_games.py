@@ -10,12 +10,12 @@ TARGET = 5
 
 
 class Count(Game):
-    """In turns, each seat adds 1 or 2; whoever says TARGET wins."""
+    """In turns, each seat adds 1 or 2; whoever says `target` wins."""
 
     slug, name = "count", "Count"
     max_task_chars = 80
     seats = Seats(2, 3)
-    turn_limit = TARGET
+    turn_limit = target = TARGET
 
     def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
         return {"total": 0, "mover": 0, "seats": 2}
@@ -24,7 +24,7 @@ class Count(Game):
         return self.position_task(self.opening(rng, split, difficulty), 0, split)
 
     def to_move(self, position: Position) -> tuple[int, ...]:
-        return () if position["total"] >= TARGET else (position["mover"],)
+        return () if position["total"] >= self.target else (position["mover"],)
 
     def describe(self, position: Position, seat: int) -> str:
         return f"The total is {position['total']}. Add 1 or 2."
@@ -48,7 +48,7 @@ class Count(Game):
         return TableView(("total",), (TableRow(None, (str(position["total"]),)),))
 
     def solve(self, position: Position, seat: int, rng: Random) -> str:
-        return "2" if TARGET - position["total"] == 2 else "1"
+        return "2" if self.target - position["total"] == 2 else "1"
 
     def _on(self, position: Position, added: int) -> Position:
         mover = (position["mover"] + 1) % position["seats"]

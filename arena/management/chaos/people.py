@@ -18,6 +18,7 @@ AGENTS = 2
 PASSWORD = "correct-horse-battery"  # noqa: S105 - of accounts that live for one command
 
 Row = TypeVar("Row")
+PAGES_OF_SPACES = 3  # whose pages are looked at after a trial
 
 
 @dataclass
@@ -151,7 +152,7 @@ def pages(username: str) -> list[str]:
     spaces = Space.objects.order_by("id").values_list("slug", flat=True)
     agent = Agent.objects.filter(owner=owner).latest("id")
     found = ["/", "/how-it-works/", "/agents/", "/spaces/", "/matches/", "/wallet/"]
-    found += [f"/spaces/{slug}/" for slug in spaces]
+    found += [f"/spaces/{slug}/" for slug in spaces[:PAGES_OF_SPACES]]
     found += [f"/agents/{agent.pk}/", f"/agents/{agent.pk}/edit/", f"/agents/{agent.pk}/learning/"]
     entry = Entry.objects.filter(user=owner).order_by("-created_at").first()
     run = TrainingRun.objects.filter(agent__owner=owner).order_by("-id").first()

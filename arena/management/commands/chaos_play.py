@@ -8,9 +8,11 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db.models import F
 
 from agents.files import write_atomically
 from arena.config.supervisor.machine import this_machine
+from arena.environments import ENVIRONMENTS
 from arena.management.chaos.browser import Browser
 from arena.management.chaos.people import Person
 from arena.management.chaos.processes import Processes
@@ -19,14 +21,11 @@ from arena.models import Match, Space
 from training.models import TrainingRun
 
 PEOPLE = ("ada", "grace", "mary")
-# What an administrator may set: matches of a few seconds.
-SHORT_MATCHES = {
-    "round_count": 3,
-    "rounds_at_once": 3,
-    "seat_count": 3,
-    "max_tokens": 64,
-    "house_fill_seconds": 1,
-}
+# What an administrator may set: matches of a few seconds. Of a game, one episode from each side; its
+# answers are free, since the scripted model knows no moves.
+SHORT_MATCHES = {"max_tokens": 64, "house_fill_seconds": 1}
+SHORT_QUESTIONS = {"round_count": 3, "rounds_at_once": 3, "seat_count": 3}
+SHORT_GAMES = {"round_count": F("seat_count"), "restricts_moves": False}
 
 
 class Command(BaseCommand):
@@ -44,7 +43,7 @@ class Command(BaseCommand):
         people = [Person(name, Browser(options["url"])) for name in PEOPLE]
         for person in people:
             patiently(person.join)
-        patiently(lambda: Space.objects.update(**SHORT_MATCHES))
+        patiently(_shorten_matches)
         trials = Trials(people, Processes(settings.HOME), seed=options["seed"])
         done = []
         for number in range(1, options["trials"] + 1):
@@ -70,3 +69,11 @@ class Command(BaseCommand):
         )
         if content["passed"] < content["trials"]:
             raise CommandError("Not every trial passed.")
+
+
+def _shorten_matches() -> None:
+    Space.objects.update(**SHORT_MATCHES)
+    for space in Space.objects.all():
+        is_game = ENVIRONMENTS[space.environment].turn_limit > 1
+        changes = SHORT_GAMES if is_game else SHORT_QUESTIONS
+        Space.objects.filter(pk=space.pk).update(**changes)

@@ -1,0 +1,71 @@
+"""Many seats and many turns with the real model, played by the runner as a worker plays them."""
+
+import uuid
+from typing import Any
+
+import pytest
+
+from agents.models import AgentVersion, BaseModel
+from arena.config.env import Variables
+from arena.credits import ledger
+from arena.environments.tests.small_games import Count
+from arena.matches import judging, play, runner
+from arena.models import Completion, Match
+from arena.states import MatchStatus
+from arena.tests.builders import make_base_model, make_match, make_space
+from arena.tests.playing import add_games
+from arena.tests.system.product import Product
+
+pytestmark = [pytest.mark.vllm, pytest.mark.django_db(transaction=True)]
+
+TURNS = 30
+
+
+class LongCount(Count):
+    """Whoever says 30 wins: a seat that says anything but 1 or 2 counts as having said 1."""
+
+    slug, name = "long-count", "Count to thirty"
+    turn_limit = target = TURNS
+
+
+@pytest.fixture(autouse=True)
+def real_model(product: Product, settings: Any) -> BaseModel:
+    environ = product.environ_of_another
+    settings.VLLM_URLS = environ["VLLM_URL"].split(",")
+    settings.VLLM_API_KEY = environ.get("VLLM_API_KEY", "")
+    base = make_base_model()
+    base.served_name = Variables(_env_file=None).base_model
+    base.save()
+    return base
+
+
+def settled(match: Match) -> Match:
+    AgentVersion.objects.update(sampling={"temperature": 0.8, "top_p": 0.95, "max_tokens": 8})
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
+    for round_id in match.rounds.values_list("id", flat=True):
+        judging.judge_round(round_id)
+    match.refresh_from_db()
+    return match
+
+
+def test_a_match_of_eight_seats_and_one_of_thirty_turns_are_played_to_their_ends(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    many = settled(make_match(make_space(seat_count=8, round_count=1, prize_percents=[100])))
+    assert many.status == MatchStatus.SETTLED
+    answers = Completion.objects.filter(round__match=many)
+    assert answers.count() == 8
+    assert all(len(one.logprobs) == len(one.token_ids) > 0 for one in answers)
+
+    add_games(monkeypatch, LongCount())
+    long = settled(make_match(make_space(environment="long-count", round_count=1)))
+    assert long.status == MatchStatus.SETTLED
+    tries = Completion.objects.filter(round__match=long).order_by("id")
+    totals = [int(one.view["rows"][0]["cells"][0]) for one in tries]
+    assert totals == sorted(totals)
+    assert totals[-1] >= TURNS
+    assert tries.count() >= TURNS // 2
+    assert all(len(one.logprobs) == len(one.token_ids) for one in tries)
+    assert ledger.audit().problems == ()
