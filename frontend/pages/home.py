@@ -8,6 +8,7 @@ from frontend.pages.edge import page_before, public_page
 
 THEMES = ("system", "light", "dark")
 _YEAR_SECONDS = 365 * 24 * 3600
+SHOWN_SPACES = 9  # on the front door; all are on a page of their own
 
 
 @public_page()
@@ -22,7 +23,7 @@ def home(request: HttpRequest) -> HttpResponse:
             "live": live,
             "recent": recent_matches(limit=3) if not live else (),
             "standings": leaderboard(limit=8),
-            "spaces": space_cards(),
+            "spaces": space_cards()[:SHOWN_SPACES],
         },
     )
 
