@@ -33,7 +33,7 @@ def public_draw(match_id: int) -> PublicDraw | None:
     """What the match's events tell; None if it was seated before there were commitments."""
     rows = MatchEvent.objects.filter(match_id=match_id, kind__in=("match_seated", *_ENDINGS))
     told: dict[str, Mapping[str, Any]] = dict(rows.values_list("kind", "payload"))
-    commitment = told["match_seated"].get("task_commitment", "")
+    commitment = told.get("match_seated", {}).get("task_commitment", "")
     ending = next((told[kind] for kind in _ENDINGS if kind in told), {})
     return PublicDraw(commitment, ending.get("task_secret", "")) if commitment else None
 
