@@ -60,17 +60,17 @@ def test_as_many_tasks_want_a_long_answer_as_a_short_one() -> None:
 @pytest.mark.parametrize("word", ["Wonderful", "wonderful.", "WONDERFUL!", "{stem}", "{STEM}", "7"])
 def test_one_word_passes_hardly_any_task(word: str) -> None:
     rng, passed = Random(10), 0
-    for _ in range(1500):
+    for _ in range(600):
         task = ENVIRONMENT.make_task(rng, Split.TRAIN)
         stem = task.data["stems"][0]
         passed += ENVIRONMENT.score(task, word.format(stem=stem, STEM=stem.upper())).passed
-    assert passed < 0.15 * 1500
+    assert passed < 0.15 * 600
 
 
 def test_the_length_of_an_answer_does_not_tell_whether_it_passes() -> None:
     """Answers that keep what a rule says of the wording, of one to ten sentences."""
     rng, sizes, passed = Random(11), [], []
-    for number in range(3000):
+    for number in range(1200):
         task = ENVIRONMENT.make_task(rng, Split.TRAIN)
         rules = {rule["rule"]: rule["params"] for rule in task.data["rules"]}
         free = {name: params for name, params in rules.items() if not RULES[name].fixes}
