@@ -28,12 +28,13 @@ from judges.transcript import Check
 CONSOLATION = 0.1
 MAX_SHOWN_CHARACTERS = 60
 MAX_DRAWS = 1_000
+MAX_RIGHT_CHARACTERS = 300  # longer ones are more than most agents may say
 _KEPT_ITEMS = 256
 _INDEX_BITS = 31
 # Of a hundred prompts, whose hash decides.
 _HELDOUT_PERCENT, _UNSEEN_PERCENT = 25, 25
 # Exact arithmetic on such a number takes all day.
-_HUGE_EXPONENT = re.compile(r"[eE][-+]?\d{4}")
+_HUGE_EXPONENT = re.compile(r"(?<!\w)\d+\.?\d*[eE][-+]?\d{4}")
 
 
 class Reasoning(Question):
@@ -59,7 +60,10 @@ class Reasoning(Question):
             index = rng.getrandbits(_INDEX_BITS)
             item = make_item(offer.module, offer.name, level, index)
             prompt = item.question
-            if len(prompt.encode()) <= offer.max_task_chars and _split_of(prompt) is split:
+            fits = len(prompt.encode()) <= offer.max_task_chars and (
+                0 < len(item.answer.strip()) <= MAX_RIGHT_CHARACTERS
+            )
+            if fits and _split_of(prompt) is split:
                 return Task(
                     kind=offer.name,
                     prompt=prompt,
@@ -73,7 +77,8 @@ class Reasoning(Question):
         given = stated(text, right)
         item = _kept_item(task.kind, task.data["level"], task.data["index"])
         # Another version of the library may make another problem of this index.
-        value = _value(item, given) if item.question == task.prompt else float(given == right)
+        is_same = item.question == task.prompt
+        value = _value(item, given, right) if is_same else float(given == right)
         passed = value >= 1.0
         detail = f"answers {_shown(given)} ({_shown(right)} is right)" if given else "has no answer"
         return Score(value, passed, (Check("answer", passed, detail),))
@@ -113,8 +118,8 @@ def _kept_item(name: str, level: int, index: int) -> Item:
     return make_item(OFFERS[name].module, name, level, index)
 
 
-def _value(item: Item, given: str) -> float:
-    if not given or _HUGE_EXPONENT.search(given):
+def _value(item: Item, given: str, right: str) -> float:
+    if not given or (given != right and _HUGE_EXPONENT.search(given)):
         return 0.0
     try:
         value = float(item.dataset.score_answer(given, item.entry))

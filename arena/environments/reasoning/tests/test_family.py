@@ -8,8 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.environments.base import EnvironmentFault, Split, Task
+from arena.environments.conformance import check
 from arena.environments.reasoning.catalogue import OFFERS
-from arena.environments.reasoning.family import CONSOLATION, Reasoning, family
+from arena.environments.reasoning.family import (
+    CONSOLATION,
+    MAX_RIGHT_CHARACTERS,
+    Reasoning,
+    family,
+)
 from arena.environments.reasoning.library import make_item
 
 ANSWERS = 200
@@ -161,6 +167,26 @@ def test_an_answer_to_a_problem_that_the_library_makes_no_more_is_compared(
     )
     assert family("chain_sum").score(task, task.data["answer"]).passed
     assert not family("chain_sum").score(task, "1").passed
+
+
+@pytest.mark.parametrize("name", OFFERS)
+def test_a_family_keeps_the_promises_of_every_environment(name: str) -> None:
+    assert check(family(name), episodes=2, tasks=4).problems == []
+
+
+def test_a_right_answer_in_hexadecimal_is_no_huge_number() -> None:
+    environment, rng = family("bitwise_arithmetic"), Random(9)
+    tasks = [environment.make_task(rng, Split.UNSEEN) for _ in range(60)]
+    assert any("e" in task.data["answer"].lstrip("0x") for task in tasks)
+    assert all(environment.score(task, task.data["answer"]).passed for task in tasks)
+
+
+def test_no_task_wants_an_answer_of_nothing_or_of_pages() -> None:
+    for name in ("ab", "palindrome_partitioning"):
+        environment, rng = family(name), Random(10)
+        for _ in range(100):
+            task = environment.make_task(rng, Split.TRAIN)
+            assert 0 < len(task.data["answer"].strip()) <= MAX_RIGHT_CHARACTERS
 
 
 def test_a_library_that_is_missing_or_fails_is_the_environments_fault() -> None:
