@@ -23,7 +23,7 @@ from arena.environments.base import (
 EPISODES = 1000
 TASKS_OF_SPLIT = 100
 GARBAGE_SHARE = 0.1  # of the turns of random episodes
-MAX_GARBAGE_SCORE = 0.2  # garbage may keep a rule by chance, but never passes
+MAX_GARBAGE_SCORE = 0.5  # garbage may keep a rule by chance, but never passes
 MAX_PROBLEMS = 10
 GARBAGE = (
     "",
@@ -94,18 +94,16 @@ def _check_tasks(environment: Environment, found: Conformance, *, tasks: int, se
             with found.during(f"A task of the split {split}"):
                 one = f"task:{seed}:{split}:{number}"
                 difficulty = number % environment.difficulty_count
-                task = environment.make_task(Random(one), split, difficulty)
-                again = environment.make_task(Random(one), split, difficulty)
-                found.tasks += 1
-                found.require(task.key == again.key, "The same seed gives different tasks.")
-                found.require(_is_json(task.as_json()), "A task's data are not JSON values.")
-                found.require(task.split == split, f"A task of {split} says {task.split}.")
-                # Openings of a game may read alike; what makes them different is in the data.
-                text = task.prompt if environment.turn_limit == 1 else task.key
-                other = prompts.setdefault(text, split)
+                for make in (environment.make_task, environment.practice_task):
+                    task = make(Random(one), split, difficulty)
+                    again = make(Random(one), split, difficulty)
+                    found.tasks += 1
+                    found.require(task.key == again.key, "The same seed gives different tasks.")
+                    found.require(_is_json(task.as_json()), "A task's data are not JSON values.")
+                    found.require(task.split == split, f"A task of {split} says {task.split}.")
+                other = prompts.setdefault(task.prompt, split)
                 found.require(other == split, f"The splits {other} and {split} share a task.")
-                if environment.turn_limit == 1:
-                    _check_scores(environment, found, task, GARBAGE[number % len(GARBAGE)])
+                _check_scores(environment, found, task, GARBAGE[number % len(GARBAGE)])
 
 
 def _check_scores(environment: Environment, found: Conformance, task: Task, garbage: str) -> None:
@@ -114,9 +112,16 @@ def _check_scores(environment: Environment, found: Conformance, task: Task, garb
         not worthless.passed and worthless.value <= MAX_GARBAGE_SCORE,
         f"The answer {garbage[:30]!r} scores {worthless.value:g}.",
     )
-    position = environment.begin(task, environment.seats.fewest)
-    solved = environment.score(task, environment.solve(position, 0, Random(task.key)))
-    found.require(solved.passed, f"The solution by code does not pass; it scores {solved.value:g}.")
+    if environment.turn_limit == 1:
+        position, seat = environment.begin(task, environment.seats.fewest), 0
+    else:
+        position, seat = task.data["position"], task.data["seat"]
+    solved = environment.score(task, environment.solve(position, seat, Random(task.key)))
+    found.require(0 <= solved.value <= 1, f"The move by code scores {solved.value:g}.")
+    found.require(
+        solved.passed or environment.turn_limit > 1,
+        f"The solution by code does not pass; it scores {solved.value:g}.",
+    )
 
 
 def _play(environment: Environment, found: Conformance, rng: Random) -> None:

@@ -9,7 +9,15 @@ from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
 
-from arena.environments.base import Environment, IllegalTurn, Message, Position, Task, View
+from arena.environments.base import (
+    Environment,
+    EnvironmentFault,
+    IllegalTurn,
+    Message,
+    Position,
+    Task,
+    View,
+)
 
 MAX_PROBLEM_CHARS = 200
 SILENT = "The seat could not answer."
@@ -46,8 +54,8 @@ class Episode:
 
     @property
     def to_move(self) -> tuple[int, ...]:
-        """The match's seats that are to move now; () at the end."""
-        return tuple(self.order[role] for role in self.environment.to_move(self.position))
+        """The match's seats that are to move now; () at the end. Raises EnvironmentFault."""
+        return tuple(self._seat(role) for role in self.environment.to_move(self.position))
 
     def observe(self, seat: int) -> list[Message]:
         """What the seat is told now, with its illegal try if it has made one."""
@@ -91,13 +99,23 @@ class Episode:
     def payoffs(self) -> dict[int, float]:
         """By the match's seats, in [0, 1]; {} if only judges can tell."""
         payoffs = self.environment.payoffs(self.position)
-        return {self.order[role]: value for role, value in sorted(payoffs.items())}
+        if payoffs and len(payoffs) != len(self.order):
+            raise self._fault(f"pays {len(payoffs)} seats of {len(self.order)}")
+        return {self._seat(role): value for role, value in sorted(payoffs.items())}
 
     def view(self) -> View:
         return self.environment.view(self.position)
 
     def _role(self, seat: int) -> int:
         return self.order.index(seat)
+
+    def _seat(self, role: int) -> int:
+        if role not in range(len(self.order)):
+            raise self._fault(f"speaks of seat {role} of {len(self.order)}")
+        return self.order[role]
+
+    def _fault(self, what: str) -> EnvironmentFault:
+        return EnvironmentFault(f"{self.environment.name} {what}.")
 
 
 def order_of(number: int, seats: Iterable[int]) -> tuple[int, ...]:

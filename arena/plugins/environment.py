@@ -11,10 +11,11 @@ import sys
 import threading
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from random import Random
 from time import monotonic
-from typing import Any, NoReturn, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 import structlog
 
@@ -59,8 +60,7 @@ log = structlog.get_logger(__name__)
 class PluginEnvironment:
     """An Environment of a package. Attributes and methods raise EnvironmentFault.
 
-    No process is started before the first of them is needed. A position is {"seats": number, "turns": number,
-    "inner": the plug-in's own position}.
+    No process is started before the first of them is needed.
     """
 
     name: str
@@ -76,21 +76,20 @@ class PluginEnvironment:
         self._host = _Host(name, start_seconds=start_seconds, call_seconds=call_seconds)
         atexit.register(self.close)
 
-    def __getattr__(self, attribute: str) -> Any:
-        """The plug-in's facts, asked for when the first one is wanted and kept from then on."""
-        if attribute not in Facts.__annotations__:
-            raise AttributeError(attribute)
-        vars(self).update(vars(self._host.facts()))
-        return vars(self)[attribute]
+    if not TYPE_CHECKING:  # which would take it for every method that is missing here
+
+        def __getattr__(self, attribute: str) -> Any:
+            """The plug-in's facts, asked for when the first one is wanted and kept from then on."""
+            if attribute not in Facts.__annotations__:
+                raise AttributeError(attribute)
+            vars(self).update(vars(self._host.facts()))
+            return vars(self)[attribute]
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        arguments = rng.getrandbits(64), split.value, difficulty
-        most = self.max_task_chars
-        return self._host.ask(
-            lambda value: wire.read_task(value, split=split, max_characters=most),
-            "make_task",
-            *arguments,
-        )
+        return self._task("make_task", rng, split, difficulty)
+
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        return self._task("practice_task", rng, split, difficulty)
 
     def score(self, task: Task, text: str) -> Score:
         return self._host.ask(wire.read_score, "score", task.as_json(), text)
@@ -99,58 +98,49 @@ class PluginEnvironment:
         if seats not in self.seats:
             few, most = self.seats.fewest, self.seats.most
             raise EnvironmentFault(f"{self.slug} is played by {few} to {most} seats, not {seats}.")
-        inner = self._host.ask(wire.read_position, "begin", task.as_json(), seats)
-        return {"seats": seats, "turns": 0, "inner": inner}
+        return self._host.ask(wire.read_position, "begin", task.as_json(), seats)
 
     def to_move(self, position: Position) -> tuple[int, ...]:
-        seats = position["seats"]
-        movers = self._host.ask(
-            lambda value: wire.read_seats(value, seats=seats), "to_move", position["inner"]
-        )
-        turn_limit = seats if self.turn_limit == 1 else self.turn_limit
-        if movers and position["turns"] >= turn_limit:
-            raise EnvironmentFault(f"{self.slug} did not end within its {turn_limit} turns.")
-        return movers
+        return self._host.ask(self._about_seats(wire.read_seats), "to_move", position)
 
     def observe(self, position: Position, seat: int) -> list[Message]:
         most = self.max_task_chars
         return self._host.ask(
-            lambda value: wire.read_messages(value, max_characters=most),
-            "observe",
-            position["inner"],
-            seat,
+            lambda value: wire.read_messages(value, max_characters=most), "observe", position, seat
         )
 
     def moves(self, position: Position, seat: int) -> tuple[str, ...]:
-        return self._host.ask(wire.read_moves, "moves", position["inner"], seat)
+        return self._host.ask(wire.read_moves, "moves", position, seat)
 
     def act(self, position: Position, seat: int, text: str) -> Position:
-        inner = self._host.ask(wire.read_position, "act", position["inner"], seat, text)
-        return {**position, "turns": position["turns"] + 1, "inner": inner}
+        return self._host.ask(wire.read_position, "act", position, seat, text)
 
     def forfeit(self, position: Position, seat: int) -> Position:
-        inner = self._host.ask(wire.read_position, "forfeit", position["inner"], seat)
-        return {**position, "turns": position["turns"] + 1, "inner": inner}
+        return self._host.ask(wire.read_position, "forfeit", position, seat)
 
     def payoffs(self, position: Position) -> Mapping[int, float]:
-        seats = position["seats"]
-        return self._host.ask(
-            lambda value: wire.read_payoffs(value, seats=seats), "payoffs", position["inner"]
-        )
+        return self._host.ask(self._about_seats(wire.read_payoffs), "payoffs", position)
 
     def view(self, position: Position) -> View:
-        seats = position["seats"]
-        return self._host.ask(
-            lambda value: wire.read_view(value, seats=seats), "view", position["inner"]
-        )
+        return self._host.ask(self._about_seats(wire.read_view), "view", position)
 
     def solve(self, position: Position, seat: int, rng: Random) -> str:
         seed = rng.getrandbits(64)
-        return self._host.ask(wire.read_move, "solve", position["inner"], seat, seed)
+        return self._host.ask(wire.read_move, "solve", position, seat, seed)
 
     def close(self) -> None:
         """End the process, if there is one; the next call starts another."""
         self._host.close()
+
+    def _task(self, call: str, rng: Random, split: Split, difficulty: int) -> Task:
+        arguments = rng.getrandbits(64), split.value, difficulty
+        most = self.max_task_chars
+        return self._host.ask(
+            lambda value: wire.read_task(value, split=split, max_characters=most), call, *arguments
+        )
+
+    def _about_seats(self, read: Callable[..., T]) -> Callable[[Any], T]:
+        return partial(read, seats=self.seats)
 
 
 class _Host:

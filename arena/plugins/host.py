@@ -77,6 +77,9 @@ def calls_of(environment: Any) -> Mapping[str, Callable[..., Any]]:
         "make_task": lambda seed, split, difficulty: environment.make_task(
             Random(seed), Split(split), difficulty
         ).as_json(),
+        "practice_task": lambda seed, split, difficulty: environment.practice_task(
+            Random(seed), Split(split), difficulty
+        ).as_json(),
         "score": lambda task, text: score_as_json(environment.score(Task.from_json(task), text)),
         "begin": lambda task, seats: environment.begin(Task.from_json(task), seats),
         "to_move": environment.to_move,

@@ -31,7 +31,17 @@ MAX_ITEMS = 2_000  # of a list
 MAX_TURNS = 1_000
 MAX_DIFFICULTIES = 100
 METHODS = (
-    *("make_task", "score", "begin", "to_move", "observe", "moves", "act", "forfeit"),
+    *(
+        "make_task",
+        "practice_task",
+        "score",
+        "begin",
+        "to_move",
+        "observe",
+        "moves",
+        "act",
+        "forfeit",
+    ),
     *("payoffs", "view", "solve"),
 )
 
@@ -141,7 +151,7 @@ def read_score(value: Any) -> Score:
     )
 
 
-def read_seats(value: Any, *, seats: int) -> tuple[int, ...]:
+def read_seats(value: Any, *, seats: Seats) -> tuple[int, ...]:
     movers = tuple(_seat(one, seats=seats) for one in _list(value, "the seats to move"))
     if len(set(movers)) < len(movers):
         raise BadReply("a seat is to move twice at once")
@@ -170,20 +180,18 @@ def read_moves(value: Any) -> tuple[str, ...]:
     return moves
 
 
-def read_payoffs(value: Any, *, seats: int) -> dict[int, float]:
-    """{seat: payoff} of all seats or of none; from [[seat, payoff], ...]."""
+def read_payoffs(value: Any, *, seats: Seats) -> dict[int, float]:
+    """{seat: payoff}; from [[seat, payoff], ...]."""
     payoffs: dict[int, float] = {}
     for one in _list(value, "the payoffs"):
         pair = _list(one, "a payoff")
         if len(pair) != 2:
             raise BadReply("a payoff is not a seat with a number")
         payoffs[_seat(pair[0], seats=seats)] = _share(pair[1], "a payoff")
-    if payoffs and len(payoffs) != seats:
-        raise BadReply(f"there are payoffs of {len(payoffs)} seats, not of {seats}")
     return payoffs
 
 
-def read_view(value: Any, *, seats: int) -> View:
+def read_view(value: Any, *, seats: Seats) -> View:
     given = _object(value, "the view")
     match given.get("kind"):
         case "text":
@@ -195,7 +203,7 @@ def read_view(value: Any, *, seats: int) -> View:
     raise BadReply("the view is neither a board, a table nor a text")
 
 
-def _board(board: Mapping[str, Any], *, seats: int) -> BoardView:
+def _board(board: Mapping[str, Any], *, seats: Seats) -> BoardView:
     cells = _rows(board.get("cells"), "the board")
     labels = _rows(board.get("labels", []), "the board's labels")
     if len({len(row) for row in cells}) != 1:
@@ -221,7 +229,7 @@ def _board(board: Mapping[str, Any], *, seats: int) -> BoardView:
     )
 
 
-def _table(table: Mapping[str, Any], *, seats: int) -> TableView:
+def _table(table: Mapping[str, Any], *, seats: Seats) -> TableView:
     head = tuple(_word(one, "a heading") for one in _list(table.get("head"), "the table's head"))
     rows = [_object(one, "a row") for one in _list(table.get("rows"), "the table's rows")]
     cells = _rows([row.get("cells") for row in rows], "the table")
@@ -277,8 +285,8 @@ def _whole(value: Any, what: str, *, low: int, high: int) -> int:
     return value
 
 
-def _seat(value: Any, *, seats: int) -> int:
-    return _whole(value, "a seat", low=0, high=seats - 1)
+def _seat(value: Any, *, seats: Seats) -> int:
+    return _whole(value, "a seat", low=0, high=seats.most - 1)
 
 
 def _share(value: Any, what: str) -> float:

@@ -10,6 +10,7 @@ from django.db import transaction
 
 from agents.models import Engine
 from arena.environments import ENVIRONMENTS
+from arena.environments.base import EnvironmentFault
 from arena.matches.claiming import note_harvest, unharvested_matches
 from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
@@ -52,9 +53,13 @@ def _harvest(match_id: int) -> bool:
             )
             for pair in _pairs_of(one, match.space)
         ]
-        environment = ENVIRONMENTS[match.space.environment]
-        for one in rounds.filter(turn_limit__gt=1):
-            pairs += position_pairs(one, match.space, environment)
+        try:
+            for one in rounds.filter(turn_limit__gt=1):
+                environment = ENVIRONMENTS[match.space.environment]
+                pairs += position_pairs(one, match.space, environment)
+        except EnvironmentFault as fault:
+            # A package that fails, or is gone, must not hold up the other matches for ever.
+            log.warning("episode_not_harvested", match_id=match_id, fault=str(fault))
         Pair.objects.bulk_create(pairs, ignore_conflicts=True)
         Harvest.objects.create(match=match, pair_count=len(pairs))
         note_harvest(match)

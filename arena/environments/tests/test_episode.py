@@ -2,11 +2,12 @@
 
 from random import Random
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Environment, Split, view_json
+from arena.environments.base import Environment, EnvironmentFault, Position, Split, view_json
 from arena.environments.episode import Episode, Try, opening_number, order_of
 from arena.environments.tests.small_games import Count, Odds
 
@@ -78,3 +79,24 @@ def test_each_opening_is_played_once_from_each_side() -> None:
     ]
     assert rounds == [(1, (0, 1)), (1, (1, 0)), (2, (0, 1)), (2, (1, 0))]
     assert [opening_number(number, seat_count=2, turn_limit=1) for number in (1, 2)] == [1, 2]
+
+
+class OfStrangers(Count):
+    """Speaks of a third seat where there are two."""
+
+    def to_move(self, position: Position) -> tuple[int, ...]:
+        return (2,)
+
+    def payoffs(self, position: Position) -> dict[int, float]:
+        return {0: 1.0} if position["total"] else {0: 0.5, 2: 0.5}
+
+
+def test_a_seat_that_does_not_play_is_the_environments_fault() -> None:
+    episode = begin(OfStrangers(), 1, 0)
+    with pytest.raises(EnvironmentFault, match=r"^Count speaks of seat 2 of 2\.$"):
+        _ = episode.to_move
+    with pytest.raises(EnvironmentFault, match="speaks of seat 2"):
+        episode.payoffs()
+    after, _ = episode.after(Try(1, "1"))
+    with pytest.raises(EnvironmentFault, match="pays 1 seats of 2"):
+        after.payoffs()

@@ -60,6 +60,8 @@ class Naughty:
     def make_task(self, rng, split, difficulty=0):
         return Task("naughty", f"Do {rng.random()}.", {"n": 1}, split)
 
+    practice_task = make_task
+
     def score(self, task, text):
         value = {"NaN": float("nan"), "infinite": float("inf"), "two": 2.0, "text": "1"}
         return Score(value.get(text, 0.5), True, (Check("a", True, "b"),))
@@ -151,10 +153,4 @@ class Halved(Naughty):
 class Boundless(Naughty):
     max_task_chars = 10**9
 
-
-class Endless(Naughty):
-    turn_limit = 3
-
-    def to_move(self, position):
-        return [0]
 """

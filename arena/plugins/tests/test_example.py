@@ -74,8 +74,9 @@ def test_a_strangers_package_is_installed_and_plays_whole_episodes(game: PluginE
 
 def test_the_example_keeps_its_promises_through_its_own_process(game: PluginEnvironment) -> None:
     assert check(game, episodes=5, tasks=10).problems == []
-    task = game.make_task(Random(3), Split.HELDOUT)
-    assert game.score(task, game.solve(game.begin(task, 2), 0, Random(0))).value == 1
+    task = game.practice_task(Random(3), Split.HELDOUT)
+    best = game.solve(task.data["position"], task.data["seat"], Random(0))
+    assert game.score(task, best).value == 1
     assert game.score(task, "no card").value == 0
 
 

@@ -35,18 +35,25 @@ class HighestCard:
     difficulty_count = len(CARDS)
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        """An order of the prizes: the position that an episode begins with, for any number of seats."""
+        """An opening: the order of the prizes, for any number of seats."""
         cards = UNSEEN_CARDS if split == Split.UNSEEN else CARDS[difficulty]
         prizes = list(range(1, cards + 1))
         rng.shuffle(prizes)
         # The same orders are held out everywhere, so that no match ever plays them.
         while split != Split.UNSEEN and _is_held_out(prizes) != (split == Split.HELDOUT):
             rng.shuffle(prizes)
-        position = _first(prizes, seats=2)
-        return Task(f"{cards} cards", self._describe(position, 0), {"prizes": prizes}, split)
+        return self._task(_first(prizes, seats=2), split)
+
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        """A position somewhere in a random game, in which a seat has a choice."""
+        position = self.make_task(rng, split, difficulty).data["position"]
+        for _ in range(rng.randrange(len(position["prizes"]) - 1)):
+            for seat in self.to_move(position):
+                position = self.act(position, seat, rng.choice(self.moves(position, seat)))
+        return self._task(position, split)
 
     def begin(self, task: Task, seats: int) -> Position:
-        return _first(task.data["prizes"], seats=seats)
+        return _first(task.data["position"]["prizes"], seats=seats)
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         if len(position["played"]) == len(position["prizes"]):
@@ -94,10 +101,8 @@ class HighestCard:
             TableRow(seat, (*_cells(position, seat), str(points[seat])))
             for seat in range(len(points))
         ]
-        head = tuple(f"prize {prize}" for prize in position["prizes"][: _turned_up(position)])
-        unknown = ("?",) * (rounds - len(head))
         return TableView(
-            head=(*head, *unknown, "points"),
+            head=(*(f"prize {prize}" for prize in position["prizes"]), "points"),
             rows=tuple(rows),
             caption=f"{len(position['played'])} of {rounds} prizes are decided.",
         )
@@ -108,16 +113,24 @@ class HighestCard:
         return str(min(_hand(position, seat), key=lambda card: (abs(card - prize), card)))
 
     def score(self, task: Task, text: str) -> Score:
-        """One move in the opening: 1 for the card that the prize is worth, 0 for no card."""
-        position = _first(task.data["prizes"], seats=2)
+        """One move in the task's position: 1 for the coded one's card, less for others, 0 for none."""
+        position, seat = task.data["position"], task.data["seat"]
+        hand = _hand(position, seat)
         try:
-            after = self.act(position, 0, text)
+            after = self.act(position, seat, text)
         except IllegalTurn as problem:
             return Score(0.0, False, (Check("legal", False, str(problem)),))
-        card, prize = after["chosen"][0], position["prizes"][0]
-        value = 1 - abs(card - prize) / len(position["prizes"])
-        detail = f"plays {card} for the prize {prize}"
-        return Score(value, card == prize, (Check("worth its prize", card == prize, detail),))
+        (card,) = set(hand) - set(_hand(after, seat))
+        best = int(self.solve(position, seat, Random(0)))
+        value = 1 - abs(card - best) / len(position["prizes"])
+        detail = f"plays {card}; {best} is worth the prize"
+        return Score(value, card == best, (Check("worth the prize", card == best, detail),))
+
+    def _task(self, position: Position, split: Split) -> Task:
+        """For seat 0. The data of a game's task are a position and the seat that is to move."""
+        kind = f"{len(position['prizes'])} cards"
+        data = {"position": position, "seat": 0}
+        return Task(kind, self._describe(position, 0), data, split)
 
     def _describe(self, position: Position, seat: int) -> str:
         number = len(position["played"])
@@ -126,9 +139,10 @@ class HighestCard:
         return (
             "Everybody plays one card for each prize. The highest card wins the prize; if two are "
             "highest, nobody wins it. The most points win the game.\n"
-            f"The prize now is worth {position['prizes'][number]}. "
+            f"The prizes, in their order: {_listed(position['prizes'])}. "
+            f"Now it is prize number {number + 1}, worth {position['prizes'][number]}. "
             f"Your cards: {_listed(_hand(position, seat))}. You have {points[seat]} points, "
-            f"the others {_listed(others)}. {len(position['prizes']) - number - 1} prizes follow.\n"
+            f"the others {_listed(others)}.\n"
             "Answer with the number of one card."
         )
 
@@ -139,7 +153,7 @@ def _first(prizes: Sequence[int], *, seats: int) -> Position:
 
 
 def _hand(position: Position, seat: int) -> list[int]:
-    played = {cards[seat] for cards in position["played"]}
+    played = {cards[seat] for cards in [*position["played"], position["chosen"]]}
     return [card for card in sorted(position["prizes"]) if card not in played]
 
 
@@ -149,10 +163,6 @@ def _points(position: Position) -> list[int]:
         if cards.count(max(cards)) == 1:
             points[cards.index(max(cards))] += prize
     return points
-
-
-def _turned_up(position: Position) -> int:
-    return min(len(position["played"]) + 1, len(position["prizes"]))
 
 
 def _cells(position: Position, seat: int) -> tuple[str, ...]:

@@ -95,6 +95,18 @@ def test_an_illegal_move_loses_to_a_legal_one(monkeypatch: pytest.MonkeyPatch) -
     assert {pair.chosen.round.match_id for pair in pairs} == {first.pk}, "of an earlier match"
 
 
+def test_a_game_that_is_gone_or_fails_holds_up_no_harvest(
+    monkeypatch: pytest.MonkeyPatch, game: Counting
+) -> None:
+    match = played_match(monkeypatch)
+    match.space.environment = "plugin/gone"
+    match.space.save()
+    other = played_match(monkeypatch)
+    assert harvest_matches() == 2
+    assert not Pair.objects.filter(round__match=match).exists()
+    assert Pair.objects.filter(round__match=other).exists()
+
+
 def test_a_person_who_leaves_is_not_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
     match = played_match(monkeypatch)
     leaver = match.seats.get(index=0).agent.owner_id
