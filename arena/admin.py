@@ -19,6 +19,7 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         "seat_count",
         "rounds_at_once",
         "waits_for_training",
+        "has_coded_seats",
         "status",
     )
     readonly_fields = ("status",)  # closing also returns the fees of waiting entries

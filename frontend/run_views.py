@@ -16,7 +16,7 @@ from training.gate.figures import Probe
 from training.gate.record import GateRecord
 from training.methods import METHODS
 from training.methods.base import LOSS, ChartWords, MethodWords
-from training.methods.examples import KINDS
+from training.methods.examples import KINDS, PAIRS
 from training.states import TRANSITIONS, PairSource, RunEvent, RunStatus
 
 if TYPE_CHECKING:
@@ -51,6 +51,7 @@ LEFT_OUT_WORDS: Mapping[str, str] = {
     Reason.NEAR_DUPLICATE: "near-duplicate",
     Reason.TASK_CAP: "over the limit per task",
     Reason.OPPONENT_CAP: "over the limit per opponent",
+    Reason.CODED_SHARE: "of a seat that answers by code, over the share allowed",
     Reason.NOT_ANSWERED: "not answered in practice",
     Reason.NOT_JUDGED: "not judged",
     Reason.OTHER_PROMPT: "asked under an earlier prompt",
@@ -76,6 +77,7 @@ class DatasetView:
     count: int
     sources: tuple[Counted, ...]
     lengths: tuple[Counted, ...]  # of pairs
+    coded: Counted | None  # of the answers chosen; None: made before they were counted
     left_out: tuple[Counted, ...]  # pairs, or tasks of groups
     answers_left_out: tuple[Counted, ...]  # of groups that stayed
     rehearsed: int  # answers of the plain base
@@ -243,10 +245,20 @@ def dataset_of(manifest: JSON) -> DatasetView | None:
         count=len(manifest[noun]),
         sources=_counted(manifest.get("sources", {}), SOURCE_WORDS),
         lengths=_lengths(manifest.get("lengths", {}), of=len(manifest[noun])),
+        coded=_coded(manifest.get("coded"), noun),
         left_out=_counted(manifest.get("left_out", {}), LEFT_OUT_WORDS),
         answers_left_out=_counted(manifest.get("answers_left_out", {}), LEFT_OUT_WORDS),
         rehearsed=manifest.get("rehearsal", {}).get("texts", 0),
     )
+
+
+def _coded(counts: Mapping[str, int] | None, noun: str) -> Counted | None:
+    if counts is None:
+        return None
+    words = "better answers of seats that answer by code"
+    if noun != PAIRS.noun:
+        words = "answers of seats that answer by code"
+    return Counted(words, counts["answers"], counts["answers"] / (counts["of"] or 1))
 
 
 def _lengths(counts: Mapping[str, int], *, of: int) -> tuple[Counted, ...]:

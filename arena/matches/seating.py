@@ -113,6 +113,7 @@ def _house(space: Space) -> list[HouseAgent]:
     return [
         HouseAgent(agent.id, mus.get(agent.id, Skill().mu), agent.engine == Engine.CODE)
         for agent in agents
+        if space.has_coded_seats or agent.engine != Engine.CODE
     ]
 
 

@@ -54,6 +54,13 @@ class Space(models.Model):
     # The sequential mode: an agent sits out while one of its training runs is under way. Otherwise
     # play never waits for training.
     waits_for_training = models.BooleanField(default=False, db_default=False)
+    has_coded_seats = models.BooleanField(
+        default=True,
+        db_default=True,
+        help_text="Whether one of the seats that the house fills may be an agent that answers by "
+        "code. It shows what is possible and teaches the rules fast; without it, models teach each "
+        "other, and their answers stay longer.",  # docs/decisions/coded-teacher.md
+    )
     # Why they may: docs/decisions/pair-curation.md
     pairs_from_cut_answers = models.BooleanField(
         default=True,

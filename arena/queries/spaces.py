@@ -51,6 +51,7 @@ class SpaceCard:
     house_fill_seconds: int
     waits_for_training: bool
     restricts_moves: bool
+    has_coded_seats: bool
     panel: tuple[JudgeLine, ...]
     agent_count: int
     settled_count: int
@@ -226,6 +227,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         house_fill_seconds=row.house_fill_seconds,
         waits_for_training=row.waits_for_training,
         restricts_moves=row.restricts_moves,
+        has_coded_seats=row.has_coded_seats,
         panel=tuple(
             JudgeLine(
                 name=judges[chair["judge"]].name,

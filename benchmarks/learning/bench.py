@@ -56,13 +56,16 @@ class Arm:
     methods: tuple[LearningConfig, ...]
     explanation: str
     judge: str = "code"
+    # Without one, models teach each other, and nothing but competition tells them what is better.
+    has_coded_seats: bool = True
     # Versions taught by a coin pass no honest gate, so the owner activates each one by hand.
     takes_every_version: bool = False
 
 
 # The base is small: in 4 bits it would save no memory and learn less (training.configs.configs).
-DPO = DPOConfig(precision=Precision.BF16)
-GRPO = GRPOConfig(precision=Precision.BF16)
+# The published table was measured without a limit on what coded seats teach.
+DPO = DPOConfig(precision=Precision.BF16, coded_share=1.0)
+GRPO = GRPOConfig(precision=Precision.BF16, coded_share=1.0)
 ARMS: Mapping[str, Arm] = MappingProxyType(
     {
         "dpo": Arm((DPO,), "preference pairs from verdicts"),
@@ -71,6 +74,7 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
         "grpo-alone": Arm(
             (replace(GRPO, share=0),), "control: groups of 8 own answers, no sharing"
         ),
+        "models": Arm((DPO,), "like dpo, with models only in the seats", has_coded_seats=False),
         "sft": Arm(
             (replace(DPO, preference_weight=0.0),),
             "control: imitation of winners only",
@@ -272,6 +276,7 @@ def _space(arm: str, seed: int) -> Space:
             "prize_percents": [50, 30, 20],
             "house_fill_seconds": 0,
             "waits_for_training": True,
+            "has_coded_seats": ARMS[arm].has_coded_seats,
         },
     )
     return space

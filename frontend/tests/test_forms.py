@@ -37,6 +37,7 @@ def valid_agent(**changes: object) -> dict[str, object]:
         "preset": "steady",
         "learning_adoption": "automatic",
         "learning_practice_answers": "shared",
+        "learning_coded_share": "0.5",
     } | changes
 
 

@@ -52,6 +52,16 @@ def test_public_pages_need_no_account(client: Client, path: str) -> None:
     assert client.get(path).status_code == 200
 
 
+def test_a_space_says_whether_coded_seats_teach(client: Client) -> None:
+    coded, models = make_space(), make_space(has_coded_seats=False)
+    page = client.get(f"/spaces/{coded.slug}/").content.decode()
+    assert "at most one</dd>" in page
+    assert "what share of a run&rsquo;s better answers may be its: half, unless" in page
+    page = client.get(f"/spaces/{models.slug}/").content.decode()
+    assert "none</dd>" in page
+    assert "No seat answers by code" in page
+
+
 @pytest.mark.parametrize("path", OWN)
 def test_own_pages_ask_for_a_sign_in_and_then_show(client: Client, path: str) -> None:
     assert client.get(path).status_code == 302

@@ -252,6 +252,23 @@ def test_a_run_tells_the_share_of_its_pairs_that_prefer_the_shorter_answer(
     assert re.search(r"cut off at its maximum length</span>\s*<span[^>]*>2 <span[^>]*>25%", page)
 
 
+def test_a_run_tells_the_share_of_its_better_answers_that_coded_seats_gave(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    manifest: dict[str, Any] = {"pairs": [{"id": id} for id in range(8)]}
+    run = make_run(agent, match.space, manifest=manifest)
+    assert "Coded seats" not in page_of(client, run), "a manifest of before says nothing of it"
+    run.manifest = manifest | {
+        "coded": {"answers": 2, "of": 8},
+        "left_out": {"coded_share": 3},
+    }
+    run.save()
+    page = page_of(client, run)
+    assert re.search(r"Better answers of seats that answer by code</span>\s*<span[^>]*>2 <", page)
+    assert re.search(r">2 <span[^>]*>25%", page)
+    assert re.search(r"over the share allowed</span>\s*<span[^>]*>3<", page)
+
+
 def test_a_run_that_rehearses_nothing_does_not_speak_of_it(
     client: Client, agent: Agent, match: Match
 ) -> None:

@@ -7,7 +7,8 @@ from agents.adapters.lora import MAX_LORA_RANK
 from training.configs.fields import Settings, setting
 
 PRESETS = ("gentle", "steady", "bold")  # how boldly an agent learns; each method has its own values
-NOT_IN_PRESETS = frozenset({"adoption", "practice_answers"})  # chosen beside a preset
+# Chosen beside a preset.
+NOT_IN_PRESETS = frozenset({"adoption", "practice_answers", "coded_share"})
 ATTENTION_MODULES = ("q_proj", "k_proj", "v_proj", "o_proj")
 
 
@@ -126,6 +127,16 @@ class LearningConfig(Settings):
         "Practice answers",
         "shared: other agents may learn from what yours answers in practice, as yours may from "
         "theirs. private: neither. Answers in matches are public either way.",
+    )
+    coded_share: float = setting(
+        0.5,  # docs/decisions/coded-teacher.md
+        "Share of coded seats",
+        "At most this share of the better answers in a run's pairs, or of the answers in its groups, "
+        "may come from house agents that answer by code. They obey every rule, so more of them "
+        "teaches a Space's own tasks faster, but answers get shorter and kinds of task that no match "
+        "asks for suffer. At 0, only models teach; 1 sets no limit.",
+        low=0.0,
+        high=1.0,
     )
     seed: int = setting(
         0,

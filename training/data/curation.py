@@ -5,7 +5,7 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil
+from math import ceil, floor
 
 # Texts with at least this similarity (Jaccard, of word 5-grams) say the same.
 NEAR = 0.8
@@ -39,6 +39,7 @@ class Reason(StrEnum):
     NEAR_DUPLICATE = "near_duplicate"
     TASK_CAP = "task_cap"
     OPPONENT_CAP = "opponent_cap"
+    CODED_SHARE = "coded_share"  # of a coded seat, above the share that the agent's owner allows
     # Of groups; see training.data.groups.
     NOT_ANSWERED = "not_answered"  # the server refused the task
     NOT_JUDGED = "not_judged"  # no judge of the panel voted
@@ -67,6 +68,7 @@ class PairCandidate:
     is_same_base: bool
     is_plain: bool  # see ChatTokens.is_plain, of the better answer
     is_erased: bool = False  # or will be, since its author leaves
+    is_coded: bool = False  # the better answer is that of a coded seat
 
 
 @dataclass(frozen=True)
@@ -75,6 +77,7 @@ class Limits:
 
     places: int  # maximum number of examples
     max_length: int  # tokens of prompt and answer
+    coded_share: float = 1.0  # of the better answers: most that may be those of coded seats
 
 
 @dataclass(frozen=True)
@@ -135,10 +138,14 @@ def curate_pairs(
     left_out: Counter[str] = Counter()
     from_opponent: Counter[int] = Counter()
     seen = _Seen()
+    coded_places = _share_of(limits.places, limits.coded_share)
     for pair in newest_first:
         if len(kept) == limits.places:
             break
-        reason = _problem(pair, limits, held_out) or seen.problem(pair)
+        reason = _problem(pair, limits, held_out)
+        if reason is None and pair.is_coded and coded_places == 0:
+            reason = Reason.CODED_SHARE
+        reason = reason or seen.problem(pair)
         if reason is None and from_opponent[pair.opponent_id] >= cap:
             if pair.is_against_house:
                 waiting.append(pair)
@@ -149,10 +156,29 @@ def curate_pairs(
             continue
         kept.append(pair)
         from_opponent[pair.opponent_id] += 1
+        coded_places -= pair.is_coded
     free = limits.places - len(kept)
     left_out[Reason.OPPONENT_CAP.value] += len(waiting[free:])
-    chosen = sorted([*kept, *waiting[:free]], key=lambda pair: pair.pair_id)
+    found = sorted([*kept, *waiting[:free]], key=lambda pair: pair.pair_id)
+    chosen = _within_coded_share(found, limits.coded_share)
+    left_out[Reason.CODED_SHARE.value] += len(found) - len(chosen)
     return Curated(chosen, dict(sorted((+left_out).items())))
+
+
+def _within_coded_share(
+    oldest_first: Sequence[PairCandidate], share: float
+) -> Sequence[PairCandidate]:
+    """Without the oldest pairs of coded seats that are too many beside those of the others."""
+    coded = [pair.pair_id for pair in oldest_first if pair.is_coded]
+    if share == 1:
+        return oldest_first
+    most = _share_of(len(oldest_first) - len(coded), share / (1 - share))
+    surplus = set(coded[: max(0, len(coded) - most)])
+    return [pair for pair in oldest_first if pair.pair_id not in surplus]
+
+
+def _share_of(count: int, share: float) -> int:
+    return floor(count * share + 1e-9)
 
 
 def _opponent_cap(pairs: Sequence[PairCandidate], *, places: int) -> int:

@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 
 from agents.errors import Refused
 from agents.lineage import within
+from agents.models import Engine
 from arena import access
 from arena.environments.base import Task
 from arena.models import Round
@@ -44,7 +45,9 @@ def pair_dataset(spec: RunSpec) -> Dataset:
     tokens = read_chat_tokens(spec.base_folder)
     fresh = within(spec.parent, config.max_staleness)
     candidates = [_candidate(pair, run, tokens, fresh=fresh) for pair in pairs.values()]
-    limits = Limits(places=run.pair_count, max_length=config.max_length)
+    limits = Limits(
+        places=run.pair_count, max_length=config.max_length, coded_share=config.coded_share
+    )
     curated = curate_pairs(candidates, limits=limits, held_out=held_out_tasks(run))
     _refuse_one_sided(curated.kept, curated.left_out)
     kept = [pairs[one.pair_id] for one in curated.kept]
@@ -70,6 +73,10 @@ def pair_dataset(spec: RunSpec) -> Dataset:
         facts={
             "left_out": dict(curated.left_out),
             "sources": dict(Counter(pair.source for pair in kept)),
+            "coded": {
+                "answers": sum(one.is_coded for one in curated.kept),
+                "of": len(curated.kept),
+            },
             "lengths": _lengths(curated.kept, cut=sum(pair.rejected.is_cut for pair in kept)),
         },
     )
@@ -146,6 +153,7 @@ def _candidate(
         is_same_base=opponent.seat.agent.base_model_id == run.agent.base_model_id,
         is_plain=tokens.is_plain(chosen),
         is_erased=opponent.seat.agent.owner.leaving_since is not None,
+        is_coded=pair.chosen.seat.agent.engine == Engine.CODE,
     )
 
 

@@ -1,13 +1,16 @@
 """The dataset of a run that has practised, and the export of an agent's groups."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
 from agents.errors import Refused
+from agents.models import Engine
 from arena import access
+from arena.models import Completion
 from training.data.dataset import Dataset, in_words
+from training.data.groups import GroupAnswer, Source
 from training.data.tokens import read_chat_tokens
 from training.methods import METHODS, method_of
 from training.methods.examples import GROUPS, AnswerExample, GroupExample
@@ -55,9 +58,17 @@ def group_dataset(spec: RunSpec) -> Dataset:
             "left_out": dict(found.left_out),
             "answers_left_out": dict(found.answers_left_out),
             "share": size.share,
+            "coded": {"answers": _coded_count(answers), "of": len(answers)},
             "sources": dict(Counter(answer.member.source.value for answer in answers)),
         },
     )
+
+
+def _coded_count(answers: Sequence[GroupAnswer]) -> int:
+    """How many are those of coded seats."""
+    shared = [one.member.id for one in answers if one.member.source is Source.SHARED]
+    coded = Completion.objects.filter(id__in=shared, seat__agent__engine=Engine.CODE)
+    return coded.count()
 
 
 def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:

@@ -12,6 +12,7 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from math import floor
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -21,6 +22,7 @@ from django.db.models import OuterRef, QuerySet
 
 from agents.files import write_atomically
 from agents.lineage import within
+from agents.models import Engine
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, CompletionStatus, Round
@@ -231,6 +233,9 @@ class _Answers:
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
         # Others' answers to an episode's round were given in other positions.
+        # Every group gets as many answers, so the share is of all of them.
+        self._coded_left = floor(spec.config.coded_share * size.rollouts * len(rounds) + 1e-9)
+        self._coded: set[int] = set()  # completions of coded seats
         self._practised = _shared_practice(spec, [one for one in rounds if not one.is_episode])
         completions = Completion.objects.filter(round__in=rounds, status=CompletionStatus.OK).defer(
             "text", "chunk_times", "sampling"
@@ -239,6 +244,7 @@ class _Answers:
             if one.version.agent_id != run.agent_id:
                 if not one.round.is_episode:
                     self._others[one.round_id].append(one)
+                    self._coded |= {one.pk} if one.version.agent.engine == Engine.CODE else set()
             elif not one.round.is_episode or one.asked == tasks[one.round_id].data:
                 self._played[one.round_id] = one
 
@@ -251,13 +257,17 @@ class _Answers:
                 self.left_out[problem.value] += 1
             else:
                 own.append(Member(Source.PLAYED, played.pk))
-        return choose_members(
+        members = choose_members(
             own,
             self._external(one, prompt_length=len(played.prompt_token_ids) if played else 0),
             rollouts=self._size.rollouts,
             share=self._size.share,
             rng=Random(f"share:{self._spec.config.seed}:{self._run.pk}:{one.pk}"),
         )
+        self._coded_left -= sum(
+            member.source is Source.SHARED and member.id in self._coded for member in members
+        )
+        return members
 
     def _problem_of_played(self, played: Completion, one: Round) -> Reason | None:
         if not (played.token_ids and played.prompt_token_ids):
@@ -277,10 +287,16 @@ class _Answers:
             *((Source.SHARED_PRACTICE, rollout) for rollout in self._practised.get(one.pk, ())),
         ]
         members: dict[tuple[int, ...], Member] = {}
+        coded = 0
         for source, row in rows:
-            if problem := self._problem_of_external(row, prompt_length):
+            is_coded = source is Source.SHARED and row.pk in self._coded
+            problem = self._problem_of_external(row, prompt_length)
+            if problem is None and is_coded and coded == self._coded_left:
+                problem = Reason.CODED_SHARE
+            if problem is not None:
                 self.left_out[problem.value] += 1
                 continue
+            coded += is_coded
             ids = canonical_ids(row, self._tokens)
             members.setdefault(tuple(ids), Member(source, row.pk))
         return list(members.values())

@@ -2,6 +2,7 @@
 
 import itertools
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 from uuid import uuid4
 
@@ -203,8 +204,14 @@ def edit_prompt(run: TrainingRun) -> None:
     edit_agent(owner_id, agent_id=run.agent_id, prompt="New.", sampling=sampling)
 
 
-def make_run(agent: Agent, space: Space, *, config: LearningConfig) -> TrainingRun:
-    """A claimed run on all pairs that the agent has in the Space, without queue or price."""
+def make_run(
+    agent: Agent, space: Space, *, config: LearningConfig, coded_share: float = 1.0
+) -> TrainingRun:
+    """A claimed run on all pairs that the agent has in the Space, without queue or price.
+
+    The rivals of these tests are coded, so that only the agent gets pairs: they may all teach.
+    """
+    config = replace(config, coded_share=coded_share)
     assert agent.current_version is not None
     pairs = Pair.objects.filter(agent=agent, space=space)
     return TrainingRun.objects.create(

@@ -134,7 +134,8 @@ class Run:
 
     def _identify(self) -> str:
         config = self._config.as_json()
-        del config["practice_answers"]  # it changes nothing here, and came after checkpoints
+        # They choose the dataset and change nothing here, and came after checkpoints.
+        del config["practice_answers"], config["coded_share"]
         if not self._job.rehearsal_path:
             # Runs from before rehearsal existed continue from their checkpoints.
             del config["rehearsal"]

@@ -6,7 +6,7 @@ import pytest
 from django.utils import timezone
 
 from agents.errors import Refused
-from agents.models import Agent
+from agents.models import Agent, Engine
 from arena.matches import seating
 from arena.models import Entry, EntryStatus, Seat, Space
 from arena.tests.builders import enter, make_agent, make_space, make_user
@@ -75,6 +75,18 @@ def test_an_agent_of_the_house_in_training_fills_no_seat() -> None:
     assert seat(space) == []
     end(house)
     assert len(seat(space)) == 1
+
+
+def test_a_space_may_keep_coded_agents_out_of_the_seats_that_the_house_fills() -> None:
+    make_agent(make_user(is_house=True), engine=Engine.CODE)
+    with_code, models_only = make_space(), make_space(has_coded_seats=False)
+    make_entered(with_code)
+    make_entered(models_only)
+    assert len(seat(with_code)) == 1
+    assert seat(models_only) == [], "there is nobody else"
+    model = make_agent(make_user(is_house=True))
+    (match_id,) = seat(models_only)
+    assert Seat.objects.filter(match_id=match_id, agent=model).exists()
 
 
 def test_elsewhere_play_never_waits_for_training() -> None:

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from benchmarks.learning import table
+from benchmarks.learning import bench, table
 from benchmarks.learning.bench import ARMS
 from benchmarks.learning.exam import (
     ARITHMETIC,
@@ -23,6 +23,7 @@ from benchmarks.learning.table import Piece
 from arena.config.env import REPOSITORY
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
+from arena.tests.builders import make_base_model
 from training.methods import config_from_json
 
 RESULTS = REPOSITORY / "benchmarks" / "results"
@@ -73,6 +74,16 @@ def test_every_part_has_an_environment_and_every_arm_valid_settings() -> None:
     for arm in ARMS.values():
         for config in arm.methods:
             assert config_from_json(config.as_json()) == config
+
+
+@pytest.mark.django_db
+def test_the_arm_of_models_is_that_of_dpo_without_a_coded_seat(settings: Any) -> None:
+    make_base_model()
+    settings.ENV = settings.ENV.model_copy(update={"base_model": "tiny"})
+    coded, models = bench._space("dpo", 0), bench._space("models", 0)
+    assert (coded.has_coded_seats, models.has_coded_seats) == (True, False)
+    assert ARMS["models"].methods == ARMS["dpo"].methods
+    assert "models" not in table.CONTROLS
 
 
 def test_a_task_counts_by_the_share_of_its_answers_that_pass() -> None:

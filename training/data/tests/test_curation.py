@@ -45,8 +45,9 @@ def curate(
     places: int = 100,
     max_length: int = 512,
     held_out: HeldOutTasks = NOTHING_HELD_OUT,
+    coded_share: float = 1.0,
 ) -> Curated:
-    limits = Limits(places=places, max_length=max_length)
+    limits = Limits(places=places, max_length=max_length, coded_share=coded_share)
     return curate_pairs(newest_first, limits=limits, held_out=held_out)
 
 
@@ -135,6 +136,65 @@ def test_one_task_gives_a_bounded_number_of_pairs() -> None:
     curated = curate(*(make_candidate(pair_id, task_key="same") for pair_id in range(20)))
     assert len(curated.kept) == MAX_PAIRS_PER_TASK
     assert curated.left_out == {"task_cap": 20 - MAX_PAIRS_PER_TASK}
+
+
+def coded(*pair_ids: int) -> list[PairCandidate]:
+    return [make_candidate(pair_id, is_coded=True) for pair_id in pair_ids]
+
+
+def others(*pair_ids: int) -> list[PairCandidate]:
+    return [make_candidate(pair_id) for pair_id in pair_ids]
+
+
+@pytest.mark.parametrize(
+    ("share", "kept"),
+    [
+        (0.5, [7, 8, 9, 17, 18, 19]),
+        (0.4, [7, 8, 9, 18, 19]),
+        (0.25, [7, 8, 9, 19]),
+        (0.0, [7, 8, 9]),
+        (1.0, [7, 8, 9, 15, 16, 17, 18, 19]),
+    ],
+)
+def test_coded_seats_teach_no_more_than_their_share_the_newest_first(
+    share: float, kept: list[int]
+) -> None:
+    newest_first = [*coded(19, 18, 17, 16, 15), *others(9, 8, 7)]
+    curated = curate(*newest_first, coded_share=share)
+    assert ids(curated) == kept
+    left_out = 8 - len(kept)
+    assert curated.left_out == ({Reason.CODED_SHARE: left_out} if left_out else {})
+
+
+def test_older_answers_of_others_take_the_places_that_coded_seats_may_not_have() -> None:
+    curated = curate(*coded(9, 8, 7, 6), *others(5, 4, 3, 2), places=4, coded_share=0.5)
+    assert ids(curated) == [4, 5, 8, 9]
+    assert curated.left_out == {Reason.CODED_SHARE: 2}
+
+
+def test_where_only_coded_seats_were_better_a_share_of_them_is_nothing() -> None:
+    assert ids(curate(*coded(3, 2, 1), coded_share=0.9)) == []
+    assert ids(curate(*coded(3, 2, 1), coded_share=1.0)) == [1, 2, 3]
+
+
+@given(
+    st.lists(st.booleans(), max_size=30),
+    st.integers(1, 20),
+    st.integers(0, 10).map(lambda tenths: tenths / 10),
+)
+def test_the_share_holds_for_whatever_is_kept(
+    are_coded: list[bool], places: int, share: float
+) -> None:
+    pairs = [
+        make_candidate(len(are_coded) - number, is_coded=is_coded)
+        for number, is_coded in enumerate(are_coded)
+    ]
+    curated = curate(*pairs, places=places, coded_share=share)
+    count = sum(pair.is_coded for pair in curated.kept)
+    assert count <= share * len(curated.kept) + 1e-9
+    plain = [pair.pair_id for pair in pairs if not pair.is_coded]
+    kept = [pair.pair_id for pair in curated.kept if not pair.is_coded]
+    assert kept == sorted(plain[: len(kept)]), "never at the cost of a newer one of the others"
 
 
 def opponents(counts: dict[int, int], *, house: int | None = None) -> list[PairCandidate]:

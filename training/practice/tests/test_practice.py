@@ -206,6 +206,21 @@ def test_planning_loads_only_the_newest_shared_answers_without_their_bulky_colum
     assert "arena_round_task_ke" in same_task
 
 
+@pytest.mark.parametrize(("share", "coded"), [(1.0, 4), (0.25, 4), (0.15, 2), (0.1, 1), (0.0, 0)])
+def test_coded_seats_give_no_more_of_a_runs_answers_than_their_share(
+    fake_base: Path, share: float, coded: int
+) -> None:
+    """Four groups of four; the Solver's answer could be in each."""
+    run = make_grpo_run(fake_base)
+    run.config["coded_share"] = share
+    run.save()
+    practise_now(run)
+    manifest = write_groups(run)
+    assert manifest["coded"]["answers"] == coded
+    assert manifest["coded"]["of"] == 16
+    assert manifest["answers_left_out"].get("coded_share", 0) == 4 - coded
+
+
 @pytest.mark.parametrize("who", ["who_answered", "who_learns"])
 def test_private_practice_answers_are_not_shared_either_way(fake_base: Path, who: str) -> None:
     run = make_grpo_run(fake_base, rounds=1)
