@@ -258,7 +258,7 @@ class _Host:
         raise self._fault(why)
 
     def _fault(self, why: str) -> EnvironmentFault:
-        return EnvironmentFault(f"The environment {PREFIX}/{self._name} failed: {why}.")
+        return EnvironmentFault(f"The environment {PREFIX}/{self._name} failed: {why.rstrip('.')}.")
 
     def _end(self) -> None:
         if self._child is not None:
