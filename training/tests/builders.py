@@ -92,7 +92,9 @@ def make_agent(
     is_house: bool = False,
     **changes: Any,
 ) -> Agent:
+    """Coded seats may teach it without a limit: the rivals of these tests are coded."""
     number = next(_numbers)
+    changes["learning"] = {"coded_share": 1.0} | changes.get("learning", {})
     owner = User.objects.create(username=f"learner{number}", is_house=is_house)
     top_up_sandbox(owner.pk, amount_credits=CREDITS, transfer_id=uuid4())
     agent = Agent.objects.create(

@@ -197,9 +197,11 @@ def test_a_run_that_only_coded_seats_could_teach_says_why_it_learns_nothing(
 ) -> None:
     run = make_dpo_run(fake_base, pairs=3)
     run.config["coded_share"] = 0.5
+    run.save()
     with pytest.raises(Refused, match="No pair is left to learn from; left out: 3 coded share"):
         write_pairs(run)
     run.config["coded_share"] = 1.0
+    run.save()
     assert write_pairs(run)["coded"] == {"answers": 3, "of": 3}
 
 

@@ -170,7 +170,7 @@ def test_a_version_is_evaluated_by_the_space_as_it_is_after_training(
 def test_a_second_run_learns_on_from_the_first_ones_adapter(run: TrainingRun) -> None:
     finish(run)
     make_pairs_for(run.agent, count=8, space=run.space)
-    run.agent.learning = {"rank": 32}
+    run.agent.learning |= {"rank": 32}
     run.agent.save()
     second = request_run(run.agent.owner_id, agent_id=run.agent_id, space_id=run.space_id)
     assert (second.config["rank"], second.config["alpha"]) == (4, 8)
