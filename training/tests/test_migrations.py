@@ -11,14 +11,12 @@ from django.apps.registry import Apps
 from django.db import connection
 from django.db.migrations.executor import MigrationExecutor
 
-from agents.models import Agent
 from arena.credits import ledger
 from arena.matches import play
 from arena.matches.events import event_digest
 from arena.models import Account, Match, MatchEvent, SpaceCount
 from arena.states import MatchStatus
 from arena.tests.builders import migrate
-from training.methods import config_from_json
 from training.models import Pair, PairCount, TrainingRun
 from training.runs.queries import gate_figures, run_view, runs_of_agent
 from training.states import RunStatus
@@ -322,25 +320,6 @@ def test_runs_of_the_commit_before_read_as_they_did(before: Apps) -> None:
     figures = gate_figures(ids["agent"])[ids["child"]]
     assert (figures.parent, figures.child, figures.difference) == (0.3, 0.4, 0.1)
     assert Pair.objects.get(pk=ids["pair"]).chosen.text == "Answer 0"
-
-
-def test_runs_under_way_keep_learning_from_coded_seats_and_the_way_back_forgets_the_setting(
-    before: Apps,
-) -> None:
-    ids = seed(before)
-    migrate_to_today()
-    configs = dict(TrainingRun.objects.values_list("pk", "config"))
-    assert configs[ids["waiting"]]["coded_share"] == 1.0
-    assert "coded_share" not in configs[ids["last"]], "it has ended, and nobody was counted"
-    assert config_from_json(configs[ids["last"]]).coded_share == 0.5
-
-    Agent.objects.update(learning={"method": "dpo", "coded_share": 0.2})
-    then = migrate(BEFORE)
-    runs = then.get_model("training", "TrainingRun").objects
-    assert "coded_share" not in runs.get(pk=ids["waiting"]).config
-    assert then.get_model("agents", "Agent").objects.get(pk=ids["agent"]).learning == {
-        "method": "dpo"
-    }
 
 
 def test_every_gate_is_stored_with_the_number_of_its_format_and_goes_back(before: Apps) -> None:
