@@ -17,8 +17,10 @@ from agents.errors import NotAvailable
 from arena.live.painter import Drawing
 from arena.queries import (
     MatchSnapshot,
+    News,
     match_seq,
     match_snapshot,
+    news_since,
     public_draw,
     round_view,
     settlement_of,
@@ -63,7 +65,11 @@ def round_fragment(match_id: int, number: int) -> Fragment:
 
 
 def draw(match_id: int, after: int) -> Drawing:
-    """The summary, and the rounds that changed after that event. Raises NotAvailable."""
+    """The summary, and the rounds that changed after that event. Raises NotAvailable.
+
+    Of an episode there are only the turns after that event, so that each costs the same; and
+    nothing of the summary if nothing but turns was added.
+    """
     seq = match_seq(match_id)
     summary = _summary(match_id, seq)
     snapshot = summary.snapshot
@@ -71,13 +77,19 @@ def draw(match_id: int, after: int) -> Drawing:
     if not snapshot.is_live and seq > after:
         # An end without a result leaves rounds open, which now say so.
         changed |= _rounds_in(snapshot, RoundStatus.PLAYING, RoundStatus.JUDGING)
+    news = News({}, is_only_turns=False)
+    if after and changed & snapshot.episodes:
+        news = news_since(match_id, after)
     return Drawing(
         seq=seq,
         is_over=not snapshot.is_live,
         playing=_rounds_in(snapshot, RoundStatus.PLAYING) if snapshot.is_live else frozenset(),
         decided=_rounds_in(snapshot, RoundStatus.DECIDED) & changed,
-        summary=summary.html,
-        rounds={number: _round(snapshot, number, seq).html for number in sorted(changed)},
+        summary="" if news.is_only_turns else summary.html,
+        rounds={
+            number: _round(snapshot, number, seq, news.known_turns.get(number, 0)).html
+            for number in sorted(changed)
+        },
     )
 
 
@@ -106,16 +118,16 @@ def _summary(match_id: int, seq: int) -> Fragment:
     return fragments.get((match_id, seq, "summary"), render)
 
 
-def _round(snapshot: MatchSnapshot, number: int, seq: int) -> Fragment:
+def _round(snapshot: MatchSnapshot, number: int, seq: int, known_turns: int = 0) -> Fragment:
     if not 0 <= number <= snapshot.round_count:
         raise NotAvailable("There is no such round.")
 
     def render() -> Fragment:
-        view = round_view(snapshot.match_id, number) if number else None
+        view = round_view(snapshot.match_id, number, known_turns=known_turns) if number else None
         context = {"match": snapshot, "round": view, "number": number}
         return _fragment("matches/round_section.html", context, snapshot)
 
-    return fragments.get((snapshot.match_id, seq, number), render)
+    return fragments.get((snapshot.match_id, seq, number, known_turns), render)
 
 
 def _fragment(template: str, context: Mapping[str, object], snapshot: MatchSnapshot) -> Fragment:

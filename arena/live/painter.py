@@ -31,8 +31,9 @@ class Drawing:
     is_over: bool
     playing: frozenset[int]  # rounds whose answers are being written
     decided: frozenset[int]  # those of `rounds` that have a verdict
-    summary: str
-    rounds: Mapping[int, str]  # those that changed since the seq that was asked for
+    summary: str  # "" if only turns of episodes have been added, which it does not show
+    # Those that changed since the seq that was asked for; of an episode, without the turns until then.
+    rounds: Mapping[int, str]
 
     @property
     def line(self) -> str:
@@ -136,9 +137,9 @@ class Painter:
         """The answers that are being written, from their beginning."""
         lines = []
         for number in sorted(drawing.playing):
-            for seat, text in (await stream.hub().live_text(match_id, number)).items():
-                lines.append(stream.reset_message(number, seat))
-                lines.append(stream.text_message(number, seat, 0, text))
+            for seat, (turn, text) in (await stream.hub().live_text(match_id, number)).items():
+                lines.append(stream.reset_message(number, seat, turn))
+                lines.append(stream.text_message(number, seat, turn, 0, text))
         return lines
 
     def _put_away(self, match_id: int, easel: _Easel) -> None:

@@ -46,6 +46,11 @@ def events_channel(match_id: int) -> str:
     return f"match:{match_id}:events"
 
 
+def text_key(match_id: int) -> str:
+    """The hash of text in progress: "round:seat" -> "turn:text"."""
+    return f"match:{match_id}:live"
+
+
 def run_channel(run_id: int) -> str:
     return f"run:{run_id}"
 
@@ -77,24 +82,27 @@ def event_message(event: MatchEvent) -> str:
     )
 
 
-def reset_message(number: int, seat: int) -> str:
-    return json.dumps({"t": "reset", "round": number, "seat": seat})
+def reset_message(number: int, seat: int, turn: int) -> str:
+    return json.dumps({"t": "reset", "round": number, "seat": seat, "turn": turn})
 
 
-def text_message(number: int, seat: int, offset: int, text: str) -> str:
-    return json.dumps({"t": "text", "round": number, "seat": seat, "offset": offset, "text": text})
+def text_message(number: int, seat: int, turn: int, offset: int, text: str) -> str:
+    where = {"round": number, "seat": seat, "turn": turn, "offset": offset}
+    return json.dumps({"t": "text", **where, "text": text})
 
 
 class FrameWriter:
     """Collects the text of one round's seats and sends it about ten times per second.
 
-    The text so far is also kept in a hash, for spectators who join midway.
+    Each piece says which of the seat's turns it belongs to: a drawing with that turn may come
+    earlier or later. The text so far is also kept in a hash, for spectators who join midway.
     """
 
     def __init__(self, match_id: int, number: int) -> None:
         self._channel = match_channel(match_id)
-        self._key = f"match:{match_id}:text"
+        self._key = text_key(match_id)
         self._number = number
+        self._turns: dict[int, int] = {}
         self._text: dict[int, str] = {}
         self._sent: dict[int, int] = {}
         self._resets: set[int] = set()
@@ -123,6 +131,11 @@ class FrameWriter:
         await self.flush()
         await self._client.aclose()
 
+    def begin(self, seat: int, turn: int) -> None:
+        """The seat is to move, and writes its answer of that turn from now on."""
+        self._turns[seat] = turn
+        self.reset(seat)
+
     def write(self, seat: int, text: str) -> None:
         """Add a piece to the seat's answer."""
         self._text[seat] = self._text.get(seat, "") + text
@@ -135,24 +148,23 @@ class FrameWriter:
 
     async def flush(self) -> None:
         resets, self._resets = self._resets, set()
-        lines = [reset_message(self._number, seat) for seat in sorted(resets)]
-        changed: dict[str, str] = {}
+        lines, changed = list[str](), dict[str, str]()
+        for seat in sorted(resets):
+            lines.append(reset_message(self._number, seat, self._turns.get(seat, 0)))
+            changed[f"{self._number}:{seat}"] = f"{self._turns.get(seat, 0)}:"
         for seat, text in self._text.items():
-            sent = self._sent.get(seat, 0)
+            turn, sent = self._turns.get(seat, 0), self._sent.get(seat, 0)
             if len(text) > sent:
-                lines.append(text_message(self._number, seat, sent, text[sent:]))
-                changed[f"{self._number}:{seat}"] = text
+                lines.append(text_message(self._number, seat, turn, sent, text[sent:]))
+                changed[f"{self._number}:{seat}"] = f"{turn}:{text}"
                 self._sent[seat] = len(text)
         if not lines:
             return
         try:
             async with self._client.pipeline(transaction=False) as pipe:
-                if resets:
-                    pipe.hdel(self._key, *(f"{self._number}:{seat}" for seat in resets))
-                for field, text in changed.items():
-                    pipe.hset(self._key, field, text)
-                if changed:
-                    pipe.expire(self._key, LIVE_TEXT_TTL_SECONDS)
+                for field, value in changed.items():
+                    pipe.hset(self._key, field, value)
+                pipe.expire(self._key, LIVE_TEXT_TTL_SECONDS)
                 pipe.publish(self._channel, "\n".join(lines))
                 await pipe.execute()
         except redis.RedisError as error:
@@ -211,14 +223,15 @@ class Hub:
         for queue in self._queues.get(channel, ()):
             _offer(queue, line)
 
-    async def live_text(self, match_id: int, number: int) -> dict[int, str]:
-        """seat -> text so far of a round that is being played."""
-        stored = await self._client.hgetall(f"match:{match_id}:text")
+    async def live_text(self, match_id: int, number: int) -> dict[int, tuple[int, str]]:
+        """seat -> (its turn, text so far) of a round that is being played."""
+        stored = await self._client.hgetall(text_key(match_id))
         found = {}
-        for key, text in stored.items():
+        for key, value in stored.items():
             of_round, _, seat = str(key).partition(":")
+            turn, _, text = str(value).partition(":")
             if of_round == str(number):
-                found[int(seat)] = str(text)
+                found[int(seat)] = (int(turn), text)
         return found
 
     async def _join(self, channel: str) -> None:

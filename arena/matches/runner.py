@@ -202,9 +202,9 @@ class _Playing:
                     group.create_task(self._move(seat, self._episode))
 
     async def _move(self, seat: int, before: Episode) -> None:
-        # A dead worker, or the seat's last turn, may have shown the beginning of another answer.
-        self._frames.reset(seat)
         player, turn = self._players[seat], self._tries.get(seat, 0)
+        # A dead worker may have shown the beginning of another answer.
+        self._frames.begin(seat, turn)
         told = await in_thread(lambda: before.observe(seat))
         choices = await in_thread(lambda: before.moves(seat)) if self._restricts_moves else ()
         answer = await ask(

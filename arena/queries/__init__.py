@@ -23,6 +23,7 @@ from arena.queries.agents import (
     versions_of,
 )
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
+from arena.queries.episodes import EpisodeView, News, TurnView, news_since
 from arena.queries.lists import (
     Competitor,
     MatchCard,
@@ -34,15 +35,8 @@ from arena.queries.lists import (
     owner_results,
     recent_matches,
 )
-from arena.queries.matches import (
-    Cell,
-    MatchSnapshot,
-    RoundView,
-    SeatView,
-    match_seq,
-    match_snapshot,
-    round_view,
-)
+from arena.queries.matches import MatchSnapshot, SeatView, match_seq, match_snapshot
+from arena.queries.rounds import Cell, RoundView, round_view
 from arena.queries.settlement import CreditLine, Settlement, settlement_of
 from arena.queries.spaces import (
     QueueState,
@@ -70,10 +64,12 @@ __all__ = [
     "Competitor",
     "CreditLine",
     "Curriculum",
+    "EpisodeView",
     "LevelLine",
     "LiveEntry",
     "MatchCard",
     "MatchSnapshot",
+    "News",
     "PublicDraw",
     "QueueState",
     "RatingPoint",
@@ -87,6 +83,7 @@ __all__ = [
     "Standing",
     "StatementLine",
     "StatementPage",
+    "TurnView",
     "VersionLine",
     "agent_cards",
     "agent_record",
@@ -101,6 +98,7 @@ __all__ = [
     "match_snapshot",
     "match_transcript",
     "matches_of_agent",
+    "news_since",
     "next_commitments",
     "owner_results",
     "public_draw",

@@ -1,111 +1,21 @@
-"""One match as a page shows it: seats, rounds, answers, votes and running totals."""
+"""One match as a page shows it: seats, states of rounds, running totals."""
 
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from math import comb
 from typing import Any
 
-from django.db.models import IntegerField, Max, Prefetch, QuerySet
+from django.db.models import IntegerField, Max
 from django.db.models.fields.json import KeyTextTransform
 from django.db.models.functions import Cast
 
 from agents.errors import NotAvailable
 from arena.matches.match import ranking_of, total_of
-from arena.models import (
-    Completion,
-    CompletionStatus,
-    Match,
-    MatchEvent,
-    MatchStatus,
-    Round,
-    Seat,
-    Verdict,
-    Vote,
-)
+from arena.models import Match, MatchEvent, MatchStatus, Round, Seat, Verdict
 from arena.queries.lists import Competitor
-from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
+from arena.queries.rounds import score_of
+from arena.states import LIVE_MATCH_STATUSES
 from judges.panel import places_of
-
-
-@dataclass(frozen=True)
-class CheckLine:
-    """One thing that a judge checked."""
-
-    name: str
-    passed: bool
-    detail: str
-
-
-@dataclass(frozen=True)
-class VoteLine:
-    """One judge's opinion of one answer; `score` is None when it abstained."""
-
-    judge: str
-    weight: float
-    score: float | None
-    reason: str
-    error: str
-
-
-@dataclass(frozen=True)
-class ReadLine:
-    """How many of its comparisons a judge could read, if not all."""
-
-    judge: str
-    read: int
-    asked: int
-
-
-@dataclass(frozen=True)
-class Cell:
-    """One seat in one round."""
-
-    seat: int
-    status: str  # "waiting", "ok", "failed"
-    text: str
-    error: str
-    token_count: int
-    seconds: float
-    is_cut: bool  # at its maximum length
-    is_erased: bool  # its author has left
-    chunk_times: Sequence[Sequence[float]]
-    score: float | None
-    place: int | None
-    is_tied: bool
-    checks: tuple[CheckLine, ...]
-    votes: tuple[VoteLine, ...]
-
-    @property
-    def tokens_per_second(self) -> float | None:
-        return self.token_count / self.seconds if self.token_count and self.seconds else None
-
-    @property
-    def passed_checks(self) -> tuple[CheckLine, ...]:
-        return tuple(check for check in self.checks if check.passed)
-
-    @property
-    def failed_checks(self) -> tuple[CheckLine, ...]:
-        return tuple(check for check in self.checks if not check.passed)
-
-
-@dataclass(frozen=True)
-class RoundView:
-    """One round; cells are in the order of the seats."""
-
-    number: int
-    status: str
-    kind: str
-    prompt: str
-    cells: tuple[Cell, ...]
-    agreement: float | None
-    abstentions: tuple[VoteLine, ...]
-    partly_read: tuple[ReadLine, ...]
-
-    @property
-    def is_open(self) -> bool:
-        return self.status not in ENDED_ROUND_STATUSES
 
 
 @dataclass(frozen=True)
@@ -148,6 +58,7 @@ class MatchSnapshot:
     seats: tuple[SeatView, ...]
     round_states: tuple[str, ...]  # one per round of the match; "" if not begun
     round_seqs: tuple[int, ...]  # the last event of each; 0 if not begun
+    episodes: frozenset[int]  # the rounds that are episodes
     head_digest: str
     created_at: datetime
     started_at: datetime | None
@@ -198,7 +109,7 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         raise NotAvailable("There is no such match.")
     seating, reason = _frame(match)
     round_count = int(seating.get("round_count", match.space.round_count))
-    rounds = list(match.rounds.select_related("verdict").defer("task").order_by("number"))
+    rounds = list(match.rounds.select_related("verdict").defer("task", "view").order_by("number"))
     states, seqs, scores = [""] * round_count, [0] * round_count, {}
     last = _last_events(match_id)
     for row in rounds:
@@ -216,62 +127,12 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         seats=_seat_views(match, scores, round_count),
         round_states=tuple(states),
         round_seqs=tuple(seqs),
+        episodes=frozenset(row.number for row in rounds if row.is_episode),
         head_digest=match.head_digest,
         created_at=match.created_at,
         started_at=match.started_at,
         finished_at=match.finished_at,
         cancel_reason=reason,
-    )
-
-
-def round_view(match_id: int, number: int) -> RoundView:
-    """One round with its answers and votes. Raises NotAvailable."""
-    row = _rounds().filter(match_id=match_id, number=number).first()
-    if row is None:
-        raise NotAvailable("There is no such round.")
-    seats = list(
-        Seat.objects.filter(match_id=match_id).select_related("agent__owner").order_by("index")
-    )
-    completions = {item.seat_id: item for item in row.completions.all()}
-    votes = list(row.votes.all())
-    verdict: Verdict | None = getattr(row, "verdict", None)
-    places = places_of(verdict.ranking) if verdict else {}
-    taken = Counter(places.values())
-    return RoundView(
-        number=row.number,
-        status=row.status,
-        kind=row.task_kind,
-        prompt=str(row.task.get("prompt", "")),
-        cells=tuple(
-            _cell(
-                seat.index,
-                is_leaving=seat.agent.owner.leaving_since is not None,
-                completion=completions.get(seat.id),
-                votes=votes,
-                score=_number(verdict.scores, seat.index) if verdict else None,
-                place=places.get(seat.index),
-                is_tied=taken[places.get(seat.index, 0)] > 1,
-            )
-            for seat in seats
-        ),
-        agreement=verdict.agreement if verdict else None,
-        abstentions=tuple(
-            VoteLine(vote.judge.name, vote.weight, None, "", vote.error)
-            for vote in votes
-            if vote.error
-        ),
-        partly_read=tuple(_partly_read(votes)),
-    )
-
-
-def _rounds() -> QuerySet[Round]:
-    return Round.objects.select_related("verdict").prefetch_related(
-        # Token ids and logprobs are long, and no page shows them.
-        Prefetch(
-            "completions",
-            queryset=Completion.objects.defer("messages", "prompt_token_ids", "logprobs"),
-        ),
-        Prefetch("votes", queryset=Vote.objects.select_related("judge").order_by("judge_id")),
     )
 
 
@@ -285,7 +146,7 @@ def _seat_views(
     )
     per_seat = {
         row.index: tuple(
-            _number(scores[number], row.index) if number in scores else None
+            score_of(scores[number], row.index) if number in scores else None
             for number in range(1, round_count + 1)
         )
         for row in rows
@@ -318,68 +179,9 @@ def _seat_views(
     return tuple(views)
 
 
-def _partly_read(votes: Sequence[Vote]) -> Iterator[ReadLine]:
-    for vote in votes:
-        asked = comb(len(vote.scores), 2)
-        if vote.comparisons is not None and len(vote.comparisons) < asked:
-            yield ReadLine(vote.judge.name, len(vote.comparisons), asked)
-
-
 def _verdict_scores(row: Round) -> Mapping[str, Any]:
     verdict: Verdict | None = getattr(row, "verdict", None)
     return verdict.scores if verdict else {}
-
-
-def _cell(
-    seat: int,
-    *,
-    is_leaving: bool,
-    completion: Completion | None,
-    votes: Sequence[Vote],
-    score: float | None,
-    place: int | None,
-    is_tied: bool,
-) -> Cell:
-    checks: dict[str, CheckLine] = {}
-    lines = []
-    for vote in votes:
-        for check in vote.checks.get(str(seat), []):
-            checks.setdefault(
-                str(check["name"]),
-                CheckLine(str(check["name"]), bool(check["passed"]), str(check["detail"])),
-            )
-        if not vote.error:
-            lines.append(
-                VoteLine(
-                    judge=vote.judge.name,
-                    weight=vote.weight,
-                    score=_number(vote.scores, seat),
-                    reason=str(vote.reasons.get(str(seat), "")),
-                    error="",
-                )
-            )
-    status = "waiting" if completion is None else str(completion.status)
-    return Cell(
-        seat=seat,
-        status=status,
-        text=completion.text if completion and status == CompletionStatus.OK else "",
-        error=completion.error if completion else "",
-        token_count=len(completion.token_ids) if completion else 0,
-        seconds=completion.seconds if completion else 0.0,
-        is_cut=completion.is_cut if completion else False,
-        is_erased=is_leaving and completion is not None and not completion.token_ids,
-        chunk_times=completion.chunk_times if completion else (),
-        score=score,
-        place=place,
-        is_tied=is_tied,
-        checks=tuple(checks.values()),
-        votes=tuple(lines),
-    )
-
-
-def _number(values: Mapping[str, Any], seat: int) -> float | None:
-    value = values.get(str(seat))
-    return None if value is None else float(value)
 
 
 def _frame(match: Match) -> tuple[Mapping[str, Any], str]:

@@ -1,10 +1,11 @@
 // The live match: streams answers, and shows each new drawing of the match that the server sends.
 import { Answers } from "./lib/answers";
+import { Episode, joinMoves, newestMove } from "./lib/episode";
 import { LiveSocket, SOCKET_WORDS, type SocketState } from "./lib/live_socket";
 import { fetched } from "./lib/patience";
 import { offerReplay } from "./lib/replay";
 
-// `rounds` has those that changed.
+// `rounds` has those that changed: of an episode, without the turns before. No `summary`: it is the same.
 interface Drawing {
   t: "drawn";
   seq: number;
@@ -17,14 +18,15 @@ interface Drawing {
 type Message =
   | { t: "hello"; seq: number }
   | Drawing
-  | { t: "text"; round: number; seat: number; offset: number; text: string }
-  | { t: "reset"; round: number; seat: number }
+  | { t: "text"; round: number; seat: number; turn: number; offset: number; text: string }
+  | { t: "reset"; round: number; seat: number; turn: number }
   | { t: "resync" };
 
 class LiveMatch {
   readonly #page: HTMLElement;
   readonly #base: string;
   readonly #answers = new Answers();
+  readonly #episode: Episode;
   #seq: number;
   #view: number;
   #isFollowing: boolean;
@@ -41,6 +43,8 @@ class LiveMatch {
     this.#isOver = page.dataset.live !== "yes";
     page.addEventListener("click", (event) => this.#onClick(event));
     offerReplay(this.#round);
+    this.#episode = new Episode(page, (news) => this.#say(news));
+    this.#episode.attach(this.#round);
     if (!this.#isOver) {
       this.#socket = new LiveSocket(
         () => `/ws/matches/${id}/?after=${this.#seq}`,
@@ -67,13 +71,13 @@ class LiveMatch {
       case "drawn":
         if (message.seq > this.#seq) this.#takeDrawing(message);
         break;
-      case "text":
-        if (!this.#answers.append(message.round, message.seat, message.offset, message.text)) {
-          this.#socket?.restart();
-        }
+      case "text": {
+        const { round, seat, turn, offset, text } = message;
+        if (!this.#answers.append(round, seat, turn, offset, text)) this.#socket?.restart();
         break;
+      }
       case "reset":
-        this.#answers.reset(message.round, message.seat);
+        this.#answers.reset(message.round, message.seat, message.turn);
         break;
       case "resync":
         this.#socket?.restart();
@@ -87,7 +91,7 @@ class LiveMatch {
     for (const number of Object.keys(drawing.rounds).map(Number)) {
       if (this.#movesOnTo(number)) this.#view = number;
     }
-    this.#replaceSummary(elementOf(drawing.summary));
+    if (drawing.summary) this.#replaceSummary(elementOf(drawing.summary));
     const round = drawing.rounds[this.#view];
     if (round) this.#drawRound(elementOf(round), this.#view);
     this.#announce(drawing);
@@ -128,9 +132,16 @@ class LiveMatch {
 
   #drawRound(fresh: HTMLElement, number: number): void {
     const old = this.#round;
+    if (!joinMoves(old, fresh)) {
+      void this.#fetchRound(number);
+      return;
+    }
+    const isSame = old.dataset.round === fresh.dataset.round;
+    const focus = isSame ? focusOf(old) : undefined;
+    if (isSame) keepOpen(old, fresh);
     const strip = old.querySelector(".seats-strip");
     const freshStrip = fresh.querySelector(".seats-strip");
-    if (old.dataset.round === fresh.dataset.round && strip && freshStrip) {
+    if (isSame && strip && freshStrip) {
       // Same round: keep the strip, so that a phone's swipe position and focus stay.
       strip.replaceChildren(...freshStrip.children);
       freshStrip.replaceWith(strip);
@@ -140,6 +151,8 @@ class LiveMatch {
     if (strip) strip.scrollLeft = scroll;
     this.#answers.redraw(number);
     offerReplay(fresh);
+    this.#episode.attach(fresh, old);
+    if (focus) fresh.querySelector<HTMLElement>(focus)?.focus({ preventScroll: true });
   }
 
   #onClick(event: MouseEvent): void {
@@ -162,12 +175,19 @@ class LiveMatch {
     }
   }
 
-  #announce({ decided, over }: Drawing): void {
+  #announce({ decided, over, rounds }: Drawing): void {
     const news = over ? "The match is over." : decided.map((number) => `Round ${number} is decided.`).at(-1);
-    if (!news) return;
+    if (!news) {
+      if (rounds[this.#view]) this.#say(newestMove(this.#round));
+      return;
+    }
     const leader = this.#summary.querySelector("li .row-link")?.textContent?.trim();
     const standing = leader ? ` ${leader} ${over ? "is first" : "leads"}.` : "";
-    required("[data-announcer]").textContent = news + standing;
+    this.#say(news + standing);
+  }
+
+  #say(news: string): void {
+    if (news) required("[data-announcer]").textContent = news;
   }
 
   #showConnection(state: SocketState): void {
@@ -182,6 +202,25 @@ function elementOf(html: string): HTMLElement {
   const element = holder.content.firstElementChild;
   if (!(element instanceof HTMLElement)) throw new Error("a drawing without an element");
   return element;
+}
+
+/** A selector for what has the focus in a round, if it will be drawn again. */
+function focusOf(round: HTMLElement): string | undefined {
+  const focused = document.activeElement;
+  if (!(focused instanceof HTMLElement) || !round.contains(focused)) return undefined;
+  if (focused.dataset.step) return `[data-step="${focused.dataset.step}"]`;
+  if (focused.matches("[data-slider]")) return "[data-slider]";
+  const move = focused.closest<HTMLElement>("[data-move]")?.dataset.move;
+  return move ? `[data-move="${move}"] a` : undefined;
+}
+
+function keepOpen(old: HTMLElement, fresh: HTMLElement): void {
+  const before = old.querySelectorAll("details");
+  const after = fresh.querySelectorAll("details");
+  if (before.length !== after.length) return;
+  after.forEach((details, index) => {
+    details.open = before[index]?.open ?? false;
+  });
 }
 
 function required(selector: string): HTMLElement {

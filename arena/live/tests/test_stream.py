@@ -24,7 +24,9 @@ def test_frames_are_coalesced_and_carry_their_offset() -> None:
                 frames.write(0, " four")
             first = await lines_of(queue)
             second = await lines_of(queue)
-        assert first == [{"t": "text", "round": 1, "seat": 0, "offset": 0, "text": "one two three"}]
+        assert first == [
+            {"t": "text", "round": 1, "seat": 0, "turn": 0, "offset": 0, "text": "one two three"}
+        ]
         assert second[0]["offset"] == len("one two three")
 
     asyncio.run(scenario())
@@ -36,17 +38,17 @@ def test_a_newcomer_finds_the_text_so_far_and_a_reset_starts_it_again() -> None:
         async with stream.FrameWriter(902, 3) as frames:
             frames.write(1, "wrong start")
             await frames.flush()
-            assert await hub.live_text(902, 3) == {1: "wrong start"}
+            assert await hub.live_text(902, 3) == {1: (0, "wrong start")}
             async with hub.watch(stream.match_channel(902)) as queue:
                 frames.reset(1)
                 frames.write(1, "right")
                 await frames.flush()
                 assert [line["t"] for line in await lines_of(queue)] == ["reset", "text"]
-            assert await hub.live_text(902, 3) == {1: "right"}
+            assert await hub.live_text(902, 3) == {1: (0, "right")}
             assert await hub.live_text(902, 4) == {}
-            frames.reset(1)
+            frames.begin(1, turn=2)
             await frames.flush()
-            assert await hub.live_text(902, 3) == {}
+            assert await hub.live_text(902, 3) == {1: (2, "")}, "it is to move"
 
     asyncio.run(scenario())
 

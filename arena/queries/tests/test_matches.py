@@ -5,7 +5,7 @@ import pytest
 from arena.matches import play
 from arena.models import Completion, Match, Seat
 from arena.queries import match_snapshot, round_view
-from arena.queries.matches import ReadLine
+from arena.queries.rounds import ReadLine
 from arena.tests.builders import make_match, play_round
 
 pytestmark = pytest.mark.django_db(transaction=True)

@@ -66,7 +66,7 @@ def test_a_page_follows_a_match_without_asking_and_rests_when_it_is_over(
         expect(shown).to_have_attribute("data-round", "1")
         in_thread(
             lambda: stream.publish(
-                stream.match_channel(match.id), stream.text_message(1, 0, 0, "Being written")
+                stream.match_channel(match.id), stream.text_message(1, 0, 0, 0, "Being written")
             )
         )
         expect(page.locator('[data-seat="0"] [data-streaming]')).to_have_text("Being written")
