@@ -8,6 +8,7 @@ import asyncio
 import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from random import SystemRandom
 from typing import Any
@@ -183,14 +184,15 @@ class Inference(Servers):
         """An answer that code gave: its token ids, and for each the ids that were allowed there.
 
         If it is one of the choices, its tokens end with that which ends a turn, as when a model
-        draws it. Otherwise they are those of the text alone, and none is restricted: ().
-        Raises InferenceUnavailable or RequestRefused.
+        draws it. Otherwise, or if no model could choose among them, its tokens are those of the
+        text alone, and none is restricted: []. Raises InferenceUnavailable.
         """
-        if text not in choices:
-            return await self.count_tokens(base, text), []
-        tree = await self._tree(base, choices)
-        ids = list(await self._spelled_out(base, text))
-        return ids, [tree.after(ids[:place]) for place in range(len(ids))]
+        if text in choices:
+            with suppress(RequestRefused):
+                tree = await self._tree(base, choices)
+                ids = list(await self._spelled_out(base, text))
+                return ids, [tree.after(ids[:place]) for place in range(len(ids))]
+        return await self.count_tokens(base, text), []
 
     async def score_tokens(
         self,

@@ -200,9 +200,9 @@ def test_a_prompt_that_is_too_long_is_refused_in_words() -> None:
 
 
 def test_a_coded_move_is_spelled_as_a_model_draws_it() -> None:
-    async def scenario(text: str) -> tuple[list[int], list[tuple[int, ...]]]:
+    async def scenario(text: str, *choices: str) -> tuple[list[int], list[tuple[int, ...]]]:
         async with client(Server()) as inference:
-            return await inference.spell("base", text, ["a1", "a2"])
+            return await inference.spell("base", text, choices or ["a1", "a2"])
 
     ids, allowed = asyncio.run(scenario("a2"))
     assert (ids, allowed) == (
@@ -210,6 +210,8 @@ def test_a_coded_move_is_spelled_as_a_model_draws_it() -> None:
         [(ord("a"),), (ord("1"), ord("2")), (END,)],
     )
     assert asyncio.run(scenario("b")) == ([ord("b")], [])
+    # Code moves on even where the list is too long for a model.
+    assert asyncio.run(scenario("5", *map(str, range(300)))) == ([ord("5")], [])
 
 
 def test_a_restricted_answer_is_scored_over_what_was_allowed() -> None:
