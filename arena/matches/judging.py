@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
+from dataclasses import replace
 
 import structlog
 from django.db import DatabaseError, connections
@@ -79,9 +80,17 @@ def _transcript(row: Round, seating: MatchSeated) -> Transcript:
     )
     payoffs = {int(seat): value for seat, value in ended.payload["payoffs"].items()}
     tries = [SaidInEpisode(*one) for one in said]
-    return episode_transcript(
-        task, tries, payoffs, seats=[player.seat for player in seating.players]
-    )
+    seats = [player.seat for player in seating.players]
+    return episode_transcript(_as_seen(row, task), tries, payoffs, seats=seats)
+
+
+def _as_seen(row: Round, task: Task) -> Task:
+    """The task in the words that spectators read at the end, such as a debate's motion, if any.
+
+    The prompt of an opening is what its first seat was told: it names that seat's side.
+    """
+    last = row.completions.order_by("-id").values_list("view", flat=True).first() or {}
+    return replace(task, prompt=last["text"]) if last.get("kind") == "text" else task
 
 
 async def _keep_lease(round_id: int) -> None:

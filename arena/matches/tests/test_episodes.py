@@ -9,12 +9,14 @@ from agents.models import Agent, Engine
 from arena.credits import ledger
 from arena.environments.base import EnvironmentFault, Position
 from arena.environments.tests.small_games import Count, Odds
-from arena.matches import play
+from arena.matches import judging, play
 from arena.matches.match import IllegalMove
+from arena.matches.panels import judge_transcript
 from arena.models import Completion, Match, MatchEvent, Verdict
 from arena.states import MatchStatus
 from arena.tests.builders import make_match, make_space
 from arena.tests.playing import add_games, played
+from judges.transcript import Transcript
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -179,3 +181,22 @@ def test_a_coded_seat_answers_by_code_as_often_as_it_is_set_to(
     Agent.objects.update(engine=Engine.CODE, code_percent=percent)
     played(match, monkeypatch, lambda messages: "2")
     assert turns(match, 1)[0][2] == said
+
+
+def test_judges_of_a_debate_read_its_motion_and_each_seats_speeches(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    shown: list[Transcript] = []
+
+    async def watch(panel: object, transcript: Transcript, tools: object) -> object:
+        shown.append(transcript)
+        return await judge_transcript([], transcript, tools)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging, "judge_transcript", watch)
+    match = make_match(make_space(environment="debate", round_count=1))
+    played(match, monkeypatch, lambda messages: f"I say {len(messages[-1]['content'])} words.")
+    (transcript,) = shown
+    motion = match.rounds.get().task["data"]["position"]["motion"]
+    assert transcript.prompt == motion
+    assert [answer.text.count("I say") for answer in transcript.answers] == [3, 3]
+    assert [answer.score for answer in transcript.answers] == [None, None]
