@@ -105,7 +105,8 @@ def test_the_command_lists_what_can_be_played_what_is_broken_and_what_is_not_all
     allowed = ["highest-card", "cannot-start", "gone"]
     settings.ENV = settings.ENV.model_copy(update={"plugin_environments": allowed})
     monkeypatch.setattr(ENVIRONMENTS, "_known", dict(ENVIRONMENTS._known))
-    monkeypatch.setattr(ENVIRONMENTS, "_families", {PREFIX: family(allowed)})
+    monkeypatch.setattr(ENVIRONMENTS, "_families", dict(ENVIRONMENTS._families))
+    ENVIRONMENTS.add_family(PREFIX, family(allowed))
     listed = " ".join(told().split())
     assert "plugin/highest-card Highest Card 2 to 4 24 3 rlfc-highest-card 1.0.0" in listed
     assert (
