@@ -4,12 +4,17 @@ Scores, places, ratings and events stay: an event holds no text, only the digest
 every chain still verifies. May run twice, match by match.
 """
 
+from collections.abc import Iterable
+from typing import Any
+
 from django.db import transaction
 
 from agents.models import User
 from arena.models import Completion, Entry, MatchStatus, Seat, Vote
 
 NOTICE = "Its owner has left."
+ERASED = "[erased]"
+QUOTE_CHARS = 12  # a shorter move says nothing of a person, and is everybody's
 
 
 def is_playing(owner: User) -> bool:
@@ -24,6 +29,7 @@ def erase_answers(owner: User) -> int:
     seats = Seat.objects.filter(agent__owner=owner).order_by("id")
     for seat in seats.iterator():
         with transaction.atomic(durable=True):
+            _erase_quotes_of(seat)
             erased += Completion.objects.filter(seat=seat).update(
                 text="",
                 messages=[],
@@ -33,10 +39,41 @@ def erase_answers(owner: User) -> int:
                 allowed_token_ids=[],
                 chunk_times=[],
                 error="",
+                problem="",
+                asked={},
+                asked_key="",
             )
             _erase_words_about(seat)
     Entry.objects.filter(user=owner).exclude(cancel_reason="").update(cancel_reason=NOTICE)
     return erased
+
+
+def _erase_quotes_of(seat: Seat) -> None:
+    """In an episode, others were told what the seat had said, and positions may hold it."""
+    own = Completion.objects.filter(seat=seat, round__turn_limit__gt=1)
+    said = {text for text in own.values_list("text", flat=True) if len(text) >= QUOTE_CHARS}
+    if not said:
+        return
+    rounds = own.values("round")
+    for other in Completion.objects.filter(round__in=rounds).exclude(seat=seat):
+        for text in said:
+            for message in other.messages:
+                message["content"] = message["content"].replace(text, ERASED)
+        other.view, other.asked = (_without(value, said) for value in (other.view, other.asked))
+        other.save(update_fields=["messages", "view", "asked"])
+
+
+def _without(value: Any, said: Iterable[str]) -> Any:
+    """The JSON value with these texts taken out of its strings."""
+    if isinstance(value, str):
+        for text in said:
+            value = value.replace(text, ERASED)
+        return value
+    if isinstance(value, list):
+        return [_without(one, said) for one in value]
+    if isinstance(value, dict):
+        return {key: _without(one, said) for key, one in value.items()}
+    return value
 
 
 def _erase_words_about(seat: Seat) -> None:

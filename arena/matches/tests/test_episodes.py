@@ -10,6 +10,7 @@ from arena.credits import ledger
 from arena.environments.base import EnvironmentFault, Position
 from arena.environments.tests.small_games import Count, Odds
 from arena.matches import judging, play
+from arena.matches.erasing import erase_answers
 from arena.matches.match import IllegalMove
 from arena.matches.panels import judge_transcript
 from arena.models import Completion, Match, MatchEvent, Verdict
@@ -200,3 +201,21 @@ def test_judges_of_a_debate_read_its_motion_and_each_seats_speeches(
     assert transcript.prompt == motion
     assert [answer.text.count("I say") for answer in transcript.answers] == [3, 3]
     assert [answer.score for answer in transcript.answers] == [None, None]
+
+
+def test_what_a_person_said_in_an_episode_is_erased_where_others_were_told_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(environment="debate", round_count=1))
+    mine = "Mine is a speech of some length."
+    played(
+        match,
+        monkeypatch,
+        lambda messages: mine if "You speak for" in str(messages) else "Theirs is another speech.",
+    )
+    leaver = match.seats.get(index=0).agent.owner
+    assert Completion.objects.filter(seat__index=1, messages__icontains=mine).exists()
+    erase_answers(leaver)
+    for row in Completion.objects.all():
+        assert mine not in str([row.text, row.messages, row.asked, row.view, row.problem])
+    assert Completion.objects.filter(seat__index=1, text="Theirs is another speech.").count() == 3
