@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from pytest_django import Settings
 
-from agents.inference import client
+from agents.inference import servers
 from arena.config.env import Variables
 from arena.matches import judge_tools
 from arena.matches.judge_tools import MAX_RETRY_SECONDS, build_tools
@@ -139,7 +139,7 @@ def test_a_server_that_is_away_or_sick_leaves_the_question_to_the_next(
 def test_a_server_that_has_rested_enough_is_not_asked_again_before_the_last_one(
     server: FakeServer, settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(client, "REST_SECONDS", 0.0)
+    monkeypatch.setattr(servers, "REST_SECONDS", 0.0)
     settings.VLLM_URLS = ["http://127.0.0.1:1", "http://127.0.0.1:2", server.url]
     assert logprob([{"role": "user", "content": "prompt"}], "AB")[1] == 2
 
