@@ -244,7 +244,7 @@ def _both_spaces_settled() -> bool:
 
 
 def _matches_by_space() -> dict[str, int]:
-    rows = Space.objects.annotate(count=Count("matches")).order_by("slug")
+    rows = Space.objects.annotate(count=Count("matches")).filter(count__gt=0).order_by("slug")
     return dict(rows.values_list("slug", "count"))
 
 
