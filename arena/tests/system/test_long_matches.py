@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from agents.models import AgentVersion, BaseModel
+from agents.models import BaseModel
 from arena.config.env import Variables
 from arena.credits import ledger
 from arena.environments.tests.small_games import Count
@@ -19,6 +19,7 @@ from arena.tests.system.product import Product
 pytestmark = [pytest.mark.vllm, pytest.mark.django_db(transaction=True)]
 
 TURNS = 30
+SHORT: dict[str, Any] = {"round_count": 1, "max_tokens": 8, "prize_percents": [100]}
 
 
 class LongCount(Count):
@@ -40,7 +41,6 @@ def real_model(product: Product, settings: Any) -> BaseModel:
 
 
 def settled(match: Match) -> Match:
-    AgentVersion.objects.update(sampling={"temperature": 0.8, "top_p": 0.95, "max_tokens": 8})
     owner = uuid.uuid4()
     assert play.claim_match(match.id, owner=owner)
     runner.play_match(match.id, owner=owner)
@@ -53,14 +53,14 @@ def settled(match: Match) -> Match:
 def test_a_match_of_eight_seats_and_one_of_thirty_turns_are_played_to_their_ends(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    many = settled(make_match(make_space(seat_count=8, round_count=1, prize_percents=[100])))
+    many = settled(make_match(make_space(seat_count=8, **SHORT)))
     assert many.status == MatchStatus.SETTLED
     answers = Completion.objects.filter(round__match=many)
     assert answers.count() == 8
     assert all(len(one.logprobs) == len(one.token_ids) > 0 for one in answers)
 
     add_games(monkeypatch, LongCount())
-    long = settled(make_match(make_space(environment="long-count", round_count=1)))
+    long = settled(make_match(make_space(environment="long-count", **SHORT)))
     assert long.status == MatchStatus.SETTLED
     tries = Completion.objects.filter(round__match=long).order_by("id")
     totals = [int(one.view["rows"][0]["cells"][0]) for one in tries]
