@@ -8,7 +8,7 @@ from arena.matches.panels import PanelJudge
 from arena.models import Space, SpaceStatus
 from training.gate.sitting import Exam
 
-MAX_PROBED_SPACES = 2  # the oldest ones: bounds the cost of a gate
+MAX_PROBED_SPACES = 1  # the oldest: bounds the cost of a gate
 # Answers to sums are short: several take the time of one poem, and a small model's pass rate
 # needs them.
 ARITHMETIC_TASK_FACTOR = 2
@@ -22,7 +22,7 @@ def own_exam(space: Space) -> Exam:
 
 
 def probe_exams(space: Space) -> list[Exam]:
-    """ENV.probe_tasks of each of the oldest other environments that the base model plays, and arithmetic.
+    """ENV.probe_tasks of the oldest other environment that the base model plays, and arithmetic.
 
     If several Spaces share an environment, the oldest one is used.
 

@@ -16,7 +16,7 @@ pytestmark = pytest.mark.vllm
 USER, AGENT, SPACE = "ada", "Quill", "Constraints"
 TOP_UP_CREDITS = 200
 MATCH_MS = 300_000
-RUN_MS = 600_000
+RUN_MS = 900_000
 MAX_MATCHES = 8  # until there are pairs enough
 # Records on every page how long each answer was while its round was still being played, and which
 # steps of a training run were shown: what a person would see moving.
