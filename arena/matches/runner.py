@@ -205,8 +205,9 @@ class _Playing:
         player, turn = self._players[seat], self._tries.get(seat, 0)
         # A dead worker may have shown the beginning of another answer.
         self._frames.begin(seat, turn)
-        told = await in_thread(lambda: before.observe(seat))
-        choices = await in_thread(lambda: before.moves(seat)) if self._restricts_moves else ()
+        told, choices = await in_thread(
+            lambda: (before.observe(seat), before.moves(seat) if self._restricts_moves else ())
+        )
         answer = await ask(
             player,
             [{"role": "system", "content": player.prompt}, *told],
