@@ -14,10 +14,25 @@ class Harvest(models.Model):
 
     match = models.OneToOneField("arena.Match", on_delete=models.PROTECT, related_name="harvest")
     pair_count = models.PositiveIntegerField()
+    problem = models.TextField(blank=True, db_default="")  # why pairs are missing for good
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:
         return f"harvest of match {self.match_id}"
+
+
+class HarvestDelay(models.Model):
+    """A settled match whose pairs could not be made yet; gone once they are, or are given up."""
+
+    match = models.OneToOneField(
+        "arena.Match", on_delete=models.PROTECT, related_name="harvest_delay"
+    )
+    attempts = models.PositiveSmallIntegerField(default=0)  # that failed
+    due_at = models.DateTimeField()  # not tried before
+    problem = models.TextField()  # of the last attempt, a sentence
+
+    def __str__(self) -> str:
+        return f"delayed harvest of match {self.match_id}"
 
 
 class Pair(models.Model):

@@ -17,6 +17,7 @@ from arena.queries import (
 )
 from frontend.drawings import for_viewer, round_fragment, summary_fragment
 from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page
+from training.data.harvest import harvest_problem
 
 PAGE_ROWS = 20
 
@@ -61,6 +62,7 @@ def match_detail(request: HttpRequest, match_id: int) -> HttpResponse:
         "match": snapshot,
         "summary": for_viewer(summary.html, username=username, number=number),
         "round": round_fragment(match_id, number).html,
+        "harvest_problem": harvest_problem(match_id) if snapshot.is_settled else "",
     }
     return not_cached(render(request, "matches/detail.html", context))
 

@@ -1,12 +1,20 @@
 """Pairs from settled matches: each match is harvested once, however often it is tried.
 
+Pairs are made without a lock, for an environment may call the process of somebody's package; only
+storing them locks the match. A match whose environment fails is tried again later, and given up
+after MAX_ATTEMPTS, with the reason.
+
 For the system, without a user.
 """
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import timedelta
 
 import structlog
 from django.db import transaction
+from django.db.models import QuerySet
+from django.utils import timezone
 
 from agents.models import Engine
 from arena.environments import ENVIRONMENTS
@@ -15,58 +23,111 @@ from arena.matches.claiming import note_harvest, unharvested_matches
 from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.data.positions import position_pairs
-from training.models import Harvest, Pair
+from training.models import Harvest, HarvestDelay, Pair
 
 HARVEST_LIMIT = 50  # matches per sweep
+MAX_ATTEMPTS = 30  # with the pauses between them, about 21 hours
+FIRST_PAUSE = timedelta(seconds=10)  # after the first attempt; doubles from there
+MAX_PAUSE = timedelta(hours=1)
+MAX_PROBLEM_CHARS = 300
+_UNREADABLE = "Round {number} could not be read."
 
 log = structlog.get_logger(__name__)
 
 
+@dataclass
+class _Yield:
+    """What a match gives: its pairs, and the first problem of its rounds if there is one."""
+
+    pairs: list[Pair] = field(default_factory=list)
+    problem: str = ""
+    is_environments: bool = False  # the problem is one of the environment
+
+
 def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
     """Make the pairs from settled matches, each once; return how many matches were harvested."""
-    waiting = unharvested_matches().order_by("id")
+    tried: list[int] = []
+    failing: set[str] = set()  # environments that failed in this sweep: one call each is enough
     harvested = 0
-    for match_id in waiting.values_list("id", flat=True)[:limit]:
-        try:
-            harvested += _harvest(match_id)
-        except Exception:
-            # A match that cannot be read must not hold up the others or the runs.
-            log.exception("harvest_failed", match_id=match_id)
+    for _ in range(limit):
+        waiting = _due_matches().exclude(id__in=tried).exclude(space__environment__in=failing)
+        match = waiting.select_related("space").order_by("id").first()
+        if match is None:
+            break
+        tried.append(match.pk)
+        found = _yield_of(match)
+        if found.is_environments:
+            failing.add(match.space.environment)
+        harvested += _store(match.pk, found)
     return harvested
 
 
-def _harvest(match_id: int) -> bool:
-    """Harvest the match; False if another worker has done it or is doing it."""
-    with transaction.atomic(durable=True):
-        match = (
-            Match.objects.select_for_update(skip_locked=True, no_key=True)
-            .filter(id=match_id)
-            .first()
-        )
-        if match is None or match.is_harvested:
-            return False
-        rounds = match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict")
-        pairs = [
-            pair
-            for one in rounds.filter(turn_limit=1).prefetch_related(
-                "completions__seat__agent__owner", "votes"
-            )
-            for pair in _pairs_of(one, match.space)
-        ]
+def harvest_problem(match_id: int) -> str:
+    """Why the match has given no pairs yet, or only some of its pairs for good; "" if all is well."""
+    given_up = Harvest.objects.filter(match=match_id).values_list("problem", flat=True).first()
+    if given_up is not None:
+        return given_up and f"Some pairs of this match could not be made. {given_up}"
+    delay = HarvestDelay.objects.filter(match=match_id).first()
+    return f"The pairs of this match will be made later. {delay.problem}" if delay else ""
+
+
+def _due_matches() -> QuerySet[Match]:
+    postponed = HarvestDelay.objects.filter(due_at__gt=timezone.now())
+    return unharvested_matches().exclude(id__in=postponed.values("match"))
+
+
+def _yield_of(match: Match) -> _Yield:
+    """The match's pairs, not stored yet. Nothing of a settled match changes, so it needs no lock."""
+    found = _Yield()
+    for one in match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict"):
         try:
-            for one in rounds.filter(turn_limit__gt=1):
-                environment = ENVIRONMENTS[match.space.environment]
-                pairs += position_pairs(one, match.space, environment)
+            found.pairs += _pairs_of(one, match.space)
         except EnvironmentFault as fault:
-            # A package that fails, or is gone, must not hold up the other matches for ever.
-            log.warning("episode_not_harvested", match_id=match_id, fault=str(fault))
-        Pair.objects.bulk_create(pairs, ignore_conflicts=True)
-        Harvest.objects.create(match=match, pair_count=len(pairs))
-        note_harvest(match)
+            log.warning("harvest_failed", match_id=match.pk, fault=str(fault))
+            found.problem = found.problem or str(fault)[:MAX_PROBLEM_CHARS]
+            found.is_environments = True
+        except Exception:
+            # A match that cannot be read must not hold up the others or the runs.
+            log.exception("harvest_failed", match_id=match.pk)
+            found.problem = found.problem or _UNREADABLE.format(number=one.number)
+    return found
+
+
+@transaction.atomic(durable=True)
+def _store(match_id: int, found: _Yield) -> bool:
+    """Store the pairs, or when to try again; False if another worker was first or for a delay."""
+    match = (
+        Match.objects.select_for_update(skip_locked=True, no_key=True).filter(id=match_id).first()
+    )
+    if match is None or match.is_harvested:
+        return False
+    if found.problem and not _is_last_attempt(match, found.problem):
+        return False
+    Pair.objects.bulk_create(found.pairs, ignore_conflicts=True)
+    Harvest.objects.create(match=match, pair_count=len(found.pairs), problem=found.problem)
+    HarvestDelay.objects.filter(match=match).delete()
+    note_harvest(match)
     return True
 
 
+def _is_last_attempt(match: Match, problem: str) -> bool:
+    """Note a failed attempt and when the next one is due; True if there is none."""
+    delay, _ = HarvestDelay.objects.get_or_create(match=match, defaults={"due_at": timezone.now()})
+    delay.attempts += 1
+    pause = min(FIRST_PAUSE * 2 ** (delay.attempts - 1), MAX_PAUSE)
+    delay.due_at, delay.problem = timezone.now() + pause, problem
+    delay.save()
+    return delay.attempts >= MAX_ATTEMPTS
+
+
 def _pairs_of(one: Round, space: Space) -> list[Pair]:
+    """The round's pairs. Raises EnvironmentFault."""
+    if one.is_episode:
+        return position_pairs(one, space, ENVIRONMENTS[space.environment])
+    return _question_pairs(one, space)
+
+
+def _question_pairs(one: Round, space: Space) -> list[Pair]:
     answers = [
         JudgedAnswer(
             seat=completion.seat.index,
@@ -79,7 +140,7 @@ def _pairs_of(one: Round, space: Space) -> list[Pair]:
             is_complete=not completion.is_cut,
             text=completion.text,
         )
-        for completion in one.completions.all()
+        for completion in one.completions.select_related("seat__agent__owner")
     ]
     votes = [
         PanelVote(vote.weight, _by_seat(vote.scores), vote.compared)

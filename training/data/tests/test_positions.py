@@ -4,20 +4,30 @@ from collections.abc import Sequence
 from random import Random
 
 import pytest
+from django.db import connection
+from django.test import Client
+from django.utils import timezone
 
 from agents.inference.client import Message
 from agents.models import User
-from arena.environments.base import Split
+from arena.environments.base import EnvironmentFault, Score, Split, Task
 from arena.environments.tests.small_games import TARGET, Count
-from arena.models import Completion, Match, Round
+from arena.management.chaos.checks import unfinished
+from arena.models import Completion, Match, Round, Space
 from arena.tests.builders import make_match, make_space
 from arena.tests.playing import add_games, played
 from training.data.curation import HeldOutTasks
-from training.data.harvest import harvest_matches
+from training.data.harvest import (
+    FIRST_PAUSE,
+    MAX_ATTEMPTS,
+    MAX_PAUSE,
+    harvest_matches,
+    harvest_problem,
+)
 from training.data.pair_dataset import asked_tasks, unlearned_rounds
 from training.data.provenance import example, provenance
 from training.methods.grpo import GRPOConfig
-from training.models import Pair
+from training.models import Harvest, HarvestDelay, Pair
 from training.tests.builders import make_run
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -95,6 +105,38 @@ def test_an_illegal_move_loses_to_a_legal_one(monkeypatch: pytest.MonkeyPatch) -
     assert {pair.chosen.round.match_id for pair in pairs} == {first.pk}, "of an earlier match"
 
 
+class Failing(Counting):
+    """Cannot value moves while `fault` says why; notes how often it was asked."""
+
+    slug = "failing"
+    fault = "The game broke."
+    calls = 0
+
+    def score(self, task: Task, text: str) -> Score:
+        assert not connection.in_atomic_block, "a package's process may take its time"
+        self.calls += 1
+        if self.fault:
+            raise EnvironmentFault(self.fault)
+        return super().score(task, text)
+
+
+@pytest.fixture
+def failing(monkeypatch: pytest.MonkeyPatch) -> Failing:
+    failing = Failing()
+    add_games(monkeypatch, failing)
+    return failing
+
+
+def played_in_failing(monkeypatch: pytest.MonkeyPatch) -> Match:
+    match = played_match(monkeypatch)
+    Space.objects.filter(id=match.space_id).update(environment=Failing.slug)
+    return match
+
+
+def pauses_end() -> None:
+    HarvestDelay.objects.update(due_at=timezone.now())
+
+
 def test_a_game_that_is_gone_or_fails_holds_up_no_harvest(
     monkeypatch: pytest.MonkeyPatch, game: Counting
 ) -> None:
@@ -102,9 +144,62 @@ def test_a_game_that_is_gone_or_fails_holds_up_no_harvest(
     match.space.environment = "plugin/gone"
     match.space.save()
     other = played_match(monkeypatch)
-    assert harvest_matches() == 2
+    assert harvest_matches() == 1, "the match of the game that is gone waits for it"
     assert not Pair.objects.filter(round__match=match).exists()
     assert Pair.objects.filter(round__match=other).exists()
+
+
+def test_a_match_gives_its_pairs_when_its_environment_works_again(
+    monkeypatch: pytest.MonkeyPatch, failing: Failing
+) -> None:
+    match = played_in_failing(monkeypatch)
+    assert harvest_matches() == 0
+    assert not Harvest.objects.exists()
+    assert (
+        harvest_problem(match.pk) == "The pairs of this match will be made later. The game broke."
+    )
+    failing.fault = ""
+    assert harvest_matches() == 0, "not before its pause ends"
+    pauses_end()
+    assert harvest_matches() == 1
+    assert Harvest.objects.get().pair_count == Pair.objects.count() > 0
+    assert harvest_problem(match.pk) == ""
+    assert not HarvestDelay.objects.exists()
+
+
+def test_a_match_whose_environment_always_fails_is_given_up_with_the_reason(
+    monkeypatch: pytest.MonkeyPatch, failing: Failing
+) -> None:
+    match = played_in_failing(monkeypatch)
+    pauses = []
+    for _ in range(MAX_ATTEMPTS):
+        assert "settled matches have no pairs yet" in " ".join(unfinished())
+        before = timezone.now()
+        harvest_matches()
+        pauses += [due - before for due in HarvestDelay.objects.values_list("due_at", flat=True)]
+        pauses_end()
+    assert unfinished() == []
+    assert harvest_matches() == 0
+    harvest = Harvest.objects.get(match=match)
+    assert (harvest.pair_count, harvest.problem) == (0, "The game broke.")
+    given_up = "Some pairs of this match could not be made. The game broke."
+    assert harvest_problem(match.pk) == given_up
+    assert given_up in Client().get(f"/matches/{match.pk}/").text
+    assert len(pauses) == MAX_ATTEMPTS - 1
+    assert FIRST_PAUSE <= pauses[0] < pauses[1] < pauses[-1] < MAX_PAUSE + FIRST_PAUSE
+
+
+def test_an_environment_that_fails_is_asked_once_in_a_sweep_and_holds_up_no_other_match(
+    monkeypatch: pytest.MonkeyPatch, failing: Failing
+) -> None:
+    for _ in range(3):
+        played_in_failing(monkeypatch)
+    other = played_match(monkeypatch)
+    rounds = other.rounds.count()
+    assert harvest_matches(limit=2) == 1
+    assert Harvest.objects.get().match == other
+    assert failing.calls <= rounds, "each round's first move"
+    assert HarvestDelay.objects.count() == 1
 
 
 def test_a_person_who_leaves_is_not_learned_from(monkeypatch: pytest.MonkeyPatch) -> None:
