@@ -102,7 +102,9 @@ def _database(url: str, *, pool_size: int) -> dict[str, object]:
         "PASSWORD": parts.pop("password", ""),
         "HOST": parts.pop("host", ""),
         "PORT": parts.pop("port", ""),
-        "OPTIONS": parts | {"pool": {"min_size": 0, "max_size": pool_size, "timeout": 10}},
+        "OPTIONS": {"application_name": f"rlfc-{ENV.process_role}"}  # seen in pg_stat_activity
+        | parts
+        | {"pool": {"min_size": 0, "max_size": pool_size, "timeout": 10}},
         "CONN_MAX_AGE": 0,  # the pool keeps connections
         # ... and checks each before use: after a database restart all are dead, and each would
         # otherwise cost somebody an error page.
