@@ -1,7 +1,7 @@
 """Makes matches from queues: the one place where a match begins. For the system, without a user."""
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import timedelta
 from random import Random
 
@@ -18,7 +18,17 @@ from arena.matches.events import MatchSeated, Player
 from arena.matches.match import SeatPlayers
 from arena.matches.play import append
 from arena.matches.proposing import weights_for
-from arena.models import Entry, EntryStatus, Match, Rating, Seat, Space, SpaceStatus, TaskSecret
+from arena.models import (
+    Entry,
+    EntryStatus,
+    Match,
+    Rating,
+    Seat,
+    Space,
+    SpaceStatus,
+    TaskSecret,
+    Terms,
+)
 from arena.nudges import PLAY_MATCH, nudge_on_commit, nudge_sweep_on_commit
 from arena.spaces.committing import keep_committed, waiting_secrets
 from arena.spaces.entering import cancel_entries
@@ -43,14 +53,20 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
         entries = _queued(space)
         if not entries:
             return []
-        made = lineups(
-            _waiting(space, entries),
-            seat_count=space.seat_count,
-            house=_house(space),
-            house_fill_seconds=space.house_fill_seconds,
-            rng=rng,
-        )
-        stakes = _HouseStakes(space, entries.values())
+        house = _house(space)
+        made = [
+            lineup
+            for waiting in _waiting(space, entries)
+            for lineup in lineups(
+                waiting,
+                seat_count=space.seat_count,
+                house=house,
+                house_fill_seconds=space.house_fill_seconds,
+                rng=rng,
+            )
+        ]
+        made.sort(key=lambda lineup: -lineup.entries[0].waited_seconds)
+        stakes = _HouseStakes(entries.values())
         secrets = waiting_secrets(space_id)
         seated = [
             _seat(space, lineup, entries, stakes, secret)
@@ -90,19 +106,23 @@ def _problem(agent: Agent) -> str:
     return ""
 
 
-def _waiting(space: Space, entries: Mapping[str, Entry]) -> list[Waiting]:
+def _waiting(space: Space, entries: Mapping[str, Entry]) -> Collection[list[Waiting]]:
+    """Apart by fee and terms: a match has one fee, and everybody in it agreed to the same."""
     now = timezone.now()
     mus = _mus(space, [entry.agent_id for entry in entries.values()])
-    return [
-        Waiting(
-            entry_id=key,
-            user_id=entry.user_id,
-            agent_id=entry.agent_id,
-            mu=mus.get(entry.agent_id, Skill().mu),
-            waited_seconds=(now - entry.created_at).total_seconds(),
+    waiting: dict[tuple[int, Terms], list[Waiting]] = {}
+    for key, entry in entries.items():
+        agreed = (entry.fee_credits, entry.terms_in(space))
+        waiting.setdefault(agreed, []).append(
+            Waiting(
+                entry_id=key,
+                user_id=entry.user_id,
+                agent_id=entry.agent_id,
+                mu=mus.get(entry.agent_id, Skill().mu),
+                waited_seconds=(now - entry.created_at).total_seconds(),
+            )
         )
-        for key, entry in entries.items()
-    ]
+    return waiting.values()
 
 
 def _house(space: Space) -> list[HouseAgent]:
@@ -130,8 +150,7 @@ def _mus(space: Space, agent_ids: Sequence[int]) -> dict[int, float]:
 class _HouseStakes:
     """What the house stakes: only so much a day in matches with the agents of one owner."""
 
-    def __init__(self, space: Space, entries: Iterable[Entry]) -> None:
-        self._fee_credits = space.entry_fee_credits
+    def __init__(self, entries: Iterable[Entry]) -> None:
         ids = {entry.user_id for entry in entries}
         # One at a time, so that matches made in two Spaces at once count each other. No lock of the
         # owners' rows: whoever enters holds one and waits for the Space's lock, which is ours.
@@ -144,10 +163,10 @@ class _HouseStakes:
         sums = lately.values("user_id").annotate(total=Sum("house_stake_credits"))
         self._used = Counter(dict(sums.values_list("user_id", "total")))
 
-    def take(self, lineup: Lineup) -> HouseStake:
+    def take(self, lineup: Lineup, *, fee_credits: int) -> HouseStake:
         owners = [each.user_id for each in lineup.entries]
         stake = house_stake(
-            self._fee_credits,
+            fee_credits,
             house_seats=len(lineup.house),
             used_credits=[self._used[owner] for owner in owners],
             bound_credits=settings.ENV.house_stake,
@@ -163,7 +182,9 @@ def _seat(
     stakes: _HouseStakes,
     secret: TaskSecret,
 ) -> int:
-    stake = stakes.take(lineup)
+    first = entries[lineup.entries[0].entry_id]  # the others agreed to the same
+    terms = first.terms_in(space)
+    stake = stakes.take(lineup, fee_credits=first.fee_credits)
     house = Agent.objects.select_related("current_version").in_bulk(
         [each.agent_id for each in lineup.house]
     )
@@ -184,7 +205,6 @@ def _seat(
                 version_id=version.id,
                 user_id=agent.owner_id,
                 entry_id=str(entry.id) if entry else None,
-                # The fee that the entrant agreed to; a later change to the Space is for later entries.
                 fee_credits=entry.fee_credits if entry else stake.fee_credits,
             )
         )
@@ -198,8 +218,8 @@ def _seat(
         environment=space.environment,
         players=tuple(players),
         round_count=space.round_count,
-        rake_percent=space.rake_percent,
-        prize_percents=tuple(space.prize_percents),
+        rake_percent=terms.rake_percent,
+        prize_percents=terms.prize_percents,
         panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
         rounds_at_once=space.rounds_at_once,
         restricts_moves=space.restricts_moves,

@@ -12,6 +12,7 @@ from arena.models.spaces import (
     Space,
     SpaceCount,
     SpaceStatus,
+    Terms,
 )
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
@@ -36,6 +37,7 @@ __all__ = [
     "SpaceCount",
     "SpaceStatus",
     "TaskSecret",
+    "Terms",
     "Transfer",
     "TransferCode",
     "TransferKind",

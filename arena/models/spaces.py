@@ -1,6 +1,9 @@
 """Spaces and entries into them."""
 
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from enum import StrEnum
+from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import models
@@ -11,12 +14,34 @@ from arena.environments.asking import lists_moves
 from arena.environments.base import EnvironmentFault
 from judges.models import Judge
 
+MAX_FEE_CREDITS = 10_000
+MAX_FEES = 5  # at which one Space can be entered
+
 
 class SpaceStatus(StrEnum):
     """Whether a Space takes entries."""
 
     OPEN = "open"
     CLOSED = "closed"
+
+
+@dataclass(frozen=True)
+class Terms:
+    """How a pool is shared. Entries keep the terms that they were made under."""
+
+    rake_percent: int
+    prize_percents: tuple[int, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        return asdict(self) | {"prize_percents": list(self.prize_percents)}
+
+    @classmethod
+    def from_json(cls, stored: Mapping[str, Any]) -> Self:
+        return cls(**{**stored, "prize_percents": tuple(stored["prize_percents"])})
+
+
+def free_tier() -> list[int]:
+    return [0]
 
 
 class Space(models.Model):
@@ -40,6 +65,14 @@ class Space(models.Model):
     # [{"judge": slug, "weight": float}]
     panel = models.JSONField()
     entry_fee_credits = models.PositiveIntegerField()
+    # Who pays one fee never meets who pays another.
+    other_fees_credits = models.JSONField(
+        default=free_tier,
+        db_default=[0],
+        blank=True,
+        help_text="Other fees at which one may enter, as a list; 0 is free and pays no prize. "
+        "Entries that wait keep the fee, the rake and the prizes that they entered under.",
+    )
     seat_count = models.PositiveSmallIntegerField(default=4)
     round_count = models.PositiveSmallIntegerField(default=6)
     # Rounds are independent tasks. Several at once fill the inference server's batch, so a match
@@ -96,6 +129,16 @@ class Space(models.Model):
     def __str__(self) -> str:
         return self.name
 
+    @property
+    def fees_credits(self) -> tuple[int, ...]:
+        """Every fee at which one may enter, the lowest first."""
+        return tuple(sorted({self.entry_fee_credits, *self.other_fees_credits}))
+
+    @property
+    def terms(self) -> Terms:
+        """Those of the entries that are made now."""
+        return Terms(self.rake_percent, tuple(self.prize_percents))
+
     def clean(self) -> None:
         """Let forms check what would otherwise break matches."""
         problems = {}
@@ -119,6 +162,10 @@ class Space(models.Model):
             problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
         elif problem := _problem_with_judges([each["judge"] for each in self.panel]):
             problems["panel"] = problem
+        if not _are_fees(self.other_fees_credits):
+            problems["other_fees_credits"] = (
+                f"A list of at most {MAX_FEES - 1} whole numbers from 0 to {MAX_FEE_CREDITS:,}."
+            )
         if not _are_percents(self.prize_percents):
             problems["prize_percents"] = "A list of whole numbers that add up to 100."
         if problems:
@@ -145,6 +192,14 @@ def _problem_with_judges(slugs: list[str]) -> str:
     if unknown := sorted(set(slugs) - known):
         return f"There is no judge {unknown[0]!r}; choose from {', '.join(sorted(known))}."
     return "Each judge votes once: name each only once." if len(set(slugs)) < len(slugs) else ""
+
+
+def _are_fees(value: object) -> bool:
+    return (
+        isinstance(value, list)
+        and len(value) < MAX_FEES
+        and all(type(each) is int and 0 <= each <= MAX_FEE_CREDITS for each in value)
+    )
 
 
 def _are_percents(value: object) -> bool:
@@ -189,6 +244,8 @@ class Entry(models.Model):
     agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="entries")
     user = models.ForeignKey("agents.User", on_delete=models.PROTECT, related_name="entries")
     fee_credits = models.PositiveIntegerField()
+    # By Terms.as_json; empty: those that its Space has when it is seated.
+    terms = models.JSONField(default=dict, db_default={})
     status = models.CharField(
         max_length=10,
         choices=[(s.value, s.value) for s in EntryStatus],
@@ -215,3 +272,7 @@ class Entry(models.Model):
 
     def __str__(self) -> str:
         return f"{self.agent_id} in {self.space_id}"
+
+    def terms_in(self, space: Space) -> Terms:
+        """What its match is settled by, whatever the Space's terms are by then."""
+        return Terms.from_json(self.terms) if self.terms else space.terms

@@ -8,7 +8,7 @@ from django.db.models import Count, Q, Value
 
 from agents.errors import NotAvailable
 from arena import access
-from arena.credits.prizes import prizes
+from arena.credits.prizes import prizes, rake_of
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import exchange_tokens
 from arena.environments.base import EnvironmentFault
@@ -41,7 +41,8 @@ class SpaceCard:
     base_model_id: int
     base_model: str
     is_open: bool
-    entry_fee_credits: int
+    entry_fee_credits: int  # the usual one of `fees_credits`
+    fees_credits: tuple[int, ...]
     seat_count: int
     round_count: int
     rounds_at_once: int
@@ -57,22 +58,30 @@ class SpaceCard:
     settled_count: int
     live_count: int
 
-    @property
-    def pool_credits(self) -> int:
-        """The fees of a full match."""
-        return self.entry_fee_credits * self.seat_count
-
-    @property
-    def rake_credits(self) -> int:
-        return self.pool_credits * self.rake_percent // 100
-
-    @property
-    def prizes_credits(self) -> tuple[int, ...]:
-        """What a full match without ties pays by rank."""
-        pot = self.pool_credits - self.rake_credits
+    def tier(self, fee_credits: int | None) -> "FeeTier":
+        """What a full match at this fee pays; at the usual one if the Space has no such fee."""
+        fee = fee_credits if fee_credits in self.fees_credits else self.entry_fee_credits
+        assert fee is not None, "a usual fee"
+        pool = fee * self.seat_count
+        rake = rake_of(pool, percent=self.rake_percent)
         ranking = [[seat] for seat in range(self.seat_count)]
-        paid = prizes(ranking, pot_credits=pot, percents=self.prize_percents)
-        return tuple(paid[seat] for seat in range(min(len(self.prize_percents), self.seat_count)))
+        paid = prizes(ranking, pot_credits=pool - rake, percents=self.prize_percents)
+        places = min(len(self.prize_percents), self.seat_count)
+        return FeeTier(fee, pool, rake, tuple(paid[seat] for seat in range(places)) if pool else ())
+
+    @property
+    def usual(self) -> "FeeTier":
+        return self.tier(None)
+
+
+@dataclass(frozen=True)
+class FeeTier:
+    """One fee of a Space, and what a full match without ties pays by rank."""
+
+    fee_credits: int
+    pool_credits: int
+    rake_credits: int
+    prizes_credits: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -158,6 +167,8 @@ def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
         ahead = Entry.objects.filter(
             space_id=entry.space_id,
             status=EntryStatus.QUEUED,
+            fee_credits=entry.fee_credits,
+            terms=entry.terms,
             created_at__lt=entry.created_at,
         ).count()
     return QueueState(
@@ -218,6 +229,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         base_model=row.base_model.name,
         is_open=row.status == "open",
         entry_fee_credits=row.entry_fee_credits,
+        fees_credits=row.fees_credits,
         seat_count=row.seat_count,
         round_count=row.round_count,
         rounds_at_once=min(row.rounds_at_once, row.round_count),

@@ -1,7 +1,7 @@
 """Verbs on entries: enter a Space, leave its queue, close it."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError, transaction
 
@@ -42,8 +42,8 @@ def enter_space(
 ) -> Entry:
     """Hold the fee and join the queue. A replay of the id returns the first entry while it lives.
 
-    `agreed_credits` is the fee that the user was shown; None accepts any fee. Raises Refused
-    with a sentence (closed, already in, too few credits, another fee, ...).
+    `agreed_credits` is the fee that the user chose of those shown; None takes the Space's usual one.
+    Raises Refused with a sentence (closed, already in, too few credits, no such fee, ...).
     """
     ledger.check_given_id(entry_id)
     _check_adapter(user_id, agent_id)
@@ -71,10 +71,11 @@ def enter_space(
                 _check_replayed(old)
                 return old
             _check(agent, space)
-            if agreed_credits not in (None, space.entry_fee_credits):
+            fee = space.entry_fee_credits if agreed_credits is None else agreed_credits
+            if fee not in space.fees_credits:
                 raise Refused(
-                    f"{space.name} now costs {space.entry_fee_credits:,} credits, not "
-                    f"{agreed_credits:,}. Nothing was held; enter again if you agree."
+                    f"{space.name} now costs {_any_of(space.fees_credits)} credits, not {fee:,}. "
+                    "Nothing was held; enter again if you agree."
                 )
             keep_committed(space.pk)
             entry = Entry.objects.create(
@@ -82,7 +83,8 @@ def enter_space(
                 space=space,
                 agent=agent,
                 user_id=user_id,
-                fee_credits=space.entry_fee_credits,
+                fee_credits=fee,
+                terms=space.terms.as_json(),
             )
             if entry.fee_credits:
                 ledger.hold(
@@ -179,6 +181,12 @@ def cancel_entries(entries: Iterable[tuple[Entry, str]]) -> None:
             ledger.void(
                 uuid.uuid5(entry.id, "void"), pending_id=entry.id, reference=f"entry:{entry.id}"
             )
+
+
+def _any_of(fees: Sequence[int]) -> str:
+    """ "0, 10 or 50"."""
+    *others, last = [f"{fee:,}" for fee in fees]
+    return f"{', '.join(others)} or {last}" if others else last
 
 
 def _check_replayed(entry: Entry) -> None:

@@ -91,12 +91,15 @@ def make_space(**changes: Any) -> Space:
     return Space.objects.create(**(values | changes))
 
 
-def enter(agent: Agent, space: Space, *, entry_id: uuid.UUID | None = None) -> uuid.UUID:
+def enter(
+    agent: Agent, space: Space, *, entry_id: uuid.UUID | None = None, fee: int | None = None
+) -> uuid.UUID:
     entry = entering.enter_space(
         agent.owner_id,
         agent_id=agent.id,
         space_slug=space.slug,
         entry_id=entry_id or uuid.uuid4(),
+        agreed_credits=fee,
     )
     return entry.id
 

@@ -39,6 +39,10 @@ def administrator(client: Client) -> Client:
         ("prize_percents", [70, 20]),
         ("prize_percents", [150, -50]),
         ("prize_percents", "100"),
+        ("other_fees_credits", [-1]),
+        ("other_fees_credits", [10.5]),
+        ("other_fees_credits", [1, 2, 3, 4, 5]),
+        ("other_fees_credits", 0),
     ],
 )
 def test_a_space_that_matches_would_stumble_over_is_not_valid(field: str, value: Any) -> None:

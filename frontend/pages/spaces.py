@@ -63,7 +63,8 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
         refusal = "The form was incomplete and has been restored. Please try again."
         if "agent" in form.errors:
             refusal = "Choose one of your agents to enter."
-        return _space_page(request, space, refusal=refusal)
+        fee = form.cleaned_data.get("fee")
+        return _space_page(request, space, refusal=refusal, fee=fee)
     try:
         entered = enter_space(
             request.user.pk,
@@ -73,7 +74,8 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
             agreed_credits=form.cleaned_data["fee"],
         )
     except Refused as error:
-        return _space_page(request, space, refusal=str(error), chosen=form.cleaned_data["agent"])
+        agent, fee = form.cleaned_data["agent"], form.cleaned_data["fee"]
+        return _space_page(request, space, refusal=str(error), chosen=agent, fee=fee)
     return redirect("entry", entry_id=entered.id)
 
 
@@ -115,11 +117,18 @@ def owner(request: HttpRequest, slug: str, username: str) -> HttpResponse:
 
 
 def _space_page(
-    request: HttpRequest, space: SpaceCard, *, refusal: str = "", chosen: int | None = None
+    request: HttpRequest,
+    space: SpaceCard,
+    *,
+    refusal: str = "",
+    chosen: int | None = None,
+    fee: int | None = None,
 ) -> HttpResponse:
     user_id = viewer_id(request)
+    tier = space.tier(_number(request.GET.get("fee", "")) if fee is None else fee)
     context = {
         "space": space,
+        "tier": tier,
         "refusal": refusal,
         "examples": _examples(space),
         "house_stake": settings.ENV.house_stake,
@@ -133,11 +142,11 @@ def _space_page(
         agents = agent_cards(user_id, with_curves=False)
         fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]
         free = [agent for agent in fitting if not agent.is_busy]
-        wanted = request.GET.get("agent", "")
-        if chosen is None and wanted.isdecimal() and len(wanted) < MAX_ID_DIGITS:
-            chosen = int(wanted)
+        if chosen is None:
+            chosen = _number(request.GET.get("agent", ""))
         context |= {
-            "form": EnterForm.offering(free, fee=space.entry_fee_credits, chosen=chosen),
+            "chosen": chosen,
+            "form": EnterForm.offering(free, fee=tier.fee_credits, chosen=chosen),
             "fitting": fitting,
             "free": free,
             "busy": [agent for agent in fitting if agent.is_busy],
@@ -148,6 +157,10 @@ def _space_page(
     status = 422 if refusal else 200
     # Each form has an id of its own; a page from the browser's cache would send an old one.
     return not_cached(render(request, "spaces/detail.html", context, status=status))
+
+
+def _number(text: str) -> int | None:
+    return int(text) if text.isdecimal() and len(text) < MAX_ID_DIGITS else None
 
 
 def _examples(space: SpaceCard) -> list[dict[str, str]]:

@@ -108,9 +108,44 @@ def test_a_fee_that_rose_meanwhile_is_not_taken_unseen(client: Client) -> None:
     space = make_space(entry_fee_credits=50)
     data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10}
     page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
-    assert "now costs 50 credits, not 10" in page
+    assert "now costs 0 or 50 credits, not 10" in page
     assert 'name="fee" value="50"' in page
     assert wallet_balance(agent.owner_id).held == 0
+
+
+def test_the_page_of_a_space_enters_at_the_fee_that_was_chosen(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    space = make_space(other_fees_credits=[0, 50])
+    path = f"/spaces/{space.slug}/"
+    page = client.get(f"{path}?fee=50").content.decode()
+    assert 'name="fee" value="50"' in page
+    assert "make a pool of 100" in page
+    assert (
+        f"?fee=0&amp;agent={agent.id}#enter"
+        in client.get(f"{path}?agent={agent.id}").content.decode()
+    )
+    free = client.get(f"{path}?fee=0").content.decode()
+    assert "Enter for free" in free
+    assert "pay no prize" in free
+    assert "make a pool of" not in free
+    for odd in ("7", "-1", "x", "9" * 40):
+        assert 'name="fee" value="10"' in client.get(path, {"fee": odd}).content.decode()
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 50}
+    client.post(f"{path}enter/", data)
+    assert Entry.objects.get().fee_credits == 50
+    assert wallet_balance(agent.owner_id).held == 50
+
+
+def test_a_free_match_needs_no_credits(client: Client) -> None:
+    agent = make_agent(make_user())
+    client.force_login(agent.owner)
+    path = f"/spaces/{make_space().slug}/"
+    assert "You need 10 credits" in client.get(path).content.decode()
+    assert "Enter for free" in client.get(f"{path}?fee=0").content.decode()
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 0}
+    page = client.post(f"{path}enter/", data, follow=True).content.decode()
+    assert "Entered for free" in page
 
 
 @pytest.mark.parametrize("forged", [uuid.uuid5(uuid.NAMESPACE_URL, "x"), uuid.UUID(int=7)])
