@@ -17,7 +17,6 @@ import time
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from random import Random
 from statistics import fmean
 
 import arena.config.testing  # noqa: F401  starts PostgreSQL and Valkey
@@ -37,8 +36,8 @@ from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import this_machine
 from arena.config.supervisor.parts import INFERENCE, Options, choose_endpoints, plan
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Split
-from arena.environments.episode import Episode, Try, opening_number, order_of
+from arena.environments.asking import with_prompt
+from arena.environments.episode import Episode, openings, play_out
 from arena.matches import play, runner
 from arena.models import Completion, Match, Space
 from arena.tests.builders import make_agent, make_base_model, make_match, make_space
@@ -79,18 +78,13 @@ class PlainClient:
 
     async def match(self, environment: str, models: list[str], rounds: int, seed: str) -> None:
         game = ENVIRONMENTS[environment]
-        for number in range(1, rounds + 1):
-            opening = opening_number(number, seat_count=len(models), turn_limit=game.turn_limit)
-            task = game.make_task(Random(f"{seed}:{opening}"), Split.TRAIN)
-            episode = Episode.begin(game, task, order_of(number, range(len(models))))
-            system = {"role": "system", "content": PROMPT}
-            while waiting := episode.to_move:
-                told = [(seat, [system, *episode.observe(seat)]) for seat in waiting]
-                said = await asyncio.gather(
-                    *(self.ask(models[seat], asked) for seat, asked in told)
-                )
-                for (seat, _), text in zip(told, said, strict=True):
-                    episode, _ = episode.after(Try(seat, text))
+
+        async def answers(episode: Episode, seats: tuple[int, ...]) -> list[str]:
+            told = [(seat, with_prompt(PROMPT, episode.observe(seat))) for seat in seats]
+            return await asyncio.gather(*(self.ask(models[seat], asked) for seat, asked in told))
+
+        for opening in openings(game, seat_count=len(models), round_count=rounds, seed=seed):
+            await play_out(opening, answers)
 
 
 def plain(

@@ -1,19 +1,22 @@
 """How an agent is asked a task; matches, the gate and training all ask this way."""
 
+from collections.abc import Iterable
 from random import Random
 
-from arena.environments.base import Environment, Split, Task
+from arena.environments.base import Environment, Message, Split, Task, user_turn
 
 # Tasks are English sentences, which tokenizers cut into longer pieces than these.
 CHARS_PER_TOKEN = 2
 
 
-def build_messages(prompt: str, task: Task) -> list[dict[str, str]]:
-    """The agent's prompt as the system turn, the task as the user's."""
-    return [
-        {"role": "system", "content": prompt},
-        {"role": "user", "content": task.prompt},
-    ]
+def with_prompt(prompt: str, told: Iterable[Message]) -> list[Message]:
+    """What a seat is told, after its agent's own prompt as the system turn."""
+    return [{"role": "system", "content": prompt}, *told]
+
+
+def build_messages(prompt: str, task: Task) -> list[Message]:
+    """The task as an agent with this prompt is asked it."""
+    return with_prompt(prompt, user_turn(task.prompt))
 
 
 def moves_of(environment: Environment, task: Task) -> tuple[str, ...]:

@@ -4,7 +4,7 @@ A move that is not legal is a fact of the match: the seat is told why and tries 
 its turn counts as the environment says. Replaying the recorded tries gives the same episode again.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from random import Random
 from typing import Any
@@ -15,10 +15,12 @@ from arena.environments.base import (
     IllegalTurn,
     Message,
     Position,
+    Split,
     Task,
     View,
 )
 
+TRIES_PER_TURN = 2  # an illegal move may be mended once
 MAX_PROBLEM_CHARS = 200
 SILENT = "The seat could not answer."
 _ONCE_MORE = "That is not a legal move: {problem} Try once more."
@@ -116,6 +118,35 @@ class Episode:
 
     def _fault(self, what: str) -> EnvironmentFault:
         return EnvironmentFault(f"{self.environment.name} {what}.")
+
+
+async def play_out(
+    episode: Episode, ask: Callable[[Episode, tuple[int, ...]], Awaitable[Sequence[str | None]]]
+) -> Episode:
+    """The episode at its end. `ask` says what all the seats that are to move now answer, in order.
+
+    Raises EnvironmentFault where the episode goes on after its last turn.
+    """
+    game = episode.environment
+    turns = game.turn_limit if game.turn_limit > 1 else len(episode.order)
+    tries = 0
+    while movers := episode.to_move:
+        for seat, text in zip(movers, await ask(episode, movers), strict=True):
+            episode, _ = episode.after(Try(seat, text))
+        tries += len(movers)
+        if tries > TRIES_PER_TURN * turns:
+            raise EnvironmentFault(f"{game.name} did not end after {turns} turns.")
+    return episode
+
+
+def openings(
+    environment: Environment, *, seat_count: int, round_count: int, seed: str
+) -> Iterator[Episode]:
+    """Each round of a match as it begins, for seats from 0; same seed, same tasks."""
+    for number in range(1, round_count + 1):
+        opening = opening_number(number, seat_count=seat_count, turn_limit=environment.turn_limit)
+        task = environment.make_task(Random(f"{seed}:{opening}"), Split.TRAIN)
+        yield Episode.begin(environment, task, order_of(number, range(seat_count)))
 
 
 def order_of(number: int, seats: Iterable[int]) -> tuple[int, ...]:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from agents.canonical import text_digest
+from arena.environments.episode import TRIES_PER_TURN
 from arena.matches.events import (
     CompletionRecorded,
     EpisodeEnded,
@@ -31,8 +32,6 @@ from arena.states import (
     RoundStatus,
 )
 from judges.panel import rank
-
-TRIES_PER_TURN = 2  # an illegal move may be mended once
 
 
 class IllegalMove(Exception):

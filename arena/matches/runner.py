@@ -19,13 +19,20 @@ from django.utils.crypto import salted_hmac
 from agents.inference.client import Inference, InferenceUnavailable
 from arena import leases
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import with_prompt
 from arena.environments.base import Environment, EnvironmentFault, Split, Task, view_json
-from arena.environments.episode import Episode, Try, opening_number, order_of
+from arena.environments.episode import (
+    TRIES_PER_TURN,
+    Episode,
+    Try,
+    opening_number,
+    order_of,
+)
 from arena.leases import LeaseLost
 from arena.live.stream import FrameWriter
 from arena.matches import play
 from arena.matches.answering import SeatedAgent, ask, in_thread, players_of
-from arena.matches.match import TRIES_PER_TURN, IllegalMove, MatchState, RoundState
+from arena.matches.match import IllegalMove, MatchState, RoundState
 from arena.matches.proposing import draw_of
 from arena.models import Completion, Match, Round
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
@@ -210,7 +217,7 @@ class _Playing:
         )
         answer = await ask(
             player,
-            [{"role": "system", "content": player.prompt}, *told],
+            with_prompt(player.prompt, told),
             self._inference,
             self._frames,
             choices=choices,

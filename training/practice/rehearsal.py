@@ -32,6 +32,8 @@ from agents.inference.client import (
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
 from agents.models import BaseModel
+from arena.environments.asking import with_prompt
+from arena.environments.base import user_turn
 from training.methods.examples import shared_beginning
 from training.models import RehearsalText
 from training.runs.spec import RunSpec
@@ -119,7 +121,7 @@ class _Base:
 
     async def example(self, spec: RunSpec, text: RehearsalText) -> RehearsalExample:
         """The text asked as the run's agent is asked, under the agent's own prompt."""
-        messages = [{"role": "system", "content": spec.parent.prompt}, _user(text.prompt)]
+        messages = with_prompt(spec.parent.prompt, user_turn(text.prompt))
         async with self._slots:
             return RehearsalExample(await self._chat_ids(messages), text.token_ids)
 
@@ -137,7 +139,7 @@ class _Base:
             prompt = turn.text.strip()
             if not (prompt and turn.is_finished):
                 continue
-            answer = await self._continue(await self._chat_ids([_user(prompt)]), ANSWER_SAMPLING)
+            answer = await self._continue(await self._chat_ids(user_turn(prompt)), ANSWER_SAMPLING)
             if answer.token_ids:
                 return RehearsalText(
                     base_model=self._base, prompt=prompt, token_ids=answer.token_ids
@@ -146,7 +148,7 @@ class _Base:
 
     async def _start_of_user_turn(self) -> list[int]:
         """The chat template up to where a person's words begin: the common start of all chats."""
-        one, other = [await self._chat_ids([_user(word)]) for word in ("A", "7")]
+        one, other = [await self._chat_ids(user_turn(word)) for word in ("A", "7")]
         return one[: shared_beginning(one, other)]
 
     async def _chat_ids(self, messages: Sequence[Message]) -> list[int]:
@@ -161,7 +163,3 @@ def _choose(spec: RunSpec) -> list[RehearsalText]:
     texts = list(spec.run.agent.base_model.rehearsal_texts.order_by("id"))
     Random(f"rehearsal:{spec.run.pk}").shuffle(texts)
     return texts[:MOST_REHEARSED]
-
-
-def _user(words: str) -> Message:
-    return {"role": "user", "content": words}

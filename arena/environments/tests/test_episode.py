@@ -1,5 +1,6 @@
 """An episode: turns, illegal moves, and the same end when it is played again from its records."""
 
+import asyncio
 from random import Random
 
 import pytest
@@ -8,7 +9,15 @@ from hypothesis import strategies as st
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Position, Split, view_json
-from arena.environments.episode import Episode, Try, opening_number, order_of
+from arena.environments.episode import (
+    TRIES_PER_TURN,
+    Episode,
+    Try,
+    opening_number,
+    openings,
+    order_of,
+    play_out,
+)
 from arena.environments.tests.small_games import Count, Odds
 
 
@@ -79,6 +88,49 @@ def test_each_opening_is_played_once_from_each_side() -> None:
     ]
     assert rounds == [(1, (0, 1)), (1, (1, 0)), (2, (0, 1)), (2, (1, 0))]
     assert [opening_number(number, seat_count=2, turn_limit=1) for number in (1, 2)] == [1, 2]
+
+
+def played_out(
+    episode: Episode, texts: dict[int, list[str | None]]
+) -> tuple[Episode, list[tuple[int, ...]]]:
+    """The episode in which each seat gives its texts in turn, and who was asked at each moment."""
+    asked: list[tuple[int, ...]] = []
+
+    async def answers(now: Episode, seats: tuple[int, ...]) -> list[str | None]:
+        assert now.to_move == seats
+        asked.append(seats)
+        return [texts[seat].pop(0) for seat in seats]
+
+    return asyncio.run(play_out(episode, answers)), asked
+
+
+def test_an_episode_is_played_out_with_all_seats_of_a_moment_asked_at_once() -> None:
+    ended, asked = played_out(begin(Odds(), 1, 0), {0: ["1", "x", "2"], 1: ["2", "2"]})
+    assert asked == [(1, 0), (1, 0), (0,)], "only who made an illegal move tries once more"
+    assert ended.position["shown"] == [3, 4]
+    assert ended.payoffs() == {1: 0.5, 0: 0.5}
+
+
+def test_an_episode_that_does_not_end_is_not_played_for_ever() -> None:
+    class Endless(Count):
+        target = 10**6
+
+    game = Endless()
+    tries = TRIES_PER_TURN * game.turn_limit + 1
+    with pytest.raises(EnvironmentFault, match="Count did not end after 5 turns"):
+        played_out(begin(game, 0, 1), {0: ["1"] * tries, 1: ["1"] * tries})
+
+
+def test_openings_are_those_of_a_match_and_the_same_for_the_same_seed() -> None:
+    game = ENVIRONMENTS["tictactoe"]
+
+    def drawn(seed: str) -> list[Episode]:
+        return list(openings(game, seat_count=2, round_count=4, seed=seed))
+
+    rounds = drawn("a")
+    assert [one.order for one in rounds] == [(0, 1), (1, 0)] * 2
+    assert rounds[0].position == rounds[1].position, "one opening, from both sides"
+    assert drawn("a") == rounds
 
 
 class OfStrangers(Count):

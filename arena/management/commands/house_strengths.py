@@ -15,8 +15,8 @@ from agents.inference.client import Inference, Sampling, plain_model
 from agents.inference.patience import together
 from arena.config.supervisor.machine import this_machine
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Split
-from arena.environments.episode import Episode, Try, opening_number, order_of
+from arena.environments.asking import with_prompt
+from arena.environments.episode import Episode, openings, play_out
 from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from arena.seeding.spaces import SPACES
 
@@ -90,21 +90,23 @@ async def _match(
     inference: Inference | None,
     rng: Random,
 ) -> float:
-    environment = ENVIRONMENTS[space["environment"]]
-    fewest = max(2, environment.seats.fewest)
-    # Where a game needs more seats, they take turns.
-    seated = [agents[seat % len(agents)] for seat in range(fewest)]
+    # Where a Space has more seats, the two take turns.
+    seated = [agents[seat % len(agents)] for seat in range(space["seat_count"])]
     totals = [0.0, 0.0]
-    seed = rng.random()
-    for number in range(1, space["round_count"] + 1):
-        opening = opening_number(number, seat_count=fewest, turn_limit=environment.turn_limit)
-        task = environment.make_task(Random(f"{seed}:{opening}"), Split.TRAIN)
-        episode = Episode.begin(environment, task, order_of(number, range(fewest)))
-        while waiting := episode.to_move:
-            for seat in waiting:
-                text = await _answer(space, episode, seat, seated[seat], inference, rng)
-                episode, _ = episode.after(Try(seat, text))
-        for seat, payoff in episode.payoffs().items():
+
+    async def answers(episode: Episode, seats: tuple[int, ...]) -> list[str]:
+        return await together(
+            _answer(space, episode, seat, seated[seat], inference, rng) for seat in seats
+        )
+
+    for opening in openings(
+        ENVIRONMENTS[space["environment"]],
+        seat_count=len(seated),
+        round_count=space["round_count"],
+        seed=str(rng.random()),
+    ):
+        ended = await play_out(opening, answers)
+        for seat, payoff in ended.payoffs().items():
             totals[seat % len(agents)] += payoff / seated.count(seated[seat])
     ours, theirs = totals
     return 0.5 if abs(ours - theirs) < 1e-9 else float(ours > theirs)
@@ -123,7 +125,7 @@ async def _answer(
     moves = episode.moves(seat)
     if inference is None:
         return rng.choice(moves) if moves else ""
-    messages = [{"role": "system", "content": agent.prompt}, *episode.observe(seat)]
+    messages = with_prompt(agent.prompt, episode.observe(seat))
     sampling = Sampling(temperature=agent.temperature, max_tokens=space["max_tokens"])
     choices = moves if space.get("restricts_moves") else ()
     model = plain_model(settings.ENV.base_model)
