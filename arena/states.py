@@ -27,6 +27,10 @@ class RoundStatus(StrEnum):
 ENDED_ROUND_STATUSES = frozenset({RoundStatus.DECIDED, RoundStatus.VOID})
 
 
+# Half the width of a rating's 95% interval, in its deviations.
+INTERVAL_SIGMAS = 1.96
+
+
 # The finish_reason of an answer that reached its maximum length before it came to an end.
 CUT_OFF = "length"
 

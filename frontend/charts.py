@@ -25,6 +25,29 @@ class Bar:
     value: float
 
 
+@dataclass(frozen=True)
+class Interval:
+    """An interval with its mean, in percent of an axis."""
+
+    x: float
+    width: float
+    mean: float
+
+
+def intervals(values: Sequence[tuple[float, float, float]]) -> tuple[Interval, ...]:
+    """(low, mean, high) of each on one axis, which they just fill."""
+    left = min((low for low, _, _ in values), default=0.0)
+    span = max((high for _, _, high in values), default=0.0) - left or 1.0
+
+    def share(distance: float) -> float:
+        return round(distance / span * 100, 2)
+
+    return tuple(
+        Interval(x=share(low - left), width=share(high - low), mean=share(mean - left))
+        for low, mean, high in values
+    )
+
+
 def curve(
     means: Sequence[float],
     *,

@@ -3,11 +3,14 @@
 from django.db import models
 from django.db.models import Case, F, Q, When
 
+from arena.states import INTERVAL_SIGMAS
+
 PROVISIONAL_MATCHES = 10  # of one agent; before, its rating is ranked below all others
-# Best first: the order of a leaderboard, which its indexes share.
+# Best first: the order of a leaderboard, which its indexes share. Whoever's interval lies above
+# another's comes before it, so that a page's ranks follow from the lines up to its last one.
 BEST_FIRST = (
     Case(When(match_count__lt=PROVISIONAL_MATCHES, then=True), default=False),
-    (F("mu") - 3 * F("sigma")).desc(),
+    (F("mu") - INTERVAL_SIGMAS * F("sigma")).desc(),
     F("agent"),
 )
 

@@ -1,7 +1,7 @@
 """Lists that several pages show: leaderboards and match cards."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 from django.db.models import (
@@ -17,7 +17,8 @@ from agents.errors import NotAvailable
 from agents.models import Agent, Engine, User
 from arena.models import Match, Rating, Round, Seat
 from arena.models.ratings import BEST_FIRST, PROVISIONAL_MATCHES
-from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
+from arena.spaces.ratings import Skill, rank_bands
+from arena.states import ENDED_ROUND_STATUSES, INTERVAL_SIGMAS, LIVE_MATCH_STATUSES
 
 MAX_ROWS = 100
 
@@ -46,9 +47,9 @@ class Competitor:
 
 @dataclass(frozen=True)
 class Standing:
-    """One line of a leaderboard, which is sorted by mu - 3 sigma."""
+    """One line of a leaderboard."""
 
-    rank: int | None  # None: provisional
+    rank: int | None  # shared where intervals overlap; None: provisional
     competitor: Competitor
     space_slug: str
     space_name: str
@@ -64,9 +65,13 @@ class Standing:
         return self.match_count < PROVISIONAL_MATCHES
 
     @property
+    def skill(self) -> Skill:
+        return Skill(self.mu, self.sigma)
+
+    @property
     def spread(self) -> float:
         """Half the width of the 95% interval."""
-        return 1.96 * self.sigma
+        return INTERVAL_SIGMAS * self.sigma
 
 
 @dataclass(frozen=True)
@@ -104,14 +109,14 @@ class MatchCard:
 
 
 def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standing, ...]:
-    """Best first by mu - 3 sigma, provisional ones last; of one Space or of all.
+    """By rank, then by the lower end of the interval; provisional ones last. Of one Space or of all.
 
     Retired agents are left out: `owner_results` has them.
     """
     rows = _ratings().filter(agent__retired_at=None)
     if space_id is not None:
         rows = rows.filter(space_id=space_id)
-    return _standings(rows[: min(limit, MAX_ROWS)])
+    return _ranked(_standings(rows[: min(limit, MAX_ROWS)]))
 
 
 def owner_results(space_id: int, username: str) -> tuple[Standing, ...]:
@@ -146,7 +151,7 @@ def _ratings() -> QuerySet[Rating]:
 def _standings(rows: Iterable[Rating]) -> tuple[Standing, ...]:
     return tuple(
         Standing(
-            rank=None if row.match_count < PROVISIONAL_MATCHES else position,
+            rank=None,
             competitor=Competitor.of(row.agent),
             space_slug=row.space.slug,
             space_name=row.space.name,
@@ -157,8 +162,16 @@ def _standings(rows: Iterable[Rating]) -> tuple[Standing, ...]:
             owner_agents=0 if row.agent.owner.is_house else getattr(row, "owner_agents", 1),
             is_retired=row.agent.retired_at is not None,
         )
-        for position, row in enumerate(rows, start=1)
+        for row in rows
     )
+
+
+def _ranked(standings: Sequence[Standing]) -> tuple[Standing, ...]:
+    """The first lines of a leaderboard, with their ranks."""
+    established = [line for line in standings if not line.is_provisional]
+    ranks = rank_bands([line.skill for line in established])
+    ranked = [replace(line, rank=rank) for line, rank in zip(established, ranks, strict=True)]
+    return (*sorted(ranked, key=lambda line: line.rank or 0), *standings[len(ranked) :])
 
 
 def live_matches(*, space_slug: str | None = None, limit: int = 12) -> tuple[MatchCard, ...]:

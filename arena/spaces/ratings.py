@@ -5,10 +5,13 @@ Plackett-Luce updates of Weng & Lin, "A Bayesian Approximation Method for Online
 25/3. A tie counts as the mean over its strict orders: docs/decisions/rating-ties.md
 """
 
+from bisect import bisect_left
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 from math import comb, exp, sqrt
+
+from arena.states import INTERVAL_SIGMAS
 
 BETA = 25.0 / 6  # how much one performance varies, in units of mu
 TAU = 25.0 / 300  # added before each match, so that no rating ever freezes
@@ -21,6 +24,28 @@ class Skill:
 
     mu: float = 25.0
     sigma: float = 25.0 / 3
+
+    @property
+    def low(self) -> float:
+        """The lower end of the 95% interval."""
+        return self.mu - INTERVAL_SIGMAS * self.sigma
+
+    @property
+    def high(self) -> float:
+        """The upper end of the 95% interval."""
+        return self.mu + INTERVAL_SIGMAS * self.sigma
+
+
+def rank_bands(skills: Sequence[Skill]) -> list[int]:
+    """Ranks of beliefs that are sorted by `low`, best first: those that may be equal share one.
+
+    1 and the number of beliefs whose interval lies above the whole of this one's, as LMArena ranks
+    (Chiang et al., "Chatbot Arena", 2024, section 5). All of these come before it:
+    docs/decisions/rating-scale.md
+    """
+    negated = [-skill.low for skill in skills]
+    assert negated == sorted(negated), "sorted by the lower end"
+    return [1 + bisect_left(negated, -skill.high) for skill in skills]
 
 
 def updated(skills: Mapping[int, Skill], ranking: Sequence[Sequence[int]]) -> dict[int, Skill]:

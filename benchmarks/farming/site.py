@@ -43,7 +43,7 @@ class SimulatedAgent:
 
     @property
     def floor(self) -> float:
-        """What the leaderboard sorts by."""
+        """A cautious estimate, three deviations below the mean."""
         return self.skill.mu - 3 * self.skill.sigma
 
 

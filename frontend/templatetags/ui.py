@@ -13,7 +13,15 @@ from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
 from arena.credits.ledger import Balance
-from arena.queries import MatchCard, MatchSnapshot, RatingPoint, SeatView, wallet_balance
+from arena.queries import (
+    MatchCard,
+    MatchSnapshot,
+    RatingPoint,
+    SeatView,
+    Standing,
+    wallet_balance,
+)
+from arena.states import INTERVAL_SIGMAS
 from frontend import charts
 from training.gate.decisions import GateDecision
 
@@ -142,7 +150,7 @@ def points(value: float | None) -> str:
 @register.filter
 def spread(sigma: float) -> float:
     """Half the width of a rating's 95% interval."""
-    return 1.96 * sigma
+    return INTERVAL_SIGMAS * sigma
 
 
 @register.filter
@@ -237,10 +245,19 @@ def rating_curve(
     """The rating with its 95% band."""
     return charts.curve(
         [point.mu for point in history],
-        spreads=[1.96 * point.sigma for point in history],
+        spreads=[INTERVAL_SIGMAS * point.sigma for point in history],
         width=width,
         height=height,
     )
+
+
+@register.simple_tag
+def with_intervals(
+    standings: tuple[Standing, ...],
+) -> tuple[tuple[Standing, charts.Interval], ...]:
+    """Lines of a leaderboard with their 95% intervals on one axis."""
+    drawn = charts.intervals([(line.skill.low, line.mu, line.skill.high) for line in standings])
+    return tuple(zip(standings, drawn, strict=True))
 
 
 @register.simple_tag

@@ -22,6 +22,18 @@ def test_a_curve_stays_inside_its_box(means: list[float]) -> None:
         assert 0 <= y <= 50
 
 
+@given(st.lists(st.tuples(st.floats(-50, 50), st.floats(0, 25)), max_size=30))
+def test_intervals_stay_on_their_axis_with_their_mean_inside(
+    values: list[tuple[float, float]],
+) -> None:
+    ends = [(mean - spread, mean, mean + spread) for mean, spread in values]
+    drawn = charts.intervals(ends)
+    assert len(drawn) == len(values)
+    for bar in drawn:
+        assert -0.01 <= bar.x <= bar.mean + 0.01
+        assert bar.mean <= bar.x + bar.width + 0.02 <= 100.04
+
+
 @given(scores)
 def test_a_stacked_bar_never_outgrows_its_track(values: list[float | None]) -> None:
     bars = charts.stacked(values, whole=len(values))

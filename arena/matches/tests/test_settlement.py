@@ -12,6 +12,7 @@ from agents.models import Agent
 from arena.credits import ledger
 from arena.matches import play, seating
 from arena.models import Entry, Match, Rating, RatingChange, Space
+from arena.models.ratings import PROVISIONAL_MATCHES
 from arena.queries import leaderboard, owner_results, settlement_of
 from arena.spaces.ratings import Skill
 from arena.spaces.trust import PROVEN_MATCHES
@@ -178,3 +179,21 @@ def test_provisional_agents_come_last_and_siblings_are_counted_and_shown() -> No
         (retired.pk, True),
         (lucky.pk, False),
     ]
+
+
+def test_ranks_are_shared_where_intervals_overlap_and_follow_from_the_page_alone() -> None:
+    space = make_space()
+    beliefs = [(35.0, 1.0), (34.0, 4.0), (31.0, 0.6), (28.0, 0.8), (20.0, 1.0)]
+    for mu, sigma in beliefs:
+        Rating.objects.create(
+            agent=make_agent(), space=space, mu=mu, sigma=sigma, match_count=PROVISIONAL_MATCHES
+        )
+    lines = leaderboard(space_id=space.id)
+    assert [(line.mu, line.rank) for line in lines] == [
+        (35.0, 1),
+        (34.0, 1),
+        (31.0, 2),
+        (28.0, 3),
+        (20.0, 5),
+    ]
+    assert leaderboard(space_id=space.id, limit=2)[0].rank == 1

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openskill.models import PlackettLuce
 
-from arena.spaces.ratings import Skill, updated
+from arena.spaces.ratings import Skill, rank_bands, updated
 
 Ranking = list[list[int]]
 
@@ -28,7 +28,7 @@ def by_openskill(skills: Mapping[int, Skill], order: Sequence[int]) -> dict[int,
 
 def floor(skill: Skill) -> float:
     """What the leaderboard sorts by."""
-    return skill.mu - 3 * skill.sigma
+    return skill.low
 
 
 skill_values = st.builds(Skill, mu=st.floats(0, 50), sigma=st.floats(0.7, 8.4))
@@ -108,6 +108,15 @@ def test_for_one_seat_a_better_place_never_earns_less(
         assert floor(better) >= floor(worse) - SMALL
 
 
+@given(st.lists(skill_values, max_size=40))
+def test_agents_whose_intervals_overlap_share_a_rank_band(skills: list[Skill]) -> None:
+    listed = sorted(skills, key=lambda skill: -skill.low)
+    ranks = rank_bands(listed)
+    assert ranks == [1 + sum(other.low > skill.high for other in skills) for skill in listed]
+    for shown in range(len(listed)):
+        assert rank_bands(listed[:shown]) == ranks[:shown], "those behind change nothing"
+
+
 def test_the_winner_gains_what_shows_and_everybody_becomes_less_uncertain() -> None:
     before = {0: Skill(), 1: Skill(), 2: Skill()}
     after = updated(before, [[1], [0], [2]])
@@ -128,6 +137,6 @@ def test_beating_a_stronger_agent_pays_more_than_beating_a_weaker_one() -> None:
     assert over_strong > over_weak > 25
 
 
-def test_a_newcomer_starts_at_zero_on_the_leaderboard() -> None:
+def test_a_newcomers_cautious_estimate_is_zero() -> None:
     newcomer = Skill()
     assert abs(newcomer.mu - 3 * newcomer.sigma) < SMALL
