@@ -40,3 +40,27 @@ class CompletionStatus(StrEnum):
 
     OK = "ok"
     FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
+
+
+class Brake(StrEnum):
+    """What stopped an autopilot."""
+
+    OWNER = "owner"
+    MATCHES = "matches"
+    STOP_LOSS = "stop_loss"
+    TAKE_PROFIT = "take_profit"
+    ADOPTED = "adopted"
+    CREDITS = "credits"
+    FEE = "fee"
+    SPACES_CLOSED = "spaces_closed"
+    UNPLAYED = "unplayed"
+    REFUSED = "refused"
+    RETIRED = "retired"
+
+
+class AdoptionRule(StrEnum):
+    """What an autopilot does about new versions of its agent."""
+
+    PLAY_ON = "play_on"
+    STOP_AFTER = "stop_after"
+    WAIT_FOR = "wait_for"

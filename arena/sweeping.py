@@ -1,4 +1,4 @@
-"""Finds waiting work: queues to seat, matches and rounds whose worker died, matches to settle."""
+"""Finds waiting work: autopilots, queues to seat, matches and rounds whose worker died, matches to settle."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -15,9 +15,11 @@ from arena import leases
 from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
+from arena.spaces import autopilot
 from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
+FLIGHT_LIMIT = 40  # autopilots of one sweep: each takes a transaction of its own
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -39,6 +41,19 @@ def seat_queues() -> int:
         return len(seating.seat_matches(space_id, rng=rng))
 
     return sum(_one_by_one(seat_space, spaces.values_list("id", flat=True)))
+
+
+def fly_autopilots() -> int:
+    """Let each autopilot that is due enter, wait or stop; returns how many entered."""
+
+    def fly(autopilot_id: int) -> bool:
+        try:
+            return autopilot.fly(autopilot_id)
+        except Exception:
+            autopilot.postpone(autopilot_id)  # else it would come first in each sweep
+            raise
+
+    return sum(_one_by_one(fly, autopilot.due_autopilots(limit=FLIGHT_LIMIT)))
 
 
 def matches_to_play() -> list[int]:

@@ -32,8 +32,9 @@ def judge_round(round_id: int) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Seat queues, and pick up what a dead worker or a lost message left behind."""
+    """Let autopilots enter, seat queues, and pick up what a dead worker or a lost message left behind."""
     forget_sweep_nudge()  # before looking: who enters from now on needs another sweep
+    sweeping.fly_autopilots()
     sweeping.seat_queues()
     # Nudges would pile up while workers are away or busy; a later sweep sends others.
     expires = sweeping.nudge_after().total_seconds()

@@ -1,5 +1,6 @@
 """The arena's rows, one file for each noun."""
 
+from arena.models.autopilot import Autopilot
 from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
@@ -20,6 +21,7 @@ __all__ = [
     "LIVE_ENTRY_STATUSES",
     "Account",
     "AccountKind",
+    "Autopilot",
     "Completion",
     "CompletionStatus",
     "DifficultyTally",

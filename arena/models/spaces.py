@@ -255,6 +255,15 @@ class Entry(models.Model):
         "arena.Match", on_delete=models.PROTECT, null=True, blank=True, related_name="entries"
     )
     cancel_reason = models.CharField(max_length=200, blank=True)
+    # Which autopilot entered; null: the owner did.
+    autopilot = models.ForeignKey(
+        "arena.Autopilot",
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        db_index=False,
+        related_name="entries",
+    )
     # The part of the house's stake in the match that counts for this entry's owner.
     house_stake_credits = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
@@ -268,7 +277,15 @@ class Entry(models.Model):
                 name="entry_one_live_per_agent",
             ),
         ]
-        indexes = [models.Index(fields=["space", "status", "created_at"])]
+        indexes = [
+            models.Index(fields=["space", "status", "created_at"]),
+            # What an autopilot has done is counted from its entries.
+            models.Index(
+                fields=["autopilot", "created_at"],
+                condition=Q(autopilot__isnull=False),
+                name="entry_of_autopilot",
+            ),
+        ]
 
     def __str__(self) -> str:
         return f"{self.agent_id} in {self.space_id}"

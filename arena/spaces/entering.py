@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Iterable, Sequence
 
 from django.db import IntegrityError, transaction
+from django.utils import timezone
 
 from agents.adapters.store import BadAdapter, check_playable
 from agents.errors import NotAvailable, Refused
@@ -16,6 +17,7 @@ from arena.environments.asking import exchange_tokens
 from arena.environments.base import EnvironmentFault
 from arena.models import (
     LIVE_ENTRY_STATUSES,
+    Autopilot,
     Entry,
     EntryStatus,
     Space,
@@ -25,6 +27,7 @@ from arena.models import (
 )
 from arena.nudges import nudge_sweep_on_commit
 from arena.spaces.committing import keep_committed
+from arena.states import Brake
 
 # Of one owner, over all Spaces: whoever enters many agents at once must not fill every table.
 MAX_LIVE_ENTRIES = 8
@@ -46,8 +49,7 @@ def enter_space(
     Raises Refused with a sentence (closed, already in, too few credits, no such fee, ...).
     """
     ledger.check_given_id(entry_id)
-    _check_adapter(user_id, agent_id)
-    _check_prompt(user_id, agent_id, space_slug)
+    check_plays(agent_id, owner_id=user_id, space_slug=space_slug)
     try:
         with transaction.atomic(durable=True):
             # The owner's lock comes first, so that two entries at once are counted one by one.
@@ -70,39 +72,55 @@ def enter_space(
                     raise Refused(_USED_FORM)
                 _check_replayed(old)
                 return old
-            _check(agent, space)
             fee = space.entry_fee_credits if agreed_credits is None else agreed_credits
-            if fee not in space.fees_credits:
-                raise Refused(
-                    f"{space.name} now costs {_any_of(space.fees_credits)} credits, not {fee:,}. "
-                    "Nothing was held; enter again if you agree."
-                )
-            keep_committed(space.pk)
-            entry = Entry.objects.create(
-                id=entry_id,
-                space=space,
-                agent=agent,
-                user_id=user_id,
-                fee_credits=fee,
-                terms=space.terms.as_json(),
-            )
-            if entry.fee_credits:
-                ledger.hold(
-                    entry.id,
-                    debit=ledger.account_of(user_id),
-                    credit=ledger.escrow_of(space.pk),
-                    amount=entry.fee_credits,
-                    code=TransferCode.ENTRY_FEE,
-                    reference=f"entry:{entry.id}",
-                )
-            nudge_sweep_on_commit()
-            # And again when the house may fill the empty seats.
-            nudge_sweep_on_commit(after_seconds=space.house_fill_seconds + 0.1)
-            return entry
+            return place_entry(agent, space, entry_id=entry_id, fee_credits=fee)
     except ledger.InsufficientCredits as error:
         raise ledger.InsufficientCredits(f"Not enough credits to enter. {error}") from None
     except (ledger.TransferConflict, IntegrityError):
         raise Refused(_USED_FORM) from None
+
+
+def place_entry(
+    agent: Agent,
+    space: Space,
+    *,
+    entry_id: uuid.UUID,
+    fee_credits: int,
+    autopilot_id: int | None = None,
+) -> Entry:
+    """Hold the fee and join the queue. Raises Refused with a sentence.
+
+    Inside the caller's transaction, which has locked the owner, the agent and the Space.
+    """
+    _check(agent, space)
+    if fee_credits not in space.fees_credits:
+        raise Refused(
+            f"{space.name} now costs {_any_of(space.fees_credits)} credits, not {fee_credits:,}. "
+            "Nothing was held; enter again if you agree."
+        )
+    keep_committed(space.pk)
+    entry = Entry.objects.create(
+        id=entry_id,
+        space=space,
+        agent=agent,
+        user_id=agent.owner_id,
+        fee_credits=fee_credits,
+        terms=space.terms.as_json(),
+        autopilot_id=autopilot_id,
+    )
+    if entry.fee_credits:
+        ledger.hold(
+            entry.id,
+            debit=ledger.account_of(agent.owner_id),
+            credit=ledger.escrow_of(space.pk),
+            amount=entry.fee_credits,
+            code=TransferCode.ENTRY_FEE,
+            reference=f"entry:{entry.id}",
+        )
+    nudge_sweep_on_commit()
+    # And again when the house may fill the empty seats.
+    nudge_sweep_on_commit(after_seconds=space.house_fill_seconds + 0.1)
+    return entry
 
 
 def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
@@ -120,6 +138,12 @@ def leave_queue(user_id: int, *, entry_id: uuid.UUID) -> Entry:
         if entry.status != EntryStatus.QUEUED:
             raise Refused("The match has already been made; your agent plays in it.")
         cancel_entries([(entry, "You left the queue.")])
+        # Otherwise it would enter again at once.
+        Autopilot.objects.filter(entries=entry, stopped_at=None).update(
+            stopped_at=timezone.now(),
+            brake=Brake.OWNER,
+            stop_reason="You took its entry out of the queue.",
+        )
     return entry
 
 
@@ -151,6 +175,11 @@ def close_space(space_id: int) -> int:
         )
         cancelled = [(entry, f"{space.name} closed while you waited.") for entry in queued]
         cancel_entries(cancelled)
+    # Those that wait, for tomorrow perhaps, find out now. Each by itself: who retires agents locks
+    # several of these rows, too, and in another order.
+    waiting = Autopilot.objects.filter(spaces=space_id, stopped_at=None)
+    for autopilot_id in waiting.values_list("id", flat=True):
+        Autopilot.objects.filter(id=autopilot_id).update(due_at=timezone.now())
     return len(cancelled)
 
 
@@ -198,6 +227,12 @@ def _check_replayed(entry: Entry) -> None:
         )
     if entry.status == EntryStatus.CANCELLED:
         raise Refused("This form's entry was cancelled and its fee returned. Enter again to play.")
+
+
+def check_plays(agent_id: int, *, owner_id: int, space_slug: str) -> None:
+    """Refuse an agent that could not play in the Space. Slow: nothing may be locked meanwhile."""
+    _check_adapter(owner_id, agent_id)
+    _check_prompt(owner_id, agent_id, space_slug)
 
 
 def _check_adapter(user_id: int, agent_id: int) -> None:

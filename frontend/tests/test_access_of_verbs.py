@@ -21,9 +21,16 @@ from agents.errors import NotAvailable, Refused
 from agents.leaving import leave
 from arena import access, queries
 from arena.credits import wallet
-from arena.spaces import entering
+from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
-from frontend.tests.two_people import PRICE, PROMPT, TwoPeople, all_rows, make_two_people
+from frontend.tests.two_people import (
+    AUTOPILOT_LIMITS,
+    PRICE,
+    PROMPT,
+    TwoPeople,
+    all_rows,
+    make_two_people,
+)
 from training.data import pair_dataset
 from training.models import TrainingRun
 from training.practice import group_dataset
@@ -100,6 +107,16 @@ VERBS = (
             "entry_id": uuid4(),
         },
     ),
+    Verb(
+        autopilot.switch_on,
+        lambda people: {
+            "agent_id": people.student_id,
+            "space_ids": [people.space_id],
+            "limits": AUTOPILOT_LIMITS,
+        },
+    ),
+    Verb(autopilot.switch_off, of_agent()),
+    Verb(autopilot.dismiss_notice, of_agent()),
     Verb(entering.leave_queue, lambda people: {"entry_id": people.entry_id}),
     Verb(
         starting.request_run,

@@ -11,9 +11,12 @@ from django.apps import apps
 from agents.models import Agent
 from agents.roster import create_agent, set_learning
 from arena.credits import wallet
+from arena.credits.brakes import Limits
 from arena.credits.statement import wallet_balance
 from arena.matches import seating
 from arena.models import Match, Round
+from arena.spaces import autopilot
+from arena.states import AdoptionRule
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
 from frontend.tests.builders import make_offer, play_to_the_end
 from training.data.harvest import harvest_matches
@@ -24,6 +27,17 @@ from training.tests.builders import make_base, make_pairs_for
 PROMPT = "Zanzibar is the word that only the owner may read."
 SEED = 918_273_645  # of the learning settings
 PRICE = 7_654_321
+STOP_LOSS = 86_420  # of the autopilot
+AUTOPILOT_LIMITS = Limits(
+    fee_credits=10,
+    matches=50,
+    matches_a_day=20,
+    at_once=4,
+    spend_a_day_credits=200,
+    stop_loss_credits=STOP_LOSS,
+    take_profit_credits=None,
+    adoption=AdoptionRule.PLAY_ON,
+)
 ROOMS = ("agents", "arena", "judges", "training")  # whose rows are compared
 
 
@@ -34,7 +48,7 @@ class TwoPeople:
     owner_id: int
     rival_id: int
     rivals_agent_id: int
-    agent_id: int  # with a match, pairs, an offered version, and an entry that waits
+    agent_id: int  # with a match, pairs, an offered version, an entry that waits, an autopilot
     student_id: int  # with pairs enough to be trained
     version_id: int
     entry_id: uuid.UUID
@@ -58,6 +72,8 @@ class TwoPeople:
             f"price_credits={PRICE}",
             f"{self.balance:,}",
             f"available={self.balance}",
+            str(STOP_LOSS),
+            f"{STOP_LOSS:,}",
         )
 
 
@@ -89,6 +105,11 @@ def make_two_people() -> TwoPeople:
     space, waiting = make_space(), make_space()
     make_pairs_for(student, count=8, space=space)
     entry_id = enter(agent, waiting)
+    for _ in range(2):  # one that was stopped, and one that is on
+        autopilot.switch_off(owner.pk, agent_id=agent.pk)
+        autopilot.switch_on(
+            owner.pk, agent_id=agent.pk, space_ids=[waiting.pk], limits=AUTOPILOT_LIMITS
+        )
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)
     version = agent.versions.get(number=1)

@@ -1,6 +1,6 @@
 """The one place where a run's status changes, together with its price and its agent.
 
-Lock order: agent, run, accounts by id. Queueing a run locks its agent first, too.
+Lock order: agent, run, accounts by id, the agent's autopilot. Queueing a run locks its agent first, too.
 """
 
 import json
@@ -14,6 +14,7 @@ from agents.errors import NotAvailable
 from agents.models import Agent
 from agents.roster import begin_learning, end_learning
 from arena.live.stream import OVER, publish, run_channel
+from arena.spaces.autopilot import note_adoption
 from training.models import TrainingRun
 from training.runs import charges
 from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
@@ -66,6 +67,8 @@ def apply_event(
         end_learning(run.agent_id)
     elif event == RunEvent.RESUME:
         begin_learning(run.agent_id)
+    if event == RunEvent.ADOPT:
+        note_adoption(run.agent_id)
     is_charged = before == RunStatus.EVALUATING
     _move_credits(run, event, is_charged=is_charged, is_owners_fault=is_owners_fault)
     announce_run(run.pk)
