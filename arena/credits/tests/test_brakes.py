@@ -81,9 +81,9 @@ def test_it_takes_turns_among_its_spaces() -> None:
 )
 def test_each_brake_stops_it_with_a_sentence(
     brake: Brake,
-    limits: dict[str, int],
-    record: dict[str, int],
-    choice: dict[str, int],
+    limits: dict[str, Any],
+    record: dict[str, Any],
+    choice: dict[str, Any],
 ) -> None:
     found = decide(
         replace(LIMITS, **limits),
@@ -111,12 +111,12 @@ def test_each_brake_stops_it_with_a_sentence(
 )
 def test_what_passes_by_itself_makes_it_wait(
     until: datetime,
-    limits: dict[str, AdoptionRule],
+    limits: dict[str, Any],
     record: dict[str, Any],
-    choice: dict[str, int],
+    choice: dict[str, Any],
 ) -> None:
     found = decide(
-        replace(LIMITS, **limits),  # type: ignore[arg-type]
+        replace(LIMITS, **limits),
         replace(RECORD, **record),
         [replace(POEMS, **choice)],
         now=NOON,
@@ -138,7 +138,7 @@ def test_what_passes_by_itself_makes_it_wait(
     ],
 )
 def test_contradictory_limits_are_told_at_the_one_to_change(
-    field_name: str, limits: dict[str, int]
+    field_name: str, limits: dict[str, Any]
 ) -> None:
     problems = problems_with(replace(LIMITS, **limits), [POEMS, CHAIN], most_at_once=8)
     assert list(problems) == [field_name]

@@ -52,7 +52,7 @@ LIMITS = Limits(
 def space() -> Space:
     """With a house agent, so that a match can be made of one entry."""
     make_agent(make_user(is_house=True))
-    return make_space(round_count=1)
+    return make_space(round_count=1, other_fees_credits=[])
 
 
 @pytest.fixture
@@ -232,6 +232,13 @@ def test_a_fee_that_rose_stops_it(agent: Agent, space: Space) -> None:
         f"{space.name} now costs 11 credits, and you allow at most 10 for a match.",
     )
     assert not Entry.objects.exists()
+
+
+def test_it_pays_the_highest_fee_that_is_allowed(agent: Agent) -> None:
+    tiers = make_space(entry_fee_credits=5, other_fees_credits=[0, 8, 50])
+    switched_on(agent, tiers)
+    swept()
+    assert Entry.objects.get().fee_credits == 8
 
 
 @pytest.mark.parametrize("leaves", [False, True])
