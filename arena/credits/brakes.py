@@ -18,7 +18,7 @@ WOKEN = timedelta(days=1)  # until then somebody wakes it, who knows when there 
 
 
 class BadLimits(Refused):
-    """Limits that cannot be, or that contradict each other; `problems` has a sentence by name."""
+    """AutopilotLimits that cannot be, or that contradict each other; `problems` has a sentence by name."""
 
     def __init__(self, problems: Mapping[str, str]) -> None:
         super().__init__(" ".join(problems.values()))
@@ -26,7 +26,7 @@ class BadLimits(Refused):
 
 
 @dataclass(frozen=True)
-class Limits:
+class AutopilotLimits:
     """What the owner allows. Days are those of UTC, from midnight to midnight."""
 
     fee_credits: int  # for one match
@@ -40,7 +40,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Choice:
+class ChosenSpace:
     """A Space that the owner chose, as it is now."""
 
     space_id: int
@@ -108,7 +108,7 @@ def day_of(now: datetime) -> tuple[datetime, datetime]:
 
 
 def problems_with(
-    limits: Limits, choices: Sequence[Choice], *, most_at_once: int
+    limits: AutopilotLimits, choices: Sequence[ChosenSpace], *, most_at_once: int
 ) -> dict[str, str]:
     """A sentence for each limit that cannot be, or that contradicts another; by its name."""
     problems = {}
@@ -133,7 +133,9 @@ def problems_with(
     return problems
 
 
-def decide(limits: Limits, record: Record, choices: Sequence[Choice], *, now: datetime) -> Decision:
+def decide(
+    limits: AutopilotLimits, record: Record, choices: Sequence[ChosenSpace], *, now: datetime
+) -> Decision:
     """What to do now."""
     return (
         _done(limits, record, choices)
@@ -142,7 +144,7 @@ def decide(limits: Limits, record: Record, choices: Sequence[Choice], *, now: da
     )
 
 
-def _done(limits: Limits, record: Record, choices: Sequence[Choice]) -> Stop | None:
+def _done(limits: AutopilotLimits, record: Record, choices: Sequence[ChosenSpace]) -> Stop | None:
     """The brakes that end it also while it waits for something."""
     if record.is_retired:
         return Stop(Brake.RETIRED, "The agent was retired.")
@@ -161,7 +163,7 @@ def _done(limits: Limits, record: Record, choices: Sequence[Choice]) -> Stop | N
     return None
 
 
-def _undisturbed(limits: Limits, record: Record, now: datetime) -> Decision | None:
+def _undisturbed(limits: AutopilotLimits, record: Record, now: datetime) -> Decision | None:
     """What keeps it from entering anything for now, whatever the Space."""
     tomorrow = day_of(now)[1]
     if record.is_busy:
@@ -186,7 +188,9 @@ def _undisturbed(limits: Limits, record: Record, now: datetime) -> Decision | No
     return None
 
 
-def _choose(limits: Limits, record: Record, choices: Sequence[Choice], now: datetime) -> Decision:
+def _choose(
+    limits: AutopilotLimits, record: Record, choices: Sequence[ChosenSpace], now: datetime
+) -> Decision:
     """The Space that it has not entered for longest, among those that every limit allows."""
     before = [each for each in choices if each.is_open]
     # Fees may have changed since the limits were set.
@@ -232,15 +236,15 @@ def _choose(limits: Limits, record: Record, choices: Sequence[Choice], now: date
     return EnterNow(first.space_id, first.fee_credits)
 
 
-def _turn(choice: Choice) -> tuple[float, int]:
+def _turn(choice: ChosenSpace) -> tuple[float, int]:
     return (choice.entered_at.timestamp() if choice.entered_at else 0.0, choice.space_id)
 
 
-def _cheapest(choices: Sequence[Choice]) -> Choice:
+def _cheapest(choices: Sequence[ChosenSpace]) -> ChosenSpace:
     return min(choices, key=lambda each: each.fee_credits)
 
 
-def _closed(choices: Sequence[Choice]) -> str:
+def _closed(choices: Sequence[ChosenSpace]) -> str:
     if len(choices) == 1:
         return f"{choices[0].name} was closed."
     return "All Spaces that you chose were closed."

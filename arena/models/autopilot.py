@@ -17,7 +17,7 @@ class Autopilot(models.Model):
 
     agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="autopilots")
     spaces = models.ManyToManyField("arena.Space", related_name="autopilots")
-    # The limits, as arena.credits.brakes.Limits has them.
+    # The limits, as arena.credits.brakes.AutopilotLimits has them.
     fee_credits = models.PositiveIntegerField()
     matches = models.PositiveIntegerField()
     matches_a_day = models.PositiveIntegerField()

@@ -17,7 +17,15 @@ from django.utils import timezone
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, User
 from arena.credits import brakes
-from arena.credits.brakes import BadLimits, Choice, EnterNow, Limits, Record, Stop, Wait
+from arena.credits.brakes import (
+    AutopilotLimits,
+    BadLimits,
+    ChosenSpace,
+    EnterNow,
+    Record,
+    Stop,
+    Wait,
+)
 from arena.credits.statement import wallet_balance
 from arena.models import LIVE_ENTRY_STATUSES, Autopilot, Entry, EntryStatus, Space, SpaceStatus
 from arena.models.autopilot import MAX_STOP_CHARS
@@ -29,7 +37,7 @@ AFTER_A_FAULT = timedelta(minutes=5)  # an autopilot that could not be looked at
 
 
 def switch_on(
-    user_id: int, *, agent_id: int, space_ids: Iterable[int], limits: Limits
+    user_id: int, *, agent_id: int, space_ids: Iterable[int], limits: AutopilotLimits
 ) -> Autopilot:
     """Let the agent enter by itself, or change the limits of the autopilot that is on.
 
@@ -126,8 +134,10 @@ def note_adoption(agent_id: int) -> None:
     )
 
 
-def limits_of(autopilot: Autopilot) -> Limits:
-    return Limits(**{each.name: getattr(autopilot, each.name) for each in fields(Limits)})
+def limits_of(autopilot: Autopilot) -> AutopilotLimits:
+    return AutopilotLimits(
+        **{each.name: getattr(autopilot, each.name) for each in fields(AutopilotLimits)}
+    )
 
 
 def decision_of(
@@ -257,12 +267,12 @@ def _choice(
     most_credits: int,
     refusals: Mapping[int, str] | None = None,
     entered_at: datetime | None = None,
-) -> Choice:
+) -> ChosenSpace:
     refusal = (refusals or {}).get(space.pk, "")
     if space.base_model_id != agent.base_model_id:
         refusal = f"{space.name} is now played on another base model."
     fees = space.fees_credits
-    return Choice(
+    return ChosenSpace(
         space_id=space.pk,
         name=space.name,
         # Of the Space's fees the highest that the owner allows.

@@ -11,7 +11,7 @@ from django.apps import apps
 from agents.models import Agent
 from agents.roster import create_agent, set_learning
 from arena.credits import wallet
-from arena.credits.brakes import Limits
+from arena.credits.brakes import AutopilotLimits
 from arena.credits.statement import wallet_balance
 from arena.matches import seating
 from arena.models import Match, Round
@@ -28,7 +28,7 @@ PROMPT = "Zanzibar is the word that only the owner may read."
 SEED = 918_273_645  # of the learning settings
 PRICE = 7_654_321
 STOP_LOSS = 86_420  # of the autopilot
-AUTOPILOT_LIMITS = Limits(
+AUTOPILOT_LIMITS = AutopilotLimits(
     fee_credits=10,
     matches=50,
     matches_a_day=20,

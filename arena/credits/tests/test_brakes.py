@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 
 from arena.credits.brakes import (
     RESTS_AFTER_UNPLAYED,
-    Choice,
+    AutopilotLimits,
+    ChosenSpace,
     EnterNow,
-    Limits,
     Record,
     Stop,
     Wait,
@@ -25,7 +25,7 @@ from arena.states import AdoptionRule, Brake
 
 NOON = datetime(2027, 3, 28, 12, tzinfo=UTC)
 DAYS = 200
-LIMITS = Limits(
+LIMITS = AutopilotLimits(
     fee_credits=10,
     matches=100,
     matches_a_day=20,
@@ -44,9 +44,9 @@ RECORD = Record(
     live_of_owner=0,
     is_busy=False,
 )
-POEMS = Choice(1, "Tiny poems", 10, is_open=True)
+POEMS = ChosenSpace(1, "Tiny poems", 10, is_open=True)
 UNPLAYED_TWICE = {"unplayed_in_a_row": 2, "unplayed_at": NOON, "unplayed_reason": "Refunded."}
-CHAIN = Choice(2, "Chain sums", 5, is_open=True)
+CHAIN = ChosenSpace(2, "Chain sums", 5, is_open=True)
 
 
 def test_it_takes_turns_among_its_spaces() -> None:
@@ -160,12 +160,12 @@ class Entered:
 class World:
     """One agent's autopilot and all that happens around it, drawn from a seed."""
 
-    limits: Limits
+    limits: AutopilotLimits
     rng: Random
     credits: int = 300
     now: datetime = NOON
     entries: list[Entered] = field(default_factory=list)
-    choices: dict[int, Choice] = field(default_factory=lambda: {1: POEMS, 2: CHAIN})
+    choices: dict[int, ChosenSpace] = field(default_factory=lambda: {1: POEMS, 2: CHAIN})
     others_live: int = 0
     has_adopted: bool = False
     adopted_at: datetime | None = None
@@ -258,7 +258,7 @@ class World:
 
 
 LIMITS_OF_ANYBODY = st.builds(
-    Limits,
+    AutopilotLimits,
     fee_credits=st.integers(10, 20),
     matches=st.integers(10, 400),
     matches_a_day=st.integers(1, 10),
@@ -272,7 +272,9 @@ LIMITS_OF_ANYBODY = st.builds(
 
 @settings(max_examples=25, deadline=None)
 @given(limits=LIMITS_OF_ANYBODY, seed=st.integers(0, 2**32))
-def test_left_alone_for_200_days_it_never_passes_a_limit(limits: Limits, seed: int) -> None:
+def test_left_alone_for_200_days_it_never_passes_a_limit(
+    limits: AutopilotLimits, seed: int
+) -> None:
     world = World(limits, Random(seed))
     while world.now < NOON + timedelta(days=DAYS) and world.stopped is None:
         world.happen()

@@ -16,7 +16,7 @@ from agents.errors import NotAvailable, Refused
 from agents.models import Agent, User
 from arena import sweeping
 from arena.credits import ledger, wallet
-from arena.credits.brakes import BadLimits, Limits
+from arena.credits.brakes import AutopilotLimits, BadLimits
 from arena.credits.statement import wallet_balance
 from arena.matches import play
 from arena.models import Autopilot, Entry, EntryStatus, Match, Space
@@ -36,7 +36,7 @@ from training.runs.steering import adopt_offered
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
-LIMITS = Limits(
+LIMITS = AutopilotLimits(
     fee_credits=10,
     matches=50,
     matches_a_day=20,
