@@ -26,7 +26,10 @@ def steady_now() -> datetime:
 
 
 # A sweep that nobody takes in time expires, so that a worker that was away finds no backlog.
-SWEEP = {"schedule": schedule(5.0, nowfun=steady_now), "options": {"expires": 10.0}}
+SWEEP = {
+    "schedule": schedule(float(settings.ENV.sweep_seconds), nowfun=steady_now),
+    "options": {"expires": 2.0 * settings.ENV.sweep_seconds},
+}
 celery_app.conf.beat_schedule = {
     "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
     "make pairs and start runs": SWEEP | {"task": "training.tasks.sweep"},

@@ -76,6 +76,9 @@ class Variables(BaseSettings):
         le=3600,
         description="How long a worker may be silent before another one takes its matches and runs.",
     )
+    sweep_seconds: int = Field(
+        5, ge=1, le=60, description="How often sweeps look for work that nobody has taken."
+    )
     process_role: ProcessRole = Field(
         ProcessRole.COMMAND,
         description="What this process is, which sizes its pool of database connections: web, match, "

@@ -23,8 +23,9 @@ from arena.management.chaos.processes import MODEL_PID
 RESTART_SECONDS = 0.5
 START_SECONDS = 120.0  # until the first addresses are known
 STOP_SECONDS = 60.0
-# The product's own settings: a short loop, and workers that are missed after a few seconds.
+# The product's own settings: a short loop, frequent sweeps, and workers that are soon missed.
 VARIABLES = {
+    "SWEEP_SECONDS": "1",
     "TAKEOVER_SECONDS": "6",
     "TRAINING_PAIRS": "24",
     "GATE_TASKS": "8",
