@@ -25,20 +25,21 @@ def steady_now() -> datetime:
     return _START + timedelta(seconds=time.monotonic())
 
 
-# A sweep that nobody takes in time expires, so that a worker that was away finds no backlog.
-SWEEP = {
-    "schedule": schedule(float(settings.ENV.sweep_seconds), nowfun=steady_now),
-    "options": {"expires": 2.0 * settings.ENV.sweep_seconds},
-}
-celery_app.conf.beat_schedule = {
-    "sweep matches": SWEEP | {"task": "arena.tasks.sweep"},
-    "make pairs and start runs": SWEEP | {"task": "training.tasks.sweep"},
-    "make room": {
-        "task": "training.tasks.make_room",
-        "schedule": schedule(600.0, nowfun=steady_now),
-        "options": {"expires": 300.0},
-    },
-}
+@celery_app.on_after_configure.connect
+def _schedule_sweeps(sender: Celery, **_: object) -> None:
+    """Settings are read here, not while this module is imported: tests decide on them first."""
+    seconds = float(settings.ENV.sweep_seconds)
+    # A sweep that nobody takes in time expires, so that a worker that was away finds no backlog.
+    sweep = {"schedule": schedule(seconds, nowfun=steady_now), "options": {"expires": 2 * seconds}}
+    sender.conf.beat_schedule = {
+        "sweep matches": sweep | {"task": "arena.tasks.sweep"},
+        "make pairs and start runs": sweep | {"task": "training.tasks.sweep"},
+        "make room": {
+            "task": "training.tasks.make_room",
+            "schedule": schedule(600.0, nowfun=steady_now),
+            "options": {"expires": 300.0},
+        },
+    }
 
 
 @setup_logging.connect

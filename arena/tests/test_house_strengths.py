@@ -12,7 +12,6 @@ from django.core.management.base import CommandError
 
 from arena.environments.episode import Episode
 from arena.management.commands import house_strengths
-from arena.management.commands.house_strengths import wilson
 from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from arena.seeding.spaces import SPACES
 
@@ -55,9 +54,3 @@ def test_an_unknown_space_and_no_match_are_refused() -> None:
         printed("--space", "chess")
     with pytest.raises(CommandError, match="at least one match"):
         printed("--matches", "0")
-
-
-def test_an_interval_holds_its_share_and_narrows() -> None:
-    assert wilson(1.0, 40)[1] == 1.0
-    few, many = wilson(0.6, 10), wilson(0.6, 1000)
-    assert few[0] < many[0] < 0.6 < many[1] < few[1]

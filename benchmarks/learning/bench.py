@@ -18,11 +18,13 @@ from django.conf import settings
 
 from agents.errors import Refused
 from agents.inference.client import Sampling, plain_model, served_model
+from agents.inference.servers import ServedModel
 from agents.models import Agent, AgentVersion, BaseModel, User
 from agents.roster import create_agent, set_learning
 from arena.spaces import entering
 from arena.credits import ledger, wallet
-from benchmarks.learning import exam
+from benchmarks.learning import duels, exam
+from benchmarks.learning.games import GAMES
 from arena.models import LIVE_ENTRY_STATUSES, Entry, Match, MatchStatus, Space
 from judges.models import Judge, JudgeKind
 from training.configs.configs import LearningConfig, Precision
@@ -45,6 +47,7 @@ LEARNER_PROMPT = "You are a helpful AI assistant named SmolLM, trained by Huggin
 SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=96)
 SPACE = "learn-bench"
 COIN = "coin"
+GAME_ROUNDS = 20  # of a match of a game: ten openings, each from both sides
 
 Say = Callable[[str], None]
 
@@ -116,10 +119,24 @@ def base_exam() -> dict[str, Any]:
     return exam.as_json(answers)
 
 
-def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
-    """Let a new agent learn with the arm for `minutes`; return its record, including the exam."""
+def base_duels(slug: str) -> dict[str, Any]:
+    """The games of the plain base in a seeded Space, with the learner's prompt and sampling."""
+    return _duels(slug, plain_model(settings.ENV.base_model), prompt=LEARNER_PROMPT)
+
+
+def _duels(slug: str, model: ServedModel, *, prompt: str) -> dict[str, Any]:
+    space = GAMES[slug]
+    sampling = replace(SAMPLING, max_tokens=min(SAMPLING.max_tokens, space["max_tokens"]))
+    return async_to_sync(duels.play)(space, duels.Player(model, prompt, sampling))
+
+
+def learn(name: str, *, seed: int, minutes: float, say: Say, game: str = "") -> dict[str, Any]:
+    """Let a new agent learn with the arm for `minutes`; return its record, including the exam.
+
+    `game`: slug of the seeded Space whose game it plays; "" for the Constraints Space.
+    """
     arm = ARMS[name]
-    space = _space(name, seed)
+    space = _space(name, seed, game)
     agent = _learner(name, seed)
     started = time.monotonic()
     _spend(arm, agent, space, seed=seed, deadline=started + minutes * 60, say=say)
@@ -132,8 +149,14 @@ def learn(name: str, *, seed: int, minutes: float, say: Say) -> dict[str, Any]:
     answers = async_to_sync(exam.sit)(
         served_model(version), prompt=version.prompt, sampling=SAMPLING
     )
+    played = {}
+    if game:
+        say(f"games of version {version.number}")
+        played = _duels(game, served_model(version), prompt=version.prompt)
     runs = TrainingRun.objects.filter(agent=agent).order_by("id")
     return {
+        "space": game,
+        "duels": played,
         "arm": name,
         "seed": seed,
         "minutes": minutes,
@@ -253,32 +276,35 @@ def _learner(arm: str, seed: int) -> Agent:
     )
 
 
-def _space(arm: str, seed: int) -> Space:
-    """The Constraints Space with more seats and rounds, in which play waits for training.
+def _space(arm: str, seed: int, game: str = "") -> Space:
+    """The Constraints Space, or that of a game, with more rounds, in which play waits for training.
 
     Only for this learner: when several learn at once, they never meet.
     """
     judge = ARMS[arm].judge
     if judge == COIN:
         Judge.objects.get_or_create(slug=COIN, defaults={"name": "Coin", "kind": JudgeKind.COIN})
-    space, _ = Space.objects.get_or_create(
-        slug=f"{SPACE}-{arm}-{seed}",
-        defaults={
-            "name": f"Learning bench ({arm}, seed {seed})",
-            "summary": "Constraints, for measuring how agents learn.",
-            "environment": "constraints",
-            "base_model": BaseModel.objects.get(served_name=settings.ENV.base_model),
-            "panel": [{"judge": judge, "weight": 1.0}],
-            "entry_fee_credits": 10,
-            "seat_count": 5,  # the learner and four to share answers with
-            "round_count": 20,
-            "rounds_at_once": 10,
-            "prize_percents": [50, 30, 20],
-            "house_fill_seconds": 0,
-            "waits_for_training": True,
-            "has_coded_seats": ARMS[arm].has_coded_seats,
-        },
-    )
+    values: dict[str, Any] = {
+        "environment": "constraints",
+        "seat_count": 5,  # the learner and four to share answers with
+        "round_count": 20,
+        "prize_percents": [50, 30, 20],
+    }
+    if game:
+        values = {**GAMES[game], "round_count": GAME_ROUNDS}
+    values |= {
+        "name": f"Learning bench ({arm}, seed {seed})",
+        "summary": "For measuring how agents learn.",
+        "base_model": BaseModel.objects.get(served_name=settings.ENV.base_model),
+        "panel": [{"judge": judge, "weight": 1.0}],
+        "entry_fee_credits": 10,
+        "rounds_at_once": 10,
+        "house_fill_seconds": 0,
+        "waits_for_training": True,
+        "has_coded_seats": ARMS[arm].has_coded_seats,
+    }
+    slug = "-".join(filter(None, [SPACE, game, arm, str(seed)]))
+    space, _ = Space.objects.get_or_create(slug=slug, defaults=values | {"slug": slug})
     return space
 
 

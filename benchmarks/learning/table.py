@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from agents.files import write_atomically
+from benchmarks.learning.duels import scores, sum_of
 from benchmarks.learning.exam import (
     ARITHMETIC,
     PARTS,
@@ -36,6 +37,7 @@ class Piece:
     together: int  # learners that share the machine
     arm: str
     seed: int
+    space: str = ""  # whose game the learner plays; "": the Constraints Space
 
 
 class BadFile(Exception):
@@ -77,6 +79,20 @@ def base_exam(content: Mapping[str, Any], *, commit: str, machine: str) -> Mappi
     return exams[-1] if exams else None
 
 
+def base_duels(
+    content: Mapping[str, Any], space: str, *, commit: str, machine: str
+) -> Mapping[str, Any] | None:
+    """The plain base's games in this Space, if this program has played them on such a machine."""
+    if commit == UNKNOWN_COMMIT or commit.endswith("-dirty"):
+        return None
+    played = [
+        one["base_duels"]
+        for one in content["results"]
+        if (one.get("space"), one["commit"], one["machine"]) == (space, commit, machine)
+    ]
+    return played[-1] if played else None
+
+
 def merged(contents: Iterable[Mapping[str, Any]]) -> dict[str, Any]:
     """All pieces of all files; if two files hold the same piece, the later one counts."""
     pieces = {_piece(one): one for content in contents for one in content["results"]}
@@ -88,7 +104,8 @@ def table(content: Mapping[str, Any]) -> str:
     by_arm: dict[tuple[float, int, str], list[Mapping[str, Any]]] = {}
     for one in content["results"]:
         piece = _piece(one)
-        by_arm.setdefault((piece.minutes, piece.together, piece.arm), []).append(one)
+        arm = f"{piece.arm} in {piece.space}" if piece.space else piece.arm
+        by_arm.setdefault((piece.minutes, piece.together, arm), []).append(one)
     machines = sorted({one["machine"] for one in content["results"]})
     lines = [
         "| machines | minutes | at once | arm | seeds | part | before | after | gain | wanted |",
@@ -134,14 +151,50 @@ def table(content: Mapping[str, Any]) -> str:
         "Pass rates on the same unseen tasks, and the gain as a multiple of the base's; "
         "95% intervals by a bootstrap over seeds and tasks."
     )
-    return "\n".join([*lines, "", intervals, *known, "", *_leads(by_arm), *notes])
+    return "\n".join([*lines, "", intervals, *known, "", *_games(by_arm), *_leads(by_arm), *notes])
+
+
+def _games(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]]) -> list[str]:
+    """Each arm's games against the house, before and after; all seeds together."""
+    lines = []
+    for (minutes, together, arm), results in sorted(by_arm.items()):
+        played = [one for one in results if one.get("duels")]
+        for opponent in played[0]["duels"] if played else ():
+            before, after = (
+                sum_of([scores(one[key])[opponent] for one in played])
+                for key in ("base_duels", "duels")
+            )
+            cells = [
+                f"{score.share:.2f} [{score.interval[0]:.2f}, {score.interval[1]:.2f}]"
+                for score in (before, after)
+            ] + [f"{score.illegal / score.turns:.0%}" for score in (before, after)]
+            lines.append(
+                f"| {minutes:g} | {together} | {arm} | {opponent} | {after.games} | "
+                f"{' | '.join(cells)} |"
+            )
+    if not lines:
+        return []
+    explanation = (
+        "Games against the house's agents: points won (a draw is a half) and tries that were no "
+        "legal move; 95% intervals by Wilson."
+    )
+    return [
+        explanation,
+        "",
+        "| minutes | at once | arm | opponent | games | before | after | illegal before | after |",
+        f"|{'---|' * 9}",
+        *lines,
+        "",
+    ]
 
 
 def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]]) -> list[str]:
     """Each arm minus each control of its budget, over the seeds that both have."""
     lines = []
     for (minutes, together, arm), results in sorted(by_arm.items()):
-        for control in CONTROLS if arm not in CONTROLS else ():
+        name, where = (*arm.split(" in ", 1), "")[:2]
+        for control in CONTROLS if name not in CONTROLS else ():
+            control = f"{control} in {where}" if where else control
             exams = {one["seed"]: one["exam"] for one in results}
             others = {
                 one["seed"]: one["exam"] for one in by_arm.get((minutes, together, control), ())
@@ -178,4 +231,5 @@ def _piece(result: Mapping[str, Any]) -> Piece:
         together=result["together"],
         arm=result["arm"],
         seed=result["seed"],
+        space=result.get("space", ""),
     )

@@ -1,10 +1,12 @@
-"""The bootstrap of the gate and of the learning benchmark. PURE."""
+"""The intervals of the gate and of benchmarks. PURE."""
 
 from collections.abc import Callable, Sequence
+from math import sqrt
 from random import Random
 from typing import TypeVar
 
 RESAMPLES = 2000
+Z = 1.96  # two-sided 95 %
 
 Outcome = TypeVar("Outcome")
 
@@ -41,3 +43,10 @@ def central(ordered: Sequence[float], share: float) -> tuple[float, float]:
 def quantile(ordered: Sequence[float], share: float) -> float:
     """The value below which `share` of an ascending sequence lies; share in [0, 1)."""
     return ordered[int(share * len(ordered))]
+
+
+def wilson(share: float, count: int) -> tuple[float, float]:
+    """95 % interval of a share of `count` trials (Wilson, 1927)."""
+    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
+    half = Z * sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
+    return max(0.0, middle - half), min(1.0, middle + half)

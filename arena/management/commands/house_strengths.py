@@ -4,7 +4,6 @@ import asyncio
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
-from math import sqrt
 from random import Random
 from typing import Any
 
@@ -19,11 +18,11 @@ from arena.environments.asking import with_prompt
 from arena.environments.episode import Episode, openings, play_out
 from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from arena.seeding.spaces import SPACES
+from training.gate.bootstrap import wilson
 
 MATCHES = 40
 AT_ONCE = 8
 GOAL = 0.6  # of the matches, draws counting half
-Z = 1.96  # two-sided 95 %
 
 
 class Command(BaseCommand):
@@ -130,10 +129,3 @@ async def _answer(
     choices = moves if space.get("restricts_moves") else ()
     model = plain_model(settings.ENV.base_model)
     return (await inference.generate(model, messages, sampling, choices=choices)).text
-
-
-def wilson(share: float, count: int) -> tuple[float, float]:
-    """95 % interval of a share of `count` matches (Wilson, 1927)."""
-    middle = (share + Z**2 / (2 * count)) / (1 + Z**2 / count)
-    half = Z * sqrt(share * (1 - share) / count + Z**2 / (4 * count**2)) / (1 + Z**2 / count)
-    return max(0.0, middle - half), min(1.0, middle + half)

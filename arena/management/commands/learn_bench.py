@@ -20,6 +20,7 @@ from arena.config.supervisor.parts import ALL_PARTS, WEB, Options, cores
 from arena.config.supervisor.screen import progress_on
 from arena.management.commands.up import stop_on_signals
 from benchmarks.learning import table
+from benchmarks.learning.games import GAMES
 
 MAX_MINUTES, MAX_SEEDS, MAX_TOGETHER = 240.0, 20, 64
 # A gate that leaves most of the time to learning, yet adopts a version that is a tenth better.
@@ -40,6 +41,11 @@ class Command(BaseCommand):
         )
         parser.add_argument("--seeds", type=int, default=3, help="number of seeds: 0, 1, 2, ...")
         parser.add_argument("--arms", default="", help="comma-separated; all arms by default")
+        parser.add_argument(
+            "--space",
+            default="",
+            help="slug of a seeded Space of a game for two, instead of the Constraints Space",
+        )
         parser.add_argument(
             "--together",
             type=int,
@@ -71,6 +77,11 @@ class Command(BaseCommand):
             raise CommandError(f"--seeds must be between 1 and {MAX_SEEDS}.")
         if not 1 <= options["together"] <= MAX_TOGETHER:
             raise CommandError(f"--together must be between 1 and {MAX_TOGETHER}.")
+        if options["space"] and options["space"] not in GAMES:
+            raise CommandError(
+                f"There is no game for two in a seeded Space {options['space']!r}; choose from "
+                f"{', '.join(GAMES)}."
+            )
         variables = BENCH_VARIABLES | {
             "MATCH_THREADS": str(max(4, options["together"])),
             "VLLM_SERVERS": str(min(2, cores())),
@@ -91,7 +102,7 @@ class Command(BaseCommand):
         local = Local(environment, Options(parts=ALL_PARTS - {WEB}, free_ports=True))
         stop_on_signals(local)
         arguments = ["learn_bench_play", "--json", str(options["json"].resolve())]
-        for name in ("minutes", "seeds", "arms", "together"):
+        for name in ("minutes", "seeds", "arms", "space", "together"):
             arguments.append(f"--{name}={options[name]}")
         code: int | None = None
         try:

@@ -28,6 +28,7 @@ class Command(BaseCommand):
         parser.add_argument("--seeds", type=int, required=True)
         parser.add_argument("--together", type=int, required=True)
         parser.add_argument("--arms", default="")
+        parser.add_argument("--space", default="")
 
     def handle(self, *args: Any, **options: Any) -> None:
         arms = [name for name in options["arms"].split(",") if name] or list(bench.ARMS)
@@ -37,11 +38,12 @@ class Command(BaseCommand):
                     f"There is no arm {name!r}; choose from {', '.join(bench.ARMS)}."
                 )
         minutes, together, path = options["minutes"], options["together"], options["json"]
+        game = options["space"]
         known = table.read(path)
         # Seed by seed, so that a whole table comes early and its intervals later.
         wanted = [(arm, seed) for seed in range(options["seeds"]) for arm in arms]
         groups = [
-            [Piece(minutes, len(group), arm, seed) for arm, seed in group]
+            [Piece(minutes, len(group), arm, seed, game) for arm, seed in group]
             for group in batched(wanted, together)
         ]
         # All of a group begin together, even those already measured: if one were missing, the
@@ -52,28 +54,37 @@ class Command(BaseCommand):
             if base is None:
                 self.stdout.write("the exam of the plain base")
                 base = bench.base_exam()
+            played: Mapping[str, Any] | None = {}
+            if game:
+                played = table.base_duels(known, game, commit=_commit(), machine=this_machine())
+            if played is None:
+                self.stdout.write("the games of the plain base")
+                played = bench.base_duels(game)
+            before = {"base": base, "base_duels": played}
             writing = threading.Lock()
             for group in missing:
                 with ThreadPoolExecutor(together) as pool:
                     measured = [
-                        pool.submit(self._measure, piece, base, path, writing) for piece in group
+                        pool.submit(self._measure, piece, before, path, writing) for piece in group
                     ]
                 for one in measured:
                     one.result()
         self.stdout.write(table.table(table.read(path)))
 
     def _measure(
-        self, piece: Piece, base: Mapping[str, Any], path: Path, writing: threading.Lock
+        self, piece: Piece, before: Mapping[str, Any], path: Path, writing: threading.Lock
     ) -> None:
         def say(line: str) -> None:
             self.stdout.write(f"{piece.arm}, seed {piece.seed}: {line}")
 
         say(bench.ARMS[piece.arm].explanation)
         try:
-            result = bench.learn(piece.arm, seed=piece.seed, minutes=piece.minutes, say=say)
+            result = bench.learn(
+                piece.arm, seed=piece.seed, minutes=piece.minutes, say=say, game=piece.space
+            )
         finally:
             connections.close_all()  # of this thread
-        result |= {"together": piece.together, "base": base}
+        result |= {"together": piece.together, **before}
         result |= {"machine": this_machine(), "commit": _commit()}
         with writing:
             content = table.merged([table.read(path), {"results": [result]}])

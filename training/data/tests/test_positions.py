@@ -16,6 +16,7 @@ from arena.management.chaos.checks import unfinished
 from arena.models import Completion, Match, Round, Space
 from arena.tests.builders import make_match, make_space
 from arena.tests.playing import add_games, played
+from judges.models import Judge, JudgeKind
 from training.data.curation import HeldOutTasks
 from training.data.harvest import (
     FIRST_PAUSE,
@@ -135,6 +136,26 @@ def played_in_failing(monkeypatch: pytest.MonkeyPatch) -> Match:
 
 def pauses_end() -> None:
     HarvestDelay.objects.update(due_at=timezone.now())
+
+
+@pytest.mark.parametrize(
+    ("kind", "pairs_are_made"), [(JudgeKind.COIN, True), (JudgeKind.PAIRWISE, False)]
+)
+def test_the_spaces_own_judges_value_moves_if_they_need_no_model(
+    monkeypatch: pytest.MonkeyPatch, kind: JudgeKind, pairs_are_made: bool
+) -> None:
+    Judge.objects.get_or_create(slug="other", defaults={"name": "Other", "kind": kind})
+    match = make_match(make_space(environment="count"))
+    match.space.panel = [{"judge": "other", "weight": 1.0}]
+    match.space.save()
+    one_good_one_bad.begun = 0  # type: ignore[attr-defined]
+    played(match, monkeypatch, one_good_one_bad)
+    harvest_matches()
+    pairs = Pair.objects.select_related("chosen", "rejected")
+    assert pairs.exists() == pairs_are_made
+    assert all(pair.chosen.text != pair.rejected.text for pair in pairs)
+    if pairs_are_made:
+        assert not all(pair.margin == 1.0 for pair in pairs), "as code would say"
 
 
 def test_a_game_that_is_gone_or_fails_holds_up_no_harvest(

@@ -2,7 +2,7 @@ from collections.abc import Sequence
 from random import Random
 from statistics import fmean
 
-from training.gate.bootstrap import RESAMPLES, bootstrap, central, quantile
+from training.gate.bootstrap import RESAMPLES, bootstrap, central, quantile, wilson
 
 
 def test_of_one_group_tasks_are_drawn_with_replacement() -> None:
@@ -37,3 +37,9 @@ def test_a_quantile_has_its_share_of_the_values_below_it() -> None:
 def test_an_interval_leaves_as_many_values_out_below_as_above() -> None:
     ordered = [float(value) for value in range(RESAMPLES)]
     assert central(ordered, 0.95) == (50, RESAMPLES - 51)
+
+
+def test_an_interval_holds_its_share_and_narrows() -> None:
+    assert wilson(1.0, 40)[1] == 1.0
+    few, many = wilson(0.6, 10), wilson(0.6, 1000)
+    assert few[0] < many[0] < 0.6 < many[1] < few[1]
