@@ -24,9 +24,8 @@ from training.states import PairSource
 
 MAX_PAIRS_PER_EPISODE = 4  # for each agent
 MAX_COMPARED = 16  # answers to the same decision, the newest first
-QUICK_KINDS = frozenset(
-    {JudgeKind.CODE, JudgeKind.COIN}
-)  # of judges: every turn is put before them
+# Of judges that need no model: every turn of an episode is put before them.
+QUICK_KINDS = frozenset({JudgeKind.CODE, JudgeKind.COIN})
 
 
 def asked_task(own: Completion, one: Round) -> Task:
