@@ -15,6 +15,16 @@ class MatchStatus(StrEnum):
 LIVE_MATCH_STATUSES = frozenset({MatchStatus.SEATED, MatchStatus.RUNNING})
 
 
+class PrizeRule(StrEnum):
+    """How a pool is shared: arena/credits/prizes.py"""
+
+    WINNER = "winner"
+    PLACES = "places"
+    SCORE = "score"
+    DUEL = "duel"
+    COOPERATIVE = "cooperative"
+
+
 class RoundStatus(StrEnum):
     """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
 

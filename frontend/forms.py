@@ -172,11 +172,12 @@ class LeaveForm(PlainForm):
 
 
 class EnterForm(PlainForm):
-    """Which agent plays. Thanks to the hidden id, a double click enters once, at the fee shown."""
+    """Which agent plays. Thanks to the hidden id, a double click enters once, at the fee and terms shown."""
 
     agent = forms.TypedChoiceField(label="Agent", coerce=int)
     entry_id = forms.UUIDField(widget=KEY)
     fee = forms.IntegerField(min_value=0, widget=forms.HiddenInput)
+    terms = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, choices: Iterable[tuple[int, str]] = (), **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -184,10 +185,10 @@ class EnterForm(PlainForm):
 
     @classmethod
     def offering(
-        cls, agents: Iterable[AgentCard], *, fee: int, chosen: int | None = None
+        cls, agents: Iterable[AgentCard], *, fee: int, terms: str, chosen: int | None = None
     ) -> "EnterForm":
         choices = [(agent.agent_id, f"{agent.name}, v{agent.version_number}") for agent in agents]
-        initial = {"entry_id": uuid.uuid4(), "fee": fee, "agent": chosen}
+        initial = {"entry_id": uuid.uuid4(), "fee": fee, "terms": terms, "agent": chosen}
         return cls(choices=choices, initial=initial)
 
 

@@ -9,7 +9,7 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from agents.canonical import digest_of
-from arena.states import CompletionStatus
+from arena.states import CompletionStatus, PrizeRule
 
 
 @dataclass(frozen=True)
@@ -39,6 +39,7 @@ class MatchSeated:
     task_commitment: str = ""
     # By difficulty, how often its tasks are drawn; empty: only the easiest.
     difficulty_weights: tuple[float, ...] = ()
+    prize_rule: PrizeRule = PrizeRule.PLACES  # so in all matches seated before there were others
 
 
 @dataclass(frozen=True)
@@ -162,6 +163,7 @@ def decode(kind: str, payload: Mapping[str, Any]) -> Event:
         values["prize_percents"] = tuple(values["prize_percents"])
         values["panel"] = tuple((slug, weight) for slug, weight in values["panel"])
         values["difficulty_weights"] = tuple(values.get("difficulty_weights", ()))
+        values["prize_rule"] = PrizeRule(values.get("prize_rule", PrizeRule.PLACES))
     if kind == "completion_recorded":
         values["status"] = CompletionStatus(values["status"])
     if "order" in values:

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from typing import Any, assert_never
 
 from agents.canonical import text_digest
+from arena.credits.prizes import Payout, payout
 from arena.environments.episode import TRIES_PER_TURN
 from arena.matches.events import (
     CompletionRecorded,
@@ -133,13 +134,13 @@ class MatchState:
         return frozenset(seat for each in self.rounds for seat in each.spoke)
 
     @property
-    def staking(self) -> frozenset[int]:
-        """Competing seats that staked credits: they share the pool."""
-        return frozenset(
-            player.seat
+    def stakes(self) -> dict[int, int]:
+        """Fees of the competing seats that staked credits: they share the pool."""
+        return {
+            player.seat: player.fee_credits
             for player in self.seating.players
             if player.fee_credits and player.seat in self.competing
-        )
+        }
 
     @property
     def refunds(self) -> dict[int, int]:
@@ -153,9 +154,7 @@ class MatchState:
     @property
     def pool_credits(self) -> int:
         """What the seats that compete paid, which a settlement shares out."""
-        return sum(
-            player.fee_credits for player in self.seating.players if player.seat in self.staking
-        )
+        return sum(self.stakes.values())
 
     @property
     def is_over(self) -> bool:
@@ -181,15 +180,25 @@ class MatchState:
             for seat in sorted(self.seats)
         }
 
-    def ranking(self) -> tuple[tuple[int, ...], ...]:
-        """Competing seats best first, by the decided rounds; there must be at least one."""
+    def means(self) -> dict[int, float]:
+        """Mean scores of the competing seats over the decided rounds; there must be at least one."""
         decided = sum(each.status == RoundStatus.DECIDED for each in self.rounds)
-        totals = {seat: total for seat, total in self.totals().items() if seat in self.competing}
-        return ranking_of(totals, rounds=decided)
+        return {s: total / decided for s, total in self.totals().items() if s in self.competing}
 
-    def prize_ranking(self) -> tuple[tuple[int, ...], ...]:
-        """The ranking of those who share the pool."""
-        return among(self.ranking(), self.staking)
+    def ranking(self) -> tuple[tuple[int, ...], ...]:
+        """Competing seats best first, by the decided rounds."""
+        return rank(self.means())
+
+    def payout(self) -> Payout:
+        """How the pool is shared, by the events alone: whatever the Space says later."""
+        return payout(
+            self.seating.prize_rule,
+            stakes=self.stakes,
+            ranking=among(self.ranking(), self.stakes),
+            scores=self.means(),
+            rake_percent=self.seating.rake_percent,
+            percents=self.seating.prize_percents,
+        )
 
 
 def decide(state: MatchState | None, command: Command) -> list[Event]:

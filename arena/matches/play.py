@@ -16,7 +16,6 @@ from django.utils import timezone
 
 from agents.canonical import digest_of
 from arena import leases
-from arena.credits.prizes import prizes, rake_of
 from arena.environments.base import Task
 from arena.environments.text.markup import read
 from arena.environments.text.words import words
@@ -267,24 +266,15 @@ def settle_match(match_id: int) -> None:
             )
             return
         ranking = state.ranking()
-        rake = rake_of(state.pool_credits, percent=state.seating.rake_percent)
-        shares = (
-            prizes(
-                state.prize_ranking(),
-                pot_credits=state.pool_credits - rake,
-                percents=state.seating.prize_percents,
-            )
-            if state.staking
-            else {}
-        )
-        paid = {str(seat): prize for seat, prize in shares.items()}
-        append(match, state, Settle(paid, rake, secret_of(match_id)))
+        shares = state.payout()
+        paid = {str(seat): prize for seat, prize in shares.prizes.items()}
+        append(match, state, Settle(paid, shares.rake_credits, secret_of(match_id)))
         settlement.rate(match, ranking)
         note_difficulties(match, state.seating, answers)
-        settlement.record_places(match, ranking, totals=state.totals(), prizes=shares)
+        settlement.record_places(match, ranking, totals=state.totals(), prizes=shares.prizes)
         match.entries.update(status=EntryStatus.FINISHED)
         _finish(match)
-        settlement.pay(match, state, prizes=shares, rake_credits=rake)
+        settlement.pay(match, state, payout=shares)
 
 
 def cancel_match(match_id: int, *, reason: str) -> None:

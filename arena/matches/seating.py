@@ -225,6 +225,7 @@ def _seat(
         restricts_moves=space.restricts_moves,
         task_commitment=secret.commitment,
         difficulty_weights=weights_for(space, lineup.model_mus),
+        prize_rule=terms.prize_rule,
     )
     secret.match = match
     secret.save(update_fields=["match"])

@@ -11,6 +11,7 @@ from django.utils import timezone
 
 from agents.models import Agent
 from arena.credits import ledger
+from arena.credits.prizes import Payout
 from arena.matches.events import Player
 from arena.matches.match import MatchState
 from arena.models import Account, Match, Rating, RatingChange, Seat, TransferCode
@@ -44,13 +45,13 @@ def collect_fees(match: Match, state: MatchState) -> None:
             )
 
 
-def pay(match: Match, state: MatchState, *, prizes: Mapping[int, int], rake_credits: int) -> None:
+def pay(match: Match, state: MatchState, *, payout: Payout) -> None:
     """Pay out the match's part of the escrow: prizes and refunds to the seats, rake to the arena."""
     escrow = _lock_all(match, state)
     for player in state.seating.players:
         if state.refunds.get(player.seat):
             _refund(match, player, escrow)
-        if prize := prizes.get(player.seat):
+        if prize := payout.prizes.get(player.seat):
             ledger.transfer(
                 _id(match.pk, "prize", player.seat),
                 debit=escrow,
@@ -59,12 +60,12 @@ def pay(match: Match, state: MatchState, *, prizes: Mapping[int, int], rake_cred
                 code=TransferCode.PRIZE,
                 reference=_reference(match.pk),
             )
-    if rake_credits:
+    if payout.rake_credits:
         ledger.transfer(
             _id(match.pk, "rake"),
             debit=escrow,
             credit=ledger.fees_account(),
-            amount=rake_credits,
+            amount=payout.rake_credits,
             code=TransferCode.RAKE,
             reference=_reference(match.pk),
         )

@@ -12,6 +12,7 @@ from django.db.models import Q
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import lists_moves
 from arena.environments.base import EnvironmentFault
+from arena.states import PrizeRule
 from judges.models import Judge
 
 MAX_FEE_CREDITS = 10_000
@@ -30,14 +31,24 @@ class Terms:
     """How a pool is shared. Entries keep the terms that they were made under."""
 
     rake_percent: int
+    prize_rule: PrizeRule
     prize_percents: tuple[int, ...]
+
+    @property
+    def stamp(self) -> str:
+        """For forms, which tell with it what the user was shown."""
+        return f"{self.rake_percent} {self.prize_rule} {'-'.join(map(str, self.prize_percents))}"
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self) | {"prize_percents": list(self.prize_percents)}
 
     @classmethod
     def from_json(cls, stored: Mapping[str, Any]) -> Self:
-        return cls(**{**stored, "prize_percents": tuple(stored["prize_percents"])})
+        return cls(
+            rake_percent=stored["rake_percent"],
+            prize_rule=PrizeRule(stored.get("prize_rule", PrizeRule.PLACES)),
+            prize_percents=tuple(stored["prize_percents"]),
+        )
 
 
 def free_tier() -> list[int]:
@@ -80,7 +91,20 @@ class Space(models.Model):
     rounds_at_once = models.PositiveSmallIntegerField(default=1, db_default=1)
     max_tokens = models.PositiveSmallIntegerField(default=96)
     rake_percent = models.PositiveSmallIntegerField(default=10)
-    # Percent of the pool by rank, first place first; sums to 100.
+    prize_rule = models.CharField(
+        max_length=12,
+        choices=[
+            (PrizeRule.WINNER, "The winner takes all"),
+            (PrizeRule.PLACES, "Percents for each place"),
+            (PrizeRule.SCORE, "In proportion to the points"),
+            (PrizeRule.DUEL, "A duel: the loser pays the winner"),
+            (PrizeRule.COOPERATIVE, "Together: everybody alike, the less rake the more is reached"),
+        ],
+        default=PrizeRule.PLACES,
+        db_default=PrizeRule.PLACES,
+        help_text="How the pool is shared. Matches that have been made keep their rule.",
+    )
+    # Percent of the pool by rank, first place first; sums to 100. For one of the rules.
     prize_percents = models.JSONField()
     # Seconds an entry waits for other people before house agents fill the seats.
     house_fill_seconds = models.PositiveSmallIntegerField(default=3)
@@ -137,7 +161,7 @@ class Space(models.Model):
     @property
     def terms(self) -> Terms:
         """Those of the entries that are made now."""
-        return Terms(self.rake_percent, tuple(self.prize_percents))
+        return Terms(self.rake_percent, PrizeRule(self.prize_rule), tuple(self.prize_percents))
 
     def clean(self) -> None:
         """Let forms check what would otherwise break matches."""
@@ -162,6 +186,8 @@ class Space(models.Model):
             problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
         elif problem := _problem_with_judges([each["judge"] for each in self.panel]):
             problems["panel"] = problem
+        if self.prize_rule == PrizeRule.DUEL and self.seat_count != 2:
+            problems["prize_rule"] = "A duel is between 2 seats."
         if not _are_fees(self.other_fees_credits):
             problems["other_fees_credits"] = (
                 f"A list of at most {MAX_FEES - 1} whole numbers from 0 to {MAX_FEE_CREDITS:,}."

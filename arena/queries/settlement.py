@@ -1,11 +1,22 @@
 """Where every credit of a match came from and went, according to its events."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import assert_never
 
 from arena.matches.events import MatchSeated, MatchSettled, Player, decode
 from arena.matches.match import among
 from arena.models import MatchEvent, Seat
 from arena.queries.lists import Competitor
+from arena.states import PrizeRule
+
+_RAKED = {
+    PrizeRule.WINNER: "the pool",
+    PrizeRule.PLACES: "the pool",
+    PrizeRule.SCORE: "the pool",
+    PrizeRule.DUEL: "what the loser paid",
+    PrizeRule.COOPERATIVE: "what was not reached",
+}
 
 
 @dataclass(frozen=True)
@@ -29,7 +40,7 @@ class Settlement:
     returned: tuple[CreditLine, ...]
     pool_credits: int
     rake_credits: int
-    rake_percent: int
+    rake_detail: str
     prizes: tuple[CreditLine, ...]
     is_refunded: bool
 
@@ -70,7 +81,7 @@ def settlement_of(match_id: int) -> Settlement | None:
         returned=tuple(line for line in fees if line.seat in silent),
         pool_credits=sum(line.amount_credits for line in fees if line.seat not in silent),
         rake_credits=settled.rake_credits if settled else 0,
-        rake_percent=seating.rake_percent,
+        rake_detail=f"{seating.rake_percent}% of {_RAKED[seating.prize_rule]}, rounded down",
         prizes=_prizes(settled, seating, names) if settled else (),
         is_refunded=is_cancelled,
     )
@@ -89,19 +100,57 @@ def _detail_of_fee(player: Player, who: Competitor, *, is_silent: bool) -> str:
 def _prizes(
     settled: MatchSettled, seating: MatchSeated, names: dict[int, Competitor]
 ) -> tuple[CreditLine, ...]:
-    lines, place = [], 0
     # Seats that staked nothing, as the house may, share no prizes.
-    for group in among(settled.ranking, {int(seat) for seat in settled.prizes}):
-        percents = seating.prize_percents[place : place + len(group)]
-        for seat in group:
-            share = sum(percents)
-            detail = f"{share}% of the pot for rank {place + 1}"
-            if len(group) > 1:
-                detail = (
-                    f"shares rank {place + 1} with {len(group) - 1} other"
-                    f"{'s' if len(group) > 2 else ''}: {share}% of the pot in {len(group)} parts"
-                )
-            amount = settled.prizes.get(str(seat), 0)
-            lines.append(CreditLine(seat, f"Prize, {names[seat].name}", detail, amount))
+    ranking = among(settled.ranking, {int(seat) for seat in settled.prizes})
+    return tuple(
+        CreditLine(
+            seat,
+            f"Prize, {names[seat].name}",
+            detail,
+            settled.prizes.get(str(seat), 0),
+        )
+        for seat, detail in _reasons(settled, seating, ranking).items()
+    )
+
+
+def _reasons(
+    settled: MatchSettled, seating: MatchSeated, ranking: tuple[tuple[int, ...], ...]
+) -> dict[int, str]:
+    """Why each seat got its prize, best first."""
+    seats = [seat for group in ranking for seat in group]
+    match seating.prize_rule:
+        case PrizeRule.WINNER:
+            return _by_place(ranking, (100,))
+        case PrizeRule.PLACES:
+            return _by_place(ranking, seating.prize_percents)
+        case PrizeRule.SCORE:
+            points = {seat: settled.totals[str(seat)] for seat in seats}
+            whole = sum(points.values())
+            return {
+                seat: f"{points[seat] / whole:.1%} of all points" if whole else "nobody has a point"
+                for seat in seats
+            }
+        case PrizeRule.DUEL:
+            if len(ranking) == 1:
+                return dict.fromkeys(seats, "the own fee: nobody won it")
+            return dict.fromkeys(seats, "the own fee, and what the loser paid without the rake")
+        case PrizeRule.COOPERATIVE:
+            return dict.fromkeys(seats, "all are paid alike")
+        case _:
+            assert_never(seating.prize_rule)
+
+
+def _by_place(ranking: tuple[tuple[int, ...], ...], percents: Sequence[int]) -> dict[int, str]:
+    reasons: dict[int, str] = {}
+    place = 0
+    for group in ranking:
+        share = sum(percents[place : place + len(group)])
+        detail = f"{share}% of the pot for rank {place + 1}"
+        if len(group) > 1:
+            detail = (
+                f"shares rank {place + 1} with {len(group) - 1} other"
+                f"{'s' if len(group) > 2 else ''}: {share}% of the pot in {len(group)} parts"
+            )
+        reasons |= dict.fromkeys(group, detail)
         place += len(group)
-    return tuple(lines)
+    return reasons

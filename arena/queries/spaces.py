@@ -8,11 +8,20 @@ from django.db.models import Count, Q, Value
 
 from agents.errors import NotAvailable
 from arena import access
-from arena.credits.prizes import prizes, rake_of
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import exchange_tokens
 from arena.environments.base import EnvironmentFault
-from arena.models import Entry, EntryStatus, Match, Rating, Space, SpaceCount, SpaceStatus
+from arena.models import (
+    Entry,
+    EntryStatus,
+    Match,
+    Rating,
+    Space,
+    SpaceCount,
+    SpaceStatus,
+    Terms,
+)
+from arena.queries.tiers import FeeTier, fee_tier
 from arena.states import LIVE_MATCH_STATUSES
 from judges.models import Judge
 
@@ -47,8 +56,7 @@ class SpaceCard:
     round_count: int
     rounds_at_once: int
     max_tokens: int
-    rake_percent: int
-    prize_percents: tuple[int, ...]
+    terms: Terms
     house_fill_seconds: int
     waits_for_training: bool
     restricts_moves: bool
@@ -58,30 +66,15 @@ class SpaceCard:
     settled_count: int
     live_count: int
 
-    def tier(self, fee_credits: int | None) -> "FeeTier":
+    def tier(self, fee_credits: int | None) -> FeeTier:
         """What a full match at this fee pays; at the usual one if the Space has no such fee."""
         fee = fee_credits if fee_credits in self.fees_credits else self.entry_fee_credits
-        assert fee is not None, "a usual fee"
-        pool = fee * self.seat_count
-        rake = rake_of(pool, percent=self.rake_percent)
-        ranking = [[seat] for seat in range(self.seat_count)]
-        paid = prizes(ranking, pot_credits=pool - rake, percents=self.prize_percents)
-        places = min(len(self.prize_percents), self.seat_count)
-        return FeeTier(fee, pool, rake, tuple(paid[seat] for seat in range(places)) if pool else ())
+        assert fee is not None, "a Space has a usual fee"
+        return fee_tier(fee, seat_count=self.seat_count, terms=self.terms)
 
     @property
-    def usual(self) -> "FeeTier":
+    def usual(self) -> FeeTier:
         return self.tier(None)
-
-
-@dataclass(frozen=True)
-class FeeTier:
-    """One fee of a Space, and what a full match without ties pays by rank."""
-
-    fee_credits: int
-    pool_credits: int
-    rake_credits: int
-    prizes_credits: tuple[int, ...]
 
 
 @dataclass(frozen=True)
@@ -234,8 +227,7 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         round_count=row.round_count,
         rounds_at_once=min(row.rounds_at_once, row.round_count),
         max_tokens=row.max_tokens,
-        rake_percent=row.rake_percent,
-        prize_percents=tuple(row.prize_percents),
+        terms=row.terms,
         house_fill_seconds=row.house_fill_seconds,
         waits_for_training=row.waits_for_training,
         restricts_moves=row.restricts_moves,

@@ -6,7 +6,7 @@ _BY_CODE = [{"judge": "code", "weight": 1.0}]
 
 
 def _game(environment: str, **values: Any) -> dict[str, Any]:
-    """A game for two, each opening played from both sides; models choose among the legal moves."""
+    """A duel, each opening played from both sides; models choose among the legal moves."""
     return {
         "slug": environment.replace("_", "-"),
         "environment": environment,
@@ -17,6 +17,7 @@ def _game(environment: str, **values: Any) -> dict[str, Any]:
         "round_count": 4,
         "rounds_at_once": 2,
         "max_tokens": 24,
+        "prize_rule": "duel",
         "prize_percents": [100],
         "restricts_moves": True,
         **values,
@@ -158,6 +159,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         summary="Cooperate or defect, again and again, with one who remembers.",
         description="In each turn both seats choose at the same moment. Defecting pays more than "
         "cooperating, but both do better if both cooperate. Several turns make a game.",
+        prize_rule="score",
     ),
     _game(
         "negotiation",
@@ -166,6 +168,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         summary="Swap goods that each side values differently, and both can gain.",
         description="Two seats hold goods and know their own values only. In turns, a seat offers a "
         "trade, accepts, or rejects. What counts is how much one\u2019s goods gained in value.",
+        prize_rule="score",
         restricts_moves=False,
         max_tokens=40,
         round_count=2,
@@ -187,6 +190,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         description="In each turn every seat chooses how much to give at the same moment. The pot "
         "is multiplied and shared equally, also with those who gave nothing.",
         seat_count=4,
-        prize_percents=[50, 30, 20],
+        prize_rule="cooperative",
+        rake_percent=30,  # of what is not reached
     ),
 )

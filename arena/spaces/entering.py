@@ -42,11 +42,13 @@ def enter_space(
     space_slug: str,
     entry_id: uuid.UUID,
     agreed_credits: int | None = None,
+    agreed_terms: str = "",
 ) -> Entry:
     """Hold the fee and join the queue. A replay of the id returns the first entry while it lives.
 
-    `agreed_credits` is the fee that the user chose of those shown; None takes the Space's usual one.
-    Raises Refused with a sentence (closed, already in, too few credits, no such fee, ...).
+    `agreed_credits` is the fee that the user chose of those shown, and `agreed_terms` the stamp of
+    the terms shown; None takes the Space's usual fee, and no stamp any terms. Raises Refused with a
+    sentence (closed, already in, too few credits, no such fee, ...).
     """
     ledger.check_given_id(entry_id)
     check_plays(agent_id, owner_id=user_id, space_slug=space_slug)
@@ -73,6 +75,11 @@ def enter_space(
                 _check_replayed(old)
                 return old
             fee = space.entry_fee_credits if agreed_credits is None else agreed_credits
+            if agreed_terms not in ("", space.terms.stamp):
+                raise Refused(
+                    f"{space.name} now shares the pool in another way. Nothing was held; look at the "
+                    "prizes, and enter again if you agree."
+                )
             return place_entry(agent, space, entry_id=entry_id, fee_credits=fee)
     except ledger.InsufficientCredits as error:
         raise ledger.InsufficientCredits(f"Not enough credits to enter. {error}") from None

@@ -43,6 +43,7 @@ def administrator(client: Client) -> Client:
         ("other_fees_credits", [10.5]),
         ("other_fees_credits", [1, 2, 3, 4, 5]),
         ("other_fees_credits", 0),
+        ("prize_rule", "lottery"),
     ],
 )
 def test_a_space_that_matches_would_stumble_over_is_not_valid(field: str, value: Any) -> None:
@@ -51,6 +52,14 @@ def test_a_space_that_matches_would_stumble_over_is_not_valid(field: str, value:
     with pytest.raises(ValidationError) as caught:
         space.full_clean()
     assert field in caught.value.message_dict
+
+
+def test_a_duel_has_two_seats() -> None:
+    space = make_space(prize_rule="duel")
+    space.full_clean()
+    space.seat_count = 3
+    with pytest.raises(ValidationError, match="A duel is between 2 seats"):
+        space.full_clean()
 
 
 def test_a_space_whose_game_lists_its_moves_may_restrict_them(

@@ -76,8 +76,10 @@ class Before:
     def settle(self, match: Played, owner_matches: Mapping[int, int]) -> Settled:
         ranking = ranking_of(match.state.totals(), rounds=ROUNDS)
         skills = {seat: each.skill for seat, each in enumerate(match.seats)}
+        pool = FEE_CREDITS * len(skills)
+        pot = pool - rake_of(pool, percent=RAKE_PERCENT)
         return Settled(
-            paid=_shares(ranking, FEE_CREDITS * len(skills)),
+            paid=prizes(ranking, pot_credits=pot, percents=PRIZE_PERCENTS),
             skills=updated(skills, ranking),
             winners=ranking[0],
         )
@@ -126,7 +128,7 @@ class Now(Before):
         after = rated(entrants, ranking, meetings=sum(self._days, Counter()))
         people = sorted({one.owner_id for one in entrants.values() if not one.is_house})
         self._days[-1].update(frozenset(pair) for pair in combinations(people, 2))
-        shares = _shares(state.prize_ranking(), state.pool_credits) if state.staking else {}
+        shares = state.payout().prizes
         return Settled(
             paid=dict.fromkeys(skills, 0) | state.refunds | shares,
             skills=skills | {seat: one.skill for seat, one in after.items()},
@@ -136,11 +138,6 @@ class Now(Before):
     def end_day(self) -> None:
         self._staked.clear()
         self._days.append(Counter())
-
-
-def _shares(ranking: Sequence[Sequence[int]], pool_credits: int) -> dict[int, int]:
-    rake_credits = rake_of(pool_credits, percent=RAKE_PERCENT)
-    return prizes(ranking, pot_credits=pool_credits - rake_credits, percents=PRIZE_PERCENTS)
 
 
 class Site:

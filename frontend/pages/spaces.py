@@ -72,6 +72,7 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
             space_slug=slug,
             entry_id=form.cleaned_data["entry_id"],
             agreed_credits=form.cleaned_data["fee"],
+            agreed_terms=form.cleaned_data["terms"],
         )
     except Refused as error:
         agent, fee = form.cleaned_data["agent"], form.cleaned_data["fee"]
@@ -146,7 +147,9 @@ def _space_page(
             chosen = _number(request.GET.get("agent", ""))
         context |= {
             "chosen": chosen,
-            "form": EnterForm.offering(free, fee=tier.fee_credits, chosen=chosen),
+            "form": EnterForm.offering(
+                free, fee=tier.fee_credits, terms=space.terms.stamp, chosen=chosen
+            ),
             "fitting": fitting,
             "free": free,
             "busy": [agent for agent in fitting if agent.is_busy],

@@ -120,7 +120,7 @@ def test_the_page_of_a_space_enters_at_the_fee_that_was_chosen(client: Client) -
     path = f"/spaces/{space.slug}/"
     page = client.get(f"{path}?fee=50").content.decode()
     assert 'name="fee" value="50"' in page
-    assert "make a pool of 100" in page
+    assert "2 seats pay 50 credits each: 100. The arena keeps 10. First 63, second 27." in page
     assert (
         f"?fee=0&amp;agent={agent.id}#enter"
         in client.get(f"{path}?agent={agent.id}").content.decode()
@@ -128,7 +128,7 @@ def test_the_page_of_a_space_enters_at_the_fee_that_was_chosen(client: Client) -
     free = client.get(f"{path}?fee=0").content.decode()
     assert "Enter for free" in free
     assert "pay no prize" in free
-    assert "make a pool of" not in free
+    assert "The arena keeps" not in free
     for odd in ("7", "-1", "x", "9" * 40):
         assert 'name="fee" value="10"' in client.get(path, {"fee": odd}).content.decode()
     data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 50}
@@ -146,6 +146,17 @@ def test_a_free_match_needs_no_credits(client: Client) -> None:
     data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 0}
     page = client.post(f"{path}enter/", data, follow=True).content.decode()
     assert "Entered for free" in page
+
+
+def test_a_rule_that_changed_meanwhile_is_not_agreed_to_unseen(client: Client) -> None:
+    agent = make_agent(make_user(credits=100))
+    client.force_login(agent.owner)
+    space = make_space(prize_rule="winner")
+    data = {"agent": agent.id, "entry_id": str(uuid.uuid4()), "fee": 10, "terms": "10 places 70-30"}
+    page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
+    assert "now shares the pool in another way" in page
+    assert 'name="terms" value="10 winner 70-30"' in page
+    assert wallet_balance(agent.owner_id).held == 0
 
 
 @pytest.mark.parametrize("forged", [uuid.uuid5(uuid.NAMESPACE_URL, "x"), uuid.UUID(int=7)])

@@ -8,6 +8,7 @@ import pytest
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from arena.credits.prizes import Payout
 from arena.matches.events import (
     CompletionRecorded,
     Event,
@@ -190,7 +191,7 @@ def test_seats_that_staked_nothing_are_ranked_and_share_no_prizes() -> None:
     house, *people = seating().players
     state = played({}, seated=seating(players=(replace(house, fee_credits=0), *people)))
     assert state.ranking() == ((0,), (1,), (2,))
-    assert state.prize_ranking() == ((1,), (2,))
+    assert state.payout() == Payout({1: 6, 2: 3}, 1)
     assert (state.pool_credits, state.refunds) == (10, {})
 
 
