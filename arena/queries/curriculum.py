@@ -1,8 +1,15 @@
 """How hard a Space's tasks are now, and how its agents do on them."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
-from arena.spaces.proposals import difficulty_weights, mean_rating, solve_rates
+from arena.spaces.proposals import (
+    POOL_NAMES,
+    difficulty_weights,
+    mean_rating,
+    pools,
+    solve_rates,
+)
 from arena.spaces.tallies import difficulties_of, tallies_of
 
 
@@ -20,6 +27,7 @@ class Curriculum:
     """Every difficulty of a Space's environment, the easiest first."""
 
     levels: tuple[LevelLine, ...]
+    pools: Mapping[str, tuple[float, ...]]  # by name: how often each level is drawn, relatively
     is_untried: bool  # nobody has answered yet
 
     @property
@@ -40,5 +48,8 @@ def curriculum_of(space_id: int, environment: str) -> Curriculum | None:
             LevelLine(number, rate, weight)
             for number, (rate, weight) in enumerate(zip(rates, weights, strict=True), start=1)
         ),
+        pools={
+            name: tuple(pool) for name, pool in zip(POOL_NAMES, pools(tallies, mu), strict=True)
+        },
         is_untried=not any(tally.asked for tally in tallies),
     )

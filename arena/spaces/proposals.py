@@ -25,6 +25,7 @@ from arena.spaces.ratings import BETA, Skill
 
 # (solvers of four, share of the tasks): easy, frontier, hard
 POOLS = ((3, 0.2), (2, 0.6), (1, 0.2))
+POOL_NAMES = ("easy", "frontier", "hard")
 GROUP = 4
 HALF_LIFE_ANSWERS = 120  # of a Space: after so many, an answer counts half
 PRIOR_ANSWERS = 1.0  # of a newcomer, half right: what is known of a difficulty before any

@@ -2,9 +2,11 @@
 
 from collections.abc import Iterable, Sequence
 
+from django.db.models import F
+
 from arena.environments import ENVIRONMENTS
 from arena.models import DifficultyTally
-from arena.spaces.proposals import GradedAnswer, Tally, noted
+from arena.spaces.proposals import GradedAnswer, Tally, difficulty_weights, mean_rating, noted
 
 
 def difficulties_of(environment: str) -> int:
@@ -17,6 +19,20 @@ def tallies_of(space_id: int, environment: str, *, count: int) -> list[Tally]:
     """One for each of the environment's `count` difficulties, the easiest first."""
     rows = DifficultyTally.objects.filter(space_id=space_id, environment=environment)
     return _in_order(rows, count)
+
+
+def played_weights(space_id: int) -> tuple[float, ...]:
+    """By difficulty, how often agents rated as those who answered lately get its tasks.
+
+    () if there is one difficulty, or no model has answered yet. It reads rows only, so that a caller
+    may hold locks: the environment may be a package's.
+    """
+    of_space = DifficultyTally.objects.filter(space_id=space_id)
+    rows = list(of_space.filter(environment=F("space__environment")))
+    if len(rows) < 2:
+        return ()
+    tallies = _in_order(rows, 1 + max(row.difficulty for row in rows))
+    return difficulty_weights(tallies, mean_rating(tallies))
 
 
 def note_answers(

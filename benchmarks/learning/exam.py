@@ -16,6 +16,7 @@ from agents.inference.client import Inference, Sampling, ServedModel
 from arena.environments.asking import build_messages
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split, Task
+from arena.spaces.tallies import difficulties_of
 from training.gate.bootstrap import bootstrap, central
 
 UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches use
@@ -62,13 +63,14 @@ class Interval:
 
 
 def exam_tasks(part: str) -> list[Task]:
-    """The part's tasks: always the same, balanced over kinds."""
+    """The part's tasks: always the same, balanced over kinds, each difficulty as often as the others."""
     slug, split, per_kind, limit = PARTS[part]
+    difficulties = difficulties_of(slug)
     rng = Random(f"{EXAM_SEED}: {part}")
     found: dict[str, Task] = {}
     kinds: dict[str, int] = {}
-    for _ in range(MAX_DRAWS):
-        task = ENVIRONMENTS[slug].make_task(rng, split)
+    for number in range(MAX_DRAWS):
+        task = ENVIRONMENTS[slug].make_task(rng, split, number % difficulties)
         if task.key not in found and kinds.get(task.kind, 0) < per_kind:
             found[task.key] = task
             kinds[task.kind] = kinds.get(task.kind, 0) + 1

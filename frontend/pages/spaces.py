@@ -1,7 +1,9 @@
 """Spaces: what is played, entering, and waiting for the match."""
 
 import uuid
+from bisect import bisect
 from contextlib import suppress
+from itertools import accumulate
 from random import Random
 
 from django.conf import settings
@@ -11,8 +13,9 @@ from django.shortcuts import redirect, render
 from agents.errors import Refused
 from agents.names import stored_form
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import EnvironmentFault, Split
+from arena.environments.base import Environment, EnvironmentFault, Split
 from arena.queries import (
+    Curriculum,
     SpaceCard,
     agent_cards,
     curriculum_of,
@@ -39,6 +42,9 @@ from frontend.pages.edge import (
 )
 
 EXAMPLE_COUNT = 3
+# How much of each pool, from the easiest to the hardest, is easier than its example: so the three differ
+# even before anybody has answered.
+EXAMPLE_SHARES = (0.25, 0.5, 0.75)
 
 
 @public_page()
@@ -127,16 +133,17 @@ def _space_page(
 ) -> HttpResponse:
     user_id = viewer_id(request)
     tier = space.tier(_number(request.GET.get("fee", "")) if fee is None else fee)
+    curriculum = _curriculum(space)
     context = {
         "space": space,
         "tier": tier,
         "refusal": refusal,
-        "examples": _examples(space),
         "house_stake": settings.ENV.house_stake,
         "standings": leaderboard(space_id=space.space_id, limit=25),
         "live": live_matches(space_slug=space.slug, limit=4),
         "recent": recent_matches(space_slug=space.slug, limit=6),
-        "curriculum": curriculum_of(space.space_id, space.environment),
+        "curriculum": curriculum,
+        "examples": _examples(space, curriculum),
         "commitments": next_commitments(space.space_id),
     }
     if user_id is not None:
@@ -166,7 +173,13 @@ def _number(text: str) -> int | None:
     return int(text) if text.isdecimal() and len(text) < MAX_ID_DIGITS else None
 
 
-def _examples(space: SpaceCard) -> list[dict[str, str]]:
+def _curriculum(space: SpaceCard) -> Curriculum | None:
+    with suppress(EnvironmentFault):  # the page has everything else
+        return curriculum_of(space.space_id, space.environment)
+    return None
+
+
+def _examples(space: SpaceCard, curriculum: Curriculum | None) -> list[dict[str, str]]:
     """Real tasks of the kind that matches use, the same ones for everybody."""
     environment = ENVIRONMENTS.get(space.environment)
     if environment is None:
@@ -174,9 +187,22 @@ def _examples(space: SpaceCard) -> list[dict[str, str]]:
     rng = Random(f"examples of {space.slug}")
     found: dict[str, str] = {}
     with suppress(EnvironmentFault):  # the page has everything else
-        for _ in range(EXAMPLE_COUNT * 8):
-            task = environment.make_task(rng, Split.TRAIN)
-            found.setdefault(task.kind, task.prompt)
-            if len(found) == EXAMPLE_COUNT:
-                break
+        if curriculum:
+            found = _of_each_pool(environment, curriculum, rng)
+        else:
+            for _ in range(EXAMPLE_COUNT * 8):
+                task = environment.make_task(rng, Split.TRAIN)
+                found.setdefault(task.kind, task.prompt)
+                if len(found) == EXAMPLE_COUNT:
+                    break
     return [{"kind": kind, "prompt": prompt} for kind, prompt in found.items()]
+
+
+def _of_each_pool(environment: Environment, curriculum: Curriculum, rng: Random) -> dict[str, str]:
+    """A task of each pool, of a level that is usual in it, by the words for the two."""
+    found = {}
+    for (name, weights), share in zip(curriculum.pools.items(), EXAMPLE_SHARES, strict=True):
+        level = bisect(list(accumulate(weights)), share * sum(weights))
+        task = environment.make_task(rng, Split.TRAIN, level)
+        found[f"{name}, level {level + 1}"] = task.prompt
+    return found

@@ -9,8 +9,10 @@ from django.urls import reverse
 from pytest_django import DjangoAssertNumQueries
 
 from agents.models import Agent, AgentVersion, User
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import EnvironmentFault
 from arena.matches import play
-from arena.models import Completion, Match
+from arena.models import Completion, DifficultyTally, Match
 from arena.tests.builders import (
     enter,
     make_agent,
@@ -19,6 +21,7 @@ from arena.tests.builders import (
     make_user,
     play_round,
 )
+from arena.tests.ladder import Ladder
 from frontend import drawings
 from frontend.tests.builders import (
     HOSTILE,
@@ -50,6 +53,38 @@ def first_agent(match: Match) -> Agent:
 def test_public_pages_need_no_account(client: Client, path: str) -> None:
     settled_match()
     assert client.get(path).status_code == 200
+
+
+def test_a_space_of_several_difficulties_shows_a_task_of_each_pool(client: Client) -> None:
+    space = make_space(environment="reasoning/chain_sum")
+    for difficulty, solved in enumerate((10, 5, 0)):
+        DifficultyTally.objects.create(
+            space=space,
+            environment=space.environment,
+            difficulty=difficulty,
+            asked=10,
+            solved=solved,
+            rating_sum=250,
+        )
+    page = client.get(f"/spaces/{space.slug}/").text
+    shown = re.findall(r"(easy|frontier|hard), level (\d+)", page)
+    assert [pool for pool, _ in shown] == ["easy", "frontier", "hard"]
+    assert int(shown[0][1]) < int(shown[2][1])
+    assert client.get(f"/spaces/{space.slug}/").text.count("What the tasks are like") == 1
+
+
+def test_a_space_whose_environment_fails_has_a_page_without_its_tasks(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Broken(Ladder):
+        @property
+        def difficulty_count(self) -> int:  # type: ignore[override]
+            raise EnvironmentFault("Its process ended.")
+
+    monkeypatch.setitem(ENVIRONMENTS._known, "ladder", Broken())
+    page = client.get(f"/spaces/{make_space(environment='ladder').slug}/")
+    assert page.status_code == 200
+    assert "How hard the tasks are" not in page.text
 
 
 def test_a_space_says_whether_coded_seats_teach(client: Client) -> None:

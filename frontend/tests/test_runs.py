@@ -141,6 +141,17 @@ def test_a_refused_version_shows_why(client: Client, agent: Agent, match: Match)
     assert "Only 3 of 16 tasks could be judged." in page
 
 
+def test_a_gate_says_which_difficulties_it_asked(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    plain = decided(REFUSED_GATE).as_json()
+    run = make_run(agent, match.space, status=RunStatus.REJECTED, gate=plain)
+    assert "Levels of difficulty" not in page_of(client, run)
+    run.gate = plain | {"difficulty_weights": [0.25, 0.75]}
+    run.save()
+    assert "level 1 25%, level 2 75%." in page_of(client, run)
+
+
 def test_a_page_tells_the_criteria_of_the_gates_record(
     client: Client, agent: Agent, match: Match
 ) -> None:

@@ -78,6 +78,7 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
         environment,
         rng=Random(f"gate:{run.pk}"),  # the same seed as in training.gate.evaluate
         count=LOOKS * settings.ENV.gate_tasks,
+        weights=run.exam_weights,
     )
     prompts = [task.prompt for task in tasks]
     return HeldOutTasks(prompts, by_letter=environment.turn_limit > 1)

@@ -69,10 +69,10 @@ async def evaluate(
     AdapterRefused, GateInconclusive, or NeverAnswers.
     """
     rng = Random(f"gate:{seed}")
-    tasks = draw_tasks(own.environment, rng=rng, count=LOOKS * own.task_count)
+    tasks = _draw(own, rng, looks=LOOKS)
     first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]
     exams = [(own, first_look)]
-    exams += [(p, draw_tasks(p.environment, rng=rng, count=p.task_count)) for p in probes]
+    exams += [(probe, _draw(probe, rng)) for probe in probes]
 
     async def examine_all() -> tuple[
         Drift | None, GateDecision, list[Trial], list[list[Trial]], list[Trial]
@@ -106,11 +106,17 @@ async def evaluate(
     )
     probed = [_probe(exam, trials, rng) for exam, trials in zip(probes, probe_trials, strict=True)]
     return judged(
-        own=_own_figures(own_trials, decision),
+        own=_own_figures(own, own_trials, decision),
         kinds=_kinds([*own_trials, *recheck]),
         probes=probed,
         drift=drift,
         examples=[_example(trial) for trial in _telling(own_trials)],
+    )
+
+
+def _draw(exam: Exam, rng: Random, *, looks: int = 1) -> list[Task]:
+    return draw_tasks(
+        exam.environment, rng=rng, count=looks * exam.task_count, weights=exam.difficulty_weights
     )
 
 
@@ -137,7 +143,7 @@ def _recheck(own: Exam, drawn: Sequence[Task], trials: Sequence[Trial], rng: Ran
         task
         for kind, count in _kinds(trials).items()
         if count.fell_to_zero
-        for task in draw_kind(own.environment, kind, rng=rng, count=RECHECK_TASKS, known=known)
+        for task in draw_kind(own, kind, rng=rng, count=RECHECK_TASKS, known=known)
     ]
 
 
@@ -151,14 +157,20 @@ def _kinds(trials: Sequence[Trial]) -> dict[str, KindCount]:
     )
 
 
-def _own_figures(trials: Sequence[Trial], decision: GateDecision) -> OwnFigures:
+def _own_figures(own: Exam, trials: Sequence[Trial], decision: GateDecision) -> OwnFigures:
     def side(index: int) -> Side:
         return Side(
             mean=fmean(_scores(trials, index)),
             passed=sum(trial.passed[index] for trial in trials),
         )
 
-    return OwnFigures(tasks=len(trials), parent=side(PARENT), child=side(CHILD), decision=decision)
+    return OwnFigures(
+        tasks=len(trials),
+        parent=side(PARENT),
+        child=side(CHILD),
+        decision=decision,
+        difficulty_weights=own.difficulty_weights,
+    )
 
 
 def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> Probe:
@@ -166,7 +178,7 @@ def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> Probe:
     if tasks < MIN_PROBE_TASKS:
         # Another Space's failing judge must not keep this Space's agents from learning.
         problem = f"Only {tasks} of {exam.task_count} tasks could be judged: too few to decide."
-        return Probe(exam.slug, exam.name, tasks, probed=None, problem=problem)
+        return _probe_of(exam, tasks, None, problem=problem)
     child, earlier = _scores(trials, CHILD), {Earlier.PARENT: _scores(trials, PARENT)}
     # Many small losses, none of them clear, add up: comparing with the base catches them.
     if len(trials[0].scores) > BASE:
@@ -181,7 +193,18 @@ def _probe(exam: Exam, trials: Sequence[Trial], rng: Random) -> Probe:
         than=than,
         decision=decisions[than],
     )
-    return Probe(exam.slug, exam.name, tasks, probed=probed)
+    return _probe_of(exam, tasks, probed)
+
+
+def _probe_of(exam: Exam, tasks: int, probed: Probed | None, *, problem: str = "") -> Probe:
+    return Probe(
+        space=exam.slug,
+        name=exam.name,
+        tasks=tasks,
+        probed=probed,
+        problem=problem,
+        difficulty_weights=exam.difficulty_weights,
+    )
 
 
 def _telling(trials: Sequence[Trial]) -> list[Trial]:

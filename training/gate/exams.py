@@ -6,7 +6,9 @@ from arena.environments import ENVIRONMENTS
 from arena.matches.judging import panel_of
 from arena.matches.panels import PanelJudge
 from arena.models import Space, SpaceStatus
+from arena.spaces.tallies import played_weights
 from training.gate.sitting import Exam
+from training.models import TrainingRun
 
 MAX_PROBED_SPACES = 1  # the oldest: bounds the cost of a gate
 # Answers to sums are short: several take the time of one poem, and a small model's pass rate
@@ -16,15 +18,16 @@ ARITHMETIC_MAX_TOKENS = 32
 _BY_CODE = [PanelJudge(judge_id=0, slug="code", kind="code", config={}, weight=1.0)]
 
 
-def own_exam(space: Space) -> Exam:
-    """The Space's held-out tasks, ENV.gate_tasks of them."""
-    return _exam(space, settings.ENV.gate_tasks)
+def own_exam(run: TrainingRun) -> Exam:
+    """ENV.gate_tasks held-out tasks of the run's Space, in the run's own mix of difficulties."""
+    return _exam(run.space, settings.ENV.gate_tasks, tuple(run.exam_weights))
 
 
 def probe_exams(space: Space) -> list[Exam]:
     """ENV.probe_tasks of the oldest other environment that the base model plays, and arithmetic.
 
-    If several Spaces share an environment, the oldest one is used.
+    If several Spaces share an environment, the oldest one is used, with the difficulties that it
+    plays now.
 
     Arithmetic is asked whether or not any Space plays it: it is the regression check that stays
     the same as Spaces come and go. Empty if ENV.probe_tasks is 0.
@@ -40,7 +43,7 @@ def probe_exams(space: Space) -> list[Exam]:
     ):
         oldest.setdefault(other.environment, other)
     others = list(oldest.values())[:MAX_PROBED_SPACES]
-    exams = [_exam(other, task_count) for other in others]
+    exams = [_exam(other, task_count, played_weights(other.pk)) for other in others]
     arithmetic = ENVIRONMENTS["arithmetic"]
     played = {space.environment, *(other.environment for other in others)}
     if arithmetic.slug not in played:
@@ -57,7 +60,7 @@ def probe_exams(space: Space) -> list[Exam]:
     return exams
 
 
-def _exam(space: Space, task_count: int) -> Exam:
+def _exam(space: Space, task_count: int, weights: tuple[float, ...]) -> Exam:
     return Exam(
         slug=space.slug,
         name=space.name,
@@ -66,4 +69,5 @@ def _exam(space: Space, task_count: int) -> Exam:
         task_count=task_count,
         max_tokens=space.max_tokens,
         restricts_moves=space.restricts_moves,
+        difficulty_weights=weights,
     )

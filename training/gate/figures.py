@@ -29,6 +29,8 @@ class OwnFigures:
     parent: Side
     child: Side
     decision: GateDecision
+    # The shares of the difficulties among the tasks, fixed for the run; (): all of the easiest.
+    difficulty_weights: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -51,6 +53,7 @@ class Probe:
     tasks: int
     probed: Probed | None
     problem: str = ""  # a sentence, if undecided
+    difficulty_weights: tuple[float, ...] = ()  # as in OwnFigures
 
     @property
     def is_regressed(self) -> bool:

@@ -3,6 +3,7 @@
 1   unnumbered; what passed was called "adopted". Its oldest rows have neither kinds, probes
     nor drift, and later ones no comparison with the plain base.
 2   training.gate.record.GateRecord.as_json. "passed", and every bound that the verdict rests on.
+    Its first records say nothing of difficulties: all their tasks were of the easiest.
 """
 
 from collections.abc import Mapping
@@ -11,6 +12,8 @@ from typing import Any
 FORMAT = 2
 
 JSON = dict[str, Any]
+
+_UNMIXED: JSON = {"difficulty_weights": []}
 
 # Without these, a gate of format 1 had not been decided.
 _DECIDED = {"tasks", "parent", "child", "difference", "lower_bound", "adopted"}
@@ -64,7 +67,8 @@ def in_this_format(stored: Mapping[str, Any]) -> JSON:
         case None:
             return format_2_of(stored)
         case 2:
-            return dict(stored)
+            probes = [_UNMIXED | probe for probe in stored["probes"]]
+            return _UNMIXED | dict(stored) | {"probes": probes}
         case later:
             raise ValueError(
                 f"The gate's record is of format {later}, which this release cannot read."
@@ -77,6 +81,7 @@ def format_2_of(old: Mapping[str, Any]) -> JSON:
         return {}
     drift = old.get("drift")
     return {
+        **_UNMIXED,
         "format": 2,
         "passed": old["adopted"],
         "refusals": old.get("refusals", []),
@@ -97,12 +102,12 @@ def format_1_of(new: Mapping[str, Any]) -> JSON:
     """A record of format 2 as the release before it would read one."""
     drift = new["drift"]
     return {
-        **_without(new, "format", "passed"),
+        **_without(new, "format", "passed", "difficulty_weights"),
         "adopted": new["passed"],
         "kinds": {
             kind: _without(count, "min_passes", "min_share") for kind, count in new["kinds"].items()
         },
-        "probes": [_without(probe, "than") for probe in new["probes"]],
+        "probes": [_without(probe, "than", "difficulty_weights") for probe in new["probes"]],
         "drift": _without(drift, "base_bound", "mismatch_bound") if drift else None,
     }
 
@@ -110,14 +115,14 @@ def format_1_of(new: Mapping[str, Any]) -> JSON:
 def _probe_2_of(old: JSON) -> JSON:
     """Say what the difference is from, which format 1 leaves to be inferred from the figures."""
     if old["problem"] or None in [old[name] for name in _PROBED]:
-        return old | {"than": None, "problem": old["problem"] or "It was not judged."}
+        return _UNMIXED | old | {"than": None, "problem": old["problem"] or "It was not judged."}
 
     def far(side: str) -> float:
         """How far the difference is from the difference of the (rounded) means."""
         return abs(float(old["difference"] - (old["child"] - old[side])))
 
     is_from_base = old["base"] is not None and far("base") < far("parent")
-    return old | {"than": "plain base" if is_from_base else "parent"}
+    return _UNMIXED | old | {"than": "plain base" if is_from_base else "parent"}
 
 
 def _with(defaults: Mapping[str, Any], found: Mapping[str, Any]) -> JSON:

@@ -52,9 +52,11 @@ class GateRecord:
 
         format, passed, refusals
         tasks, parent and child {mean, passed}, difference, lower_bound, confidence, margin
+        difficulty_weights   a share for each difficulty; empty if all tasks are of the easiest
         kinds       {kind: {tasks, parent_passed, child_passed, min_passes, min_share}}
-        probes      [{space, name, tasks, problem, parent, child, base, than, difference, upper_bound,
-                    confidence, bound, regressed}]; if there is a problem, all fields after it are null
+        probes      [{space, name, tasks, difficulty_weights, problem, parent, child, base, than,
+                    difference, upper_bound, confidence, bound, regressed}]; if there is a problem,
+                    all fields after it are null
         drift       the fields of training.gate.drift.Drift, or null
         examples    the fields of BothAnswers, each
         """
@@ -67,6 +69,7 @@ class GateRecord:
             "parent": asdict(own.parent),
             "child": asdict(own.child),
             **asdict(own.decision),
+            "difficulty_weights": list(own.difficulty_weights),
             "kinds": {kind: asdict(count) for kind, count in self.kinds.items()},
             "probes": [_probe_to_json(probe) for probe in self.probes],
             "drift": asdict(self.drift) if self.drift else None,
@@ -111,6 +114,7 @@ def gate_from_json(stored: Mapping[str, Any]) -> GateRecord | None:
                 confidence=values["confidence"],
                 margin=values["margin"],
             ),
+            difficulty_weights=tuple(values["difficulty_weights"]),
         ),
         kinds={kind: KindCount(**count) for kind, count in values["kinds"].items()},
         probes=tuple(_probe_of(probe) for probe in values["probes"]),
@@ -128,6 +132,7 @@ def _probe_to_json(probe: Probe) -> JSON:
         "space": probe.space,
         "name": probe.name,
         "tasks": probe.tasks,
+        "difficulty_weights": list(probe.difficulty_weights),
         "problem": probe.problem,
         "parent": probed.parent if probed else None,
         "child": probed.child if probed else None,
@@ -163,4 +168,5 @@ def _probe_of(values: Mapping[str, Any]) -> Probe:
         tasks=values["tasks"],
         probed=probed,
         problem=values["problem"],
+        difficulty_weights=tuple(values["difficulty_weights"]),
     )

@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice, zip_longest
+from math import ceil
 from random import Random
 
 from django.conf import settings
@@ -48,6 +49,7 @@ class Exam:
     task_count: int
     max_tokens: int
     restricts_moves: bool = False  # answers are legal moves, as in the Space's matches
+    difficulty_weights: tuple[float, ...] = ()  # the shares of its tasks; (): all of the easiest
 
 
 @dataclass(frozen=True)
@@ -80,13 +82,44 @@ class Trial:
     passed: tuple[bool, ...]
 
 
-def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Task]:
-    """Held-out tasks of different prompts, in turn from each kind; fewer if there are no more."""
+def draw_tasks(
+    environment: Environment, *, rng: Random, count: int, weights: Sequence[float] = ()
+) -> list[Task]:
+    """Held-out tasks of different prompts; fewer if a difficulty has no more.
+
+    Difficulties have the shares that `weights` says, also in every beginning of the list; without
+    weights, all tasks are of the easiest. Of each difficulty, they come in turn from each kind.
+    """
+    played = weights[: environment.difficulty_count]  # a package may offer fewer than it did
+    shares = [weight / sum(played) for weight in played] if any(played) else [1.0]
+    known: set[str] = set()
+    waiting: list[list[Task]] = []
+    for difficulty, share in enumerate(shares):
+        wanted = min(count, ceil(share * count) + 1) if share else 0
+        waiting.append(_of_difficulty(environment, difficulty, rng=rng, count=wanted, known=known))
+        known |= {task.prompt for task in waiting[-1]}
+        waiting[-1].reverse()
+    tasks: list[Task] = []
+    given = [0] * len(shares)
+    while len(tasks) < count and any(waiting):
+        left = [difficulty for difficulty, of_it in enumerate(waiting) if of_it]
+        # The difficulty that is furthest behind its share.
+        due = max(left, key=lambda each: shares[each] * (len(tasks) + 1) - given[each])
+        tasks.append(waiting[due].pop())
+        given[due] += 1
+    return tasks
+
+
+def _of_difficulty(
+    environment: Environment, difficulty: int, *, rng: Random, count: int, known: Collection[str]
+) -> list[Task]:
+    """Held-out tasks of different prompts that are not in `known`, in turn from each kind."""
     kinds: dict[str, dict[str, Task]] = {}
     per_task = DRAWS_PER_TASK if environment.turn_limit == 1 else DRAWS_PER_POSITION
     for _ in range(count * per_task):
-        task = environment.practice_task(rng, Split.HELDOUT)
-        kinds.setdefault(task.kind, {}).setdefault(task.prompt, task)
+        task = environment.practice_task(rng, Split.HELDOUT, difficulty)
+        if task.prompt not in known:
+            kinds.setdefault(task.kind, {}).setdefault(task.prompt, task)
     columns = [list(tasks.values()) for tasks in kinds.values()]
     rng.shuffle(columns)  # so that it varies which kinds get one task more
     in_turn = (task for row in zip_longest(*columns) for task in row if task is not None)
@@ -94,14 +127,18 @@ def draw_tasks(environment: Environment, *, rng: Random, count: int) -> list[Tas
 
 
 def draw_kind(
-    environment: Environment, kind: str, *, rng: Random, count: int, known: Collection[str]
+    exam: Exam, kind: str, *, rng: Random, count: int, known: Collection[str]
 ) -> list[Task]:
     """Held-out tasks of one kind, of different prompts that are not in `known`; perhaps fewer."""
+    environment = exam.environment
+    weights = exam.difficulty_weights[: environment.difficulty_count]
+    is_mixed = any(weights)
     tasks: dict[str, Task] = {}
     for _ in range(count * DRAWS_PER_TASK_OF_KIND):
         if len(tasks) == count:
             break
-        task = environment.practice_task(rng, Split.HELDOUT)
+        difficulty = rng.choices(range(len(weights)), weights)[0] if is_mixed else 0
+        task = environment.practice_task(rng, Split.HELDOUT, difficulty)
         if task.kind == kind and task.prompt not in known:
             tasks.setdefault(task.prompt, task)
     return list(tasks.values())

@@ -15,6 +15,7 @@ from agents.models import Agent, Engine
 from agents.quotas import check_room
 from arena.credits.ledger import InsufficientCredits
 from arena.models import Space
+from arena.spaces.tallies import played_weights
 from training.configs.fields import InvalidConfig
 from training.methods import DEFAULT, config_from_json, method_of
 from training.models import PairCount, TrainingRun
@@ -198,6 +199,7 @@ def _new_run(agent: Agent, space_id: int, plan: "_Plan", *, is_by_hand: bool) ->
         price_credits=plan.price_credits,
         last_pair_id=plan.last_pair_id,
         pair_count=plan.pair_count,
+        exam_weights=played_weights(space_id),
         reason=plan.problem,
         finished_at=timezone.now() if plan.problem else None,
     )

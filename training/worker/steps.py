@@ -22,7 +22,6 @@ from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.leases import LeaseLost
 from arena.matches.judge_tools import build_tools
-from arena.models import Space
 from training.configs.configs import Adoption
 from training.data.dataset import (
     DATASET_FILE,
@@ -189,7 +188,7 @@ def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
     child, gate = run.child_version, gate_from_json(run.gate)
     assert child is not None, "a run is evaluated once its version exists"
     if gate is None:
-        gate = _evaluate(lease, spec, leases, space=run.space, child=child)
+        gate = _evaluate(lease, spec, leases, child=child)
         record(lease, gate=gate.as_json())
     is_by_hand = spec.config.adoption == Adoption.BY_HAND
     with held_run(lease) as locked:
@@ -285,9 +284,7 @@ def _with_heartbeat(
         served.count()
 
 
-def _evaluate(
-    lease: Lease, spec: RunSpec, leases: Leases, *, space: Space, child: AgentVersion
-) -> GateRecord:
+def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersion) -> GateRecord:
     parent = spec.parent
     contestants = Contestants(
         parent=served_model(parent),
@@ -310,8 +307,8 @@ def _evaluate(
 
     gate: GateRecord = async_to_sync(evaluate)(
         contestants,
-        own=own_exam(space),
-        probes=probe_exams(space),
+        own=own_exam(spec.run),
+        probes=probe_exams(spec.run.space),
         trained=trainer_view(result or {}, precision=spec.config.precision),
         tools=build_tools(),
         seed=str(spec.run.pk),

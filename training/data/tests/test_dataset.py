@@ -270,12 +270,16 @@ def test_the_tasks_kept_out_are_those_that_the_gate_asks(
         pass
 
     run = make_dpo_run(fake_base)
+    run.space.environment = "stories"
+    run.space.save()
+    run.exam_weights = [0.2, 0.5, 0.3]
+    run.save()
     version = served_model(run.parent_version)
     monkeypatch.setattr("training.gate.evaluate.draw_tasks", draw)
     with pytest.raises(Drawn):
         async_to_sync(evaluate)(
             Contestants(parent=version, child=version, prompt="", sampling=Sampling()),
-            own=own_exam(run.space),
+            own=own_exam(run),
             probes=[],
             trained=TrainerView(precision="bf16", sequences=[]),
             tools=build_tools(),

@@ -1,4 +1,5 @@
 import itertools
+from collections import Counter
 from random import Random
 
 import pytest
@@ -10,6 +11,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.environments.constraints.rules import TRAIN_RULES
 from arena.environments.games.tictactoe import TicTacToe
+from arena.tests.ladder import Ladder
 from training.gate.decisions import KindCount
 from training.gate.drift import trainer_view
 from training.gate.evaluate import RECHECK_TASKS, GateInconclusive, NeverAnswers
@@ -80,10 +82,44 @@ def test_more_tasks_of_a_kind_are_new_ones() -> None:
     letters = Letters(kinds=("a", "b"), tasks=10)
     first = draw_tasks(letters, rng=Random(1), count=8)
     known = {task.prompt for task in first}
-    more = draw_kind(letters, "a", rng=Random(2), count=8, known=known)
+    more = draw_kind(make_exam(letters), "a", rng=Random(2), count=8, known=known)
     assert {task.kind for task in more} == {"a"}
     assert not {task.prompt for task in more} & known
     assert len(more) == 10 - sum(task.kind == "a" for task in first)
+
+
+MIX = (0.1, 0.6, 0.0, 0.3)
+
+
+def test_difficulties_have_their_shares_in_every_look() -> None:
+    tasks = draw_tasks(Ladder(), rng=Random("gate:5"), count=40, weights=MIX)
+    for look in (tasks[:20], tasks[20:]):
+        levels = Counter(task.kind for task in look)
+        assert levels == {"level 0": 2, "level 1": 12, "level 3": 6}
+    assert len({task.prompt for task in tasks}) == 40
+    assert {task.split for task in tasks} == {Split.HELDOUT}
+    assert tasks == draw_tasks(Ladder(), rng=Random("gate:5"), count=40, weights=MIX)
+
+
+def test_a_difficulty_that_a_package_no_longer_has_is_not_asked() -> None:
+    class Shorter(Ladder):
+        difficulty_count = 2
+
+    tasks = draw_tasks(Shorter(), rng=Random(1), count=7, weights=MIX)
+    assert Counter(task.kind for task in tasks) == {"level 0": 1, "level 1": 6}
+
+
+def test_parent_and_child_sit_the_mix_that_the_record_names(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = always("no", "no")
+    exam = make_exam(Ladder(), task_count=20, difficulty_weights=MIX)
+    probe = make_exam(Ladder(), slug="probe", difficulty_weights=(0.5, 0.5))
+    gate = run_gate(monkeypatch, model, exam, probes=[probe])
+    assert model.prompts(PARENT) == model.prompts(CHILD)
+    assert sum("Level 3" in prompt for prompt in model.prompts(CHILD)) == 6 * gate.own.tasks / 20
+    assert gate.own.difficulty_weights == MIX
+    assert gate.probes[0].difficulty_weights == (0.5, 0.5)
 
 
 # --- the Space's own tasks -----------------------------------------------------------------

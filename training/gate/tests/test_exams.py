@@ -3,9 +3,11 @@ from typing import Any
 import pytest
 
 from agents.models import BaseModel
-from arena.models import Space, SpaceStatus
+from arena.models import DifficultyTally, Space, SpaceStatus
+from arena.spaces.tallies import played_weights
 from judges.models import Judge
 from training.gate.exams import ARITHMETIC_TASK_FACTOR, own_exam, probe_exams
+from training.models import TrainingRun
 from training.tests.builders import make_space
 
 pytestmark = pytest.mark.django_db
@@ -24,9 +26,10 @@ def test_a_space_is_examined_by_its_own_panel_under_its_own_limit() -> None:
     Judge.objects.get_or_create(slug="code", defaults={"name": "Code", "kind": "code"})
     space = make_space()
     space.max_tokens = 33
-    assert not own_exam(space).restricts_moves
+    run = TrainingRun(space=space)
+    assert not own_exam(run).restricts_moves
     space.restricts_moves = True
-    exam = own_exam(space)
+    exam = own_exam(run)
     assert exam.restricts_moves
     assert (exam.slug, exam.task_count, exam.max_tokens) == (space.slug, 40, 33)
     assert exam.environment.slug == "constraints"
@@ -39,6 +42,39 @@ def test_open_spaces_of_other_environments_are_probed_and_always_arithmetic() ->
     exams = probe_exams(space)
     assert [exam.slug for exam in exams] == [other.slug, "arithmetic"]
     assert [exam.task_count for exam in exams] == [10, 10 * ARITHMETIC_TASK_FACTOR]
+
+
+def make_tallies(space: Space, *solved: float) -> None:
+    """Ten answers to a task of each difficulty, of which so many were right."""
+    for difficulty, right in enumerate(solved):
+        DifficultyTally.objects.create(
+            space=space,
+            environment=space.environment,
+            difficulty=difficulty,
+            asked=10,
+            solved=right,
+            rating_sum=250,
+        )
+
+
+def test_an_exam_asks_the_difficulties_that_its_space_plays() -> None:
+    space, other = make_space("stories"), make_space("reasoning/chain_sum")
+    make_tallies(other, 9, 5, 1)
+    run = TrainingRun(space=space, exam_weights=[0.2, 0.6, 0.2])
+    assert own_exam(run).difficulty_weights == (0.2, 0.6, 0.2), "those of the run, fixed"
+    probe, arithmetic = probe_exams(space)
+    assert probe.difficulty_weights == played_weights(other.pk)
+    assert probe.difficulty_weights[1] == max(probe.difficulty_weights)
+    assert arithmetic.difficulty_weights == (), "the check that stays the same"
+
+
+def test_a_space_of_one_difficulty_or_of_no_answers_yet_has_no_mix() -> None:
+    space = make_space("reasoning/chain_sum")
+    assert played_weights(space.pk) == ()
+    make_tallies(space, 9, 5)
+    assert len(played_weights(space.pk)) == 2
+    Space.objects.filter(id=space.pk).update(environment="constraints")
+    assert played_weights(space.pk) == (), "tallies are of another environment"
 
 
 def test_closed_spaces_and_those_of_another_base_are_not_probed() -> None:

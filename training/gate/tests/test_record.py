@@ -303,6 +303,19 @@ def test_a_missing_key_breaks_nothing(
     assert gate.in_words()
 
 
+def test_a_record_keeps_the_mix_of_difficulties_and_one_without_it_is_still_read() -> None:
+    mix = (0.2, 0.5, 0.3)
+    plain = make_gate()
+    gate = make_gate(
+        own=replace(plain.own, difficulty_weights=mix),
+        probes=[make_probe(difficulty_weights=(0.5, 0.5))],
+    )
+    stored = json.loads(json.dumps(gate.as_json()))
+    assert gate_from_json(stored) == gate
+    del stored["difficulty_weights"], stored["probes"][0]["difficulty_weights"]
+    assert gate_from_json(stored) == make_gate(probes=[make_probe()])
+
+
 def test_a_record_of_a_later_release_is_not_guessed_at() -> None:
     with pytest.raises(ValueError, match="format 99"):
         gate_from_json(make_gate().as_json() | {"format": 99})

@@ -7,7 +7,8 @@ from agents.adapters.lora import MAX_LORA_RANK
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
 from agents.roster import add_trained_version
-from arena.models import MatchStatus, Space, Verdict
+from arena.models import DifficultyTally, MatchStatus, Space, Verdict
+from arena.spaces.tallies import played_weights
 from arena.tests.builders import at_once, make_adapter
 from training.data.harvest import harvest_matches
 from training.models import Harvest, Pair, TrainingRun
@@ -119,6 +120,26 @@ def test_enough_new_pairs_start_one_run_from_the_current_version(nudges: list[in
     assert run.config["rank"] == 8
     assert nudges == [run_id]
     assert start_due_runs() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_run_keeps_the_mix_of_difficulties_that_its_space_plays_when_it_begins() -> None:
+    space = make_space("reasoning/chain_sum")
+    for difficulty, solved in enumerate((10, 5)):
+        DifficultyTally.objects.create(
+            space=space,
+            environment=space.environment,
+            difficulty=difficulty,
+            asked=10,
+            solved=solved,
+            rating_sum=250,
+        )
+    make_due_agent(space=space)
+    played = played_weights(space.pk)
+    start_due_runs()
+    DifficultyTally.objects.filter(difficulty=1).update(solved=0)
+    run = TrainingRun.objects.get()
+    assert tuple(run.exam_weights) == played != played_weights(space.pk)
 
 
 @pytest.mark.django_db(transaction=True)
