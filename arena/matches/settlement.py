@@ -16,7 +16,14 @@ from arena.matches.events import Player
 from arena.matches.match import MatchState
 from arena.models import Account, Match, Rating, RatingChange, Seat, TransferCode
 from arena.spaces.ratings import Skill
-from arena.spaces.trust import MAX_MEETINGS, MEETINGS_WINDOW, Entrant, rated, starting_skill
+from arena.spaces.trust import (
+    MAX_MEETINGS,
+    MEETINGS_WINDOW,
+    Entrant,
+    rated,
+    starting_skill,
+    widened,
+)
 from arena.states import MatchStatus
 from judges.panel import places_of
 
@@ -110,25 +117,33 @@ def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
             owner_id=seat.agent.owner_id,
             is_house=seat.agent.owner.is_house,
             owner_matches=sum(count for _, count in records[seat.agent.owner_id]),
-            skill=Skill(rows[seat.agent_id].mu, rows[seat.agent_id].sigma),
+            skill=_skill_of(rows[seat.agent_id], seat),
         )
         for index, seat in seats.items()
     }
     after = rated(entrants, ranking, meetings=_meetings(match, entrants.values()))
     for index, seat in seats.items():
-        row, skill = rows[seat.agent_id], after[index].skill
-        row.mu, row.sigma = skill.mu, skill.sigma
-        row.match_count += 1
-        row.win_count += index in ranking[0]
-        row.save()
-        RatingChange.objects.create(
+        row, before, skill = rows[seat.agent_id], entrants[index].skill, after[index].skill
+        change = RatingChange(
             seat=seat,
-            mu_before=entrants[index].skill.mu,
-            sigma_before=entrants[index].skill.sigma,
+            mu_before=row.mu,
+            sigma_before=row.sigma,
+            widened_sigma=None if before.sigma == row.sigma else before.sigma,
             mu_after=skill.mu,
             sigma_after=skill.sigma,
             weight=after[index].weight,
         )
+        change.save()
+        row.mu, row.sigma, row.version_id = skill.mu, skill.sigma, seat.version_id
+        row.match_count += 1
+        row.win_count += index in ranking[0]
+        row.save()
+
+
+def _skill_of(row: Rating, seat: Seat) -> Skill:
+    """What is believed of the seat's version."""
+    skill = Skill(row.mu, row.sigma)
+    return widened(skill) if row.version_id not in {None, seat.version_id} else skill
 
 
 def _records(match: Match, agents: Iterable[Agent]) -> dict[int, list[tuple[Skill, int]]]:

@@ -22,6 +22,10 @@ class Rating(models.Model):
     space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="ratings")
     mu = models.FloatField()
     sigma = models.FloatField()
+    # With which it played last; another one widens the belief. Null: rated before this was noted.
+    version = models.ForeignKey(
+        "agents.AgentVersion", on_delete=models.PROTECT, null=True, related_name="+"
+    )
     match_count = models.PositiveIntegerField(default=0)
     win_count = models.PositiveIntegerField(default=0)
     updated_at = models.DateTimeField(auto_now=True)
@@ -49,6 +53,8 @@ class RatingChange(models.Model):
     )
     mu_before = models.FloatField()
     sigma_before = models.FloatField()
+    # From which the match started, since a new version played; null: the version was the last one.
+    widened_sigma = models.FloatField(null=True)
     mu_after = models.FloatField()
     sigma_after = models.FloatField()
     # What opponents whom the owner meets often, or whose owners are new, counted; 1: all in full.

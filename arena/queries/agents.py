@@ -13,6 +13,8 @@ from agents.models import Agent, AgentVersion, BaseModel, Engine
 from arena import access
 from arena.models import LIVE_ENTRY_STATUSES, Entry, Rating, RatingChange, Seat
 from arena.models.ratings import PROVISIONAL_MATCHES
+from arena.spaces.ratings import Skill
+from arena.spaces.trust import widened
 
 MAX_VERSIONS = 100
 MAX_CURVE_POINTS = 200
@@ -40,6 +42,7 @@ class SpaceRecord:
     sigma: float
     match_count: int
     win_count: int
+    next_sigma: float | None  # with which a new version begins; None: its version has played here
 
     @property
     def is_provisional(self) -> bool:
@@ -272,7 +275,7 @@ def base_models() -> tuple[tuple[int, str], ...]:
 
 def _records(agent_ids: list[int]) -> dict[int, tuple[SpaceRecord, ...]]:
     records: dict[int, tuple[SpaceRecord, ...]] = {}
-    rows = Rating.objects.select_related("space").filter(agent_id__in=agent_ids)
+    rows = Rating.objects.select_related("space", "agent").filter(agent_id__in=agent_ids)
     for row in rows.order_by("space__name"):
         record = SpaceRecord(
             space_id=row.space_id,
@@ -282,6 +285,9 @@ def _records(agent_ids: list[int]) -> dict[int, tuple[SpaceRecord, ...]]:
             sigma=row.sigma,
             match_count=row.match_count,
             win_count=row.win_count,
+            next_sigma=widened(Skill(row.mu, row.sigma)).sigma
+            if row.version_id not in {None, row.agent.current_version_id}
+            else None,
         )
         records[row.agent_id] = (*records.get(row.agent_id, ()), record)
     return records

@@ -15,6 +15,7 @@ PROVEN_MATCHES = 10  # of all an owner's agents in a Space; before, the owner is
 MEETINGS_WINDOW = timedelta(days=7)
 MAX_MEETINGS = 20  # more would not change a weight that shows
 HALF_MEETINGS = 2.0  # after so many meetings an opponent counts a quarter
+VERSION_SPREAD = 25.0 / 12  # how far a version differs in skill from the last one, as a deviation
 OWNER_SPREAD = 25.0 / 6  # how far agents of one owner differ in skill, as a deviation
 
 
@@ -78,6 +79,15 @@ def starting_skill(record: Sequence[Skill]) -> Skill:
     ) / sum(precisions)
     widest = max(skill.sigma for skill in record)
     return Skill(mu, min(Skill().sigma, sqrt(widest**2 + OWNER_SPREAD**2)))
+
+
+def widened(skill: Skill) -> Skill:
+    """The belief about another version of the agent: the same mean, never wider than a newcomer's.
+
+    Going back to an earlier version widens it, too: what was known of that one is out of date.
+    docs/decisions/rating-scale.md
+    """
+    return Skill(skill.mu, min(Skill().sigma, sqrt(skill.sigma**2 + VERSION_SPREAD**2)))
 
 
 def _blended(

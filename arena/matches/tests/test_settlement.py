@@ -6,6 +6,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.db import transaction
 
 from agents import roster
 from agents.models import Agent
@@ -13,11 +14,12 @@ from arena.credits import ledger
 from arena.matches import play, seating
 from arena.models import Entry, Match, Rating, RatingChange, Space
 from arena.models.ratings import PROVISIONAL_MATCHES
-from arena.queries import leaderboard, owner_results, settlement_of
+from arena.queries import agent_record, leaderboard, owner_results, settlement_of
 from arena.spaces.ratings import Skill
-from arena.spaces.trust import PROVEN_MATCHES
+from arena.spaces.trust import PROVEN_MATCHES, widened
 from arena.states import MatchStatus
 from arena.tests.builders import (
+    SAMPLING,
     at_once,
     enter,
     make_agent,
@@ -82,6 +84,11 @@ def settled(space: Space, agents: Sequence[Agent]) -> Match:
     return match
 
 
+def use_version(agent: Agent, version_id: int) -> None:
+    with transaction.atomic():
+        roster.activate_version(agent.owner_id, agent_id=agent.pk, version_id=version_id)
+
+
 def test_an_opponent_who_is_met_again_and_again_counts_less() -> None:
     space = make_space(round_count=1)
     agents = [make_agent(make_user(credits=500)) for _ in range(2)]
@@ -113,6 +120,35 @@ def test_a_new_agent_of_an_owner_starts_where_the_retired_ones_ended() -> None:
     change = RatingChange.objects.get(seat__agent=again)
     assert change.mu_before == pytest.approx(12)
     assert 2 < change.sigma_before < Skill().sigma
+
+
+def test_a_new_version_starts_at_its_parents_rating_with_more_uncertainty_and_so_does_a_rollback() -> (
+    None
+):
+    space = make_space(round_count=1)
+    agent, other = (make_agent(make_user(credits=500)) for _ in range(2))
+    first = agent.current_version
+    assert first is not None
+    Rating.objects.create(agent=agent, space=space, mu=30, sigma=1, match_count=40, version=first)
+    second = roster.edit_agent(
+        agent.owner_id, agent_id=agent.pk, prompt="Another.", sampling=SAMPLING
+    )
+    (record,) = agent_record(agent.pk).spaces
+    assert record.next_sigma == widened(Skill(30, 1)).sigma
+    settled(space, [agent, other])
+    use_version(agent, first.pk)
+    settled(space, [agent, other])
+    settled(space, [agent, other])
+    edited, rolled_back, again = RatingChange.objects.filter(seat__agent=agent).order_by("id")
+    assert (edited.mu_before, edited.sigma_before) == (30, 1)
+    assert edited.widened_sigma == widened(Skill(30, 1)).sigma
+    assert edited.sigma_after > 1.5, "the match alone would have told more"
+    assert rolled_back.mu_before == edited.mu_after
+    assert rolled_back.widened_sigma is not None
+    assert rolled_back.widened_sigma > rolled_back.sigma_before == edited.sigma_after
+    assert again.widened_sigma is None
+    assert Rating.objects.get(agent=agent).version_id == first.pk != second.pk
+    assert agent_record(agent.pk).spaces[0].next_sigma is None
 
 
 def test_the_house_stakes_only_so_much_a_day_for_one_owner(settings: Any) -> None:

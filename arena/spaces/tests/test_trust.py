@@ -14,6 +14,7 @@ from arena.spaces.trust import (
     rated,
     starting_skill,
     weight_of,
+    widened,
 )
 
 MAIN = Entrant(owner_id=1, is_house=False, owner_matches=100, skill=Skill(30, 2))
@@ -77,6 +78,23 @@ def test_a_better_place_never_earns_less_whatever_the_weight(
     ]
     assert earned[0].mu >= earned[1].mu - 1e-9
     assert earned[1].mu >= earned[2].mu - 1e-9
+
+
+@given(skills)
+def test_a_new_version_keeps_the_mean_and_is_no_wider_than_a_newcomer(own: Skill) -> None:
+    version = widened(own)
+    assert version.mu == own.mu
+    assert min(own.sigma, Skill().sigma) <= version.sigma <= Skill().sigma
+
+
+def test_a_new_version_that_is_better_is_recognised_in_fewer_matches() -> None:
+    parent = Skill(25, 1)
+    rival = Skill(30, 1)
+    kept, fresh = parent, widened(parent)
+    for _ in range(5):
+        kept = updated({0: kept, 1: rival}, [[0], [1]])[0]
+        fresh = updated({0: fresh, 1: rival}, [[0], [1]])[0]
+    assert fresh.mu - parent.mu > 2 * (kept.mu - parent.mu)
 
 
 def test_a_new_agent_starts_from_its_owners_record_with_more_doubt() -> None:
