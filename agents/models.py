@@ -114,6 +114,8 @@ class Agent(models.Model):
     # How often an agent of engine "code" answers by code; otherwise its base model answers. Below
     # 100, it shows what is possible without making first place hopeless.
     code_percent = models.PositiveSmallIntegerField(default=60, db_default=60)
+    # Of one strength for good, so ratings are measured by it: see arena.spaces.trust.
+    is_reference = models.BooleanField(default=False, db_default=False, editable=False)
     current_version = models.ForeignKey(
         "AgentVersion", on_delete=models.PROTECT, null=True, related_name="+"
     )

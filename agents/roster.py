@@ -34,6 +34,7 @@ def create_agent(
     learning: Mapping[str, Any],
     engine: Engine = Engine.MODEL,
     code_percent: int = 60,
+    is_reference: bool = False,
     exchange_tokens: int = 0,
 ) -> Agent:
     """A new agent with its first version. Raises Refused with a sentence.
@@ -63,6 +64,7 @@ def create_agent(
                 base_model_id=base_model_id,
                 engine=engine,
                 code_percent=code_percent,
+                is_reference=is_reference,
                 learning=dict(learning),
             )
             agent.current_version = AgentVersion.objects.create(

@@ -74,3 +74,18 @@ def test_versions_of_before_people_could_leave_never_change_and_so_it_is_again(
     refuses(today)
     User.objects.update(leaving_since=timezone.now())
     refuses(migrate(BEFORE))
+
+
+def test_the_house_agents_of_before_become_references_and_no_others() -> None:
+    today = MigrationExecutor(connection).loader.graph.leaf_nodes()
+    try:
+        apps = migrate([("agents", "0008_code_percent")])
+        users, agents = (apps.get_model("agents", name).objects for name in ("User", "Agent"))
+        base = apps.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
+        for name, is_house in (("house", True), ("ann", False)):
+            owner = users.create(username=name, password="!", is_house=is_house)
+            agents.create(owner=owner, name=f"{name} one", base_model=base, engine="model")
+    finally:
+        migrate(today)
+    marked = dict(Agent.objects.values_list("owner__username", "is_reference"))
+    assert marked == {"house": True, "ann": False}

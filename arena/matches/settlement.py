@@ -20,6 +20,7 @@ from arena.spaces.trust import (
     MAX_MEETINGS,
     MEETINGS_WINDOW,
     Entrant,
+    is_fixed,
     rated,
     starting_skill,
     widened,
@@ -118,6 +119,10 @@ def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
             is_house=seat.agent.owner.is_house,
             owner_matches=sum(count for _, count in records[seat.agent.owner_id]),
             skill=_skill_of(rows[seat.agent_id], seat),
+            is_fixed=is_fixed(
+                is_reference=seat.agent.is_reference,
+                match_count=rows[seat.agent_id].match_count,
+            ),
         )
         for index, seat in seats.items()
     }

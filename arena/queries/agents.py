@@ -14,7 +14,7 @@ from arena import access
 from arena.models import LIVE_ENTRY_STATUSES, Entry, Rating, RatingChange, Seat
 from arena.models.ratings import PROVISIONAL_MATCHES
 from arena.spaces.ratings import Skill
-from arena.spaces.trust import widened
+from arena.spaces.trust import is_fixed, widened
 
 MAX_VERSIONS = 100
 MAX_CURVE_POINTS = 200
@@ -42,6 +42,7 @@ class SpaceRecord:
     sigma: float
     match_count: int
     win_count: int
+    is_fixed: bool  # a reference's: it no longer moves
     next_sigma: float | None  # with which a new version begins; None: its version has played here
 
     @property
@@ -285,6 +286,7 @@ def _records(agent_ids: list[int]) -> dict[int, tuple[SpaceRecord, ...]]:
             sigma=row.sigma,
             match_count=row.match_count,
             win_count=row.win_count,
+            is_fixed=is_fixed(is_reference=row.agent.is_reference, match_count=row.match_count),
             next_sigma=widened(Skill(row.mu, row.sigma)).sigma
             if row.version_id not in {None, row.agent.current_version_id}
             else None,

@@ -58,6 +58,7 @@ def seed() -> None:
                 learning={},
                 engine=Engine.CODE if member.code_percent else Engine.MODEL,
                 code_percent=member.code_percent,
+                is_reference=True,
             )
             # The house stays a fixed yardstick, and trainers serve people's agents: the house sits
             # in most matches, so it would otherwise be first in line.

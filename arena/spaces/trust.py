@@ -2,6 +2,7 @@
 
 An opponent's result counts less the more often the two owners have met lately, and not at all for
 an established owner as long as the opponent's owner is new. Why: docs/decisions/farming.md
+What keeps the scale: docs/decisions/rating-scale.md
 """
 
 from collections.abc import Mapping, Sequence
@@ -16,6 +17,7 @@ MEETINGS_WINDOW = timedelta(days=7)
 MAX_MEETINGS = 20  # more would not change a weight that shows
 HALF_MEETINGS = 2.0  # after so many meetings an opponent counts a quarter
 VERSION_SPREAD = 25.0 / 12  # how far a version differs in skill from the last one, as a deviation
+CALIBRATION_MATCHES = 50  # of a reference; afterwards its rating stays for good
 OWNER_SPREAD = 25.0 / 6  # how far agents of one owner differ in skill, as a deviation
 
 
@@ -27,6 +29,7 @@ class Entrant:
     is_house: bool
     owner_matches: int  # in this Space, of all the owner's agents
     skill: Skill
+    is_fixed: bool = False  # a reference after its calibration: others are measured by it
 
 
 @dataclass(frozen=True)
@@ -46,13 +49,15 @@ def rated(
     """New beliefs by seat. `meetings`: earlier matches of two owners within MEETINGS_WINDOW.
 
     A seat's belief lies between the one after the whole match and the one after the match without
-    those opponents that do not count in full.
+    those opponents that do not count in full. One that is fixed stays as it is.
     """
     skills = {seat: entrant.skill for seat, entrant in entrants.items()}
     whole = updated(skills, ranking)
     return {
-        seat: _blended(seat, entrants, ranking, whole=whole[seat], meetings=meetings)
-        for seat in entrants
+        seat: Rated(entrant.skill, 1.0)
+        if entrant.is_fixed
+        else _blended(seat, entrants, ranking, whole=whole[seat], meetings=meetings)
+        for seat, entrant in entrants.items()
     }
 
 
@@ -79,6 +84,11 @@ def starting_skill(record: Sequence[Skill]) -> Skill:
     ) / sum(precisions)
     widest = max(skill.sigma for skill in record)
     return Skill(mu, min(Skill().sigma, sqrt(widest**2 + OWNER_SPREAD**2)))
+
+
+def is_fixed(*, is_reference: bool, match_count: int) -> bool:
+    """Whether a rating no longer moves, so that the scale keeps still."""
+    return is_reference and match_count >= CALIBRATION_MATCHES
 
 
 def widened(skill: Skill) -> Skill:

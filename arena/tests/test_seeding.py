@@ -58,6 +58,7 @@ def test_the_house_can_fill_every_seat_but_one_and_does_not_train() -> None:
     most_seats = max(space.seat_count for space in Space.objects.all())
     assert house.filter(engine=Engine.MODEL).count() >= most_seats - 2
     assert house.filter(engine=Engine.CODE).exists()
+    assert not house.exclude(is_reference=True).exists(), "what never changes keeps the scale"
     assert not house.filter(is_training_enabled=True).exists()
 
 

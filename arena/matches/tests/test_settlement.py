@@ -16,7 +16,7 @@ from arena.models import Entry, Match, Rating, RatingChange, Space
 from arena.models.ratings import PROVISIONAL_MATCHES
 from arena.queries import agent_record, leaderboard, owner_results, settlement_of
 from arena.spaces.ratings import Skill
-from arena.spaces.trust import PROVEN_MATCHES, widened
+from arena.spaces.trust import CALIBRATION_MATCHES, PROVEN_MATCHES, widened
 from arena.states import MatchStatus
 from arena.tests.builders import (
     SAMPLING,
@@ -149,6 +149,27 @@ def test_a_new_version_starts_at_its_parents_rating_with_more_uncertainty_and_so
     assert again.widened_sigma is None
     assert Rating.objects.get(agent=agent).version_id == first.pk != second.pk
     assert agent_record(agent.pk).spaces[0].next_sigma is None
+
+
+def test_a_references_rating_stays_and_measures_the_others() -> None:
+    space = make_space(round_count=1)
+    house, person = make_agent(make_user(is_house=True)), make_agent(make_user(credits=500))
+    house.is_reference = True
+    house.save()
+    Rating.objects.create(
+        agent=house, space=space, mu=30, sigma=1, match_count=CALIBRATION_MATCHES - 1
+    )
+    settled(space, [person])
+    calibrated = Rating.objects.get(agent=house)
+    assert calibrated.mu < 30
+    assert not agent_record(person.pk).spaces[0].is_fixed
+    settled(space, [person])
+    fixed = Rating.objects.get(agent=house)
+    assert (fixed.mu, fixed.sigma) == (calibrated.mu, calibrated.sigma)
+    assert fixed.match_count == CALIBRATION_MATCHES + 1
+    assert agent_record(house.pk).spaces[0].is_fixed
+    gained = RatingChange.objects.filter(seat__agent=person).order_by("id")[1]
+    assert gained.mu_after > gained.mu_before
 
 
 def test_the_house_stakes_only_so_much_a_day_for_one_owner(settings: Any) -> None:
