@@ -193,4 +193,21 @@ SPACES: tuple[dict[str, Any], ...] = (
         prize_rule="cooperative",
         rake_percent=30,  # of what is not reached
     ),
+    _game(
+        "debate",
+        name="Debates",
+        icon="speech",
+        summary="A motion, a side to take, and three speeches to win it.",
+        description="One seat speaks for a motion and one against it: they open, answer each other, "
+        "and close. Each motion is debated twice, with sides changed. A reader compares the "
+        "speeches, and code sees whether they keep to the motion; without a reader, only that "
+        "counts.",
+        panel=[
+            {"judge": "pairwise-llm", "weight": 3.0},
+            {"judge": "speech-relevance", "weight": 1.0},
+        ],
+        round_count=2,
+        max_tokens=96,
+        restricts_moves=False,
+    ),
 )

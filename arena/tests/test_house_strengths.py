@@ -54,3 +54,8 @@ def test_an_unknown_space_and_no_match_are_refused() -> None:
         printed("--space", "chess")
     with pytest.raises(CommandError, match="at least one match"):
         printed("--matches", "0")
+
+
+def test_a_space_that_only_judges_decide_is_said_to_be_one() -> None:
+    text = printed("--without-model", "--space", "debate", "--matches", "1")
+    assert "is decided by its judges: code cannot tell who won" in text

@@ -1,11 +1,10 @@
 """Pairs from episodes: two moves in one position that differ in value.
 
 A seat's turn is compared with other answers to exactly the same decision, of this match or of
-earlier ones of the Space. The Space's judges that need no model value both moves in the seat's own
-position, as they do in practice: code knows what a move is worth, and a coin teaches nothing.
+earlier ones of the Space. Where code is on the Space's panel, it values both moves in the seat's own
+position. Elsewhere a move is worth what the panel gave its seat for that whole round.
 """
 
-import asyncio
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
@@ -13,19 +12,14 @@ from django.db.models import Q
 
 from agents.models import Engine
 from arena.environments.base import Environment, Task
-from arena.matches.judge_tools import build_tools
-from arena.matches.judging import panel_of
-from arena.matches.panels import PanelJudge, judge_answers
 from arena.models import Completion, CompletionStatus, MatchStatus, Round, Space
-from judges.models import JudgeKind
+from judges.models import Judge, JudgeKind
 from training.data.pairs import MIN_CHOSEN_SCORE, MIN_MARGIN
 from training.models import Pair
 from training.states import PairSource
 
 MAX_PAIRS_PER_EPISODE = 4  # for each agent
 MAX_COMPARED = 16  # answers to the same decision, the newest first
-# Of judges that need no model: every turn of an episode is put before them.
-QUICK_KINDS = frozenset({JudgeKind.CODE, JudgeKind.COIN})
 
 
 def asked_task(own: Completion, one: Round) -> Task:
@@ -39,10 +33,10 @@ def asked_task(own: Completion, one: Round) -> Task:
 
 def position_pairs(one: Round, space: Space, environment: Environment) -> list[Pair]:
     """The clearest pairs of each learning agent from its turns in this round."""
-    chairs = panel_of(tuple((chair["judge"], chair["weight"]) for chair in space.panel))
-    panel = [judge for judge in chairs if judge.kind in QUICK_KINDS and judge.weight > 0]
-    if not panel:
-        return []
+    chairs = [chair["judge"] for chair in space.panel if chair["weight"] > 0]
+    by_code = Judge.objects.filter(
+        slug__in=chairs, kind=JudgeKind.CODE, quarantined_at=None
+    ).exists()
     turns = (
         Completion.objects.filter(
             _comparable(),
@@ -50,12 +44,12 @@ def position_pairs(one: Round, space: Space, environment: Environment) -> list[P
             seat__agent__engine=Engine.MODEL,
         )
         .exclude(asked_key="")
-        .select_related("seat")
+        .select_related("seat", "round__verdict")
     )
     found: dict[int, list[Pair]] = {}
     for own in turns.order_by("id"):
         pairs = found.setdefault(own.seat.agent_id, [])
-        pairs += _pairs_of(own, one, space, environment, panel)
+        pairs += _pairs_of(own, one, space, environment if by_code else None)
     return [
         pair
         for pairs in found.values()
@@ -67,10 +61,12 @@ def _pairs_of(
     own: Completion,
     one: Round,
     space: Space,
-    environment: Environment,
-    panel: Sequence[PanelJudge],
+    environment: Environment | None,
 ) -> Iterable[Pair]:
-    """At most one pair: with the best of the others if it is better, or else with the worst."""
+    """At most one pair: with the best of the others if it is better, or else with the worst.
+
+    `environment`: None if the rounds' verdicts value the moves.
+    """
     task = asked_task(own, one)
     others = list(
         Completion.objects.filter(
@@ -78,15 +74,13 @@ def _pairs_of(
             asked_key=own.asked_key,
             round__match__space=space,
             round__match__status=MatchStatus.SETTLED,
+            round__verdict__isnull=False,
         )
         .exclude(text=own.text)
+        .select_related("seat", "round__verdict")
         .order_by("-id")[:MAX_COMPARED]
     )
-    texts = {answer.pk: answer.text for answer in (own, *others)}
-    _, verdict = asyncio.run(judge_answers(panel, environment, task, texts, build_tools()))
-    if verdict is None:
-        return
-    values = verdict.scores
+    values = _values([own, *others], task, environment)
     value = values[own.pk]
     best = max(others, key=lambda other: (values[other.pk], other.pk), default=own)
     worst = min(others, key=lambda other: (values[other.pk], -other.pk), default=own)
@@ -104,9 +98,23 @@ def _pairs_of(
                 rejected=rejected,
                 source=source,
                 margin=margin,
-                agreement=verdict.agreement,
+                agreement=1.0 if environment else min(map(_agreement, (chosen, rejected))),
             )
             return
+
+
+def _values(
+    answers: Sequence[Completion], task: Task, environment: Environment | None
+) -> dict[int, float]:
+    """By completion id."""
+    if environment is None:
+        return {one.pk: float(one.round.verdict.scores[str(one.seat.index)]) for one in answers}
+    return {one.pk: environment.score(task, one.text).value for one in answers}
+
+
+def _agreement(answer: Completion) -> float:
+    """Of the judges in the answer's round."""
+    return float(answer.round.verdict.agreement)
 
 
 def _comparable() -> Q:

@@ -56,6 +56,11 @@ class Command(BaseCommand):
         for slug in slugs:
             for stronger, weaker in pairwise(strengths):
                 share = asyncio.run(_share_won(known[slug], stronger, weaker, options))
+                if share is None:
+                    self.stdout.write(
+                        f"{slug:20} is decided by its judges: code cannot tell who won"
+                    )
+                    break
                 low, high = wilson(share, options["matches"])
                 short += share < GOAL
                 self.stdout.write(
@@ -68,19 +73,20 @@ class Command(BaseCommand):
 
 async def _share_won(
     space: Mapping[str, Any], stronger: HouseMember, weaker: HouseMember, options: Mapping[str, Any]
-) -> float:
-    """The stronger one's share of the matches; a draw is half of one."""
+) -> float | None:
+    """The stronger one's share of the matches; a draw is half of one. None: only judges can tell."""
     without = options["without_model"]
     async with nullcontext(None) if without else Inference() as inference:
         slots = asyncio.Semaphore(AT_ONCE)
 
-        async def match(number: int) -> float:
+        async def match(number: int) -> float | None:
             async with slots:
                 rng = Random(f"{options['seed']}:{space['slug']}:{stronger.name}:{number}")
                 return await _match(space, (stronger, weaker), inference, rng)
 
         won = await together(match(number) for number in range(options["matches"]))
-    return sum(won) / len(won)
+    told = [points for points in won if points is not None]
+    return sum(told) / len(told) if told else None
 
 
 async def _match(
@@ -88,7 +94,7 @@ async def _match(
     agents: Sequence[HouseMember],
     inference: Inference | None,
     rng: Random,
-) -> float:
+) -> float | None:
     # Where a Space has more seats, the two take turns.
     seated = [agents[seat % len(agents)] for seat in range(space["seat_count"])]
     totals = [0.0, 0.0]
@@ -104,8 +110,10 @@ async def _match(
         round_count=space["round_count"],
         seed=str(rng.random()),
     ):
-        ended = await play_out(opening, answers)
-        for seat, payoff in ended.payoffs().items():
+        payoffs = (await play_out(opening, answers)).payoffs()
+        if not payoffs:
+            return None
+        for seat, payoff in payoffs.items():
             totals[seat % len(agents)] += payoff / seated.count(seated[seat])
     ours, theirs = totals
     return 0.5 if abs(ours - theirs) < 1e-9 else float(ours > theirs)

@@ -138,24 +138,26 @@ def pauses_end() -> None:
     HarvestDelay.objects.update(due_at=timezone.now())
 
 
-@pytest.mark.parametrize(
-    ("kind", "pairs_are_made"), [(JudgeKind.COIN, True), (JudgeKind.PAIRWISE, False)]
-)
-def test_the_spaces_own_judges_value_moves_if_they_need_no_model(
-    monkeypatch: pytest.MonkeyPatch, kind: JudgeKind, pairs_are_made: bool
+def test_without_code_on_the_panel_a_move_is_worth_what_the_judges_gave_its_seat(
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    Judge.objects.get_or_create(slug="other", defaults={"name": "Other", "kind": kind})
+    Judge.objects.get_or_create(slug="other", defaults={"name": "Other", "kind": JudgeKind.COIN})
     match = make_match(make_space(environment="count"))
     match.space.panel = [{"judge": "other", "weight": 1.0}]
     match.space.save()
     one_good_one_bad.begun = 0  # type: ignore[attr-defined]
     played(match, monkeypatch, one_good_one_bad)
+    for one in match.rounds.order_by("number"):
+        # Whoever begins the first round wins it, with 1; whoever begins the second loses, with 2.
+        first = one.completions.order_by("id")[0].seat.index
+        scores = {str(seat): 0.3 for seat in (0, 1)}
+        scores[str(first)] = 0.8 if one.number == 1 else 0.3
+        one.verdict.scores, one.verdict.agreement = scores, 0.75
+        one.verdict.save()
     harvest_matches()
-    pairs = Pair.objects.select_related("chosen", "rejected")
-    assert pairs.exists() == pairs_are_made
-    assert all(pair.chosen.text != pair.rejected.text for pair in pairs)
-    if pairs_are_made:
-        assert not all(pair.margin == 1.0 for pair in pairs), "as code would say"
+    pairs = list(Pair.objects.filter(chosen__asked__position__total=0))
+    assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("1", "2")] * 2
+    assert {(round(pair.margin, 3), pair.agreement) for pair in pairs} == {(0.5, 0.75)}
 
 
 def test_a_game_that_is_gone_or_fails_holds_up_no_harvest(
