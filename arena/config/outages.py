@@ -54,7 +54,8 @@ def database_away_or_fault(request: HttpRequest) -> HttpResponse:
     if not isinstance(error, OperationalError | InterfaceError):
         return server_error(request)
     log.error("database_away", path=request.path, error=str(error))
-    # Without the request: the page must not ask the database who is looking.
-    response = HttpResponse(render_to_string("503_database.html"), status=503)
+    # No context processors: the page must not ask the database who is looking.
+    context = {"request": request, "is_form": request.method == "POST"}
+    response = HttpResponse(render_to_string("503_database.html", context), status=503)
     response["Retry-After"] = str(RETRY_AFTER_SECONDS)
     return response
