@@ -29,11 +29,32 @@ class StatementLine:
 
 
 @dataclass(frozen=True)
+class StatementMark:
+    """Where a page ends. The id decides between lines of one moment, so that none is skipped."""
+
+    at: datetime
+    transfer_id: uuid.UUID
+
+    def __str__(self) -> str:
+        return f"{self.at.isoformat()}~{self.transfer_id}"
+
+    @classmethod
+    def read(cls, text: str) -> "StatementMark | None":
+        """What `str` wrote; None for anything else."""
+        at, _, transfer_id = text.partition("~")
+        try:
+            mark = cls(datetime.fromisoformat(at), uuid.UUID(transfer_id))
+        except ValueError:
+            return None
+        return mark if mark.at.tzinfo is not None else None
+
+
+@dataclass(frozen=True)
 class StatementPage:
     """Newest first."""
 
     lines: tuple[StatementLine, ...]
-    next_before: str  # pass as `before` for the next page; empty: this is the last one
+    next_before: StatementMark | None  # of the next page; None: this is the last one
 
 
 @dataclass(frozen=True)
@@ -50,7 +71,7 @@ def wallet_balance(viewer: int) -> Balance:
     return balance(account) if account else Balance(available=0, held=0)
 
 
-def statement_page(viewer: int, *, before: datetime | None = None) -> StatementPage:
+def statement_page(viewer: int, *, before: StatementMark | None = None) -> StatementPage:
     """What changed the viewer's available balance, newest first.
 
     A posted hold is shown as paid in its own line: posting all of it moves nothing more, and
@@ -58,7 +79,7 @@ def statement_page(viewer: int, *, before: datetime | None = None) -> StatementP
     """
     account = Account.objects.filter(owner_id=viewer).first()
     if account is None:
-        return StatementPage((), "")
+        return StatementPage((), None)
     # The newest of each side by its index: the two together would be sorted whole.
     ids = [
         row_id
@@ -72,13 +93,18 @@ def statement_page(viewer: int, *, before: datetime | None = None) -> StatementP
     )
     about = _About(_entries_of(page), _seats_of(page, viewer))
     lines = tuple(_line(row, viewer, about) for row in page[:PAGE_ROWS])
-    more = len(page) > PAGE_ROWS
-    return StatementPage(lines, page[PAGE_ROWS - 1].created_at.isoformat() if more else "")
+    if len(page) <= PAGE_ROWS:
+        return StatementPage(lines, None)
+    last = page[PAGE_ROWS - 1]
+    return StatementPage(lines, StatementMark(last.created_at, last.pk))
 
 
-def _newest(rows: QuerySet[Transfer], before: datetime | None) -> QuerySet[Transfer, uuid.UUID]:
+def _newest(
+    rows: QuerySet[Transfer], before: StatementMark | None
+) -> QuerySet[Transfer, uuid.UUID]:
     if before is not None:
-        rows = rows.filter(created_at__lt=before)
+        later = Q(created_at=before.at, id__gte=before.transfer_id)
+        rows = rows.filter(created_at__lte=before.at).exclude(later)
     shown = rows.exclude(kind=TransferKind.POST, amount_credits=F("pending__amount_credits"))
     return shown.order_by("-created_at", "-id").values_list("id", flat=True)[: PAGE_ROWS + 1]
 

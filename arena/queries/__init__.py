@@ -2,6 +2,7 @@
 
 from arena.credits.statement import (
     StatementLine,
+    StatementMark,
     StatementPage,
     statement_page,
     wallet_balance,
@@ -82,6 +83,7 @@ __all__ = [
     "SpaceRecord",
     "Standing",
     "StatementLine",
+    "StatementMark",
     "StatementPage",
     "TurnView",
     "VersionLine",

@@ -1,15 +1,12 @@
 """Credits: balance, sandbox top-up, statement."""
 
-from datetime import datetime
-
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
-from django.utils.dateparse import parse_datetime
 
 from agents.errors import Refused
 from arena.credits.wallet import SANDBOX_BALANCE_MAX_CREDITS, TOP_UP_MAX_CREDITS, top_up_sandbox
-from arena.queries import statement_page, wallet_balance
+from arena.queries import StatementMark, statement_page, wallet_balance
 from frontend.forms import TopUpForm
 from frontend.pages.edge import SignedInRequest, not_cached, owner_page
 
@@ -31,21 +28,14 @@ def wallet(request: SignedInRequest) -> HttpResponse:
             else:
                 messages.success(request, f"{done.amount_credits:,} credits added.")
                 return redirect("wallet")
+    before = StatementMark.read(request.GET.get("before", ""))
     context = {
         "balance": wallet_balance(request.user.pk),
-        "statement": statement_page(request.user.pk, before=_moment(request.GET.get("before"))),
-        "is_first_page": not request.GET.get("before"),
+        "statement": statement_page(request.user.pk, before=before),
+        "is_first_page": before is None,
         "form": form,
         "top_up_max": TOP_UP_MAX_CREDITS,
         "balance_max": SANDBOX_BALANCE_MAX_CREDITS,
     }
     status = 422 if form.errors else 200
     return not_cached(render(request, "wallet/wallet.html", context, status=status))
-
-
-def _moment(text: str | None) -> datetime | None:
-    try:
-        value = parse_datetime(text or "")
-    except ValueError:
-        return None
-    return value if value is not None and value.tzinfo is not None else None
