@@ -314,15 +314,15 @@ SELECT setval(pg_get_serial_sequence(name, 'id'), 10000000) FROM unnest(ARRAY['a
 """
 
 
-def write_history(matches: int) -> None:
+def write_history(matches: int, *, live: int = LIVE_MATCHES, queued: int = QUEUED) -> None:
     """Fill an empty, migrated database; `matches` is at least 100."""
     seed()
     numbers = {
         "matches": matches,
         "people": max(matches // 20, 10),
         "agents": max(matches // 10, 20),
-        "live": LIVE_MATCHES,
-        "queued": QUEUED,
+        "live": live,
+        "queued": queued,
     }
     with connection.cursor() as cursor:
         for part in (_PEOPLE, _MATCHES, _CREDITS, _RATINGS, _LEARNING, _SEQUENCES):

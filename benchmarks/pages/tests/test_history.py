@@ -1,10 +1,13 @@
 """The history that the benchmark makes is one that the site could have had."""
 
 import pytest
+from django.test import Client
 
+from agents.models import User
 from arena import queries
 from arena.credits import ledger
 from arena.models import Match, MatchStatus, SpaceCount
+from benchmarks.pages.calls import pages, sweeps
 from benchmarks.pages.history import BUSIEST, SPACE, write_history
 from training.models import Pair, PairCount
 
@@ -27,3 +30,11 @@ def test_credits_add_up_and_counts_are_exact() -> None:
     )
     assert len(queries.leaderboard(space_id=queries.space_card(SPACE).space_id)) > 1
     assert queries.agent_record(BUSIEST).match_count == 25
+
+
+def test_every_page_and_sweep_of_the_benchmark_is_still_there() -> None:
+    write_history(100)
+    client = Client(SERVER_NAME="localhost")
+    client.force_login(User.objects.get(id=BUSIEST))
+    for call in (sweeps() | pages(client, 100)).values():
+        call()  # asserts status 200
