@@ -13,9 +13,10 @@ from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
+from django.db.models import Model, QuerySet
 
 from agents.canonical import digest_of
 from agents.errors import Refused
@@ -35,6 +36,7 @@ MANIFEST_FORMAT = 4
 PACKAGES = ("bitsandbytes", "numpy", "peft", "safetensors", "tokenizers", "torch", "transformers")
 
 JSON = dict[str, Any]
+Row = TypeVar("Row", bound=Model)
 
 
 @dataclass(frozen=True)
@@ -88,6 +90,17 @@ def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
     """The rows as JSON Lines, each with its line break."""
     for row in rows:
         yield _line(row).encode()
+
+
+def by_id(rows: QuerySet[Row], *, page_rows: int) -> Iterator[Row]:
+    """The rows in the order of their ids.
+
+    Page by page: a cursor would hold one transaction, and its whole result, for a whole export.
+    """
+    last_id = 0
+    while page := list(rows.filter(id__gt=last_id).order_by("id")[:page_rows]):
+        yield from page
+        last_id = page[-1].pk
 
 
 def in_words(left_out: Mapping[str, int]) -> str:

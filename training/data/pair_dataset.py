@@ -16,7 +16,7 @@ from arena import access
 from arena.environments.base import Task
 from arena.models import Round
 from training.data.curation import Limits, PairCandidate, curate_pairs, noise_of
-from training.data.dataset import Dataset, held_out_tasks, in_words
+from training.data.dataset import Dataset, by_id, held_out_tasks, in_words
 from training.data.positions import asked_task
 from training.data.provenance import example, own_answer, provenance, sampled
 from training.data.tokens import ChatTokens, read_chat_tokens
@@ -25,7 +25,7 @@ from training.models import Pair, TrainingRun
 from training.runs.spec import RunSpec
 from training.runs.unlearned import unlearned_pairs
 
-EXPORT_CHUNK = 200
+EXPORT_PAIRS = 200  # read at once
 # How many pairs are considered per place: older ones replace those that are left out.
 CANDIDATES_PER_PLACE = 4
 
@@ -97,15 +97,10 @@ def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
         rejected__seat__agent__owner__leaving_since=None,
     )
     rows = _with_content(whole)
-    return (example(pair) | provenance(pair) | sampled(pair) for pair in _by_id(rows))
-
-
-def _by_id(rows: QuerySet[Pair]) -> Iterator[Pair]:
-    # Page by page: a cursor would hold one transaction, and its whole result, for the whole export.
-    last_id = 0
-    while page := list(rows.filter(id__gt=last_id).order_by("id")[:EXPORT_CHUNK]):
-        yield from page
-        last_id = page[-1].pk
+    return (
+        example(pair) | provenance(pair) | sampled(pair)
+        for pair in by_id(rows, page_rows=EXPORT_PAIRS)
+    )
 
 
 def unlearned_rounds(run: TrainingRun) -> list[int]:
@@ -117,7 +112,10 @@ def unlearned_rounds(run: TrainingRun) -> list[int]:
 def asked_tasks(run: TrainingRun, rounds: Collection[Round]) -> dict[int, Task]:
     """By round, what it asked the run's agent: of an episode, the position of its clearest pair."""
     tasks = {one.pk: Task.from_json(one.task) for one in rounds if not one.is_episode}
-    pairs = _pairs_of(run).filter(round__in=[one for one in rounds if one.is_episode])
+    episodes = [one for one in rounds if one.is_episode]
+    if not episodes:
+        return tasks
+    pairs = _pairs_of(run).filter(round__in=episodes)
     answers = pairs.select_related("round", "chosen", "rejected")
     for pair in answers.order_by("margin", "-id"):
         tasks[pair.round_id] = asked_task(own_answer(pair), pair.round)

@@ -9,7 +9,7 @@ from agents.errors import Refused
 from agents.models import Engine
 from arena import access
 from arena.models import Completion
-from training.data.dataset import Dataset, in_words
+from training.data.dataset import Dataset, by_id, in_words
 from training.data.groups import GroupAnswer, Source
 from training.data.tokens import read_chat_tokens
 from training.methods import METHODS, method_of
@@ -18,6 +18,8 @@ from training.models import TrainingRun
 from training.practice.practised import practised_groups, practised_texts
 from training.runs.attempts import run_folder
 from training.runs.spec import RunSpec
+
+EXPORT_RUNS = 50  # read at once; the groups of each are read together
 
 JSON = dict[str, Any]
 
@@ -80,7 +82,10 @@ def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
     agent = access.agent_for_owner(viewer, agent_id)
     runs = TrainingRun.objects.filter(agent=agent, method__in=practising)
+    # Of a run's own columns, an export needs few; its manifest and its curve may be large.
+    light = runs.select_related("space", "parent_version").only(
+        "last_pair_id", "space__slug", "parent_version__prompt", "parent_version__agent"
+    )
     return chain.from_iterable(
-        practised_texts(run, run_folder(run.pk))
-        for run in runs.select_related("space", "parent_version").order_by("id")
+        practised_texts(run, run_folder(run.pk)) for run in by_id(light, page_rows=EXPORT_RUNS)
     )

@@ -92,7 +92,7 @@ def test_an_export_has_the_agents_own_prompt_and_where_each_pair_comes_from() ->
 
 
 def test_an_export_is_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(pair_dataset, "EXPORT_CHUNK", 1)
+    monkeypatch.setattr(pair_dataset, "EXPORT_PAIRS", 1)
     agent, _, _ = make_lost_and_won_rounds()
     rows = export_pairs(agent.id, viewer=agent.owner_id)
     with CaptureQueriesContext(connection) as asked:

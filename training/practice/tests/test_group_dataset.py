@@ -3,11 +3,14 @@
 from pathlib import Path
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from agents.errors import Refused
 from agents.models import Agent
 from arena.models import Completion
 from training.methods.grpo import GRPOConfig
+from training.practice import group_dataset
 from training.practice.group_dataset import export_groups
 from training.practice.tests.builders import (
     BAD,
@@ -120,3 +123,18 @@ def test_an_export_of_groups_holds_the_agents_own_answers_only(fake_base: Path) 
     rewards = [one.reward for one in example.answers]
     assert group["group_size"] == len(rewards) == 4
     assert group["group_mean_reward"] == pytest.approx(sum(rewards) / 4), "of others, too"
+
+
+def test_an_export_of_groups_reads_the_groups_of_a_run_together_and_runs_by_pages(
+    fake_base: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(group_dataset, "EXPORT_RUNS", 1)
+    run = make_grpo_run(fake_base, rounds=4)
+    practise_now(run)
+    with CaptureQueriesContext(connection) as captured:
+        assert len(list(export_groups(run.agent_id, viewer=run.agent.owner_id))) == 4
+    asked = [query["sql"] for query in captured]
+    assert len(asked) == 6, "however many groups a run has"
+    pages = [sql for sql in asked if 'FROM "training_trainingrun"' in sql and "LIMIT 1" in sql]
+    assert len(pages) == 2, "the run, and that there is no other"
+    assert not any("manifest" in sql for sql in asked), "which no export shows"
