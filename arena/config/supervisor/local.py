@@ -38,8 +38,8 @@ TICK_SECONDS = 0.2
 PROBE_EVERY_SECONDS = 0.5
 ROTATE_EVERY_SECONDS = 10.0
 STEADY_SECONDS = 60.0  # after being ready this long, earlier crashes are forgotten
-MAX_QUICK_CRASHES = 5
-FIRST_BACK_OFF_SECONDS, MAX_BACK_OFF_SECONDS = 0.5, 30.0
+# After each crash in a row; the first is most often an accident. After one more, all is given up.
+BACK_OFF_SECONDS = (0.0, 1.0, 2.0, 4.0, 8.0)
 LEFTOVER_GRACE_SECONDS = 10.0
 
 
@@ -316,14 +316,15 @@ class Local:
         if child.state is State.READY and now - child.ready_at >= STEADY_SECONDS:
             child.crashes = 0
         child.crashes += 1
-        if child.crashes >= MAX_QUICK_CRASHES:
+        if child.crashes > len(BACK_OFF_SECONDS):
             raise LocalError(
                 f"The {child.part.name} died {child.crashes} times in a row, most recently with "
                 f"{exit_words(code)}.{tail_sentence(child.log)}"
             )
-        delay = min(FIRST_BACK_OFF_SECONDS * 2**child.crashes, MAX_BACK_OFF_SECONDS)
+        delay = BACK_OFF_SECONDS[child.crashes - 1]
         child.state, child.restart_at = State.RESTARTING, now + delay
-        child.detail = f"died ({exit_words(code)}); restarting in {delay:.0f} s"
+        when = f"in {delay:.0f} s" if delay else "now"
+        child.detail = f"died ({exit_words(code)}); restarting {when}"
 
     def _stop_children(self) -> None:
         """Stop each part once nothing that needs it is running."""

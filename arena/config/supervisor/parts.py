@@ -302,7 +302,8 @@ def _web(environment: Variables, endpoints: Endpoints) -> Part:
 
 
 def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> list[Part]:
-    celery = (sys.executable, "-m", "celery", "-A", "arena.config.celery")
+    # The steps before them check the settings once; with the pages it takes a worker a second.
+    celery = (sys.executable, "-m", "celery", "-A", "arena.config.celery", "--skip-checks")
     workers = {
         MATCH_WORKER: (environment.match_threads, "match,judge", (SEED, BROKER, INFERENCE), 1),
         TRAIN_WORKER: (1, "train", (SEED, BROKER, BASE_MODEL), cores()),

@@ -87,6 +87,7 @@ def test_a_part_that_dies_is_restarted_and_its_own_children_die_with_it(make_loc
         os.kill(first.pid, signal.SIGKILL)
         until(lambda: running.statuses()[0].state is State.RESTARTING)
         assert "SIGKILL" in running.statuses()[0].detail
+        assert "restarting now" in running.statuses()[0].detail, "once may be an accident"
         assert leftovers.session_of(first) == []
         running.wait_ready()
         second = leftovers.load(running.home / "run" / "processes.json")[0]
@@ -97,12 +98,12 @@ def test_a_part_that_dies_is_restarted_and_its_own_children_die_with_it(make_loc
 def test_a_part_that_keeps_dying_is_given_up_with_the_end_of_its_log(
     make_local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(local, "MAX_BACK_OFF_SECONDS", 0.01)
+    monkeypatch.setattr(local, "BACK_OFF_SECONDS", (0.0, 0.01, 0.01))
     never = make_part("broker", "raise SystemExit('no such port')", ready=lambda: "not yet")
     with make_local(never) as running, pytest.raises(LocalError) as caught:
         running.wait_ready()
     sentence = str(caught.value)
-    assert f"broker died {local.MAX_QUICK_CRASHES} times in a row" in sentence
+    assert "broker died 4 times in a row" in sentence
     assert "exit status 1" in sentence
     assert sentence.endswith("no such port")
 

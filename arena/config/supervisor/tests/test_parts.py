@@ -132,6 +132,25 @@ def test_parts_need_only_parts_of_the_plan(tmp_path: Path) -> None:
         assert all(set(part.needs) <= names for part in planned)
 
 
+def test_a_worker_starts_without_the_pages(tmp_path: Path) -> None:
+    """Importing them costs a second, and all that a worker's death holds up waits for it."""
+    environment, options = Variables(rlfc_home=tmp_path), Options(free_ports=True)
+    endpoints = choose_endpoints(environment, options)
+    for part in plan(environment, options, endpoints):
+        if part.name in {*parts.WORKERS, parts.BEAT}:
+            assert "--skip-checks" in part.command
+    loaded = (
+        "import sys; from arena.config.celery import celery_app; "
+        "celery_app.loader.import_default_modules(); "
+        "assert 'training.tasks' in sys.modules; "
+        "sys.exit(any(name.startswith('frontend.pages') for name in sys.modules))"
+    )
+    variables = os.environ | {"CELERY_SKIP_CHECKS": "true"}  # as the argument sets it
+    subprocess.run(
+        [sys.executable, "-c", loaded], cwd=REPOSITORY, env=variables, timeout=60, check=True
+    )
+
+
 def test_an_unknown_base_model_needs_a_folder_or_a_server(tmp_path: Path) -> None:
     environment = Variables(rlfc_home=tmp_path, base_model="qwen")
     options = Options(parts=frozenset({parts.INFERENCE}))
