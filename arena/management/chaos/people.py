@@ -6,12 +6,12 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from django.db.models import Count, QuerySet
+from django.db.models import QuerySet
 
 from agents.models import Agent, User
 from arena.management.chaos.browser import Browser
 from arena.models import Entry, EntryStatus, Space
-from training.models import TrainingRun
+from training.models import PairCount, TrainingRun
 from training.states import CLAIMABLE_STATUSES, RunStatus
 
 AGENTS = 2
@@ -91,11 +91,11 @@ class Person:
             self.browser.send(f"/agents/{agent.pk}/edit/", prompt=prompt)
 
     def _train(self, rng: random.Random) -> None:
-        """Mostly where there is something to learn from; elsewhere it is refused."""
-        learned = Agent.objects.filter(id__in=[agent.pk for agent in self._agents()])
-        if agent := learned.annotate(count=Count("pairs")).order_by("-count", "id").first():
-            space = self._space(rng)
-            self.browser.press(f"/agents/{agent.pk}/train/", space=str(space.pk))
+        """Mostly where there is most to learn from; elsewhere it may be refused."""
+        counts = PairCount.objects.filter(agent__in=self._agents())
+        if most := counts.order_by("-pairs", "id").first():
+            space_id = most.space_id if rng.random() < 0.75 else self._space(rng).pk
+            self.browser.press(f"/agents/{most.agent_id}/train/", space=str(space_id))
 
     def _pause(self, rng: random.Random) -> None:
         self._steer(rng, "pause")

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
+from statistics import fmean
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
@@ -16,13 +17,16 @@ from django.utils import timezone
 from arena.management.chaos import checks
 from arena.management.chaos.browser import NeverAnswered
 from arena.management.chaos.people import Person, pages
-from arena.management.chaos.processes import VICTIMS, Processes
+from arena.management.chaos.processes import TRAINER, VICTIMS, Processes
+from training.models import TrainingRun
+from training.states import CLAIMABLE_STATUSES
 
 ACTING_SECONDS = 4.0
 ACTIONS_OF_EACH = (2, 4)
 MOST_KILLS = 3
 REST_SECONDS = 150.0
 POLL_SECONDS = 0.5
+TRAINER_SECONDS, TRAINER_POLL_SECONDS = 15.0, 0.1
 
 Say = Callable[[str], object]
 T = TypeVar("T")
@@ -35,6 +39,7 @@ class TrialRecord:
     number: int
     killed: list[tuple[float, str]] = field(default_factory=list)  # (seconds, victim)
     seconds: float = 0.0
+    waited: dict[str, float] = field(default_factory=dict)  # until this was at rest, in seconds
     problems: list[str] = field(default_factory=list)
 
 
@@ -51,7 +56,7 @@ class Trials:
         trial = TrialRecord(number)
         started, since = time.monotonic(), timezone.now()
         self._disturb(trial, started)
-        trial.problems += self._settle(since)
+        trial.problems += self._settle(trial, started, since)
         trial.seconds = round(time.monotonic() - started, 1)
         return trial
 
@@ -70,13 +75,27 @@ class Trials:
             thread.start()
         for seconds, order in kills:
             self._pause.wait(max(0.0, started + seconds - time.monotonic()))
-            victim = next(filter(self._processes.kill, order), None)  # the first that runs now
+            victim = next(filter(self._strike, order), None)  # the first that runs now
             if victim:
                 trial.killed.append((round(seconds, 2), victim))
         if not trial.killed:
             trial.problems.append("Nothing that could be killed was running.")
         for thread in acting:
             thread.join()
+
+    def _strike(self, victim: str) -> bool:
+        if victim == TRAINER:
+            self._await_trainer()
+        return self._processes.kill(victim)
+
+    def _await_trainer(self) -> None:
+        """It lives for some seconds of a run; drawn at any other moment, it would never be struck."""
+        deadline = time.monotonic() + TRAINER_SECONDS
+        under_way = TrainingRun.objects.filter(status__in=CLAIMABLE_STATUSES)
+        while not self._processes.of(TRAINER) and time.monotonic() < deadline:
+            if not patiently(under_way.exists):
+                return
+            self._pause.wait(TRAINER_POLL_SECONDS)
 
     def _acts(self, trial: TrialRecord, person: Person, seed: float) -> None:
         rng = random.Random(seed)
@@ -95,13 +114,15 @@ class Trials:
         finally:
             connections.close_all()
 
-    def _settle(self, since: datetime) -> list[str]:
+    def _settle(self, trial: TrialRecord, started: float, since: datetime) -> list[str]:
         """Wait until nothing is under way, then check everything."""
         deadline = time.monotonic() + REST_SECONDS
         while True:
             left = patiently(self._left)
             if not left:
                 break
+            seconds = round(time.monotonic() - started, 1)
+            trial.waited |= {one.partition(":")[0]: seconds for one in left}
             if time.monotonic() > deadline:
                 return [f"After {REST_SECONDS:.0f} seconds: {one}." for one in left]
             self._pause.wait(POLL_SECONDS)
@@ -144,12 +165,20 @@ def patiently(ask: Callable[[], T]) -> T:
 def report(trials: Sequence[TrialRecord], people: Sequence[Person]) -> dict[str, Any]:
     """Everything about the trials, for a file."""
     passed = sum(not trial.problems for trial in trials)
+    waited: dict[str, list[float]] = {}
+    for trial in trials:
+        for cause, seconds in trial.waited.items():
+            waited.setdefault(cause, []).append(seconds)
     victims = Counter(victim for trial in trials for _, victim in trial.killed)
     return {
         "passed": passed,
         "trials": len(trials),
         "seconds": round(sum(trial.seconds for trial in trials), 1),
         "killed": dict(victims),
+        "waited_for": {
+            cause: {"trials": len(each), "mean_seconds": round(fmean(each), 1)}
+            for cause, each in sorted(waited.items())
+        },
         "done_by_people": dict(sum((person.done for person in people), Counter())),
         "requests": sum(person.browser.requests for person in people),
         "not_answered_at_once": sum(person.browser.broken for person in people),

@@ -63,6 +63,7 @@ class Command(BaseCommand):
         self.stdout.write(
             f"{content['passed']} of {content['trials']} trials passed in "
             f"{content['seconds'] / 60:.0f} minutes; killed: {content['killed']}; "
+            f"waited for: {content['waited_for']}; "
             f"matches: {content['matches']}; runs: {content['runs']}; "
             f"{content['requests']} requests, {content['not_answered_at_once']} sent again, "
             f"error pages: {dict(content['error_pages'])}"
