@@ -6,7 +6,7 @@ For the system: workers call these verbs, no person does.
 """
 
 import uuid
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -325,12 +325,22 @@ def release_lease(match_id: int, *, owner: uuid.UUID) -> None:
     leases.give_back(match, owner, until=timezone.now() + RETRY_AFTER)
 
 
-def append(
-    match: Match, state: MatchState | None, command: Command
-) -> tuple[MatchState, list[Event]]:
+def append(match: Match, state: MatchState, command: Command) -> tuple[MatchState, list[Event]]:
     """Decide, store the events and announce them, inside the caller's transaction."""
     # The caller holds the match row's lock: seq has no gaps because nobody else can append.
     events = decide(state, command)
+    for event in events:
+        state = evolve(state, event)
+    rows = chained(match, events)
+    MatchEvent.objects.bulk_create(rows)
+    match.status = state.status
+    match.save(update_fields=["seq", "head_digest", "status"])
+    announce_on_commit(match.id, rows)
+    return state, events
+
+
+def chained(match: Match, events: Iterable[Event]) -> list[MatchEvent]:
+    """Rows that follow the match's last event; the match's own row then names the last of them."""
     rows = []
     for event in events:
         kind, payload = encode(event)
@@ -349,13 +359,7 @@ def append(
                 digest=match.head_digest,
             )
         )
-        state = evolve(state, event)
-    assert state is not None, "a command causes at least one event"
-    MatchEvent.objects.bulk_create(rows)
-    match.status = state.status
-    match.save(update_fields=["seq", "head_digest", "status"])
-    announce_on_commit(match.id, rows)
-    return state, events
+    return rows
 
 
 def _locked(match_id: int) -> tuple[Match, MatchState]:

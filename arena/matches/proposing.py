@@ -30,13 +30,16 @@ def draw_of(match_id: int) -> TaskDraw:
     return TaskDraw(seating, first.digest, secret_of(match_id))
 
 
-def weights_for(space: Space, mus: Sequence[float]) -> tuple[float, ...]:
-    """How often each difficulty is drawn for agents of these ratings; () if there is only one."""
+def weights_for(space: Space, lineups_mus: Sequence[Sequence[float]]) -> list[tuple[float, ...]]:
+    """For each lineup of agents of these ratings, how often each difficulty is drawn.
+
+    () if there is only one.
+    """
     count = difficulties_of(space.environment)
     if count == 1:
-        return ()
+        return [()] * len(lineups_mus)
     tallies = tallies_of(space.pk, space.environment, count=count)
-    return difficulty_weights(tallies, fmean(mus) if mus else Skill().mu)
+    return [difficulty_weights(tallies, fmean(mus) if mus else Skill().mu) for mus in lineups_mus]
 
 
 def graded_answers(match_id: int) -> list[GradedAnswer]:

@@ -10,11 +10,13 @@ from itertools import combinations
 from django.utils import timezone
 
 from agents.models import Agent
+from agents.roster import code_share_of
 from arena.credits import ledger
 from arena.credits.prizes import Payout
 from arena.matches.events import Player
 from arena.matches.match import MatchState
 from arena.models import Account, Match, Rating, RatingChange, Seat, TransferCode
+from arena.spaces.house_skill import house_skill
 from arena.spaces.ratings import Skill
 from arena.spaces.trust import (
     MAX_MEETINGS,
@@ -170,9 +172,10 @@ def _create_missing_ratings(
     new = []
     for seat in sorted(seats, key=lambda seat: seat.agent_id):
         owner = seat.agent.owner
-        # The house's agents differ on purpose: one tells nothing about the next.
-        record = [] if owner.is_house else [skill for skill, _ in records[owner.pk]]
-        start = starting_skill(record)
+        if owner.is_house:  # its agents differ on purpose: one tells nothing about the next
+            start = house_skill(code_share_of(seat.agent))
+        else:
+            start = starting_skill([skill for skill, _ in records[owner.pk]])
         new.append(
             Rating(agent_id=seat.agent_id, space_id=match.space_id, mu=start.mu, sigma=start.sigma)
         )

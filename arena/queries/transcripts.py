@@ -7,6 +7,8 @@ from typing import Any
 from agents.errors import NotAvailable
 from arena.models import MatchEvent, TaskSecret
 
+SHOWN_COMMITMENTS = 200  # as many matches wait for a secret only when thousands of agents queue
+
 _ENDINGS = ("match_settled", "match_cancelled")
 
 
@@ -39,6 +41,6 @@ def public_draw(match_id: int) -> PublicDraw | None:
 
 
 def next_commitments(space_id: int) -> tuple[str, ...]:
-    """Commitments of the Space's next matches, in the order in which matches take them."""
+    """Commitments of the Space's next matches, in the order in which matches take them; the first."""
     waiting = TaskSecret.objects.filter(space_id=space_id, match=None).order_by("id")
-    return tuple(waiting.values_list("commitment", flat=True))
+    return tuple(waiting.values_list("commitment", flat=True)[:SHOWN_COMMITMENTS])

@@ -6,22 +6,27 @@ Why: docs/decisions/committed-tasks.md
 import secrets
 
 from agents.canonical import text_digest
-from arena.models import TaskSecret
+from arena.models import Entry, EntryStatus, TaskSecret
 
-# Secrets of a Space that wait for a match: so many matches can be seated in one sweep.
+# Secrets of a Space that wait for a match, at the least: there is also one for each waiting entry, so
+# that one sweep can seat them all.
 STOCK = 16
+MOST_STOCK = 10_000
 SECRET_BYTES = 32
 
 
 def keep_committed(space_id: int) -> None:
     """Fill up the Space's stock of committed secrets. The caller holds the Space's lock."""
-    missing = STOCK - TaskSecret.objects.filter(space_id=space_id, match=None).count()
+    entries = Entry.objects.filter(space_id=space_id, status=EntryStatus.QUEUED).count()
+    waiting = TaskSecret.objects.filter(space_id=space_id, match=None).count()
+    missing = min(max(STOCK, entries), MOST_STOCK) - waiting
     TaskSecret.objects.bulk_create(_new(space_id) for _ in range(missing))
 
 
-def waiting_secrets(space_id: int) -> list[TaskSecret]:
+def waiting_secrets(space_id: int, *, limit: int) -> list[TaskSecret]:
     """Those that no match has taken, in the order in which matches take them."""
-    return list(TaskSecret.objects.filter(space_id=space_id, match=None).order_by("id"))
+    waiting = TaskSecret.objects.filter(space_id=space_id, match=None)
+    return list(waiting.order_by("id")[:limit])
 
 
 def secret_of(match_id: int) -> str:

@@ -1,8 +1,19 @@
-"""Who plays whom. PURE."""
+"""Who plays whom. PURE. Why: docs/decisions/pairing.md"""
 
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass
+from math import inf
 from random import Random
+from statistics import fmean
+
+from arena.spaces.ratings import Skill
+
+# In points of rating. Whoever is hardly known may be anywhere within their own uncertainty.
+NARROWEST_GAP = 5.0
+GAP_PER_SECOND = 1.0
+WIDE_AFTER_SECONDS = 60.0  # then any rating will do
+HOUSE_CHANCE = 5.0  # points by which chance moves a house agent, so that not always the same play
 
 
 @dataclass(frozen=True)
@@ -12,8 +23,11 @@ class Waiting:
     entry_id: str
     user_id: int
     agent_id: int
-    mu: float
+    skill: Skill
+    fee_credits: int
     waited_seconds: float
+    terms: Hashable = ()  # agreed at the entry, as the fee was
+    met: frozenset[int] = frozenset()  # agents that it played lately
 
 
 @dataclass(frozen=True)
@@ -27,7 +41,7 @@ class HouseAgent:
 
 @dataclass(frozen=True)
 class Lineup:
-    """A match about to be made: entries first, then house agents."""
+    """A match about to be made: entries of one fee and terms first, then house agents."""
 
     entries: tuple[Waiting, ...]
     house: tuple[HouseAgent, ...]
@@ -36,7 +50,14 @@ class Lineup:
     def model_mus(self) -> list[float]:
         """Ratings of the seats that answer with a model."""
         house = [each.mu for each in self.house if not each.plays_by_code]
-        return [*(each.mu for each in self.entries), *house]
+        return [*(each.skill.mu for each in self.entries), *house]
+
+
+def accepted_gap(sigma: float, *, waited_seconds: float) -> float:
+    """How far from its own rating an entry looks for opponents by now, in points; at last inf."""
+    if waited_seconds >= WIDE_AFTER_SECONDS:
+        return inf
+    return max(NARROWEST_GAP, sigma) + GAP_PER_SECOND * max(0.0, waited_seconds)
 
 
 def lineups(
@@ -47,41 +68,130 @@ def lineups(
     house_fill_seconds: float,
     rng: Random,
 ) -> list[Lineup]:
-    """Matches that can start now, longest-waiting entries first.
+    """Matches that can start now, those first whose longest-waiting entry has waited longest.
 
-    An owner never sits twice in one match: nobody plays against themselves for prizes. Among the
-    others, the nearest ratings are seated. Once the longest-waiting entry has waited
-    `house_fill_seconds`, house agents fill the empty seats, at most one of them playing by code.
+    Whoever has waited longest chooses first: the nearest ratings within `accepted_gap`, among the
+    entries of the same fee and terms. Nobody plays against themselves for prizes: an owner sits once in a
+    match. Opponents of lately, and then house agents, take the seats that are still empty once the
+    entry has waited `house_fill_seconds`. An agent is seated once, however often it waits.
+
+    Takes O(n (log n + m)) for n entries, if each has at most m others of its owner or met lately.
     """
-    waiting = sorted(queue, key=lambda each: (-each.waited_seconds, each.entry_id))
-    result = []
-    while waiting:
-        first = waiting[0]
-        others = sorted(waiting[1:], key=lambda each: abs(each.mu - first.mu))
-        entries = [first]
-        for other in others:
-            owners = {each.user_id for each in entries}
-            if len(entries) < seat_count and other.user_id not in owners:
-                entries.append(other)
-        empty = seat_count - len(entries)
+    waiting: dict[Hashable, list[Waiting]] = defaultdict(list)
+    seen: set[int] = set()
+    for entry in sorted(queue, key=_turn):
+        if entry.agent_id not in seen:
+            seen.add(entry.agent_id)
+            waiting[entry.fee_credits, entry.terms].append(entry)
+    made = [
+        lineup
+        for entries in waiting.values()
+        for lineup in _of_one_kind(entries, seat_count, house, house_fill_seconds, rng)
+    ]
+    return sorted(made, key=lambda lineup: _turn(lineup.entries[0]))
+
+
+def _turn(entry: Waiting) -> tuple[float, str]:
+    return -entry.waited_seconds, entry.entry_id
+
+
+def _of_one_kind(
+    entries: Sequence[Waiting],
+    seat_count: int,
+    house: Sequence[HouseAgent],
+    house_fill_seconds: float,
+    rng: Random,
+) -> Iterator[Lineup]:
+    """`entries`: longest-waiting first."""
+    line = _Line(entries)
+    for first in entries:
+        if first.entry_id not in line:
+            continue
+        is_patient = first.waited_seconds >= min(house_fill_seconds, WIDE_AFTER_SECONDS)
+        chosen = _company(first, line, seat_count, may_meet_again=is_patient)
+        empty = seat_count - len(chosen)
         fill: tuple[HouseAgent, ...] = ()
         if empty:
-            fill = _fill(house, empty, near=first.mu, rng=rng)
-            if first.waited_seconds < house_fill_seconds or len(fill) < empty:
-                # Not yet, or the house is too small; everybody behind has waited less.
-                break
-        result.append(Lineup(tuple(entries), fill))
-        taken = {each.entry_id for each in entries}
-        waiting = [each for each in waiting if each.entry_id not in taken]
-    return result
+            if first.waited_seconds >= house_fill_seconds:
+                near = fmean(each.skill.mu for each in chosen)
+                fill = _fill(house, empty, near=near, rng=rng)
+            if len(fill) < empty:
+                continue  # not yet, or the house is too small
+        for each in chosen:
+            line.take(each)
+        yield Lineup(tuple(chosen), fill)
+
+
+def _company(
+    first: Waiting, line: "_Line", seat_count: int, *, may_meet_again: bool
+) -> list[Waiting]:
+    """The entry and those who may sit with it, at most `seat_count`."""
+    chosen, again = [first], []
+    gap = accepted_gap(first.skill.sigma, waited_seconds=first.waited_seconds)
+    for other in line.nearest(first, gap):
+        if any(other.user_id == each.user_id for each in chosen):
+            continue
+        if any(_met(other, each) for each in chosen):
+            again.append(other)
+            continue
+        chosen.append(other)
+        if len(chosen) == seat_count:
+            return chosen
+    for other in again if may_meet_again else ():
+        if len(chosen) < seat_count and all(other.user_id != each.user_id for each in chosen):
+            chosen.append(other)
+    return chosen
+
+
+def _met(one: Waiting, other: Waiting) -> bool:
+    return one.agent_id in other.met or other.agent_id in one.met
 
 
 def _fill(
     house: Sequence[HouseAgent], count: int, *, near: float, rng: Random
 ) -> tuple[HouseAgent, ...]:
-    by_code = [each for each in house if each.plays_by_code]
-    by_model = [each for each in house if not each.plays_by_code]
-    chosen = rng.sample(by_code, 1) if by_code else []
-    # A little noise, so that the same two do not always play.
-    by_model.sort(key=lambda each: abs(each.mu - near) + rng.uniform(0, 5))
-    return tuple((chosen + by_model)[:count]) if count <= len(chosen + by_model) else ()
+    """The nearest of the house, at most one of them playing by code; () if there are too few.
+
+    Of several seats one goes to code, which teaches the others.
+    """
+    ranked = sorted(house, key=lambda each: abs(each.mu - near) + rng.uniform(0, HOUSE_CHANCE))
+    by_code = [each for each in ranked if each.plays_by_code][:1]
+    by_model = [each for each in ranked if not each.plays_by_code]
+    chosen = ranked[:1] if count == 1 else (by_code + by_model)[:count]
+    return tuple(chosen) if len(chosen) == count else ()
+
+
+class _Line:
+    """Waiting entries of one fee and terms in the order of their ratings; whoever is taken leaves no gap."""
+
+    def __init__(self, entries: Sequence[Waiting]) -> None:
+        ranked = sorted(entries, key=lambda each: (each.skill.mu, each.entry_id))
+        self._ranked = ranked
+        # Places count from 1; nobody stands at either end.
+        self._mus = [-inf, *(each.skill.mu for each in ranked), inf]
+        self._place = {each.entry_id: place for place, each in enumerate(ranked, start=1)}
+        self._below = [place - 1 for place in range(len(self._mus))]
+        self._above = [place + 1 for place in range(len(self._mus))]
+
+    def __contains__(self, entry_id: str) -> bool:
+        return entry_id in self._place
+
+    def nearest(self, entry: Waiting, gap: float) -> Iterator[Waiting]:
+        """The others within the gap, nearest first."""
+        place = self._place[entry.entry_id]
+        below, above, mu = self._below[place], self._above[place], entry.skill.mu
+        while below > 0 or above <= len(self._ranked):
+            down, up = mu - self._mus[below], self._mus[above] - mu
+            if min(down, up) > gap:
+                return
+            if down <= up:
+                yield self._ranked[below - 1]
+                below = self._below[below]
+            else:
+                yield self._ranked[above - 1]
+                above = self._above[above]
+
+    def take(self, entry: Waiting) -> None:
+        place = self._place.pop(entry.entry_id)
+        below, above = self._below[place], self._above[place]
+        self._above[below], self._below[above] = above, below

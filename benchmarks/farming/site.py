@@ -10,7 +10,7 @@ from arena.credits.prizes import prizes, rake_of
 from arena.credits.stakes import house_stake
 from arena.matches.events import MatchSeated, Player
 from arena.matches.match import MatchState, RoundState, ranking_of
-from arena.spaces.matchmaking import HouseAgent, Waiting, lineups
+from arena.spaces.matchmaking import WIDE_AFTER_SECONDS, HouseAgent, Waiting, lineups
 from arena.spaces.ratings import Skill, updated
 from arena.spaces.trust import MEETINGS_WINDOW, Entrant, rated, starting_skill
 from arena.states import MatchStatus, RoundStatus
@@ -186,7 +186,14 @@ class Site:
     def play(self, entering: Sequence[SimulatedAgent]) -> None:
         """Everybody who enters at one moment plays one match, with the house in empty seats."""
         queue = [
-            Waiting(f"{place:03}", each.owner_id, each.agent_id, each.skill.mu, 1.0)
+            Waiting(
+                f"{place:03}",
+                each.owner_id,
+                each.agent_id,
+                each.skill,
+                FEE_CREDITS,
+                WIDE_AFTER_SECONDS,
+            )
             for place, each in enumerate(self.rng.sample(entering, len(entering)))
         ]
         house = [

@@ -91,7 +91,7 @@ def test_the_commitment_is_public_before_anybody_is_seated() -> None:
 def test_no_match_is_seated_on_a_secret_that_was_made_for_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(committing, "STOCK", 1)
+    monkeypatch.setattr(committing, "MOST_STOCK", 1)
     space = make_space()
     for _ in range(4):
         enter(make_agent(make_user(credits=100)), space)
@@ -100,6 +100,19 @@ def test_no_match_is_seated_on_a_secret_that_was_made_for_it(
     (second,) = seating.seat_matches(space.id, rng=Random(1))
     draws = [public_draw(first), public_draw(second)]
     assert [draw.commitment in public for draw in draws if draw] == [True, False]
+
+
+def test_every_waiting_entry_brings_a_secret_so_that_one_sweep_seats_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(committing, "STOCK", 1)
+    space = make_space()
+    for _ in range(6):
+        enter(make_agent(make_user(credits=100)), space)
+    public = next_commitments(space.id)
+    made = seating.seat_matches(space.id, rng=Random(1))
+    draws = [public_draw(match_id) for match_id in made]
+    assert [draw.commitment for draw in draws if draw] == list(public[:3])
 
 
 def test_entries_that_wait_since_before_there_were_secrets_are_seated_by_the_second_sweep() -> None:

@@ -19,7 +19,7 @@ from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
 from arena.credits import ledger
 from arena.matches import play, seating
 from arena.models import Entry, EntryStatus, Match, Seat, Space
-from arena.spaces import entering
+from arena.spaces import entering, queue
 from arena.tests.builders import (
     at_once,
     enter,
@@ -58,7 +58,7 @@ def test_entering_a_space_whose_queue_is_being_seated_does_not_deadlock(
     enter(make_agent(owner), space)
     enter(make_agent(make_user(credits=100)), space)
     another = make_agent(owner)
-    queued, entered = seating._queued, threading.Event()
+    queued, entered = queue.queued, threading.Event()
 
     def click() -> None:
         try:
@@ -69,12 +69,12 @@ def test_entering_a_space_whose_queue_is_being_seated_does_not_deadlock(
 
     clicking = threading.Thread(target=click)
 
-    def in_the_middle(space: Space) -> dict[str, Entry]:
+    def in_the_middle(space: Space) -> dict[uuid.UUID, Entry]:
         clicking.start()
         until_somebody_waits_for_a_lock()
         return queued(space)
 
-    monkeypatch.setattr(seating, "_queued", in_the_middle)
+    monkeypatch.setattr(seating, "queued", in_the_middle)
     assert len(seating.seat_matches(space.id, rng=Random(1))) == 1
     clicking.join(timeout=30)
     assert entered.is_set()
@@ -88,19 +88,19 @@ def test_a_second_click_while_the_first_is_being_seated_does_not_deadlock(
     agents = [make_agent(make_user(credits=100)) for _ in range(2)]
     first = enter(agents[0], space)
     enter(agents[1], space)
-    in_the_middle = seating._seat
+    in_the_middle = seating._store
     seating_has_begun = threading.Event()
 
-    def seat(*arguments: Any) -> int:
+    def store(*arguments: Any) -> None:
         seating_has_begun.set()
         until_somebody_waits_for_a_lock()
-        return in_the_middle(*arguments)
+        in_the_middle(*arguments)
 
     def click() -> uuid.UUID:
         assert seating_has_begun.wait(timeout=10)
         return enter(agents[0], space, entry_id=first)
 
-    monkeypatch.setattr(seating, "_seat", seat)
+    monkeypatch.setattr(seating, "_store", store)
     again, made = at_once(
         click,
         lambda: seating.seat_matches(space.id, rng=Random(1)),
