@@ -34,6 +34,7 @@ urlpatterns = [
     path("matches/", matches.match_list, name="matches"),
     path("matches/live/", matches.live_list, name="live_matches"),
     path("matches/<int:match_id>/", matches.match_detail, name="match"),
+    path("matches/<int:match_id>/credits/", matches.credits, name="match_credits"),
     path("matches/<int:match_id>/events.json", matches.match_events, name="match_transcript"),
     path("matches/<int:match_id>/rounds/<int:number>/", matches.round_detail, name="round"),
     path("runs/<int:run_id>/", runs.run_detail, name="run"),

@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
@@ -71,8 +71,15 @@ def wallet_balance(viewer: int) -> Balance:
     return balance(account) if account else Balance(available=0, held=0)
 
 
-def statement_page(viewer: int, *, before: StatementMark | None = None) -> StatementPage:
-    """What changed the viewer's available balance, newest first.
+def line_id_of(row: Transfer) -> uuid.UUID:
+    """The transfer in whose line of a statement this one is told."""
+    return row.pending_id if _is_told_by_its_hold(row) and row.pending_id else row.id
+
+
+def statement_page(
+    viewer: int, *, before: StatementMark | None = None, line_id: uuid.UUID | None = None
+) -> StatementPage:
+    """What changed the viewer's available balance, newest first, from that line or mark on.
 
     A posted hold is shown as paid in its own line: posting all of it moves nothing more, and
     posting a part gives the rest back.
@@ -80,6 +87,10 @@ def statement_page(viewer: int, *, before: StatementMark | None = None) -> State
     account = Account.objects.filter(owner_id=viewer).first()
     if account is None:
         return StatementPage((), None)
+    own = Q(debit=account) | Q(credit=account)
+    if line_id and (first := Transfer.objects.filter(own, id=line_id).first()):
+        # After it by the least that PostgreSQL tells apart.
+        before = StatementMark(first.created_at + timedelta(microseconds=1), uuid.UUID(int=0))
     # The newest of each side by its index: the two together would be sorted whole.
     ids = [
         row_id
@@ -200,6 +211,14 @@ def _words(
             return "Given up", "The account was deleted with these credits in it."
         case _:
             return row.code, ""
+
+
+def _is_told_by_its_hold(row: Transfer) -> bool:
+    return (
+        row.kind == TransferKind.POST
+        and row.pending is not None
+        and row.amount_credits == row.pending.amount_credits
+    )
 
 
 def _is_whole(hold: Transfer) -> bool:

@@ -37,6 +37,7 @@ from arena.queries.lists import (
     recent_matches,
 )
 from arena.queries.matches import MatchSnapshot, SeatView, match_seq, match_snapshot
+from arena.queries.movements import MatchCredits, Movement, match_credits
 from arena.queries.rounds import Cell, RoundView, round_view
 from arena.queries.settlement import CreditLine, Settlement, settlement_of
 from arena.queries.spaces import (
@@ -69,7 +70,9 @@ __all__ = [
     "LevelLine",
     "LiveEntry",
     "MatchCard",
+    "MatchCredits",
     "MatchSnapshot",
+    "Movement",
     "News",
     "PublicDraw",
     "QueueState",
@@ -96,6 +99,7 @@ __all__ = [
     "live_entry_of",
     "live_matches",
     "longest_exchange",
+    "match_credits",
     "match_seq",
     "match_snapshot",
     "match_transcript",

@@ -10,13 +10,14 @@ from agents.errors import NotAvailable
 from arena.queries import (
     MatchSnapshot,
     live_matches,
+    match_credits,
     match_transcript,
     recent_matches,
     space_cards,
     space_slugs,
 )
 from frontend.drawings import for_viewer, round_fragment, summary_fragment
-from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page
+from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page, viewer_id
 from training.data.harvest import harvest_problem
 
 PAGE_ROWS = 20
@@ -78,6 +79,13 @@ def round_detail(request: HttpRequest, match_id: int, number: int) -> HttpRespon
     response["Cache-Control"] = "no-cache"
     found = get_conditional_response(request, etag=fragment.etag, response=response)
     return cast(HttpResponse, found)
+
+
+@public_page()
+def credits(request: HttpRequest, match_id: int) -> HttpResponse:
+    """Every movement of the match in the ledger; each of the viewer's leads to the statement."""
+    context = {"match": match_credits(match_id, viewer=viewer_id(request))}
+    return not_cached(render(request, "matches/credits.html", context))
 
 
 @public_page()

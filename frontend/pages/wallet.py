@@ -1,5 +1,7 @@
 """Credits: balance, sandbox top-up, statement."""
 
+import uuid
+
 from django.contrib import messages
 from django.http import HttpResponse
 from django.shortcuts import redirect, render
@@ -29,13 +31,21 @@ def wallet(request: SignedInRequest) -> HttpResponse:
                 messages.success(request, f"{done.amount_credits:,} credits added.")
                 return redirect("wallet")
     before = StatementMark.read(request.GET.get("before", ""))
+    line_id = _id(request.GET.get("line", ""))
     context = {
         "balance": wallet_balance(request.user.pk),
-        "statement": statement_page(request.user.pk, before=before),
-        "is_first_page": before is None,
+        "statement": statement_page(request.user.pk, before=before, line_id=line_id),
+        "is_first_page": before is None and line_id is None,
         "form": form,
         "top_up_max": TOP_UP_MAX_CREDITS,
         "balance_max": SANDBOX_BALANCE_MAX_CREDITS,
     }
     status = 422 if form.errors else 200
     return not_cached(render(request, "wallet/wallet.html", context, status=status))
+
+
+def _id(text: str) -> uuid.UUID | None:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        return None

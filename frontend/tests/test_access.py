@@ -58,6 +58,7 @@ ROUTES: Mapping[str, Access] = {
     "matches": Access.PUBLIC,
     "live_matches": Access.PUBLIC,
     "match": Access.PUBLIC,
+    "match_credits": Access.PUBLIC,
     "match_transcript": Access.PUBLIC,
     "round": Access.PUBLIC,
     "run": Access.PUBLIC,

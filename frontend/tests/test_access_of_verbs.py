@@ -21,6 +21,7 @@ from agents.errors import NotAvailable, Refused
 from agents.leaving import leave
 from arena import access, queries
 from arena.credits import wallet
+from arena.models import Entry
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
 from frontend.tests.two_people import (
@@ -146,6 +147,11 @@ READS = (
     ),
     Read(leaving.belongings, of_nothing, lambda people: f"available_credits={people.balance}"),
     Read(queries.wallet_balance, of_nothing, lambda people: f"available={people.balance}"),
+    Read(
+        queries.match_credits,
+        lambda people: {"match_id": people.match_id},
+        lambda people: str(Entry.objects.get(match=people.match_id, user=people.owner_id).pk),
+    ),
     Read(queries.statement_page, of_nothing, lambda people: str(people.transfer_id)),
     Read(runs_of_agent, of_agent(), lambda people: f"price_credits={PRICE}"),
     Read(
