@@ -85,7 +85,7 @@ def round_detail(request: HttpRequest, match_id: int, number: int) -> HttpRespon
 def credits(request: HttpRequest, match_id: int) -> HttpResponse:
     """Every movement of the match in the ledger; each of the viewer's leads to the statement."""
     context = {"match": match_credits(match_id, viewer=viewer_id(request))}
-    return not_cached(render(request, "matches/credits.html", context))
+    return not_cached(render(request, "wallet/match.html", context))
 
 
 @public_page()
