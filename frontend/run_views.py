@@ -33,6 +33,7 @@ SOURCE_WORDS: Mapping[str, str] = {
     Source.PRACTISED: "its own answers in practice",
     Source.SHARED: "others’ answers in the same matches",
     Source.SHARED_PRACTICE: "others’ answers in practice",
+    Source.EPISODE: "its own turns in practised episodes",
 }
 LENGTH_WORDS: Mapping[str, str] = {
     "shorter_chosen": "the better answer is the shorter one, in tokens",
@@ -62,7 +63,7 @@ LEFT_OUT_WORDS: Mapping[str, str] = {
 
 @dataclass(frozen=True)
 class Counted:
-    """A line of the dataset's breakdown; `share` is of its total."""
+    """A line of the dataset's breakdown; `share` is of its total, or what was won."""
 
     words: str
     count: int
@@ -80,6 +81,8 @@ class DatasetView:
     coded: Counted | None  # of the answers chosen; None: made before they were counted
     left_out: tuple[Counted, ...]  # pairs, or tasks of groups
     answers_left_out: tuple[Counted, ...]  # of groups that stayed
+    played: int  # whole episodes of games, in practice
+    against: tuple[Counted, ...]  # their opponents; `share` is what the agent won
     rehearsed: int  # answers of the plain base
 
 
@@ -248,6 +251,8 @@ def dataset_of(manifest: JSON) -> DatasetView | None:
         coded=_coded(manifest.get("coded"), noun),
         left_out=_counted(manifest.get("left_out", {}), LEFT_OUT_WORDS),
         answers_left_out=_counted(manifest.get("answers_left_out", {}), LEFT_OUT_WORDS),
+        played=manifest.get("episodes", {}).get("played", 0),
+        against=_against(manifest),
         rehearsed=manifest.get("rehearsal", {}).get("texts", 0),
     )
 
@@ -259,6 +264,19 @@ def _coded(counts: Mapping[str, int] | None, noun: str) -> Counted | None:
     if noun != PAIRS.noun:
         words = "answers of seats that answer by code"
     return Counted(words, counts["answers"], counts["answers"] / (counts["of"] or 1))
+
+
+def _against(manifest: JSON) -> tuple[Counted, ...]:
+    learning = manifest.get("parent", {}).get("version")
+    return tuple(
+        Counted(_versions(one["versions"], learning), one["episodes"], one["won"])
+        for one in manifest.get("episodes", {}).get("against", ())
+    )
+
+
+def _versions(numbers: Sequence[int], learning: int | None) -> str:
+    words = ["itself" if number == learning else f"version {number}" for number in numbers]
+    return f"against {' and '.join(words)}"
 
 
 def _lengths(counts: Mapping[str, int], *, of: int) -> tuple[Counted, ...]:

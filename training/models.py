@@ -160,14 +160,23 @@ class TrainingRun(models.Model):
 
 
 class Rollout(models.Model):
-    """A practice answer, sampled from a run's parent version on a task that the agent has played."""
+    """A practice answer, sampled from a run's parent version on a task that the agent has played.
+
+    Of a practised episode, a row is one try of a seat to move, in the order of `index`.
+    """
 
     run = models.ForeignKey(TrainingRun, on_delete=models.PROTECT, related_name="rollouts")
     version = models.ForeignKey(
         "agents.AgentVersion", on_delete=models.PROTECT, related_name="rollouts"
     )
     round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="rollouts")
-    index = models.PositiveSmallIntegerField()  # among the answers to one task in one run, from 0
+    # The run's episodes from the round's opening, from 1; 0: an answer to a task.
+    episode = models.PositiveSmallIntegerField(default=0, db_default=0)
+    # Among the answers to one task in one run, or the tries of all seats in one episode; from 0.
+    index = models.PositiveSmallIntegerField()
+    seat = models.PositiveSmallIntegerField(default=0, db_default=0)  # in the episode: who is first
+    # False: a try of an opponent, which may be an earlier version of the agent. It teaches nothing.
+    is_own = models.BooleanField(default=True, db_default=True)
     text = models.TextField(blank=True)
     prompt_token_ids = ArrayField(models.IntegerField())
     token_ids = ArrayField(models.IntegerField())
@@ -183,7 +192,9 @@ class Rollout(models.Model):
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=["run", "round", "index"], name="rollout_unique"),
+            models.UniqueConstraint(
+                fields=["run", "round", "episode", "index"], name="rollout_once_a_try"
+            ),
         ]
 
     def __str__(self) -> str:

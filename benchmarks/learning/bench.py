@@ -163,7 +163,7 @@ def learn(name: str, *, seed: int, minutes: float, say: Say, game: str = "") -> 
         "seconds": round(seconds, 1),
         "matches": Match.objects.filter(seats__agent=agent, status=MatchStatus.SETTLED).count(),
         "pairs": Pair.objects.filter(agent=agent).count(),
-        "practice_answers": Rollout.objects.filter(run__agent=agent).count(),
+        "practice_answers": Rollout.objects.filter(run__agent=agent, is_own=True).count(),
         "version": version.number,
         "adapter": version.adapter.digest if version.adapter else "",
         "runs": [_run_line(run) for run in runs],

@@ -280,6 +280,30 @@ def test_a_run_tells_the_share_of_its_better_answers_that_coded_seats_gave(
     assert re.search(r"over the share allowed</span>\s*<span[^>]*>3<", page)
 
 
+def test_a_run_tells_how_many_episodes_it_practised_against_whom_and_what_it_won(
+    client: Client, agent: Agent, match: Match
+) -> None:
+    manifest: dict[str, Any] = {"groups": [{"id": 1}], "parent": {"version": 3}}
+    run = make_run(agent, match.space, method="grpo", manifest=manifest)
+    assert "Practised episodes" not in page_of(client, run), "it practised none"
+    run.manifest = manifest | {
+        "sources": {"practised": 5, "episode": 40},
+        "episodes": {
+            "played": 12,
+            "against": [
+                {"versions": [3], "episodes": 8, "won": 0.5},
+                {"versions": [1, 3], "episodes": 4, "won": 0.75},
+            ],
+        },
+    }
+    run.save()
+    page = page_of(client, run)
+    assert "Its own turns in practised episodes" in page
+    assert re.search(r"Played to their end</span>\s*<span[^>]*>12<", page)
+    assert re.search(r"Against itself</span>\s*<span[^>]*>8 <span[^>]*>won 50%", page)
+    assert re.search(r"Against version 1 and itself</span>\s*<span[^>]*>4 <span[^>]*>won 75%", page)
+
+
 def test_a_run_that_rehearses_nothing_does_not_speak_of_it(
     client: Client, agent: Agent, match: Match
 ) -> None:

@@ -22,10 +22,11 @@ class Source(StrEnum):
     PRACTISED = "practised"  # the agent's own, sampled for this run; by its number, from 0
     SHARED = "shared"  # another competitor's, from the same round; by completion id
     SHARED_PRACTICE = "shared_practice"  # sampled for another agent's run; by rollout id
+    EPISODE = "episode"  # the agent's own try in a practised episode; by rollout id
 
     @property
     def is_own(self) -> bool:
-        return self in {Source.PLAYED, Source.PRACTISED}
+        return self in {Source.PLAYED, Source.PRACTISED, Source.EPISODE}
 
 
 @dataclass(frozen=True)

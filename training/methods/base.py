@@ -63,6 +63,10 @@ class PracticeSize:
     tasks: int  # at most, the most recently played first
     rollouts: int  # answers to each task, including played and shared ones
     share: int  # how many of them come from other competitors
+    # Of whole episodes, where the Space's environment has them:
+    episode_share: float = 0.0  # of all answers: most that may be turns of episodes
+    earlier_share: float = 0.0  # of episodes: those against earlier versions
+    discount: float = 1.0  # of a turn, for each of the agent's turns after it
 
 
 class Method(Protocol[C]):

@@ -5,7 +5,7 @@ them. Token ids are as sampled or served, never rebuilt from text.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import MISSING, asdict, dataclass, fields
 from itertools import chain, takewhile
 from typing import Any, TypeAlias
 
@@ -41,6 +41,9 @@ class AnswerExample:
     # competitor; the trainer re-encodes it under the parent before the first step.
     logprobs: list[float] | None
     allowed_token_ids: Allowed = ()
+    # Of a turn of an episode: what it was asked, and what its advantage is multiplied by.
+    own_prompt_ids: Sequence[int] = ()
+    weight: float = 1.0
 
     def as_json(self) -> dict[str, Any]:
         return _as_json(self)
@@ -48,9 +51,9 @@ class AnswerExample:
 
 @dataclass(frozen=True)
 class GroupExample:
-    """A line of a dataset of groups: answers to one prompt."""
+    """A line of a dataset of groups: answers to one prompt, or turns of episodes in one role."""
 
-    prompt_ids: list[int]
+    prompt_ids: list[int]  # [] if every answer has its own
     answers: list[AnswerExample]
 
     @classmethod
@@ -92,14 +95,13 @@ class ScoredAnswer:
 class Example:
     """A pair or a group: what is shuffled and what a step counts."""
 
-    prompt_ids: tuple[int, ...]
     units: tuple[Unit, ...]  # a pair's one unit, or one for each answer of a group
     noise: float = 0.0  # of a pair
     answers: tuple[ScoredAnswer, ...] = ()  # of a group, one per unit
 
     def tokens(self) -> Iterator[int]:
-        yield from self.prompt_ids
         for unit in self.units:
+            yield from unit.prompt_ids
             for answer in unit.answers:
                 yield from answer
             for allowed in unit.allowed:
@@ -130,11 +132,13 @@ class ExampleKind:
 
 
 def _as_json(example: PairExample | AnswerExample) -> dict[str, Any]:
-    # Lines of free answers stay as they are without it, so that their runs keep their identity.
+    # Lines that need no later field stay as they are without it, so that their runs keep their
+    # identity.
+    defaults = {one.name: one.default for one in fields(example) if one.default is not MISSING}
     return {
         name: value
         for name, value in asdict(example).items()
-        if value or not name.endswith("allowed_token_ids")
+        if name not in defaults or (value and value != defaults[name])
     }
 
 
@@ -160,47 +164,49 @@ def _read_pair(line: Mapping[str, Any], max_length: int) -> Example | None:
     allowed = (pair.chosen_allowed_token_ids, pair.rejected_allowed_token_ids)
     if len(pair.prompt_ids) + max(map(len, answers)) > max_length:
         return None
-    return Example(tuple(pair.prompt_ids), (_unit(pair, answers, allowed),), noise=pair.noise)
+    return Example((_unit(pair.prompt_ids, answers, allowed),), noise=pair.noise)
 
 
 def _unit(
-    line: PairExample | GroupExample,
+    prompt_ids: Sequence[int],
     answers: tuple[Sequence[int], ...],
     allowed: tuple[Allowed, ...],
 ) -> Unit:
     for ids, sets in zip(answers, allowed, strict=True):
         if sets and not all(one in among for one, among in zip(ids, sets, strict=True)):
             raise ValueError("a token outside of what was allowed")
-    return Unit(tuple(line.prompt_ids), answers, allowed if any(allowed) else ())
+    return Unit(tuple(prompt_ids), answers, allowed if any(allowed) else ())
 
 
 def _read_group(line: Mapping[str, Any], max_length: int) -> Example | None:
     group = GroupExample.from_json(line)
-    if not group.prompt_ids or not all(answer.ids for answer in group.answers):
+    prompts = [answer.own_prompt_ids or group.prompt_ids for answer in group.answers]
+    if not all(prompts) or not all(answer.ids for answer in group.answers):
         raise ValueError("an empty prompt or answer")
     for answer in group.answers:
         if answer.logprobs is not None and len(answer.logprobs) != len(answer.ids):
             raise ValueError("log-probabilities that do not match their answer")
-    longest = max_length - len(group.prompt_ids)
-    kept = [answer for answer in group.answers if len(answer.ids) <= longest]
+    kept = [
+        (prompt, answer)
+        for prompt, answer in zip(prompts, group.answers, strict=True)
+        if len(prompt) + len(answer.ids) <= max_length
+    ]
     if len(kept) < 2:
         return None
-    prompt = tuple(group.prompt_ids)
-    advantages = group_advantages([answer.reward for answer in kept])
+    advantages = group_advantages([answer.reward for _, answer in kept])
     answers = tuple(
         ScoredAnswer(
             ids=tuple(answer.ids),
-            advantage=advantage,
+            advantage=answer.weight * advantage,
             reward=answer.reward,
             behaviour=None if answer.logprobs is None else tuple(answer.logprobs),
         )
-        for answer, advantage in zip(kept, advantages, strict=True)
+        for (_, answer), advantage in zip(kept, advantages, strict=True)
     )
     units = tuple(
-        _unit(group, (answer.ids,), (one.allowed_token_ids,))
-        for answer, one in zip(answers, kept, strict=True)
+        _unit(prompt, (tuple(answer.ids),), (answer.allowed_token_ids,)) for prompt, answer in kept
     )
-    return Example(prompt, units, answers=answers)
+    return Example(units, answers=answers)
 
 
 PAIRS = ExampleKind(

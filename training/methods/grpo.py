@@ -76,6 +76,34 @@ class GRPOConfig(LearningConfig):
         low=0,
         high=31,
     )
+    episode_share: float = setting(
+        0.5,  # docs/decisions/self-play.md
+        "Whole episodes",
+        "In a game of several turns, this share of a run's practice goes to whole episodes that the "
+        "agent plays against itself; the rest goes to single positions of its matches. Episodes "
+        "teach what wins in the end, from few and chancy results; the moves in a position are valued "
+        "by code, one by one. At 0, only positions are practised.",
+        low=0.0,
+        high=1.0,
+    )
+    earlier_share: float = setting(
+        0.5,
+        "Earlier opponents",
+        "How often the other seats of a practised episode are earlier versions of the agent instead "
+        "of the one that learns. They keep it from losing to what it has left behind, but are weaker "
+        "opponents, so more of them makes winning easier and teaches less that is new. At 0, or "
+        "while there is no earlier version, it plays the version that learns.",
+        low=0.0,
+        high=1.0,
+    )
+    discount: float = setting(
+        0.95,
+        "Discount",
+        "What a turn of an episode counts for how the episode ended, compared with the agent's next "
+        "turn. At 1, all turns count alike; the lower it is, the more the last ones teach.",
+        low=0.1,
+        high=1.0,
+    )
     groups_per_step: int = setting(
         2, "Groups per step", "Groups averaged for one step of the optimizer.", low=1, high=32
     )
@@ -123,7 +151,8 @@ class GRPO(Method[GRPOConfig]):
         "learns from groups of scored answers",
         "A run begins with practice: the agent answers tasks from its matches again, several times "
         "each, and the Space’s judges score every answer. Answers that score above their group’s "
-        "mean become likelier. A group can also include answers shared by other competitors.",
+        "mean become likelier. A group can also include answers shared by other competitors. In games, "
+        "the agent also plays whole episodes against itself and its earlier versions.",
     )
     charts = (
         ChartWords("reward", "Reward", "mean score of its answers"),
@@ -138,7 +167,14 @@ class GRPO(Method[GRPOConfig]):
         return RunSize(pairs=pairs, answers=min(tasks, config.tasks) * config.rollouts)
 
     def practice(self, config: GRPOConfig) -> PracticeSize | None:
-        return PracticeSize(tasks=config.tasks, rollouts=config.rollouts, share=config.share)
+        return PracticeSize(
+            tasks=config.tasks,
+            rollouts=config.rollouts,
+            share=config.share,
+            episode_share=config.episode_share,
+            earlier_share=config.earlier_share,
+            discount=config.discount,
+        )
 
     def examples_per_step(self, config: GRPOConfig) -> int:
         return config.groups_per_step

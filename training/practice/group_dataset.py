@@ -5,17 +5,29 @@ from collections.abc import Iterator, Sequence
 from itertools import chain
 from typing import Any
 
+import structlog
+
 from agents.errors import Refused
 from agents.models import Engine
 from arena import access
+from arena.environments.base import EnvironmentFault
 from arena.models import Completion
-from training.data.dataset import Dataset, by_id, in_words
-from training.data.groups import GroupAnswer, Source
+from training.data.dataset import Dataset, by_id, held_out_tasks, in_words
+from training.data.groups import Group, GroupAnswer, Source
 from training.data.tokens import read_chat_tokens
 from training.methods import METHODS, method_of
 from training.methods.examples import GROUPS, AnswerExample, GroupExample
 from training.models import TrainingRun
+from training.practice.plan import PracticePlan
 from training.practice.practised import practised_groups, practised_texts
+from training.practice.practised_episodes import (
+    EpisodeGroup,
+    TaughtByEpisodes,
+    ended_episodes,
+    episode_texts,
+    results,
+    taught,
+)
 from training.runs.attempts import run_folder
 from training.runs.spec import RunSpec
 
@@ -23,46 +35,66 @@ EXPORT_RUNS = 50  # read at once; the groups of each are read together
 
 JSON = dict[str, Any]
 
+log = structlog.get_logger(__name__)
+
 
 def group_dataset(spec: RunSpec) -> Dataset:
-    """The practised groups in which some answers are better, oldest task first.
+    """The practised groups in which some answers are better, oldest first: of tasks, then of episodes.
 
-    Raises Refused when there is nothing to learn from.
+    Raises EnvironmentFault, or Refused when there is nothing to learn from.
     """
     config = spec.config
     tokens = read_chat_tokens(spec.base_folder)
     size = method_of(config).practice(config)
     assert size is not None, "groups come from practice"
+    plan = PracticePlan.read(spec.folder)
     found = practised_groups(spec.run, spec.folder, tokens=tokens, max_length=config.max_length)
-    if not found.groups:
-        raise Refused(f"No group of answers is left to learn from; {in_words(found.left_out)}.")
+    episodes, played = TaughtByEpisodes(), list[EpisodeGroup]()
+    if plan and plan.episodes.groups:
+        played = ended_episodes(spec.run, plan.episodes, discount=size.discount)
+        episodes = taught(
+            spec.run,
+            played,
+            tokens=tokens,
+            max_length=config.max_length,
+            held_out=held_out_tasks(spec.run),
+        )
+    left_out = Counter(found.left_out) + episodes.left_out
+    if not (found.groups or episodes.examples):
+        raise Refused(f"No group of answers is left to learn from; {in_words(left_out)}.")
     answers = [answer for one in found.groups for answer in one.group.answers]
+    sources = Counter(answer.member.source.value for answer in answers)
+    sources[Source.EPISODE.value] = episodes.answer_count
     return Dataset(
         kind=GROUPS,
-        examples=[
-            GroupExample(
-                prompt_ids=list(one.group.prompt_ids),
-                answers=[
-                    AnswerExample(
-                        ids=list(answer.ids),
-                        reward=answer.reward,
-                        logprobs=None if answer.logprobs is None else list(answer.logprobs),
-                        allowed_token_ids=answer.allowed_token_ids,
-                    )
-                    for answer in one.group.answers
-                ],
-            )
-            for one in found.groups
-        ],
-        origins=[one.origin for one in found.groups],
-        ids=[one.round_id for one in found.groups],
+        examples=[*(_example(one.group) for one in found.groups), *episodes.examples],
+        origins=[*(one.origin for one in found.groups), *episodes.origins],
+        ids=[*(one.round_id for one in found.groups), *episodes.round_ids],
         facts={
-            "left_out": dict(found.left_out),
-            "answers_left_out": dict(found.answers_left_out),
+            "left_out": dict(sorted(left_out.items())),
+            "answers_left_out": dict(
+                sorted((Counter(found.answers_left_out) + episodes.answers_left_out).items())
+            ),
             "share": size.share,
-            "coded": {"answers": _coded_count(answers), "of": len(answers)},
-            "sources": dict(Counter(answer.member.source.value for answer in answers)),
+            "coded": {"answers": _coded_count(answers), "of": sources.total()},
+            "sources": dict(+sources),
+            **({"episodes": results(spec.run, played)} if played else {}),
         },
+    )
+
+
+def _example(group: Group) -> GroupExample:
+    return GroupExample(
+        prompt_ids=list(group.prompt_ids),
+        answers=[
+            AnswerExample(
+                ids=list(answer.ids),
+                reward=answer.reward,
+                logprobs=None if answer.logprobs is None else list(answer.logprobs),
+                allowed_token_ids=answer.allowed_token_ids,
+            )
+            for answer in group.answers
+        ],
     )
 
 
@@ -74,18 +106,37 @@ def _coded_count(answers: Sequence[GroupAnswer]) -> int:
 
 
 def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
-    """All judged groups of every run in which the viewer's agent practised, oldest first.
+    """What the viewer's agent practised, run by run: judged groups, then whole episodes; oldest first.
 
     `prompt` and `answers` are messages, each answer with its reward, its source and its token ids.
-    Only the agent's own answers are in it. Raises NotAvailable at once.
+    An episode has `turns` instead, each with its own `prompt`. Only the agent's own answers are in
+    it. Raises NotAvailable at once.
     """
     practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
     agent = access.agent_for_owner(viewer, agent_id)
     runs = TrainingRun.objects.filter(agent=agent, method__in=practising)
     # Of a run's own columns, an export needs few; its manifest and its curve may be large.
     light = runs.select_related("space", "parent_version").only(
-        "last_pair_id", "space__slug", "parent_version__prompt", "parent_version__agent"
+        "config",
+        "last_pair_id",
+        "space__slug",
+        "space__environment",
+        "parent_version__prompt",
+        "parent_version__agent",
     )
     return chain.from_iterable(
-        practised_texts(run, run_folder(run.pk)) for run in by_id(light, page_rows=EXPORT_RUNS)
+        chain(practised_texts(run, run_folder(run.pk)), _episode_texts(run))
+        for run in by_id(light, page_rows=EXPORT_RUNS)
     )
+
+
+def _episode_texts(run: TrainingRun) -> Iterator[JSON]:
+    plan = PracticePlan.read(run_folder(run.pk))
+    if not (plan and plan.episodes.groups):
+        return
+    try:
+        played = ended_episodes(run, plan.episodes, discount=run.config["discount"])
+    except EnvironmentFault as fault:  # a package that is gone: what others' rules tell is exported
+        log.warning("episodes_not_exported", run_id=run.pk, fault=str(fault))
+        return
+    yield from episode_texts(run, played)

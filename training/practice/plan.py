@@ -1,4 +1,4 @@
-"""What a run practises: its tasks, the members of their groups, and their scores.
+"""What a run practises: its tasks, the members of their groups, their scores, its whole episodes.
 
 Kept in the run's folder, because others' answers keep growing while a run works:
 
@@ -11,7 +11,7 @@ A worker that finds no folder makes a new plan; practice answers are rows and fi
 import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import floor
 from pathlib import Path
 from random import Random
@@ -33,6 +33,7 @@ from training.data.pair_dataset import asked_tasks
 from training.data.tokens import ChatTokens
 from training.methods.base import PracticeSize
 from training.models import Rollout, TrainingRun
+from training.practice.episode_plan import NO_EPISODES, EpisodePlan, plan_episodes
 from training.runs.spec import RunSpec
 
 PLAN_FILE = "practice.json"
@@ -54,11 +55,12 @@ class PlannedGroup:
 
 @dataclass(frozen=True)
 class PracticePlan:
-    """The groups of a run, newest round first, and what was left out."""
+    """The groups of a run, newest round first, what was left out, and its whole episodes."""
 
     groups: tuple[PlannedGroup, ...]
     left_out: Mapping[str, int]  # Reason -> tasks
     answers_left_out: Mapping[str, int]  # Reason -> answers of the remaining tasks
+    episodes: EpisodePlan = NO_EPISODES
 
     def write(self, folder: Path) -> None:
         value = {
@@ -71,6 +73,7 @@ class PracticePlan:
             ],
             "left_out": dict(self.left_out),
             "answers_left_out": dict(self.answers_left_out),
+            "episodes": self.episodes.as_json(),
         }
         write_atomically(folder / PLAN_FILE, json.dumps(value))
 
@@ -90,6 +93,10 @@ class PracticePlan:
             ),
             left_out=value["left_out"],
             answers_left_out=value["answers_left_out"],
+            # Plans from before there were episodes name none.
+            episodes=EpisodePlan.from_json(value["episodes"])
+            if "episodes" in value
+            else NO_EPISODES,
         )
 
 
@@ -126,12 +133,20 @@ def make_plan(
     tokens: ChatTokens,
     held_out: HeldOutTasks,
 ) -> PracticePlan:
-    """The newest `size.tasks` distinct tasks from these rounds, which are given newest first."""
+    """The newest `size.tasks` distinct tasks from these rounds, which are given newest first.
+
+    Whole episodes take the place of some of them. Raises EnvironmentFault.
+    """
     rounds = Round.objects.in_bulk(round_ids[: CANDIDATES_PER_TASK * size.tasks])
+    newest = [rounds[round_id] for round_id in round_ids if round_id in rounds]
+    episodes = plan_episodes(spec, newest, size=size)
+    if episodes.groups:
+        answers = size.rollouts * min(size.tasks, len(newest))
+        size = replace(size, tasks=(answers - episodes.turns) // size.rollouts)
     tasks = asked_tasks(spec.run, rounds.values())
     chosen: dict[str, Round] = {}
     left_out: Counter[str] = Counter()
-    for one in (rounds[round_id] for round_id in round_ids if round_id in tasks):
+    for one in (one for one in newest if one.pk in tasks):
         if len(chosen) == size.tasks:
             break
         task = tasks[one.pk]
@@ -141,9 +156,9 @@ def make_plan(
             left_out[Reason.HELD_OUT.value] += 1
         else:
             chosen[task.key] = one
-    answers = _Answers(spec, list(chosen.values()), tasks, size=size, tokens=tokens)
-    groups = tuple(PlannedGroup(one.pk, answers.choose(one)) for one in chosen.values())
-    return PracticePlan(groups, dict(left_out), dict(answers.left_out))
+    stored = _Answers(spec, list(chosen.values()), tasks, size=size, tokens=tokens)
+    groups = tuple(PlannedGroup(one.pk, stored.choose(one)) for one in chosen.values())
+    return PracticePlan(groups, dict(left_out), dict(stored.left_out), episodes)
 
 
 def stored_answers(
@@ -155,7 +170,8 @@ def stored_answers(
     rollout_ids = {one.id for one in members if one.source == Source.SHARED_PRACTICE}
     completions = _with_origin(Completion.objects.all()).in_bulk(completion_ids)
     shared = _with_origin(Rollout.objects.all()).in_bulk(rollout_ids)
-    drawn = {(one.round_id, one.index): one for one in _with_origin(run.rollouts.all())}
+    own = _with_origin(run.rollouts.filter(episode=0))
+    drawn = {(one.round_id, one.index): one for one in own}
 
     def row(group: PlannedGroup, member: Member) -> StoredAnswer | None:
         match member.source:
@@ -165,6 +181,8 @@ def stored_answers(
                 return shared.get(member.id)
             case Source.PRACTISED:
                 return drawn.get((group.round_id, member.id))
+            case Source.EPISODE:
+                raise AssertionError("a group of answers to one task has no turns of episodes")
 
     found = {}
     for group in groups:

@@ -1,13 +1,14 @@
 """Practice: before it learns, an agent answers tasks from its matches again.
 
 Answers are sampled from the run's parent version through vLLM, as in a match: with the same
-prompt, sampling and limit. The Space's panel then judges each group's answers together.
+prompt, sampling and limit. The Space's panel then judges each group's answers together. Whole
+episodes, in games: training.practice.episodes.
 """
 
 import asyncio
 from collections import deque
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 
 import structlog
@@ -20,10 +21,8 @@ from agents.inference.client import (
     InferenceUnavailable,
     Message,
     RequestRefused,
-    Sampling,
-    served_model,
 )
-from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
+from agents.inference.patience import Heartbeat, beside, pulse, together
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Task
@@ -38,6 +37,7 @@ from training.data.pair_dataset import asked_tasks, unlearned_rounds
 from training.data.tokens import read_chat_tokens
 from training.methods import method_of
 from training.models import Rollout
+from training.practice.episodes import EpisodePractice
 from training.practice.plan import (
     GroupScores,
     PlannedGroup,
@@ -47,10 +47,9 @@ from training.practice.plan import (
     stored_answers,
     write_scores,
 )
+from training.practice.player import CONCURRENT_ANSWERS, Player
 from training.runs.spec import RunSpec
 
-# Requests in flight per inference server. Measured: docs/decisions/practice-concurrency.md
-CONCURRENT_ANSWERS = 16
 CONCURRENT_GROUPS = 4  # before the panel
 
 log = structlog.get_logger(__name__)
@@ -79,7 +78,7 @@ async def practise(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
 
 
 class Practice:
-    """The practice of one run in two stages: answers are sampled, then the panel judges them."""
+    """The practice of one run: answers are sampled, episodes played, then the panel judges answers."""
 
     def __init__(self, spec: RunSpec) -> None:
         """Read rows and files here, outside the event loop. Raises Refused."""
@@ -93,10 +92,8 @@ class Practice:
         self._panel = panel_of(
             tuple((chair["judge"], chair["weight"]) for chair in run.space.panel)
         )
-        sampling = Sampling.from_json(parent.sampling)
-        longest = min(sampling.max_tokens, run.space.max_tokens)
-        self._sampling = replace(sampling, max_tokens=longest)
-        self._model = served_model(parent)
+        self._player = Player.of(parent, run.space)
+        self._episodes = EpisodePractice(spec, self._plan.episodes)
         self._missing = deque(_missing(spec, self._plan, self._tasks))
         self._drawn = self._to_draw - len(self._missing)
         self._refused: set[int] = set()  # rounds whose task the server refused
@@ -106,7 +103,11 @@ class Practice:
 
     async def work(self) -> None:
         await self._draw()
+        await self._episodes.work(self._tell)
         await self._judge()
+
+    def _tell(self, sentence: str) -> None:
+        self.sentence = sentence
 
     @property
     def _to_draw(self) -> int:
@@ -119,7 +120,7 @@ class Practice:
         if not self._missing:
             return
         async with Inference() as inference:
-            await inference.ensure_adapter(self._model)
+            await inference.ensure_adapter(self._player.model)
             streams = CONCURRENT_ANSWERS * len(settings.VLLM_URLS)
             await together(self._draw_on(inference) for _ in range(streams))
         if self._outages:
@@ -132,7 +133,7 @@ class Practice:
             if draw.round_id in self._refused:
                 continue
             try:
-                answer = await self._ask(inference, draw)
+                answer = await self._player.answer(inference, draw.messages, draw.choices)
             except InferenceUnavailable as error:
                 # Not raised here: answers that others have just sampled are stored first.
                 self._outages.append(error)
@@ -144,33 +145,16 @@ class Practice:
                 self._drawn += 1
                 self._tell_drawn()
 
-    async def _ask(self, inference: Inference, draw: _Draw) -> Generation:
-        return await patiently(
-            lambda: inference.generate(
-                self._model, draw.messages, self._sampling, choices=draw.choices
-            )
-        )
-
     def _tell_drawn(self) -> None:
         self.sentence = f"practising: {self._drawn} of {self._to_draw} answers"
 
     def _store(self, draw: _Draw, answer: Generation) -> None:
-        parent = self._spec.parent
-        row = Rollout(
+        row = self._player.rollout(
+            answer,
+            choices=draw.choices,
             run=self._spec.run,
-            version=parent,
             round_id=draw.round_id,
             index=draw.index,
-            text=answer.text,
-            prompt_token_ids=answer.prompt_token_ids,
-            token_ids=answer.token_ids,
-            logprobs=answer.logprobs,
-            allowed_token_ids=answer.allowed_token_ids,
-            finish_reason=answer.finish_reason,
-            adapter_digest=parent.adapter.digest if parent.adapter else "",
-            sampling=(
-                replace(self._sampling, top_p=1.0) if draw.choices else self._sampling
-            ).as_json(),
         )
         # A worker presumed dead may just have stored the same one; the first one counts.
         Rollout.objects.bulk_create([row], ignore_conflicts=True)
@@ -222,7 +206,7 @@ class Practice:
         self.sentence = f"judging: {len(self._scores)} of {len(self._plan.groups)} tasks"
 
     def _save(self, group: PlannedGroup) -> None:
-        own = self._spec.run.rollouts.filter(round_id=group.round_id)
+        own = self._spec.run.rollouts.filter(round_id=group.round_id, episode=0)
         scores = self._scores[group.round_id].scores
         for member, score in zip(group.members, scores, strict=True):
             if member.source == Source.PRACTISED:
@@ -249,7 +233,7 @@ def _plan_of(spec: RunSpec) -> PracticePlan:
 
 
 def _missing(spec: RunSpec, plan: PracticePlan, tasks: Mapping[int, Task]) -> Iterable[_Draw]:
-    drawn = set(spec.run.rollouts.values_list("round_id", "index"))
+    drawn = set(spec.run.rollouts.filter(episode=0).values_list("round_id", "index"))
     space = spec.run.space
     environment = ENVIRONMENTS[space.environment]
     choices = {

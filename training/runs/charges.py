@@ -39,12 +39,13 @@ def price_of(answers: int) -> int:
 def used_credits(run: TrainingRun) -> int:
     """What the run's work so far costs of its price.
 
-    A practice answer costs as much as an answer shown once; trained steps cost their share of the
-    rest.
+    A practice answer costs as much as an answer shown once, a turn of a practised episode as well;
+    those of its opponents cost nothing. Trained steps cost their share of the rest.
     """
     if not run.priced_answers:
         return 0
-    drawn = ceil(run.price_credits * run.rollouts.count() / run.priced_answers)
+    own = run.rollouts.filter(is_own=True).count()
+    drawn = ceil(run.price_credits * own / run.priced_answers)
     drawn = min(drawn, run.price_credits)
     done, steps = run.progress.get("furthest_step", 0), run.progress.get("steps", 0)
     return drawn + ((run.price_credits - drawn) * min(done, steps) // steps if steps else 0)

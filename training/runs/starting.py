@@ -223,7 +223,11 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
     parent = agent.current_version
     assert parent is not None, "an agent has a version from its creation on"
     pairs = unlearned_pairs(parent, space_id).aggregate(
-        count=Count("id"), last=Max("id"), tasks=Count("round__task_key", distinct=True)
+        count=Count("id"),
+        last=Max("id"),
+        tasks=Count("round__task_key", distinct=True),
+        # An opening is played more than once, and each time another position of it is practised.
+        episodes=Count("round", distinct=True, filter=Q(round__turn_limit__gt=1)),
     )
     try:
         # A run continues its parent's adapter, which keeps its shape.
@@ -238,7 +242,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
             unlearned=pairs["count"],
             problem=f"The training settings are not valid. {error}",
         )
-    count, tasks = pairs["count"], pairs["tasks"]
+    count, tasks = pairs["count"], max(pairs["tasks"], pairs["episodes"])
     answers = charges.answers_of(config, pairs=count, tasks=tasks)
     return _Plan(
         method=config.method,

@@ -32,6 +32,8 @@ from training.trainers.step import Step
 
 MAX_ROW_TOKENS = 1024  # in memory at once; the rest of a step follows in further rows
 CHECKPOINT_SECONDS = 20.0
+# Settings that change nothing here but the dataset, and came after checkpoints.
+MAKE_THE_DATASET = ("practice_answers", "coded_share", "episode_share", "earlier_share", "discount")
 DRIFT_SEQUENCES = 16
 DRIFT_TOKENS = 32
 
@@ -134,8 +136,8 @@ class Run:
 
     def _identify(self) -> str:
         config = self._config.as_json()
-        # They choose the dataset and change nothing here, and came after checkpoints.
-        del config["practice_answers"], config["coded_share"]
+        for name in MAKE_THE_DATASET:
+            config.pop(name, None)
         if not self._job.rehearsal_path:
             # Runs from before rehearsal existed continue from their checkpoints.
             del config["rehearsal"]

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from agents.inference import patience
-from training.practice import practice
+from training.practice import episodes, practice
 from training.practice.tests.builders import ScriptedInference
 
 
@@ -16,6 +16,7 @@ def model(
 ) -> type[ScriptedInference]:
     settings.RUN_STORE = tmp_path / "runs"
     monkeypatch.setattr(practice, "Inference", ScriptedInference)
+    monkeypatch.setattr(episodes, "Inference", ScriptedInference)
     monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
     ScriptedInference.reset()
     return ScriptedInference

@@ -139,6 +139,23 @@ def make_practising() -> TrainingRun:
     return request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
 
 
+def test_the_turns_of_opponents_in_practised_episodes_cost_nothing() -> None:
+    run = make_practising()
+    claim()
+    practised(run, answers=40)
+    Rollout.objects.filter(index__gte=20).update(episode=1, seat=1, is_own=False)
+    cancel_run(run.agent.owner_id, run_id=run.pk)
+    assert wallet(run.agent) == (CREDITS - 13, 0), "20 of the 160 answers that 100 credits are for"
+
+
+def test_a_run_on_a_game_is_priced_by_the_episodes_there_are() -> None:
+    """An opening is played from each side, and a position of each episode is practised."""
+    agent, space = make_due(learning={"method": "grpo", "rollouts": 10, "share": 0, "epochs": 2})
+    Round.objects.filter(pairs__agent=agent).update(task_key="one opening", turn_limit=5)
+    run = request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
+    assert run.price_credits == 2 * PRICE
+
+
 @pytest.mark.parametrize("end", ["cancelled", "paused", "retired", "failed by its owner"])
 def test_drawn_answers_are_paid_for_however_the_owner_ends_the_run(end: str) -> None:
     run = make_practising()

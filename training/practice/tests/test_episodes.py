@@ -1,0 +1,454 @@
+"""Whole episodes in practice: an agent plays itself and its earlier versions, through any kill."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+
+from agents.inference.client import (
+    AdapterRefused,
+    Generation,
+    InferenceUnavailable,
+    Message,
+    RequestRefused,
+)
+from agents.models import AgentVersion, VersionOrigin
+from arena.environments.base import EnvironmentFault, Position, Split, Task
+from arena.environments.tests.small_games import Count, Odds
+from arena.models import Completion, Round
+from arena.tests.playing import add_games
+from training.data.curation import HeldOutTasks
+from training.data.harvest import harvest_matches
+from training.methods.examples import GROUPS
+from training.methods.grpo import GRPOConfig
+from training.models import Rollout, TrainingRun
+from training.practice import episode_plan, episodes, group_dataset
+from training.practice.episode_plan import EpisodePlan
+from training.practice.group_dataset import export_groups
+from training.practice.plan import PracticePlan
+from training.practice.tests.builders import (
+    ScriptedInference,
+    examples_of,
+    origins_of,
+    practise_now,
+)
+from training.tests.builders import (
+    make_agent,
+    make_base,
+    make_match,
+    make_run,
+    make_space,
+    prompt_ids_of,
+    spec_of,
+    write_groups,
+)
+
+pytestmark = pytest.mark.django_db
+
+OWN, EARLIER = "I am the latest.", "I am older."
+
+
+class Counting(Count):
+    """The gate asks a position that no match reaches."""
+
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        return self.position_task({"total": 99, "mover": 0, "seats": 2}, 0, split)
+
+
+class Judged(Counting):
+    """Only judges can tell who was better."""
+
+    slug = "judged"
+
+    def payoffs(self, position: Position) -> Mapping[int, float]:
+        return {}
+
+
+class Showing(Odds):
+    slug = "showing"
+
+    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
+        return self.position_task({"shown": [9], "now": [0, 0]}, 0, split)
+
+
+@pytest.fixture(autouse=True)
+def _games(monkeypatch: pytest.MonkeyPatch) -> None:
+    add_games(monkeypatch, Counting(), Judged(), Showing())
+
+
+@pytest.fixture
+def run(fake_base: Path) -> TrainingRun:
+    return make_game_run(fake_base)
+
+
+def make_game_run(fake_base: Path, game: str = "count", **config: Any) -> TrainingRun:
+    """A run of an agent that lost four episodes to another one.
+
+    Of its 16 answers, 8 may be turns of episodes: two episodes of three turns from one opening.
+    """
+    make_base(str(fake_base))
+    space = make_space(game)
+    agent, other = make_agent(prompt=OWN), make_agent(prompt="I am another.")
+    make_match([agent, other], [{0: 0.2, 1: 0.9}] * 4, space=space)
+    harvest_matches()
+    environment = {"count": Counting(), "judged": Judged(), "showing": Showing()}[game]
+    opening = environment.make_task(Random(0), Split.TRAIN)
+    Round.objects.update(
+        task=opening.as_json(),
+        task_key=opening.key,
+        task_kind=opening.kind,
+        turn_limit=environment.turn_limit,
+    )
+    for one in Completion.objects.all():
+        one.messages = [one.messages[0], {"role": "user", "content": opening.prompt}]
+        one.asked = dict(opening.data)
+        one.save()
+    values = {"tasks": 4, "rollouts": 4, "share": 0, "max_length": 2048, "earlier_share": 0.0}
+    return make_run(agent, space, config=GRPOConfig(**values | config))
+
+
+def add_earlier(run: TrainingRun) -> AgentVersion:
+    """The run now starts from a child of the version that it started from."""
+    earlier = run.parent_version
+    run.parent_version = AgentVersion.objects.create(
+        agent=run.agent,
+        number=2,
+        parent=earlier,
+        prompt=EARLIER,
+        sampling=earlier.sampling,
+        origin=VersionOrigin.EDITED,
+    )
+    run.save()
+    return earlier
+
+
+def plan_of(run: TrainingRun) -> EpisodePlan:
+    plan = PracticePlan.read(spec_of(run).folder)
+    assert plan is not None
+    return plan.episodes
+
+
+def tries(run: TrainingRun, round_id: int) -> list[tuple[int, int, int, bool, str]]:
+    rows = run.rollouts.filter(episode__gt=0, round=round_id).order_by("episode", "index")
+    return list(rows.values_list("episode", "index", "seat", "is_own", "text"))
+
+
+def one_then_two(messages: Sequence[Message], number: int) -> str:
+    """Always a legal move."""
+    return "12"[number % 2]
+
+
+def test_whole_episodes_are_played_in_the_agents_role_and_stored_try_by_try(
+    run: TrainingRun, model: type[ScriptedInference]
+) -> None:
+    model.script = staticmethod(lambda messages, number: "1")
+    practise_now(run)
+    group = plan_of(run).groups[0]
+    assert group.versions == (run.parent_version_id,) * 2
+    own = group.role
+    # The newest round is the fourth, in which the second seat moved first.
+    assert (Round.objects.get(id=group.round_id).number, own) == (4, 1)
+    assert tries(run, group.round_id) == [
+        (episode, index, index % 2, index % 2 == own, "1")
+        for episode in (1, 2)
+        for index in range(5)
+    ]
+    row = Rollout.objects.get(round=group.round_id, episode=1, index=1)
+    asked = [
+        {"role": "system", "content": OWN},
+        {"role": "user", "content": "The total is 1. Add 1 or 2."},
+    ]
+    assert row.prompt_token_ids == prompt_ids_of(asked)
+    assert len(row.logprobs) == len(row.token_ids)
+    assert Rollout.objects.filter(episode=0).count() > 0, "positions are practised beside them"
+
+
+def test_opponents_are_the_agents_own_ancestors_whose_weights_are_there(
+    run: TrainingRun, model: type[ScriptedInference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.config["earlier_share"] = 1.0
+    earlier = add_earlier(run)
+    sibling = AgentVersion.objects.create(
+        agent=run.agent,
+        number=3,
+        parent=earlier,
+        prompt="Another branch.",
+        sampling=earlier.sampling,
+        origin=VersionOrigin.EDITED,
+    )
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    found = set(Rollout.objects.filter(episode__gt=0).values_list("version_id", "is_own"))
+    assert found == {(run.parent_version_id, True), (earlier.pk, False)}
+    assert sibling.pk not in {each for one in plan_of(run).groups for each in one.versions}
+    said = {messages[0]["content"] for _, messages, _ in model.calls}
+    assert said == {OWN, EARLIER}
+
+
+def test_an_earlier_version_whose_weights_are_gone_is_no_opponent(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run.config["earlier_share"] = 1.0
+    add_earlier(run)
+    monkeypatch.setattr(episode_plan, "_is_playable", lambda version: False)
+    practise_now(run)
+    assert {each for one in plan_of(run).groups for each in one.versions} == {run.parent_version_id}
+
+
+def test_an_agent_without_earlier_versions_plays_itself(fake_base: Path) -> None:
+    run = make_game_run(fake_base, earlier_share=1.0)
+    practise_now(run)
+    assert plan_of(run).groups
+    assert set(Rollout.objects.values_list("version_id", flat=True)) == {run.parent_version_id}
+
+
+def test_an_episode_goes_on_at_the_try_at_which_a_worker_died(
+    run: TrainingRun, model: type[ScriptedInference]
+) -> None:
+    def until_the_outage(messages: Sequence[Message], number: int) -> str:
+        if number >= 7:
+            raise InferenceUnavailable("gone")
+        return "1"
+
+    run.config["episode_share"] = 1.0
+    run.save()
+    model.script = staticmethod(until_the_outage)
+    with pytest.raises(InferenceUnavailable):
+        practise_now(run)
+    kept = list(run.rollouts.order_by("id").values_list("id", "text"))
+    assert len(kept) == 7
+    model.reset()
+    model.script = staticmethod(lambda messages, number: "1")
+    practise_now(run)
+    assert list(run.rollouts.order_by("id").values_list("id", "text"))[:7] == kept
+    whole = run.rollouts.count()
+    assert len(model.calls) == whole - 7, "nothing was asked twice"
+    model.script = staticmethod(lambda messages, number: pytest.fail("asked again"))
+    practise_now(run)
+    assert run.rollouts.count() == whole
+
+
+def test_a_moment_that_another_worker_has_stored_counts_as_it_was_stored(
+    run: TrainingRun, model: type[ScriptedInference]
+) -> None:
+    """Somebody presumed dead is faster: the first try of an episode is already there."""
+    model.script = staticmethod(lambda messages, number: "1")
+    practise_now(run)
+    plan = plan_of(run)
+    group = plan.groups[0]
+    run.rollouts.filter(round=group.round_id, episode=1, index__gt=0).delete()
+    here, presumed_dead = (episodes.EpisodePractice(spec_of(run), plan) for _ in range(2))
+    made, asks = here._standing(group, 1)
+    assert (made, [one.seat for one in asks]) == (1, [1])
+    presumed_dead._store(group, 1, made, asks, [generation("1")])
+    here._store(group, 1, made, asks, [generation("2")])
+    first = [text for episode, *_, text in tries(run, group.round_id) if episode == 1]
+    assert first == ["1", "1"]
+    assert here._standing(group, 1)[0] == 2
+
+
+def generation(text: str) -> Generation:
+    return Generation(
+        text=text,
+        prompt_token_ids=[1],
+        token_ids=[2],
+        logprobs=[-0.1],
+        chunk_times=[],
+        finish_reason="stop",
+        seconds=0.1,
+    )
+
+
+def test_an_illegal_try_is_repeated_once_and_its_tokens_get_the_lowest_reward(
+    run: TrainingRun, model: type[ScriptedInference]
+) -> None:
+    model.script = staticmethod(
+        lambda messages, number: "2" if len(messages) > 2 or number % 3 else "what?"
+    )
+    run.config["episode_share"] = 1.0
+    run.save()
+    practise_now(run)
+    illegal = Rollout.objects.filter(episode__gt=0, text="what?", is_own=True).first()
+    assert illegal is not None
+    again = Rollout.objects.get(
+        round=illegal.round_id, episode=illegal.episode, index=illegal.index + 1
+    )
+    assert (again.seat, again.text) == (illegal.seat, "2"), "told why, it tries once more"
+    write_groups(run)
+    answers = [
+        (answer, told)
+        for example, origin in zip(examples_of(run), origins_of(run), strict=True)
+        for answer, told in zip(example.answers, origin["answers"], strict=True)
+    ]
+    of_illegal = [one for one, _ in answers if one.ids == illegal.token_ids]
+    assert of_illegal
+    assert {one.reward for one in of_illegal} == {0.0}
+
+
+def test_a_try_that_is_illegal_twice_is_forfeited_and_the_episode_goes_on(
+    run: TrainingRun, model: type[ScriptedInference]
+) -> None:
+    model.script = staticmethod(lambda messages, number: "what?")
+    practise_now(run)
+    said = tries(run, plan_of(run).groups[0].round_id)
+    assert [index for episode, index, *_ in said if episode == 1] == list(range(10))
+
+
+def test_the_trainer_gets_each_turn_with_its_own_prompt_reward_and_weight(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, episode_share=1.0, discount=0.5)
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    manifest = write_groups(run)
+    assert manifest["sources"].keys() == {"episode"}
+    taught = [one for one in examples_of(run) if not one.prompt_ids]
+    assert taught
+    for example in taught:
+        assert {answer.reward for answer in example.answers} == {0.0, 1.0}
+        assert all(answer.own_prompt_ids and answer.logprobs for answer in example.answers)
+        assert {answer.weight for answer in example.answers} <= {1.0, 0.5, 0.25}
+        read = GROUPS.read(example.as_json(), 2048)
+        assert read is not None
+        assert read.prefers
+        undiscounted = [
+            scored.advantage / answer.weight
+            for scored, answer in zip(read.answers, example.answers, strict=True)
+        ]
+        assert sum(undiscounted) == pytest.approx(0.0)
+        prompts = [list(answer.own_prompt_ids) for answer in example.answers]
+        assert [list(unit.prompt_ids) for unit in read.units] == prompts
+    told = manifest["episodes"]
+    assert told["played"] == sum(one["episodes"] for one in told["against"])
+    assert [one["versions"] for one in told["against"]] == [[1]]
+    assert 0 <= told["against"][0]["won"] <= 1
+
+
+def test_openings_whose_episodes_all_ended_alike_teach_nothing(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, episode_share=1.0)
+    model.script = staticmethod(lambda messages, number: "1")
+    practise_now(run)
+    with pytest.raises(Exception, match="same scores"):
+        write_groups(run)
+
+
+def test_a_turn_in_a_position_that_the_gate_may_ask_is_left_out(
+    fake_base: Path, model: type[ScriptedInference], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_game_run(fake_base, episode_share=1.0)
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    asked = HeldOutTasks(["The total is 1. Add 1 or 2."], by_letter=True)
+    monkeypatch.setattr(group_dataset, "held_out_tasks", lambda run: asked)
+    manifest = write_groups(run)
+    assert manifest["answers_left_out"]["held_out"] > 0
+
+
+def test_seats_that_move_at_once_are_asked_at_once(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, "showing", episode_share=1.0)
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    said = tries(run, plan_of(run).groups[0].round_id)
+    of_one = [(index, seat) for _, index, seat, *_ in said[:4]]
+    assert of_one == [(0, 0), (1, 1), (2, 0), (3, 1)]
+
+
+def test_episodes_take_no_more_turns_than_their_share_of_the_price(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, rollouts=8)
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    assert plan_of(run).turns == 16
+    own = run.rollouts.filter(is_own=True)
+    assert 3 * 2 <= own.filter(episode__gt=0).count() <= 16
+    plan = PracticePlan.read(spec_of(run).folder)
+    assert plan is not None
+    answers = sum(len(group.members) for group in plan.groups)
+    assert answers + plan.episodes.turns <= 4 * 8, "as many as are paid for"
+
+
+@pytest.mark.parametrize(
+    ("game", "config"),
+    [("judged", {}), ("count", {"episode_share": 0.0}), ("count", {"tasks": 4, "rollouts": 2})],
+)
+def test_positions_only_where_judges_decide_or_the_share_is_too_small(
+    fake_base: Path, game: str, config: dict[str, Any]
+) -> None:
+    run = make_game_run(fake_base, game, **config)
+    practise_now(run)
+    assert plan_of(run).groups == ()
+    assert not Rollout.objects.filter(episode__gt=0).exists()
+
+
+def test_an_opponent_that_cannot_be_asked_ends_its_episodes_and_no_run(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, earlier_share=1.0)
+    add_earlier(run)
+
+    def refuse(messages: Sequence[Message], number: int) -> str:
+        if messages[0]["content"] == OWN:
+            raise AdapterRefused("no")
+        return "1"
+
+    model.script = staticmethod(refuse)
+    practise_now(run)
+    assert set(Rollout.objects.filter(episode__gt=0).values_list("is_own", flat=True)) <= {True}
+
+
+def test_a_run_whose_own_adapter_is_refused_cannot_go_on(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    model.script = staticmethod(lambda messages, number: _raise(AdapterRefused("no")))
+    with pytest.raises(AdapterRefused):
+        practise_now(make_game_run(fake_base, episode_share=1.0))
+
+
+def _raise(error: Exception) -> str:
+    raise error
+
+
+def test_a_prompt_that_is_too_long_ends_the_episodes_of_its_opening(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, episode_share=1.0)
+    model.script = staticmethod(
+        lambda messages, number: _raise(RequestRefused("long")) if number > 3 else "1"
+    )
+    practise_now(run)
+    with pytest.raises(Exception, match="not answered"):
+        write_groups(run)
+
+
+def test_an_environment_that_fails_is_nobodys_fault(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(self: Count, position: Position, seat: int, text: str) -> Position:
+        raise EnvironmentFault("Count failed.")
+
+    monkeypatch.setattr(Counting, "act", fail)
+    with pytest.raises(EnvironmentFault):
+        practise_now(run)
+
+
+def test_an_export_holds_the_turns_of_practised_episodes(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base, episode_share=1.0)
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    lines = list(export_groups(run.agent_id, viewer=run.agent.owner_id))
+    assert lines
+    for line in lines:
+        assert 0 <= line["payoff"] <= 1
+        for turn in line["turns"]:
+            assert turn["prompt"][0] == {"role": "system", "content": OWN}
+            assert turn["source"] == "episode"
+            assert {"content", "token_ids", "reward", "weight"} <= turn.keys()
