@@ -12,7 +12,9 @@ from agents.models import AgentVersion
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Task
 from arena.environments.episode import order_of
+from arena.matches.judging import panel_of
 from arena.models import Round, Seat
+from judges.models import JudgeKind
 from training.methods.base import PracticeSize
 from training.runs.spec import RunSpec
 
@@ -66,7 +68,7 @@ NO_EPISODES = EpisodePlan()
 def plan_episodes(spec: RunSpec, rounds: Sequence[Round], *, size: PracticeSize) -> EpisodePlan:
     """At most `size.episode_share` of the answers that practice of these rounds gives.
 
-    Nothing for questions, for episodes that only judges can tell, or where even the fewest episodes
+    Nothing for questions, where not only code judges, or where even the fewest episodes
     would take more turns. Raises EnvironmentFault.
     """
     openings = [one for one in rounds if one.is_episode][: size.tasks]
@@ -75,7 +77,8 @@ def plan_episodes(spec: RunSpec, rounds: Sequence[Round], *, size: PracticeSize)
         return NO_EPISODES
     environment = ENVIRONMENTS[spec.run.space.environment]
     lines = _lines(openings)
-    if not _pays(environment, openings[0], len(lines[openings[0].match_id])):
+    seats = len(lines[openings[0].match_id])
+    if not (_judged_by_code(spec) and _pays(environment, openings[0], seats)):
         return NO_EPISODES
     earlier = _earlier_versions(spec)
     groups = []
@@ -135,6 +138,12 @@ def _is_playable(version: AgentVersion) -> bool:
     except BadAdapter:
         return False
     return True
+
+
+def _judged_by_code(spec: RunSpec) -> bool:
+    """Whether payoffs are all that counts in the run's Space: other judges may see it differently."""
+    chairs = panel_of(tuple((one["judge"], one["weight"]) for one in spec.run.space.panel))
+    return {one.kind for one in chairs if one.weight > 0} == {JudgeKind.CODE}
 
 
 def _pays(environment: Environment, one: Round, seats: int) -> bool:

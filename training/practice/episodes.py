@@ -26,9 +26,9 @@ from agents.inference.client import (
 from agents.inference.patience import together
 from agents.models import AgentVersion
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import with_prompt
 from arena.environments.base import Environment, EnvironmentFault, Task
-from arena.environments.episode import Episode, Try
-from arena.matches.match import TRIES_PER_TURN
+from arena.environments.episode import TRIES_PER_TURN, Episode, Try
 from arena.models import Round
 from training.models import Rollout
 from training.practice.episode_plan import EpisodePlan, PlannedEpisodes, own_turns
@@ -160,8 +160,8 @@ class EpisodePractice:
         asks = []
         for seat in waiting:
             prompt = self._players[group.versions[seat]].version.prompt
-            messages = [{"role": "system", "content": prompt}, *episode.observe(seat)]
-            asks.append(_Ask(seat, messages, episode.moves(seat) if restricts else ()))
+            choices = episode.moves(seat) if restricts else ()
+            asks.append(_Ask(seat, with_prompt(prompt, episode.observe(seat)), choices))
         return len(said), asks
 
     def _store(

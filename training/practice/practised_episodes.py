@@ -9,6 +9,7 @@ from typing import Any
 
 from agents.models import AgentVersion
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import with_prompt
 from arena.environments.base import Task
 from arena.environments.episode import Episode, Try
 from arena.models import Round
@@ -177,7 +178,7 @@ def _ended(
         before = episode
         episode, problem = before.after(Try(row.seat, row.text))
         if row.is_own:
-            told = [{"role": "system", "content": row.version.prompt}, *before.observe(row.seat)]
+            told = with_prompt(row.version.prompt, before.observe(row.seat))
             again = any(seat == row.seat for seat, _, _ in episode.problems)
             own.append((row, told, OwnTry(is_legal=not problem, ends_turn=not again)))
     if episode.to_move:

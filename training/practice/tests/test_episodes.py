@@ -19,6 +19,7 @@ from arena.environments.base import EnvironmentFault, Position, Split, Task
 from arena.environments.tests.small_games import Count, Odds
 from arena.models import Completion, Round
 from arena.tests.playing import add_games
+from judges.models import Judge, JudgeKind
 from training.data.curation import HeldOutTasks
 from training.data.harvest import harvest_matches
 from training.methods.examples import GROUPS
@@ -385,6 +386,15 @@ def test_positions_only_where_judges_decide_or_the_share_is_too_small(
     practise_now(run)
     assert plan_of(run).groups == ()
     assert not Rollout.objects.filter(episode__gt=0).exists()
+
+
+def test_episodes_teach_nothing_that_the_spaces_judges_do_not_say(fake_base: Path) -> None:
+    run = make_game_run(fake_base)
+    coin = Judge.objects.create(slug="coin", name="Coin", kind=JudgeKind.COIN)
+    run.space.panel = [{"judge": coin.slug, "weight": 1.0}]
+    run.space.save()
+    practise_now(run)
+    assert plan_of(run).groups == ()
 
 
 def test_an_opponent_that_cannot_be_asked_ends_its_episodes_and_no_run(
