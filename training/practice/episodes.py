@@ -32,7 +32,7 @@ from arena.environments.episode import TRIES_PER_TURN, Episode, Try
 from arena.models import Round
 from training.models import Rollout
 from training.practice.episode_plan import EpisodePlan, PlannedEpisodes, own_turns
-from training.practice.player import CONCURRENT_ANSWERS, Player
+from training.practice.speaker import CONCURRENT_ANSWERS, Speaker
 from training.runs.spec import RunSpec
 
 log = structlog.get_logger(__name__)
@@ -66,9 +66,9 @@ class EpisodePractice:
         self._environment: Environment = ENVIRONMENTS[spec.run.space.environment]
         rounds = Round.objects.in_bulk([one.round_id for one in plan.groups])
         self._openings = {pk: Task.from_json(one.task) for pk, one in rounds.items()}
-        self._players = _players(spec, plan)
+        self._speakers = _speakers(spec, plan)
         for one in plan.groups:
-            if not self._players.keys() >= set(one.versions):
+            if not self._speakers.keys() >= set(one.versions):
                 self._done.add(one.round_id)
 
     async def work(self, tell: Callable[[str], None]) -> None:
@@ -140,7 +140,7 @@ class EpisodePractice:
     async def _answer(self, inference: Inference, version_id: int, one: _Ask) -> Generation:
         async with self._slots:
             try:
-                return await self._players[version_id].answer(inference, one.messages, one.choices)
+                return await self._speakers[version_id].answer(inference, one.messages, one.choices)
             except (AdapterRefused, RequestRefused) as error:
                 if isinstance(error, AdapterRefused) and version_id == self._spec.parent.pk:
                     raise  # its run cannot go on at all
@@ -159,7 +159,7 @@ class EpisodePractice:
         restricts = self._spec.run.space.restricts_moves
         asks = []
         for seat in waiting:
-            prompt = self._players[group.versions[seat]].version.prompt
+            prompt = self._speakers[group.versions[seat]].version.prompt
             choices = episode.moves(seat) if restricts else ()
             asks.append(_Ask(seat, with_prompt(prompt, episode.observe(seat)), choices))
         return len(said), asks
@@ -173,7 +173,7 @@ class EpisodePractice:
         answers: Sequence[Generation],
     ) -> None:
         rows = [
-            self._players[group.versions[one.seat]].rollout(
+            self._speakers[group.versions[one.seat]].rollout(
                 answer,
                 choices=one.choices,
                 run=self._spec.run,
@@ -189,16 +189,16 @@ class EpisodePractice:
         Rollout.objects.bulk_create(rows, ignore_conflicts=True)
 
 
-def _players(spec: RunSpec, plan: EpisodePlan) -> dict[int, Player]:
+def _speakers(spec: RunSpec, plan: EpisodePlan) -> dict[int, Speaker]:
     """By version; without earlier versions that can no longer be played. Raises Refused."""
     ids = {each for one in plan.groups for each in one.versions}
     rows = AgentVersion.objects.select_related("adapter", "agent__base_model").in_bulk(ids)
-    players = {}
+    speakers = {}
     for pk, version in rows.items():
         try:
-            players[pk] = Player.of(version, spec.run.space)
+            speakers[pk] = Speaker.of(version, spec.run.space)
         except Refused as error:
             if pk == spec.parent.pk:
                 raise
             log.warning("opponent_not_playable", version_id=pk, reason=str(error))
-    return players
+    return speakers

@@ -47,7 +47,7 @@ from training.practice.plan import (
     stored_answers,
     write_scores,
 )
-from training.practice.player import CONCURRENT_ANSWERS, Player
+from training.practice.speaker import CONCURRENT_ANSWERS, Speaker
 from training.runs.spec import RunSpec
 
 CONCURRENT_GROUPS = 4  # before the panel
@@ -92,7 +92,7 @@ class Practice:
         self._panel = panel_of(
             tuple((chair["judge"], chair["weight"]) for chair in run.space.panel)
         )
-        self._player = Player.of(parent, run.space)
+        self._speaker = Speaker.of(parent, run.space)
         self._episodes = EpisodePractice(spec, self._plan.episodes)
         self._missing = deque(_missing(spec, self._plan, self._tasks))
         self._drawn = self._to_draw - len(self._missing)
@@ -120,7 +120,7 @@ class Practice:
         if not self._missing:
             return
         async with Inference() as inference:
-            await inference.ensure_adapter(self._player.model)
+            await inference.ensure_adapter(self._speaker.model)
             streams = CONCURRENT_ANSWERS * len(settings.VLLM_URLS)
             await together(self._draw_on(inference) for _ in range(streams))
         if self._outages:
@@ -133,7 +133,7 @@ class Practice:
             if draw.round_id in self._refused:
                 continue
             try:
-                answer = await self._player.answer(inference, draw.messages, draw.choices)
+                answer = await self._speaker.answer(inference, draw.messages, draw.choices)
             except InferenceUnavailable as error:
                 # Not raised here: answers that others have just sampled are stored first.
                 self._outages.append(error)
@@ -149,7 +149,7 @@ class Practice:
         self.sentence = f"practising: {self._drawn} of {self._to_draw} answers"
 
     def _store(self, draw: _Draw, answer: Generation) -> None:
-        row = self._player.rollout(
+        row = self._speaker.rollout(
             answer,
             choices=draw.choices,
             run=self._spec.run,

@@ -1,8 +1,7 @@
 """Whole episodes in practice: an agent plays itself and its earlier versions, through any kill."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from random import Random
 from typing import Any
 
 import pytest
@@ -15,32 +14,30 @@ from agents.inference.client import (
     RequestRefused,
 )
 from agents.models import AgentVersion, VersionOrigin
-from arena.environments.base import EnvironmentFault, Position, Split, Task
-from arena.environments.tests.small_games import Count, Odds
-from arena.models import Completion, Round
+from arena.environments.base import EnvironmentFault, Position
+from arena.environments.tests.small_games import Count
+from arena.models import Round
 from arena.tests.playing import add_games
 from judges.models import Judge, JudgeKind
-from training.data.curation import HeldOutTasks
-from training.data.harvest import harvest_matches
-from training.methods.examples import GROUPS
-from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
-from training.practice import episode_plan, episodes, group_dataset
-from training.practice.episode_plan import EpisodePlan
-from training.practice.group_dataset import export_groups
+from training.practice import episode_plan, episodes
 from training.practice.plan import PracticePlan
 from training.practice.tests.builders import (
     ScriptedInference,
-    examples_of,
-    origins_of,
     practise_now,
 )
+from training.practice.tests.games import (
+    EARLIER,
+    GAMES,
+    OWN,
+    Counting,
+    add_earlier,
+    make_game_run,
+    one_then_two,
+    plan_of,
+    tries,
+)
 from training.tests.builders import (
-    make_agent,
-    make_base,
-    make_match,
-    make_run,
-    make_space,
     prompt_ids_of,
     spec_of,
     write_groups,
@@ -48,97 +45,15 @@ from training.tests.builders import (
 
 pytestmark = pytest.mark.django_db
 
-OWN, EARLIER = "I am the latest.", "I am older."
-
-
-class Counting(Count):
-    """The gate asks a position that no match reaches."""
-
-    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        return self.position_task({"total": 99, "mover": 0, "seats": 2}, 0, split)
-
-
-class Judged(Counting):
-    """Only judges can tell who was better."""
-
-    slug = "judged"
-
-    def payoffs(self, position: Position) -> Mapping[int, float]:
-        return {}
-
-
-class Showing(Odds):
-    slug = "showing"
-
-    def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        return self.position_task({"shown": [9], "now": [0, 0]}, 0, split)
-
 
 @pytest.fixture(autouse=True)
 def _games(monkeypatch: pytest.MonkeyPatch) -> None:
-    add_games(monkeypatch, Counting(), Judged(), Showing())
+    add_games(monkeypatch, *GAMES.values())
 
 
 @pytest.fixture
 def run(fake_base: Path) -> TrainingRun:
     return make_game_run(fake_base)
-
-
-def make_game_run(fake_base: Path, game: str = "count", **config: Any) -> TrainingRun:
-    """A run of an agent that lost four episodes to another one.
-
-    Of its 16 answers, 8 may be turns of episodes: two episodes of three turns from one opening.
-    """
-    make_base(str(fake_base))
-    space = make_space(game)
-    agent, other = make_agent(prompt=OWN), make_agent(prompt="I am another.")
-    make_match([agent, other], [{0: 0.2, 1: 0.9}] * 4, space=space)
-    harvest_matches()
-    environment = {"count": Counting(), "judged": Judged(), "showing": Showing()}[game]
-    opening = environment.make_task(Random(0), Split.TRAIN)
-    Round.objects.update(
-        task=opening.as_json(),
-        task_key=opening.key,
-        task_kind=opening.kind,
-        turn_limit=environment.turn_limit,
-    )
-    for one in Completion.objects.all():
-        one.messages = [one.messages[0], {"role": "user", "content": opening.prompt}]
-        one.asked = dict(opening.data)
-        one.save()
-    values = {"tasks": 4, "rollouts": 4, "share": 0, "max_length": 2048, "earlier_share": 0.0}
-    return make_run(agent, space, config=GRPOConfig(**values | config))
-
-
-def add_earlier(run: TrainingRun) -> AgentVersion:
-    """The run now starts from a child of the version that it started from."""
-    earlier = run.parent_version
-    run.parent_version = AgentVersion.objects.create(
-        agent=run.agent,
-        number=2,
-        parent=earlier,
-        prompt=EARLIER,
-        sampling=earlier.sampling,
-        origin=VersionOrigin.EDITED,
-    )
-    run.save()
-    return earlier
-
-
-def plan_of(run: TrainingRun) -> EpisodePlan:
-    plan = PracticePlan.read(spec_of(run).folder)
-    assert plan is not None
-    return plan.episodes
-
-
-def tries(run: TrainingRun, round_id: int) -> list[tuple[int, int, int, bool, str]]:
-    rows = run.rollouts.filter(episode__gt=0, round=round_id).order_by("episode", "index")
-    return list(rows.values_list("episode", "index", "seat", "is_own", "text"))
-
-
-def one_then_two(messages: Sequence[Message], number: int) -> str:
-    """Always a legal move."""
-    return "12"[number % 2]
 
 
 def test_whole_episodes_are_played_in_the_agents_role_and_stored_try_by_try(
@@ -262,32 +177,6 @@ def generation(text: str) -> Generation:
     )
 
 
-def test_an_illegal_try_is_repeated_once_and_its_tokens_get_the_lowest_reward(
-    run: TrainingRun, model: type[ScriptedInference]
-) -> None:
-    model.script = staticmethod(
-        lambda messages, number: "2" if len(messages) > 2 or number % 3 else "what?"
-    )
-    run.config["episode_share"] = 1.0
-    run.save()
-    practise_now(run)
-    illegal = Rollout.objects.filter(episode__gt=0, text="what?", is_own=True).first()
-    assert illegal is not None
-    again = Rollout.objects.get(
-        round=illegal.round_id, episode=illegal.episode, index=illegal.index + 1
-    )
-    assert (again.seat, again.text) == (illegal.seat, "2"), "told why, it tries once more"
-    write_groups(run)
-    answers = [
-        (answer, told)
-        for example, origin in zip(examples_of(run), origins_of(run), strict=True)
-        for answer, told in zip(example.answers, origin["answers"], strict=True)
-    ]
-    of_illegal = [one for one, _ in answers if one.ids == illegal.token_ids]
-    assert of_illegal
-    assert {one.reward for one in of_illegal} == {0.0}
-
-
 def test_a_try_that_is_illegal_twice_is_forfeited_and_the_episode_goes_on(
     run: TrainingRun, model: type[ScriptedInference]
 ) -> None:
@@ -295,58 +184,6 @@ def test_a_try_that_is_illegal_twice_is_forfeited_and_the_episode_goes_on(
     practise_now(run)
     said = tries(run, plan_of(run).groups[0].round_id)
     assert [index for episode, index, *_ in said if episode == 1] == list(range(10))
-
-
-def test_the_trainer_gets_each_turn_with_its_own_prompt_reward_and_weight(
-    fake_base: Path, model: type[ScriptedInference]
-) -> None:
-    run = make_game_run(fake_base, episode_share=1.0, discount=0.5)
-    model.script = staticmethod(one_then_two)
-    practise_now(run)
-    manifest = write_groups(run)
-    assert manifest["sources"].keys() == {"episode"}
-    taught = [one for one in examples_of(run) if not one.prompt_ids]
-    assert taught
-    for example in taught:
-        assert {answer.reward for answer in example.answers} == {0.0, 1.0}
-        assert all(answer.own_prompt_ids and answer.logprobs for answer in example.answers)
-        assert {answer.weight for answer in example.answers} <= {1.0, 0.5, 0.25}
-        read = GROUPS.read(example.as_json(), 2048)
-        assert read is not None
-        assert read.prefers
-        undiscounted = [
-            scored.advantage / answer.weight
-            for scored, answer in zip(read.answers, example.answers, strict=True)
-        ]
-        assert sum(undiscounted) == pytest.approx(0.0)
-        prompts = [list(answer.own_prompt_ids) for answer in example.answers]
-        assert [list(unit.prompt_ids) for unit in read.units] == prompts
-    told = manifest["episodes"]
-    assert told["played"] == sum(one["episodes"] for one in told["against"])
-    assert [one["versions"] for one in told["against"]] == [[1]]
-    assert 0 <= told["against"][0]["won"] <= 1
-
-
-def test_openings_whose_episodes_all_ended_alike_teach_nothing(
-    fake_base: Path, model: type[ScriptedInference]
-) -> None:
-    run = make_game_run(fake_base, episode_share=1.0)
-    model.script = staticmethod(lambda messages, number: "1")
-    practise_now(run)
-    with pytest.raises(Exception, match="same scores"):
-        write_groups(run)
-
-
-def test_a_turn_in_a_position_that_the_gate_may_ask_is_left_out(
-    fake_base: Path, model: type[ScriptedInference], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    run = make_game_run(fake_base, episode_share=1.0)
-    model.script = staticmethod(one_then_two)
-    practise_now(run)
-    asked = HeldOutTasks(["The total is 1. Add 1 or 2."], by_letter=True)
-    monkeypatch.setattr(group_dataset, "held_out_tasks", lambda run: asked)
-    manifest = write_groups(run)
-    assert manifest["answers_left_out"]["held_out"] > 0
 
 
 def test_seats_that_move_at_once_are_asked_at_once(
@@ -446,19 +283,3 @@ def test_an_environment_that_fails_is_nobodys_fault(
     monkeypatch.setattr(Counting, "act", fail)
     with pytest.raises(EnvironmentFault):
         practise_now(run)
-
-
-def test_an_export_holds_the_turns_of_practised_episodes(
-    fake_base: Path, model: type[ScriptedInference]
-) -> None:
-    run = make_game_run(fake_base, episode_share=1.0)
-    model.script = staticmethod(one_then_two)
-    practise_now(run)
-    lines = list(export_groups(run.agent_id, viewer=run.agent.owner_id))
-    assert lines
-    for line in lines:
-        assert 0 <= line["payoff"] <= 1
-        for turn in line["turns"]:
-            assert turn["prompt"][0] == {"role": "system", "content": OWN}
-            assert turn["source"] == "episode"
-            assert {"content", "token_ids", "reward", "weight"} <= turn.keys()

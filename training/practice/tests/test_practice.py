@@ -28,8 +28,8 @@ from training.data.dataset import (
 from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
 from training.practice import plan
-from training.practice.player import CONCURRENT_ANSWERS
 from training.practice.practice import practise
+from training.practice.speaker import CONCURRENT_ANSWERS
 from training.practice.tests.builders import (
     BAD,
     GOOD,

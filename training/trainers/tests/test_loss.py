@@ -323,7 +323,7 @@ def test_groups_and_pairs_that_tell_nothing_are_left_out(tmp_path: Path) -> None
     for answer in groups[1]["answers"]:
         answer["reward"] = 0.5
     examples = read(tmp_path, GRPOConfig.from_json(SMALL_GRPO), groups)
-    assert [example.prompt_ids for example in examples] == [
+    assert [example.units[0].prompt_ids for example in examples] == [
         tuple(group["prompt_ids"]) for group in (groups[0], groups[2])
     ]
     for example in examples:

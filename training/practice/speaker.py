@@ -22,7 +22,7 @@ CONCURRENT_ANSWERS = 16
 
 
 @dataclass(frozen=True)
-class Player:
+class Speaker:
     """A version with everything needed to ask it; read once, outside the event loop."""
 
     version: AgentVersion
@@ -30,7 +30,7 @@ class Player:
     sampling: Sampling
 
     @classmethod
-    def of(cls, version: AgentVersion, space: Space) -> "Player":
+    def of(cls, version: AgentVersion, space: Space) -> "Speaker":
         """Raises Refused for a version that no server can play."""
         sampling = Sampling.from_json(version.sampling)
         longest = min(sampling.max_tokens, space.max_tokens)
