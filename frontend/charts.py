@@ -14,6 +14,7 @@ class Curve:
     band: str  # points of a polygon; empty: none
     low: float
     high: float
+    zero: float | None  # the height of the value 0, if it is in the box
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,7 @@ def curve(
         band=band,
         low=low,
         high=high,
+        zero=y(0) if low <= 0 <= high else None,
     )
 
 

@@ -2,14 +2,18 @@
 
 import uuid
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict, fields
 from typing import Any
 
 from django import forms
 
 from agents.models import Agent, AgentVersion
 from agents.prompts import MAX_PROMPT_CHARS, problem_with_prompt
+from arena.credits.brakes import RANGES, AutopilotLimits
 from arena.credits.wallet import TOP_UP_MAX_CREDITS
-from arena.queries import AgentCard, base_models
+from arena.queries import AgentCard, AutopilotView, FlightSpace, base_models
+from arena.spaces.entering import MAX_LIVE_ENTRIES
+from arena.states import AdoptionRule
 from frontend.catalog import AgentTemplate
 from frontend.learning_fields import LearningFields, initial_choices, plain_number
 from training.configs.configs import LearningConfig
@@ -157,6 +161,100 @@ class LearningForm(PlainForm, LearningFields):
         return self.cleaned_data
 
 
+def _limit(name: str, *, label: str, help_text: str, initial: int | None = None) -> Any:
+    low, high = RANGES[name]
+    return forms.IntegerField(
+        label=label,
+        min_value=low,
+        max_value=high,
+        initial=initial,
+        required=initial is not None,
+        help_text=help_text,
+        widget=forms.NumberInput(attrs={"step": "1", "inputmode": "numeric"}),
+    )
+
+
+class AutopilotForm(PlainForm):
+    """Where an agent may enter by itself, and when it must stop."""
+
+    spaces = forms.MultipleChoiceField(
+        label="Spaces",
+        required=False,  # arena.credits.brakes has a better sentence than Django
+        widget=forms.CheckboxSelectMultiple(
+            attrs={"class": "checkbox checkbox-sm checkbox-primary mt-0.5"}
+        ),
+    )
+    fee_credits = _limit(
+        "fee_credits",
+        label="Highest fee of a match",
+        initial=10,
+        help_text="In credits. In each Space it pays the highest fee up to this one; 0 plays for free "
+        "only.",
+    )
+    matches = _limit(
+        "matches",
+        label="Matches in all",
+        initial=50,
+        help_text="Then it stops. Matches that were not played don’t count.",
+    )
+    matches_a_day = _limit(
+        "matches_a_day",
+        label="Matches a day",
+        initial=10,
+        help_text="Then it waits until midnight, UTC.",
+    )
+    at_once = forms.IntegerField(
+        label="Agents at once",
+        min_value=1,
+        max_value=MAX_LIVE_ENTRIES,
+        initial=2,
+        help_text="It enters only while fewer of your agents wait or play. An agent plays one match "
+        "at a time.",
+        widget=forms.NumberInput(attrs={"step": "1", "inputmode": "numeric"}),
+    )
+    spend_a_day_credits = _limit(
+        "spend_a_day_credits",
+        label="Spend a day",
+        initial=100,
+        help_text="In credits, on fees, whatever it wins. Then it waits until midnight, UTC.",
+    )
+    stop_loss_credits = _limit(
+        "stop_loss_credits",
+        label="Stop-loss",
+        initial=100,
+        help_text="It stops before a match that could leave it down by more credits than this.",
+    )
+    take_profit_credits = _limit(
+        "take_profit_credits",
+        label="Take-profit",
+        help_text="It stops once it is up by so many credits. Empty: it plays on.",
+    )
+    adoption = forms.ChoiceField(
+        label="New versions",
+        choices=[
+            (AdoptionRule.PLAY_ON, "Play on with each new version"),
+            (AdoptionRule.STOP_AFTER, "Stop after a new version is adopted"),
+            (AdoptionRule.WAIT_FOR, "Wait until a new version is adopted, then play"),
+        ],
+    )
+
+    def __init__(self, *args: Any, spaces: Iterable[FlightSpace], **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["spaces"].choices = [  # type: ignore[attr-defined]
+            (space.slug, f"{space.name}: {_fees(space.fees_credits)}") for space in spaces
+        ]
+
+    @classmethod
+    def of(cls, flown: AutopilotView | None, *, spaces: Iterable[FlightSpace]) -> "AutopilotForm":
+        if flown is None:
+            return cls(spaces=spaces)
+        return cls(spaces=spaces, initial={"spaces": flown.space_slugs, **asdict(flown.limits)})
+
+    def limits(self) -> AutopilotLimits:
+        chosen = {each.name: self.cleaned_data[each.name] for each in fields(AutopilotLimits)}
+        return AutopilotLimits(**chosen | {"adoption": AdoptionRule(chosen["adoption"])})
+
+
 class RenameForm(PlainForm):
     name = forms.CharField(label="Name")
 
@@ -207,6 +305,13 @@ class TopUpForm(PlainForm):
     @classmethod
     def fresh(cls) -> "TopUpForm":
         return cls(initial={"amount": 500, "transfer_id": uuid.uuid4()})
+
+
+def _fees(fees_credits: Iterable[int]) -> str:
+    """Free, 10 or 50 credits."""
+    words = [f"{fee:,}" if fee else "free" for fee in fees_credits]
+    listed = " or ".join([", ".join(words[:-1]), words[-1]]) if len(words) > 1 else words[0]
+    return listed if listed == "free" else f"{listed} credits"
 
 
 def _stored_choices(agent: Agent) -> LearningConfig:

@@ -2,7 +2,18 @@
 
 from django.urls import path
 
-from frontend.pages import account, agents, downloads, home, matches, runs, site, spaces, wallet
+from frontend.pages import (
+    account,
+    agents,
+    autopilot,
+    downloads,
+    home,
+    matches,
+    runs,
+    site,
+    spaces,
+    wallet,
+)
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -14,6 +25,10 @@ urlpatterns = [
     path("agents/<int:agent_id>/", agents.agent_detail, name="agent"),
     path("agents/<int:agent_id>/edit/", agents.edit, name="edit_agent"),
     path("agents/<int:agent_id>/learning/", agents.learning, name="agent_learning"),
+    path("agents/<int:agent_id>/autopilot/", autopilot.autopilot, name="autopilot"),
+    path("agents/<int:agent_id>/autopilot/state/", autopilot.state, name="autopilot_state"),
+    path("agents/<int:agent_id>/autopilot/off/", autopilot.off, name="switch_off_autopilot"),
+    path("agents/<int:agent_id>/autopilot/dismiss/", autopilot.dismiss, name="dismiss_autopilot"),
     path("agents/<int:agent_id>/rename/", agents.rename, name="rename_agent"),
     path(
         "agents/<int:agent_id>/versions/<int:version_id>/activate/",

@@ -14,6 +14,15 @@ from arena.states import AdoptionRule, Brake
 # A refund costs nothing, so no other limit ends a row of them. The last rest is followed by the stop.
 RESTS_AFTER_UNPLAYED = tuple(timedelta(minutes=each) for each in (1, 4, 16, 60))
 LOOK_AGAIN = timedelta(seconds=30)  # at what others may change at any moment
+# What may be chosen for each limit; `at_once` has its bound from the rule on entries.
+RANGES: Mapping[str, tuple[int, int]] = {
+    "fee_credits": (0, 10_000),
+    "matches": (1, 1_000),
+    "matches_a_day": (1, 1_000),
+    "spend_a_day_credits": (0, 100_000),
+    "stop_loss_credits": (0, 100_000),
+    "take_profit_credits": (1, 100_000),
+}
 WOKEN = timedelta(days=1)  # until then somebody wakes it, who knows when there is something to do
 
 
@@ -112,16 +121,18 @@ def problems_with(
 ) -> dict[str, str]:
     """A sentence for each limit that cannot be, or that contradicts another; by its name."""
     problems = {}
+    for name, (low, high) in {**RANGES, "at_once": (1, most_at_once)}.items():
+        value = getattr(limits, name)
+        if value is not None and not low <= value <= high:
+            problems[name] = f"Choose a number from {low:,} to {high:,}."
+    if problems:
+        return problems
     if not choices:
         problems["spaces"] = "Choose at least one Space that it may enter."
     if limits.matches_a_day > limits.matches:
         problems["matches_a_day"] = (
             f"That is more than the {_matches(limits.matches)} that you allow in all."
         )
-    if limits.at_once > most_at_once:
-        problems["at_once"] = f"At most {most_at_once} of your agents may wait or play at once."
-    if limits.take_profit_credits is not None and limits.take_profit_credits < 1:
-        problems["take_profit_credits"] = "Leave it empty, or choose at least 1 credit."
     for choice in choices:
         costs = f"One match in {choice.name} costs {_credits(choice.fee_credits)}"
         if choice.fee_credits > limits.fee_credits:

@@ -23,6 +23,15 @@ from arena.queries.agents import (
     rating_histories,
     versions_of,
 )
+from arena.queries.autopilot import (
+    AutopilotNotice,
+    AutopilotView,
+    FlightLine,
+    FlightSpace,
+    autopilot_notices,
+    autopilot_view,
+    flight_spaces,
+)
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
 from arena.queries.lists import (
@@ -62,11 +71,15 @@ __all__ = [
     "AgentCard",
     "AgentRecord",
     "AgentView",
+    "AutopilotNotice",
+    "AutopilotView",
     "Cell",
     "Competitor",
     "CreditLine",
     "Curriculum",
     "EpisodeView",
+    "FlightLine",
+    "FlightSpace",
     "LevelLine",
     "LiveEntry",
     "MatchCard",
@@ -93,8 +106,11 @@ __all__ = [
     "agent_cards",
     "agent_record",
     "agent_view",
+    "autopilot_notices",
+    "autopilot_view",
     "base_models",
     "curriculum_of",
+    "flight_spaces",
     "leaderboard",
     "live_entry_of",
     "live_matches",

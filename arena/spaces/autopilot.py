@@ -37,7 +37,7 @@ AFTER_A_FAULT = timedelta(minutes=5)  # an autopilot that could not be looked at
 
 
 def switch_on(
-    user_id: int, *, agent_id: int, space_ids: Iterable[int], limits: AutopilotLimits
+    user_id: int, *, agent_id: int, space_slugs: Iterable[str], limits: AutopilotLimits
 ) -> Autopilot:
     """Let the agent enter by itself, or change the limits of the autopilot that is on.
 
@@ -46,10 +46,10 @@ def switch_on(
     """
     with transaction.atomic(durable=True):
         agent = _own(user_id, agent_id)
-        wanted = set(space_ids)
+        wanted = set(space_slugs)
         spaces = list(
             Space.objects.filter(
-                id__in=wanted, base_model_id=agent.base_model_id, status=SpaceStatus.OPEN
+                slug__in=wanted, base_model_id=agent.base_model_id, status=SpaceStatus.OPEN
             )
         )
         if len(spaces) < len(wanted):

@@ -15,6 +15,8 @@ from arena.queries import (
     agent_cards,
     agent_record,
     agent_view,
+    autopilot_notices,
+    autopilot_view,
     live_entry_of,
     longest_exchange,
     matches_of_agent,
@@ -58,9 +60,15 @@ def agent_list(request: SignedInRequest) -> HttpResponse:
     ids = [card.agent_id for card in cards]
     viewer = request.user.pk
     progress, offered = learning_progress(ids, viewer=viewer), offered_runs(ids, viewer=viewer)
+    notices = autopilot_notices(ids, viewer=viewer)
     context = {
         "agents": [
-            (card, progress.get(card.agent_id, ()), offered.get(card.agent_id, ()))
+            (
+                card,
+                progress.get(card.agent_id, ()),
+                offered.get(card.agent_id, ()),
+                notices.get(card.agent_id),
+            )
             for card in cards
         ],
         "templates": TEMPLATES[:3],
@@ -268,6 +276,7 @@ def _in_play(request: SignedInRequest, agent_id: int) -> Agent:
 def _workshop(agent: AgentView, viewer: int) -> dict[str, object]:
     return _learning(agent, viewer) | {
         "entry": live_entry_of(agent.agent_id, viewer=viewer),
+        "flown": autopilot_view(agent.agent_id, viewer=viewer),
         "balance": wallet_balance(viewer),
         # Each form has an id of its own: a double click enters once.
         "offers": [(space, uuid.uuid4()) for space in spaces_to_enter(agent.base_model_id)],

@@ -252,6 +252,12 @@ def rating_curve(
 
 
 @register.simple_tag
+def credit_curve(sums: tuple[int, ...]) -> charts.Curve | None:
+    """What was won and lost after each match, with the line of nothing won or lost."""
+    return charts.curve(sums, width=560, height=120)
+
+
+@register.simple_tag
 def with_intervals(
     standings: tuple[Standing, ...],
 ) -> tuple[tuple[Standing, charts.Interval], ...]:

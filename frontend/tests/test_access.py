@@ -19,7 +19,15 @@ from arena.models import MatchEvent
 from frontend import urls
 from frontend.drawings import draw
 from frontend.tests.builders import signed_in
-from frontend.tests.two_people import PRICE, PROMPT, SEED, TwoPeople, all_rows, make_two_people
+from frontend.tests.two_people import (
+    PRICE,
+    PROMPT,
+    SEED,
+    STOP_LOSS,
+    TwoPeople,
+    all_rows,
+    make_two_people,
+)
 from training.consumers import run_sockets
 from training.runs.moves import publish_run
 
@@ -46,6 +54,10 @@ ROUTES: Mapping[str, Access] = {
     "activate_version": Access.OWNER,
     "train_now": Access.OWNER,
     "retire_agent": Access.OWNER,
+    "autopilot": Access.OWNER,
+    "autopilot_state": Access.OWNER,
+    "switch_off_autopilot": Access.OWNER,
+    "dismiss_autopilot": Access.OWNER,
     "agent_pairs": Access.OWNER,
     "agent_groups": Access.OWNER,
     "agent_state": Access.OWNER,
@@ -78,6 +90,7 @@ OWNERS_FIND: Mapping[str, str] = {
     "agent": PROMPT,
     "edit_agent": PROMPT,
     "agent_learning": str(SEED),
+    "autopilot": str(STOP_LOSS),
     "run": f"{PRICE:,}",
     "run_state": f"{PRICE:,}",
 }
@@ -120,6 +133,14 @@ def form_of(people: TwoPeople) -> dict[str, Any]:
         "temperature": "0.5",
         "top_p": "0.5",
         "max_tokens": "16",
+        "spaces": people.slug,
+        "fee_credits": "10",
+        "matches": "5",
+        "matches_a_day": "5",
+        "at_once": "1",
+        "spend_a_day_credits": "50",
+        "stop_loss_credits": "50",
+        "adoption": "play_on",
         "amount": "5",
         "transfer_id": people.transfer_id,
     }

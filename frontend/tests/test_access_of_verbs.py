@@ -28,6 +28,7 @@ from frontend.tests.two_people import (
     AUTOPILOT_LIMITS,
     PRICE,
     PROMPT,
+    STOP_LOSS,
     TwoPeople,
     all_rows,
     make_two_people,
@@ -112,7 +113,7 @@ VERBS = (
         autopilot.switch_on,
         lambda people: {
             "agent_id": people.student_id,
-            "space_ids": [people.space_id],
+            "space_slugs": [people.slug],
             "limits": AUTOPILOT_LIMITS,
         },
     ),
@@ -139,6 +140,12 @@ READS = (
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),
     Read(queries.agent_cards, of_nothing, lambda people: f"agent_id={people.agent_id},"),
+    Read(queries.autopilot_view, of_agent(), lambda people: f"stop_loss_credits={STOP_LOSS}"),
+    Read(
+        queries.autopilot_notices,
+        lambda people: {"agent_ids": [people.agent_id]},
+        lambda people: "is_on=True",
+    ),
     Read(queries.live_entry_of, of_agent(), lambda people: str(people.entry_id)),
     Read(
         queries.queue_state,

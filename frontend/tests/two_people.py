@@ -108,7 +108,7 @@ def make_two_people() -> TwoPeople:
     for _ in range(2):  # one that was stopped, and one that is on
         autopilot.switch_off(owner.pk, agent_id=agent.pk)
         autopilot.switch_on(
-            owner.pk, agent_id=agent.pk, space_ids=[waiting.pk], limits=AUTOPILOT_LIMITS
+            owner.pk, agent_id=agent.pk, space_slugs=[waiting.slug], limits=AUTOPILOT_LIMITS
         )
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)

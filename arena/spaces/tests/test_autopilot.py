@@ -64,7 +64,7 @@ def switched_on(agent: Agent, *spaces: Space, **limits: Any) -> Autopilot:
     return autopilot.switch_on(
         agent.owner_id,
         agent_id=agent.pk,
-        space_ids=[space.pk for space in spaces],
+        space_slugs=[space.slug for space in spaces],
         limits=replace(LIMITS, **limits),
     )
 
@@ -352,5 +352,7 @@ def test_what_cannot_be_is_refused_at_the_field(agent: Agent, space: Space) -> N
     with pytest.raises(BadLimits, match="has closed"):
         switched_on(agent, space)
     with pytest.raises(NotAvailable):
-        autopilot.switch_on(make_user().pk, agent_id=agent.pk, space_ids=[space.pk], limits=LIMITS)
+        autopilot.switch_on(
+            make_user().pk, agent_id=agent.pk, space_slugs=[space.slug], limits=LIMITS
+        )
     assert not Autopilot.objects.exists()
