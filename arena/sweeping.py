@@ -15,7 +15,7 @@ from arena import leases
 from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
 from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
-from arena.spaces import autopilot
+from arena.spaces import autopilot, seasons
 from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
@@ -54,6 +54,11 @@ def fly_autopilots() -> int:
             raise
 
     return sum(_one_by_one(fly, autopilot.due_autopilots(limit=FLIGHT_LIMIT)))
+
+
+def close_seasons() -> int:
+    """Pay the prizes of the months that are over; returns how many seasons were closed."""
+    return len(list(_one_by_one(seasons.close_season, seasons.seasons_to_close())))
 
 
 def matches_to_play() -> list[int]:

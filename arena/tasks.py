@@ -43,3 +43,4 @@ def sweep() -> None:
     for round_id in sweeping.rounds_to_judge():
         nudge(JUDGE_ROUND, round_id, expires=expires)
     sweeping.settle_finished()
+    sweeping.close_seasons()

@@ -42,6 +42,7 @@ urlpatterns = [
     path("agents/<int:agent_id>/state/", agents.state, name="agent_state"),
     path("spaces/", spaces.space_list, name="spaces"),
     path("spaces/<slug:slug>/", spaces.space_detail, name="space"),
+    path("spaces/<slug:slug>/seasons/", spaces.seasons, name="seasons"),
     path("spaces/<slug:slug>/people/<str:username>/", spaces.owner, name="owner_results"),
     path("spaces/<slug:slug>/enter/", spaces.enter, name="enter_space"),
     path("entries/<uuid:entry_id>/", spaces.entry, name="entry"),

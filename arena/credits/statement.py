@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from arena.credits.ledger import Balance, balance
-from arena.models import Account, Entry, Seat, Transfer, TransferCode, TransferKind
+from arena.models import Account, Entry, Season, Seat, Transfer, TransferCode, TransferKind
 from arena.states import MatchStatus
 
 PAGE_ROWS = 30
@@ -63,6 +63,7 @@ class _About:
 
     entries: dict[str, Entry]
     seats: dict[int, Seat]
+    seasons: dict[int, Season]
 
 
 def wallet_balance(viewer: int) -> Balance:
@@ -102,7 +103,7 @@ def statement_page(
         .select_related("debit", "credit", "resolution", "pending")
         .order_by("-created_at", "-id")[: PAGE_ROWS + 1]
     )
-    about = _About(_entries_of(page), _seats_of(page, viewer))
+    about = _About(_entries_of(page), _seats_of(page, viewer), _seasons_of(page))
     lines = tuple(_line(row, viewer, about) for row in page[:PAGE_ROWS])
     if len(page) <= PAGE_ROWS:
         return StatementPage(lines, None)
@@ -127,6 +128,11 @@ def _seats_of(rows: list[Transfer], user_id: int) -> dict[int, Seat]:
     return {seat.match_id: seat for seat in found.select_related("agent", "match__space")}
 
 
+def _seasons_of(rows: list[Transfer]) -> dict[int, Season]:
+    ids = [season for row in rows if (season := _id_of("season", row.reference)) is not None]
+    return Season.objects.select_related("space").in_bulk(ids) if ids else {}
+
+
 def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
     """The hold's id is the entry's id."""
     ids = [row.pending_id or row.id for row in rows if row.code == TransferCode.ENTRY_FEE]
@@ -140,7 +146,8 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     seat = about.seats.get(match_id) if match_id is not None else None
     sign = -1 if row.debit.owner_id == user_id else 1
     is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
-    title, detail = _words(row, entry, seat, is_open_hold=is_open_hold)
+    season = about.seasons.get(_id_of("season", row.reference) or 0)
+    title, detail = _words(row, entry, seat, season, is_open_hold=is_open_hold)
     change = sign * row.amount_credits
     if row.pending is not None:
         # What was held and is not posted comes back to the payer.
@@ -155,12 +162,17 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
         is_hold=is_open_hold,
         match_id=match_id,
         run_id=_id_of("run", row.reference),
-        space_slug=entry.space.slug if entry else "",
+        space_slug=entry.space.slug if entry else season.space.slug if season else "",
     )
 
 
 def _words(
-    row: Transfer, entry: Entry | None, seat: Seat | None, *, is_open_hold: bool
+    row: Transfer,
+    entry: Entry | None,
+    seat: Seat | None,
+    season: Season | None,
+    *,
+    is_open_hold: bool,
 ) -> tuple[str, str]:
     who = f"{entry.agent.name} into {entry.space.name}" if entry else ""
     match row.code:
@@ -207,6 +219,9 @@ def _words(
             return "Refund", f"{seat.agent.name} answered in no round, so it did not compete."
         case TransferCode.REFUND:
             return "Refund", "The match could not be finished, so nobody pays for it."
+        case TransferCode.SEASON:
+            where = f"{season.month:%B %Y} in {season.space.name}" if season else "a month"
+            return "Season prize", f"One of your agents was among the best of {where}."
         case TransferCode.FORFEIT:
             return "Given up", "The account was deleted with these credits in it."
         case _:

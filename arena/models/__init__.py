@@ -6,6 +6,7 @@ from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, Tr
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
 from arena.models.proposals import DifficultyTally, TaskSecret
 from arena.models.ratings import Rating, RatingChange
+from arena.models.seasons import Season, SeasonPlace
 from arena.models.spaces import (
     LIVE_ENTRY_STATUSES,
     Entry,
@@ -34,6 +35,8 @@ __all__ = [
     "RatingChange",
     "Round",
     "RoundStatus",
+    "Season",
+    "SeasonPlace",
     "Seat",
     "Space",
     "SpaceCount",

@@ -74,6 +74,7 @@ class TransferCode(StrEnum):
     RAKE = "rake"
     REFUND = "refund"
     TRAINING = "training"
+    SEASON = "season"  # a prize from the rake of a month
     FORFEIT = "forfeit"  # left behind by a person who leaves
 
 

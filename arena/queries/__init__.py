@@ -48,6 +48,7 @@ from arena.queries.lists import (
 from arena.queries.matches import MatchSnapshot, SeatView, match_seq, match_snapshot
 from arena.queries.movements import MatchCredits, Movement, match_credits
 from arena.queries.rounds import Cell, RoundView, round_view
+from arena.queries.seasons import SeasonLine, SeasonView, SpaceSeasons, seasons_of
 from arena.queries.settlement import CreditLine, Settlement, settlement_of
 from arena.queries.spaces import (
     QueueState,
@@ -91,12 +92,15 @@ __all__ = [
     "QueueState",
     "RatingPoint",
     "RoundView",
+    "SeasonLine",
+    "SeasonView",
     "SeatLine",
     "SeatView",
     "Settlement",
     "SpaceCard",
     "SpaceOffer",
     "SpaceRecord",
+    "SpaceSeasons",
     "Standing",
     "StatementLine",
     "StatementMark",
@@ -128,6 +132,7 @@ __all__ = [
     "rating_histories",
     "recent_matches",
     "round_view",
+    "seasons_of",
     "settlement_of",
     "space_card",
     "space_cards",

@@ -25,6 +25,7 @@ from arena.queries import (
     owner_results,
     queue_state,
     recent_matches,
+    seasons_of,
     space_card,
     space_cards,
     wallet_balance,
@@ -121,6 +122,14 @@ def owner(request: HttpRequest, slug: str, username: str) -> HttpResponse:
         "standings": owner_results(space.space_id, username),
     }
     return render(request, "spaces/owner.html", context)
+
+
+@public_page()
+def seasons(request: HttpRequest, slug: str) -> HttpResponse:
+    """The month that is being played, and the hall of past ones."""
+    space = space_card(slug)
+    context = {"space": space, "seasons": seasons_of(space.space_id)}
+    return render(request, "spaces/seasons.html", context)
 
 
 def _space_page(

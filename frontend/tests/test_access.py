@@ -64,6 +64,7 @@ ROUTES: Mapping[str, Access] = {
     "spaces": Access.PUBLIC,
     "space": Access.PUBLIC,
     "owner_results": Access.PUBLIC,
+    "seasons": Access.PUBLIC,
     "enter_space": Access.SIGNED_IN,
     "entry": Access.OWNER,
     "leave_queue": Access.OWNER,

@@ -1,15 +1,17 @@
-"""From a match to each of its credits in the ledger, and from a line of the statement back."""
+"""From a match to each of its credits in the ledger and back; seasons and their prizes."""
 
 import re
 import uuid
+from datetime import date
 
 import pytest
 from django.test import Client
 
 from arena.credits.wallet import top_up_sandbox
 from arena.matches import play
-from arena.models import Entry, Match, Seat, Transfer
+from arena.models import Entry, Match, Season, SeasonPlace, Seat, Transfer
 from arena.queries import match_credits
+from arena.spaces.seasons import close_season
 from arena.tests.builders import make_match, make_space, make_user
 from frontend.tests.builders import play_to_the_end, settled_match, signed_in
 
@@ -94,3 +96,23 @@ def test_a_free_match_has_no_movement(client: Client) -> None:
     page = client.get(f"/matches/{match.id}/").content.decode()
     assert "a free match: nobody paid, and nobody gets a prize" in page
     assert client.get("/matches/999999/credits/").status_code == 404
+
+
+def test_the_seasons_of_a_space_show_the_running_month_and_the_past_ones(client: Client) -> None:
+    space = settled_match().space
+    path = f"/spaces/{space.slug}/seasons/"
+    assert f'href="{path}"' in client.get(f"/spaces/{space.slug}/").content.decode()
+    page = client.get(path).content.decode()
+    assert "1 credit in the pot so far" in page
+    assert "Nobody has played 10 matches here this month yet." in page
+    assert "The first season here is being played." in page
+    season = Season.objects.get()
+    SeasonPlace.objects.update(match_count=12)
+    assert "If it ended now" in client.get(path).content.decode()
+    season.month = date(2020, 1, 1)
+    season.save()
+    close_season(season.pk)
+    page = client.get(path).content.decode()
+    assert "January 2020" in page
+    assert SeasonPlace.objects.get(place=1).agent.name in page
+    assert client.get("/spaces/nowhere/seasons/").status_code == 404
