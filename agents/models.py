@@ -59,6 +59,14 @@ class User(AbstractUser):
             models.UniqueConstraint(fields=["username_key"], name="username_key_unique"),
             models.UniqueConstraint(Lower("username"), name="user_username_unique_ignoring_case"),
         ]
+        indexes = [
+            # A sweep looks for those who leave every few seconds.
+            models.Index(
+                fields=["leaving_since"],
+                condition=models.Q(leaving_since__isnull=False, left_at__isnull=True),
+                name="user_leaving",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.username

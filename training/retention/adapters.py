@@ -18,11 +18,12 @@ from agents.adapters.store import WEIGHTS_FILE, remove_files
 from agents.models import Adapter, Agent, AgentVersion
 from arena.models import Seat
 from arena.states import LIVE_MATCH_STATUSES
-from training.models import TrainingRun
+from training.models import Collected, TrainingRun
 from training.retention.freed import Freed, Kind
 from training.states import LIVE_STATUSES, RunStatus
 
 BATCH = 50
+LOOKED_AT = 500  # adapters in one sweep: whether something needs each takes a look at its seats
 # A match that is being seated, or a run that is being queued, may not be visible yet.
 MARKED_FOR = timedelta(hours=1)
 # Files without a row: a worker died between the two, and a later one may still make the row.
@@ -32,15 +33,13 @@ _NEVER_PLAYED = (RunStatus.REJECTED, RunStatus.FAILED, RunStatus.CANCELLED)
 
 def due(now: datetime) -> QuerySet[Adapter]:
     """Adapters that are not marked and that nothing needs."""
-    ripe = Adapter.objects.filter(collected_at=None, created_at__lt=now - MARKED_FOR)
-    return ripe.exclude(Exists(_keeping(now)))
+    return _ripe(now).exclude(Exists(_keeping(now)))
 
 
 def collect() -> Freed:
     """Mark up to BATCH adapters, and remove the files of as many that were marked long enough ago."""
     now = timezone.now()
-    for adapter_id in due(now).order_by("id").values_list("id", flat=True)[:BATCH]:
-        _mark(adapter_id, now)
+    _mark_next(now)
     freed = _remove_lost(now)
     for adapter_id in _marked(now).order_by("id").values_list("id", flat=True)[:BATCH]:
         freed += _remove(adapter_id, now)
@@ -67,8 +66,34 @@ ADAPTERS = Kind(
 )
 
 
+def _ripe(now: datetime) -> QuerySet[Adapter]:
+    return Adapter.objects.filter(collected_at=None, created_at__lt=now - MARKED_FOR)
+
+
+def _mark_next(now: datetime) -> None:
+    """Go on where the last sweep ended, and begin again at the end: most adapters stay for long."""
+    done = Collected.objects.filter(kind=ADAPTERS.name).values_list("up_to_id", flat=True).first()
+    ids = _ripe(now).filter(id__gt=done or 0).order_by("id").values_list("id", flat=True)
+    looked_at = list(ids[:LOOKED_AT])
+    # Not as a subquery of theirs: PostgreSQL would look at the versions of all adapters.
+    needed = set(_needing(now).filter(adapter__in=looked_at).values_list("adapter", flat=True))
+    marked = [each for each in looked_at if each not in needed][:BATCH]
+    for adapter_id in marked:
+        _mark(adapter_id, now)
+    if len(marked) == BATCH:
+        last = marked[-1]
+    else:
+        last = looked_at[-1] if len(looked_at) == LOOKED_AT else 0
+    Collected.objects.update_or_create(kind=ADAPTERS.name, defaults={"up_to_id": last})
+
+
 def _keeping(now: datetime) -> QuerySet[AgentVersion]:
     """Versions of the outer query's adapter that still need it."""
+    return _needing(now).filter(adapter=OuterRef("pk"))
+
+
+def _needing(now: datetime) -> QuerySet[AgentVersion]:
+    """Versions that still need their adapters."""
     unused_since = now - timedelta(days=settings.ENV.retain_adapters_days)
     rejected_since = now - timedelta(days=settings.ENV.retain_rejected_days)
     seats = Seat.objects.filter(version=OuterRef("pk"))
@@ -87,7 +112,6 @@ def _keeping(now: datetime) -> QuerySet[AgentVersion]:
         | Exists(seats.filter(match__status__in=LIVE_MATCH_STATUSES))
         | Exists(runs.filter(parent_version=OuterRef("pk")))
         | Exists(runs.filter(child_version=OuterRef("pk"))),
-        adapter=OuterRef("pk"),
         agent__owner__left_at=None,
     )
 

@@ -29,7 +29,8 @@ def collect_prompt_tokens() -> Freed:
 
 
 def collect_sessions() -> Freed:
-    batch = _expired_sessions().order_by("pk").values("pk")[:BATCH]
+    # By the column that has the index: in the order of keys, all that live would be read, too.
+    batch = _expired_sessions().order_by("expire_date").values("pk")[:BATCH]
     count, _ = Session.objects.filter(pk__in=batch).delete()
     return Freed(count)
 
