@@ -1,11 +1,16 @@
-"""Complete matches against a plain asyncio client: tokens per second on the same vLLM.
+"""Complete matches against a plain asyncio client, and on a site that has grown.
+
+Tokens per second on the same vLLM:
 
 Ours plays matches as a worker does: rows, events, frames and all. The peer sends the same kind of
 requests with httpx and keeps nothing: the same prompts, seats and adapters, the same turns, as many
 matches at once. They take turns, twice each, on tasks of their own, so that neither finds the
 other's prompts in the server's cache.
 
-python -m benchmarks.arena [--matches 4]
+Matches a minute as finished matches grow from 1,000 to 100,000: benchmarks/growth.py. It needs no vLLM
+and takes about ten minutes.
+
+python -m benchmarks.arena [--part tokens|growth] [--matches 4] [--finished 100000]
 """
 
 import argparse
@@ -41,6 +46,7 @@ from arena.environments.episode import Episode, openings, play_out
 from arena.matches import play, runner
 from arena.models import Completion, Match, Space
 from arena.tests.builders import make_agent, make_base_model, make_match, make_space
+from benchmarks.growth import measure_growth
 from benchmarks.serving import ADAPTERS, make_adapters, running
 
 SAMPLING = Sampling(max_tokens=48)
@@ -158,10 +164,8 @@ def _versions(base: BaseModel, folder: Path) -> list[AgentVersion]:
     return found
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--matches", type=int, default=4, help="at once")
-    matches = parser.parse_args().matches
+def measure_tokens(matches: int) -> None:
+    """Print a line for each load."""
     call_command("migrate", verbosity=0)
     environment = local_environment()
     base_path = environment.base_model_path
@@ -171,7 +175,6 @@ def main() -> None:
     part = next(one for one in plan(environment, options, endpoints) if one.name == INFERENCE)
     url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
     settings.VLLM_URLS, settings.VLLM_API_KEY = [url], key
-    print(this_machine())
     print(f"{environment.base_model}, {matches} matches at once; tokens per second")
     with tempfile.TemporaryDirectory() as name, running(part):
         make_adapters(Path(name), base_path)
@@ -209,6 +212,21 @@ def main() -> None:
             print(
                 f"{label:11s} plain {theirs:6.1f}  ours {own:6.1f}  ratio {own / theirs:.2f}  ({each})"
             )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--part", choices=["tokens", "growth"], help="default: both")
+    parser.add_argument("--matches", type=int, default=4, help="at once, of tokens")
+    parser.add_argument("--finished", type=int, default=100_000, help="matches, of growth")
+    options = parser.parse_args()
+    print(this_machine())
+    if options.part != "growth":
+        measure_tokens(options.matches)
+    if options.part != "tokens":
+        measure_growth(options.finished)
 
 
 if __name__ == "__main__":
