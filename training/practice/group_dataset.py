@@ -12,10 +12,11 @@ from agents.models import Engine
 from arena import access
 from arena.environments.base import EnvironmentFault
 from arena.models import Completion
+from training.configs.fields import InvalidConfig
 from training.data.dataset import Dataset, by_id, held_out_tasks, in_words
 from training.data.groups import Group, GroupAnswer, Source
 from training.data.tokens import read_chat_tokens
-from training.methods import METHODS, method_of
+from training.methods import METHODS, config_from_json, method_of
 from training.methods.examples import GROUPS, AnswerExample, GroupExample
 from training.models import TrainingRun
 from training.practice.plan import PracticePlan
@@ -135,8 +136,12 @@ def _episode_texts(run: TrainingRun) -> Iterator[JSON]:
     if not (plan and plan.episodes.groups):
         return
     try:
-        played = ended_episodes(run, plan.episodes, discount=run.config["discount"])
-    except EnvironmentFault as fault:  # a package that is gone: what others' rules tell is exported
+        config = config_from_json(run.config)
+        size = method_of(config).practice(config)
+        assert size is not None, "it has practised"
+        played = ended_episodes(run, plan.episodes, discount=size.discount)
+    except (EnvironmentFault, InvalidConfig) as fault:
+        # Without the rules of a package that is gone, nobody can say how its episodes ended.
         log.warning("episodes_not_exported", run_id=run.pk, fault=str(fault))
         return
     yield from episode_texts(run, played)

@@ -125,3 +125,16 @@ def test_an_illegal_try_is_repeated_once_and_its_tokens_get_the_lowest_reward(
     of_illegal = [one for one, _ in answers if one.ids == illegal.token_ids]
     assert of_illegal
     assert {one.reward for one in of_illegal} == {0.0}
+
+
+def test_an_export_leaves_out_episodes_whose_environment_is_gone(
+    fake_base: Path, model: type[ScriptedInference]
+) -> None:
+    run = make_game_run(fake_base)
+    model.script = staticmethod(one_then_two)
+    practise_now(run)
+    run.space.environment = "plugin/gone"
+    run.space.save()
+    lines = list(export_groups(run.agent_id, viewer=run.agent.owner_id))
+    assert lines
+    assert not any("turns" in line for line in lines)
