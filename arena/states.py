@@ -74,3 +74,33 @@ class AdoptionRule(StrEnum):
     PLAY_ON = "play_on"
     STOP_AFTER = "stop_after"
     WAIT_FOR = "wait_for"
+
+
+class TournamentFormat(StrEnum):
+    """How a tournament pairs its entrants."""
+
+    ARENA = "arena"  # a window of time; who is free is paired again
+    BRACKET = "bracket"  # who loses is out
+    SWISS = "swiss"  # a few rounds among equals in points
+
+
+class TournamentStatus(StrEnum):
+    """announced -> running -> over, or announced/running -> cancelled (refunded)."""
+
+    ANNOUNCED = "announced"
+    RUNNING = "running"
+    OVER = "over"
+    CANCELLED = "cancelled"
+
+
+LIVE_TOURNAMENT_STATUSES = frozenset({TournamentStatus.ANNOUNCED, TournamentStatus.RUNNING})
+
+
+class Outcome(StrEnum):
+    """How a meeting of two entrants ended."""
+
+    OPEN = "open"
+    FIRST = "first"  # the one named first won
+    SECOND = "second"
+    DRAW = "draw"
+    VOID = "void"  # its match could not be finished
