@@ -1,13 +1,32 @@
-"""Administration of Spaces. Matches and credits have no forms: only verbs change them."""
+"""Administration of Spaces and tournaments. Matches and credits have no forms: only verbs change them."""
 
 from collections.abc import Sequence
+from typing import Any
 
+from django import forms
+from django.conf import settings
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.utils import timezone
 
-from arena.models import Space
+from arena.models import Space, Tournament, TournamentSchedule
 from arena.spaces.entering import close_space, open_space
+from arena.tournaments.clocks import NoSuchTime, instant, zone_of
+from arena.tournaments.running import cancel_tournament
+
+TERMS = (
+    "name",
+    "space",
+    "format",
+    "window_minutes",
+    "fee_credits",
+    "rake_percent",
+    "prize_percents",
+    "fewest_entrants",
+    "most_entrants",
+    "is_filled_by_house",
+)
 
 
 @admin.register(Space)
@@ -45,3 +64,78 @@ class SpaceAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def open(self, request: HttpRequest, spaces: QuerySet[Space]) -> None:
         for space in spaces:
             open_space(space.id)
+
+
+class TournamentForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A tournament to be announced; its start is a local time."""
+
+    day = forms.DateField(widget=forms.DateInput(attrs={"type": "date"}))
+    at = forms.TimeField(label="Time", widget=forms.TimeInput(attrs={"type": "time"}))
+    time_zone = forms.CharField(initial=lambda: settings.ENV.time_zone)
+
+    class Meta:
+        model = Tournament
+        fields = TERMS
+
+    def clean(self) -> dict[str, Any]:
+        """Find the moment of the start; the past, and an hour that the clocks skip, are refused."""
+        values = super().clean() or {}
+        day, at, zone = (values.get(name) for name in ("day", "at", "time_zone"))
+        if day and at and zone:
+            try:
+                starts_at = instant(day, at, zone_of(zone))
+            except NoSuchTime as error:
+                raise forms.ValidationError(str(error)) from error
+            if starts_at <= timezone.now():
+                raise forms.ValidationError(
+                    "That start is in the past; choose one that is still to come."
+                )
+            self.instance.starts_at = starts_at
+        return values
+
+
+@admin.register(Tournament)
+class TournamentAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Announces and calls off. What is announced never changes: people agreed to it."""
+
+    form = TournamentForm
+    list_display = ("name", "space", "format", "starts_at", "status")
+    actions = ("call_off",)
+
+    def has_change_permission(self, request: HttpRequest, obj: Tournament | None = None) -> bool:
+        return obj is None and super().has_change_permission(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Tournament | None = None) -> bool:
+        return False
+
+    @admin.action(description="Call off: cancel, return every fee")
+    def call_off(self, request: HttpRequest, tournaments: QuerySet[Tournament]) -> None:
+        for tournament in tournaments:
+            cancel_tournament(tournament.pk, reason="It was called off.")
+
+
+class ScheduleForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A daily tournament."""
+
+    class Meta:
+        model = TournamentSchedule
+        fields = ("slug", *TERMS, "starts_at_local", "time_zone", "is_active")
+
+    def clean_time_zone(self) -> str:
+        try:
+            return zone_of(self.cleaned_data["time_zone"]).key
+        except NoSuchTime as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+@admin.register(TournamentSchedule)
+class TournamentScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Changes count from the next tournament that is announced."""
+
+    form = ScheduleForm
+    list_display = ("name", "space", "format", "starts_at_local", "time_zone", "is_active")
+
+    def has_delete_permission(
+        self, request: HttpRequest, obj: TournamentSchedule | None = None
+    ) -> bool:
+        return False

@@ -1,4 +1,4 @@
-"""Finds waiting work: autopilots, queues to seat, matches and rounds whose worker died, matches to settle."""
+"""Finds waiting work: autopilots, queues, matches and rounds whose worker died, tournaments."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -14,9 +14,10 @@ from django.utils import timezone
 from arena import leases
 from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
-from arena.models import EntryStatus, Match, Round, Space, SpaceStatus
+from arena.models import EntryStatus, Match, Round, Space, SpaceStatus, Tournament
 from arena.spaces import autopilot, seasons
-from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus
+from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus, TournamentStatus
+from arena.tournaments import running, scheduling
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
 FLIGHT_LIMIT = 40  # autopilots of one sweep: each takes a transaction of its own
@@ -90,6 +91,17 @@ def settle_finished() -> int:
     )
     ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
     return len(list(_one_by_one(play.settle_match, ids)))
+
+
+def run_tournaments() -> None:
+    """Announce those of schedules, start those whose time has come, play the others on."""
+    now = timezone.now()
+    list(_one_by_one(scheduling.announce_next, scheduling.schedules_without_next(now)))
+    tournaments = Tournament.objects.order_by("starts_at", "id")
+    due = tournaments.filter(status=TournamentStatus.ANNOUNCED, starts_at__lte=now)
+    list(_one_by_one(running.start_tournament, due.values_list("id", flat=True)[:SWEEP_LIMIT]))
+    live = tournaments.filter(status=TournamentStatus.RUNNING)
+    list(_one_by_one(running.advance_tournament, live.values_list("id", flat=True)[:SWEEP_LIMIT]))
 
 
 def _not_nudged_lately(kind: str, waiting: QuerySet[Any]) -> list[int]:

@@ -44,3 +44,4 @@ def sweep() -> None:
         nudge(JUDGE_ROUND, round_id, expires=expires)
     sweeping.settle_finished()
     sweeping.close_seasons()
+    sweeping.run_tournaments()

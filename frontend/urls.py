@@ -12,6 +12,7 @@ from frontend.pages import (
     runs,
     site,
     spaces,
+    tournaments,
     wallet,
 )
 
@@ -63,5 +64,17 @@ urlpatterns = [
     path("runs/<int:run_id>/adopt/", runs.adopt, name="adopt_run"),
     path("runs/<int:run_id>/decline/", runs.decline, name="decline_run"),
     path("site/room/", site.room, name="room"),
+    path("tournaments/", tournaments.tournament_list, name="tournaments"),
+    path("tournaments/<int:tournament_id>/", tournaments.tournament_detail, name="tournament"),
+    path(
+        "tournaments/<int:tournament_id>/register/",
+        tournaments.register_agent,
+        name="register_agent",
+    ),
+    path(
+        "registrations/<uuid:registration_id>/withdraw/",
+        tournaments.withdraw_agent,
+        name="withdraw_agent",
+    ),
     path("wallet/", wallet.wallet, name="wallet"),
 ]

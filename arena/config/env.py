@@ -12,6 +12,7 @@ from functools import cache
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
@@ -138,6 +139,10 @@ class Variables(BaseSettings):
         le=1_000_000,
         description="Credits that the house stakes a day in matches with one owner's agents.",
     )
+    time_zone: str = Field(
+        "UTC",
+        description="Time zone in which the daily tournament starts at 18:00, as Europe/Berlin.",
+    )
     training_together: int = Field(
         8, ge=1, le=64, description="Most waiting runs that one trainer process takes at once."
     )
@@ -245,6 +250,14 @@ class Variables(BaseSettings):
         if given.data.get("email_url") and "@" not in (value or ""):
             raise ValueError("is required with EMAIL_URL; for example arena@example.org")
         return value
+
+    @field_validator("time_zone")
+    @classmethod
+    def _is_a_zone(cls, value: str) -> str:
+        try:
+            return ZoneInfo(value).key
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError("is not a time zone; for example Europe/Berlin") from None
 
     @field_validator("plugin_environments")
     @classmethod

@@ -56,6 +56,11 @@ def escrow_of(space_id: int) -> Account:
     return _account(AccountKind.ESCROW, f"space:{space_id}")
 
 
+def purse_of(tournament_id: int) -> Account:
+    """Where a tournament keeps fees between its start and its end."""
+    return _account(AccountKind.ESCROW, f"tournament:{tournament_id}")
+
+
 def house_account() -> Account:
     """The house's stake; may be overdrawn."""
     return _account(AccountKind.HOUSE, "house")

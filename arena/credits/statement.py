@@ -7,7 +7,16 @@ from datetime import datetime, timedelta
 from django.db.models import F, Q, QuerySet
 
 from arena.credits.ledger import Balance, balance
-from arena.models import Account, Entry, Season, Seat, Transfer, TransferCode, TransferKind
+from arena.models import (
+    Account,
+    Entry,
+    Registration,
+    Season,
+    Seat,
+    Transfer,
+    TransferCode,
+    TransferKind,
+)
 from arena.states import MatchStatus
 
 PAGE_ROWS = 30
@@ -25,6 +34,7 @@ class StatementLine:
     is_hold: bool
     match_id: int | None
     run_id: int | None
+    tournament_id: int | None
     space_slug: str
 
 
@@ -59,11 +69,12 @@ class StatementPage:
 
 @dataclass(frozen=True)
 class _About:
-    """The entries and seats that the page's transfers belong to."""
+    """The entries, seats and registrations that the page's transfers belong to."""
 
     entries: dict[str, Entry]
     seats: dict[int, Seat]
     seasons: dict[int, Season]
+    registrations: dict[int, Registration]
 
 
 def wallet_balance(viewer: int) -> Balance:
@@ -103,7 +114,12 @@ def statement_page(
         .select_related("debit", "credit", "resolution", "pending")
         .order_by("-created_at", "-id")[: PAGE_ROWS + 1]
     )
-    about = _About(_entries_of(page), _seats_of(page, viewer), _seasons_of(page))
+    about = _About(
+        _entries_of(page),
+        _seats_of(page, viewer),
+        _seasons_of(page),
+        _registrations_of(page, viewer),
+    )
     lines = tuple(_line(row, viewer, about) for row in page[:PAGE_ROWS])
     if len(page) <= PAGE_ROWS:
         return StatementPage(lines, None)
@@ -140,6 +156,14 @@ def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
     return {str(entry.id): entry for entry in found}
 
 
+def _registrations_of(rows: list[Transfer], user_id: int) -> dict[int, Registration]:
+    """tournament id -> the user's last registration for it."""
+    ids = [found for row in rows if (found := _id_of("tournament", row.reference)) is not None]
+    own = Registration.objects.filter(tournament_id__in=ids, user_id=user_id)
+    own = own.select_related("agent", "tournament").order_by("created_at")
+    return {each.tournament_id: each for each in own}
+
+
 def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     entry = about.entries.get(str(row.pending_id or row.id))
     match_id = _id_of("match", row.reference) or (entry.match_id if entry else None)
@@ -147,7 +171,12 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     sign = -1 if row.debit.owner_id == user_id else 1
     is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
     season = about.seasons.get(_id_of("season", row.reference) or 0)
-    title, detail = _words(row, entry, seat, season, is_open_hold=is_open_hold)
+    tournament_id = _id_of("tournament", row.reference)
+    registration = about.registrations.get(tournament_id) if tournament_id is not None else None
+    if registration:
+        title, detail = _words_of_tournament(row, registration, is_open_hold=is_open_hold)
+    else:
+        title, detail = _words(row, entry, seat, season, is_open_hold=is_open_hold)
     change = sign * row.amount_credits
     if row.pending is not None:
         # What was held and is not posted comes back to the payer.
@@ -162,6 +191,7 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
         is_hold=is_open_hold,
         match_id=match_id,
         run_id=_id_of("run", row.reference),
+        tournament_id=tournament_id,
         space_slug=entry.space.slug if entry else season.space.slug if season else "",
     )
 
@@ -226,6 +256,26 @@ def _words(
             return "Given up", "The account was deleted with these credits in it."
         case _:
             return row.code, ""
+
+
+def _words_of_tournament(
+    row: Transfer, registration: Registration, *, is_open_hold: bool
+) -> tuple[str, str]:
+    name, agent = registration.tournament.name, registration.agent.name
+    match row.code:
+        case TransferCode.PRIZE:
+            return "Prize", f"{agent} took place {registration.place} in {name}."
+        case TransferCode.REFUND:
+            return "Refund", f"{name} was cancelled. {registration.tournament.note}"
+        case TransferCode.ENTRY_FEE if row.kind == TransferKind.VOID:
+            return "Tournament fee returned", f"{agent} did not play in {name}."
+        case TransferCode.ENTRY_FEE if is_open_hold:
+            return (
+                "Tournament fee held",
+                f"{agent} in {name}. Paid when it starts; until then it comes back on withdrawal.",
+            )
+        case _:
+            return "Tournament fee", f"{agent} in {name}."
 
 
 def _is_told_by_its_hold(row: Transfer) -> bool:

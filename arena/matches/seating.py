@@ -12,7 +12,7 @@ from django.db import connection, transaction
 from django.db.models import Model, Sum
 from django.utils import timezone
 
-from agents.models import Agent
+from agents.models import Agent, Engine
 from arena import leases
 from arena.credits.stakes import HouseStake, house_stake
 from arena.matches.events import MatchSeated, Player
@@ -24,6 +24,7 @@ from arena.models import (
     EntryStatus,
     Match,
     MatchEvent,
+    Rating,
     Seat,
     Space,
     SpaceStatus,
@@ -34,6 +35,8 @@ from arena.nudges import PLAY_MATCH, nudge_on_commit, nudge_sweep_on_commit
 from arena.spaces.committing import keep_committed, waiting_secrets
 from arena.spaces.matchmaking import Lineup, lineups
 from arena.spaces.queue import house, house_agents, queued, waiting
+from arena.spaces.ratings import Skill
+from arena.states import PrizeRule
 
 HOUSE_STAKE_PERIOD = timedelta(days=1)  # of ENV.house_stake
 NUDGE_LIMIT = (
@@ -74,6 +77,37 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
         return [table.match.pk for table in tables]
 
 
+def seat_given(space: Space, sides: Sequence[Sequence[Agent]]) -> list[int]:
+    """Seat these agents in matches without fees and prizes, for a tournament; returns their ids.
+
+    As many as have a secret that was committed before. Inside the caller's transaction, which holds
+    the Space's lock.
+    """
+    keep_committed(space.pk)
+    secrets = waiting_secrets(space.pk, limit=len(sides))
+    agent_ids = [agent.pk for agents in sides for agent in agents]
+    rated = Rating.objects.filter(space=space, agent_id__in=agent_ids)
+    mus = dict(rated.values_list("agent_id", "mu"))
+    tables = [
+        _Table(
+            match=Match(id=match_id, space=space, round_count=space.round_count),
+            terms=Terms(rake_percent=0, prize_rule=PrizeRule.PLACES, prize_percents=(100,)),
+            model_mus=[
+                mus.get(agent.pk, Skill().mu) for agent in agents if agent.engine != Engine.CODE
+            ],
+            secret=secret,
+            stake=HouseStake(0, 0),
+            seats=[(agent, None) for agent in agents],
+        )
+        for match_id, agents, secret in zip(_new_ids(len(secrets)), sides, secrets, strict=False)
+    ]
+    _store(space, tables)
+    keep_committed(space.pk)
+    for table in tables:
+        nudge_on_commit(PLAY_MATCH, table.match.pk)
+    return [table.match.pk for table in tables]
+
+
 class _HouseStakes:
     """What the house stakes: only so much a day in matches with the agents of one owner."""
 
@@ -110,7 +144,7 @@ class _Table:
 
     match: Match
     terms: Terms
-    lineup: Lineup
+    model_mus: list[float]  # ratings of the seats that answer with a model
     secret: TaskSecret
     stake: HouseStake  # of each house seat
     seats: list[tuple[Agent, Entry | None]]  # None: a house seat
@@ -133,7 +167,7 @@ def _tables(
             _Table(
                 match=Match(id=match_id, space=space, round_count=space.round_count),
                 terms=chosen[0].terms_in(space),  # the others agreed to the same
-                lineup=lineup,
+                model_mus=lineup.model_mus,
                 secret=secret,
                 stake=stakes.take(lineup),
                 seats=[
@@ -160,7 +194,7 @@ def _store(space: Space, tables: Sequence[_Table]) -> None:
     seats: list[Seat] = []
     entries: list[Entry] = []
     events: list[MatchEvent] = []
-    weights = weights_for(space, [table.lineup.model_mus for table in tables])
+    weights = weights_for(space, [table.model_mus for table in tables])
     for table, difficulty_weights in zip(tables, weights, strict=True):
         match = table.match
         events += chained(match, decide(None, _seating(space, table, difficulty_weights)))

@@ -16,6 +16,7 @@ from arena.models.spaces import (
     SpaceStatus,
     Terms,
 )
+from arena.models.tournaments import Pairing, Registration, Tournament, TournamentSchedule
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
 
 __all__ = [
@@ -31,8 +32,10 @@ __all__ = [
     "Match",
     "MatchEvent",
     "MatchStatus",
+    "Pairing",
     "Rating",
     "RatingChange",
+    "Registration",
     "Round",
     "RoundStatus",
     "Season",
@@ -43,6 +46,8 @@ __all__ = [
     "SpaceStatus",
     "TaskSecret",
     "Terms",
+    "Tournament",
+    "TournamentSchedule",
     "Transfer",
     "TransferCode",
     "TransferKind",

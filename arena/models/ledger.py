@@ -10,7 +10,7 @@ class AccountKind(StrEnum):
     """What an account stands for."""
 
     USER = "user"
-    ESCROW = "escrow"  # one per Space: fees in, prizes and rake out
+    ESCROW = "escrow"  # one per Space and per tournament: fees in, prizes and rake out
     HOUSE = "house"  # the house's own stake in matches
     FEES = "fees"  # the arena's rake
     ISSUANCE = "issuance"  # where sandbox credits come from
@@ -24,7 +24,7 @@ class Account(models.Model):
     """Running sums, next to the transfers that prove them; `ledger_audit` re-adds both."""
 
     kind = models.CharField(max_length=10, choices=[(k.value, k.value) for k in AccountKind])
-    # "user:12", "space:3" (its escrow), "house", "fees", "issuance"
+    # "user:12", "space:3" and "tournament:7" (their escrows), "house", "fees", "issuance"
     key = models.CharField(max_length=80, unique=True)
     owner = models.OneToOneField(
         "agents.User", on_delete=models.PROTECT, null=True, blank=True, related_name="account"
@@ -91,7 +91,7 @@ class Transfer(models.Model):
     pending = models.OneToOneField(
         "self", on_delete=models.PROTECT, null=True, blank=True, related_name="resolution"
     )
-    # What it belongs to: "match:12", "entry:5". Plain text, so that the ledger knows no match.
+    # What it belongs to: "match:12", "entry:5", "tournament:7". Plain text, so that the ledger knows no match.
     reference = models.CharField(max_length=80, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
 

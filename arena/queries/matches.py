@@ -11,7 +11,7 @@ from django.db.models.functions import Cast
 
 from agents.errors import NotAvailable
 from arena.matches.match import ranking_of, total_of
-from arena.models import Match, MatchEvent, MatchStatus, Round, Seat, Verdict
+from arena.models import Match, MatchEvent, MatchStatus, Pairing, Round, Seat, Verdict
 from arena.queries.lists import Competitor
 from arena.queries.rounds import score_of
 from arena.states import LIVE_MATCH_STATUSES
@@ -64,6 +64,7 @@ class MatchSnapshot:
     started_at: datetime | None
     finished_at: datetime | None
     cancel_reason: str
+    tournament: tuple[int, str] | None  # id and name, for one of its matches
 
     @property
     def is_live(self) -> bool:
@@ -133,7 +134,13 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         started_at=match.started_at,
         finished_at=match.finished_at,
         cancel_reason=reason,
+        tournament=_tournament_of(match_id),
     )
+
+
+def _tournament_of(match_id: int) -> tuple[int, str] | None:
+    rows = Pairing.objects.filter(match_id=match_id)
+    return rows.values_list("tournament_id", "tournament__name").first()
 
 
 def _seat_views(

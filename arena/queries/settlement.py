@@ -6,7 +6,7 @@ from typing import assert_never
 
 from arena.matches.events import MatchSeated, MatchSettled, Player, decode
 from arena.matches.match import among
-from arena.models import MatchEvent, Seat
+from arena.models import MatchEvent, Pairing, Seat
 from arena.queries.lists import Competitor
 from arena.states import PrizeRule
 
@@ -50,7 +50,12 @@ class Settlement:
 
 
 def settlement_of(match_id: int) -> Settlement | None:
-    """Fees, pool, rake and prizes, line by line; None while the match is still open."""
+    """Fees, pool, rake and prizes, line by line.
+
+    None while the match is still open, and for one of a tournament, which has its own fees.
+    """
+    if Pairing.objects.filter(match_id=match_id).exists():
+        return None
     events = {
         row.kind: decode(row.kind, row.payload)
         for row in MatchEvent.objects.filter(

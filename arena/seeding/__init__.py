@@ -8,9 +8,10 @@ from agents.inference.client import Sampling
 from agents.models import Agent, BaseModel, Engine, User
 from agents.names import MAX_AGENT_NAME_CHARS
 from agents.roster import create_agent, set_learning
-from arena.models import Space
+from arena.models import Space, TournamentSchedule
 from arena.seeding.house import HOUSE_AGENTS
 from arena.seeding.spaces import SPACES
+from arena.seeding.tournaments import DAILY, DAILY_ENVIRONMENT
 from judges.defaults import DEFAULT_JUDGES
 from judges.models import Judge
 
@@ -40,6 +41,7 @@ def seed() -> None:
         Space.objects.get_or_create(
             slug=values["slug"], defaults=values | {"base_model": base_model}
         )
+    _schedule_daily(base_model)
     house, is_new = User.objects.get_or_create(is_house=True, defaults={"username": HOUSE_USERNAME})
     if is_new:
         house.set_unusable_password()
@@ -63,6 +65,16 @@ def seed() -> None:
             # The house stays a fixed yardstick, and trainers serve people's agents: the house sits
             # in most matches, so it would otherwise be first in line.
             set_learning(house.id, agent_id=agent.id, learning={}, is_training_enabled=False)
+
+
+def _schedule_daily(base_model: BaseModel) -> None:
+    space = Space.objects.filter(base_model=base_model, environment=DAILY_ENVIRONMENT)
+    played_in = space.order_by("id").first()
+    if played_in is not None:
+        TournamentSchedule.objects.get_or_create(
+            slug=DAILY["slug"],
+            defaults=DAILY | {"space": played_in, "time_zone": settings.ENV.time_zone},
+        )
 
 
 def register_base_model(served_name: str, path: Path) -> BaseModel:

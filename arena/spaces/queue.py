@@ -32,9 +32,26 @@ def queued(space: Space) -> dict[UUID, Entry]:
         .defer("agent__current_version__prompt")
         .order_by("created_at")[:QUEUE_LIMIT]
     )
-    refused = {entry: problem for entry in rows if (problem := _problem(entry.agent))}
+    refused = {entry: problem for entry in rows if (problem := problem_with(entry.agent))}
     cancel_entries(refused.items())
     return {entry.id: entry for entry in rows if entry not in refused}
+
+
+def problem_with(agent: Agent) -> str:
+    """Why the agent can no longer be seated; empty if it can.
+
+    It entered with another version perhaps, and a seat that cannot play would spoil the match.
+    Needs the current version's adapter loaded.
+    """
+    if agent.retired_at:
+        return f"{agent.name} was retired."
+    version = agent.current_version
+    if version and version.adapter:
+        try:
+            check_playable(version.adapter, verify=False)  # rows are locked: nothing slow
+        except BadAdapter as error:
+            return f"{agent.name} cannot play. {error}"
+    return ""
 
 
 def waiting(space: Space, entries: Iterable[Entry]) -> list[Waiting]:
@@ -78,22 +95,6 @@ def house(space: Space, agents: Collection[Agent]) -> list[HouseAgent]:
         )
         for agent in agents
     ]
-
-
-def _problem(agent: Agent) -> str:
-    """Why the agent can no longer be seated; empty if it can.
-
-    It entered with another version perhaps, and a seat that cannot play would spoil the match.
-    """
-    if agent.retired_at:
-        return f"{agent.name} was retired."
-    version = agent.current_version
-    if version and version.adapter:
-        try:
-            check_playable(version.adapter, verify=False)  # rows are locked: nothing slow
-        except BadAdapter as error:
-            return f"{agent.name} cannot play. {error}"
-    return ""
 
 
 def _plays_in(space: Space, prefix: str = "") -> Q:

@@ -1,5 +1,6 @@
 """Administration: forms that catch nonsense, and closing that frees the fees."""
 
+import html
 from typing import Any
 
 import pytest
@@ -10,9 +11,11 @@ from django.urls import reverse
 from agents.models import User
 from arena.credits import ledger
 from arena.environments.tests.small_games import Count
-from arena.models import Entry, EntryStatus, SpaceStatus
+from arena.models import Entry, EntryStatus, SpaceStatus, Tournament
+from arena.states import TournamentStatus
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from arena.tests.playing import add_games
+from arena.tournaments.tests.builders import make_tournament, register
 from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -123,3 +126,75 @@ def test_names_that_links_panels_and_events_use_stay_as_they_were_created(
         form = administrator.get(url).context["adminform"].form
         assert "slug" not in form.fields
     assert "slug" in administrator.get(reverse("admin:arena_space_add")).context["adminform"].fields
+
+
+def tournament_form(**changes: Any) -> dict[str, Any]:
+    values = {
+        "name": "Sunday cup",
+        "space": make_space().pk,
+        "format": "bracket",
+        "window_minutes": 60,
+        "fee_credits": 10,
+        "rake_percent": 10,
+        "prize_percents": "[100]",
+        "fewest_entrants": 4,
+        "most_entrants": 16,
+        "is_filled_by_house": "on",
+        "day": "2099-03-29",
+        "at": "18:00",
+        "time_zone": "Europe/Berlin",
+    }
+    return values | changes
+
+
+def test_a_tournament_is_announced_at_a_local_time(administrator: Client) -> None:
+    path = reverse("admin:arena_tournament_add")
+    assert administrator.post(path, tournament_form()).status_code == 302
+    announced = Tournament.objects.get()
+    assert announced.starts_at.isoformat() == "2099-03-29T16:00:00+00:00"
+    change = reverse("admin:arena_tournament_change", args=[announced.pk])
+    assert administrator.post(change, tournament_form(name="Other")).status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"day": "2020-01-01"}, "That start is in the past"),
+        ({"at": "02:30"}, "go forward and skip 02:30"),
+        ({"time_zone": "Europe/Atlantis"}, "There is no time zone"),
+        ({"fewest_entrants": 1}, "greater than or equal to 2"),
+        ({"fewest_entrants": 20}, "At least as many as the fewest entrants"),
+        ({"prize_percents": "[50]"}, "add up to 100"),
+        ({"space": ""}, "required"),
+        ({"format": "swiss", "window_minutes": ""}, "required"),
+    ],
+)
+def test_a_tournament_that_cannot_be_played_is_refused_with_a_sentence(
+    administrator: Client, changes: dict[str, Any], sentence: str
+) -> None:
+    path = reverse("admin:arena_tournament_add")
+    response = administrator.post(path, tournament_form(**changes))
+    assert response.status_code == 200
+    assert sentence in html.unescape(response.content.decode())
+    assert not Tournament.objects.exists()
+
+
+def test_matches_of_a_tournament_cannot_be_played_where_they_wait_or_by_three() -> None:
+    waits, three = make_space(waits_for_training=True), make_space(environment="public_goods")
+    for space in (waits, three):
+        with pytest.raises(ValidationError) as caught:
+            make_tournament(space).full_clean()
+        assert "space" in caught.value.message_dict
+
+
+def test_calling_a_tournament_off_returns_the_fees(administrator: Client) -> None:
+    tournament = make_tournament()
+    registration = register(tournament)
+    data = {"action": "call_off", "_selected_action": [tournament.pk]}
+    administrator.post(reverse("admin:arena_tournament_changelist"), data)
+    tournament.refresh_from_db()
+    assert (tournament.status, tournament.note) == (
+        TournamentStatus.CANCELLED,
+        "It was called off. Every fee was returned.",
+    )
+    assert ledger.balance(ledger.account_of(registration.user_id)).held == 0

@@ -4,13 +4,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from agents.models import Agent, BaseModel, Engine, User
+from arena import sweeping
 from arena.environments import ENVIRONMENTS
-from arena.models import Space
+from arena.models import Match, Space, Tournament, TournamentSchedule
 from arena.seeding import seed
 from arena.seeding.house import HOUSE_AGENTS
 from arena.seeding.spaces import SPACES
+from arena.states import TournamentStatus
 from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -98,3 +101,18 @@ def test_a_base_that_this_machine_is_not_configured_for_is_where_its_row_says() 
     other = BaseModel(served_name="other", path="/elsewhere")
     assert other.folder == Path("/elsewhere")
     assert BaseModel(served_name="served only").folder is None
+
+
+def test_a_daily_tournament_is_seeded_that_the_house_can_fill_and_that_runs_by_itself() -> None:
+    seed()
+    seed()
+    schedule = TournamentSchedule.objects.get()
+    schedule.full_clean()
+    house = Agent.objects.filter(owner__is_house=True)
+    assert house.count() >= schedule.fewest_entrants
+    sweeping.run_tournaments()
+    Tournament.objects.update(starts_at=timezone.now())
+    sweeping.run_tournaments()
+    daily = Tournament.objects.get(status=TournamentStatus.RUNNING)
+    assert daily.registrations.count() == schedule.fewest_entrants
+    assert Match.objects.filter(pairing__tournament=daily).count() == 3

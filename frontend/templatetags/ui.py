@@ -172,6 +172,16 @@ def ago(value: datetime | None) -> str:
     return "just now"
 
 
+@register.simple_tag
+def moment(value: datetime) -> SafeString:
+    """A date and time in UTC, which the page's script turns into the reader's own time."""
+    return format_html(
+        '<time datetime="{}" data-local-time>{} UTC</time>',
+        value.isoformat(timespec="seconds"),
+        f"{value:%a} {value.day} {value:%b %Y, %H:%M}",
+    )
+
+
 @register.filter
 def minutes(seconds: float | None) -> str:
     """75 -> 1 min 15 s"""

@@ -84,6 +84,10 @@ ROUTES: Mapping[str, Access] = {
     "adopt_run": Access.OWNER,
     "decline_run": Access.OWNER,
     "room": Access.OWNER,
+    "tournaments": Access.PUBLIC,
+    "tournament": Access.PUBLIC,
+    "register_agent": Access.SIGNED_IN,
+    "withdraw_agent": Access.OWNER,
     "wallet": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
@@ -115,6 +119,8 @@ def path_of(name: str, people: TwoPeople) -> str:
         "entry_id": people.entry_id,
         "match_id": people.match_id,
         "run_id": people.run_id,
+        "tournament_id": people.tournament_id,
+        "registration_id": people.registration_id,
         "slug": people.slug,
         "username": User.objects.get(id=people.owner_id).username,
         "number": 1,

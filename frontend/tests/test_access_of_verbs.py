@@ -24,6 +24,7 @@ from arena.credits import wallet
 from arena.models import Entry
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
+from arena.tournaments import registering
 from frontend.tests.two_people import (
     AUTOPILOT_LIMITS,
     PRICE,
@@ -121,6 +122,16 @@ VERBS = (
     Verb(autopilot.dismiss_notice, of_agent()),
     Verb(entering.leave_queue, lambda people: {"entry_id": people.entry_id}),
     Verb(
+        registering.register,
+        lambda people: {
+            "agent_id": people.student_id,
+            "tournament_id": people.open_tournament_id,
+            "registration_id": uuid4(),
+            "agreed_credits": 0,
+        },
+    ),
+    Verb(registering.withdraw, lambda people: {"registration_id": people.registration_id}),
+    Verb(
         starting.request_run,
         lambda people: {"agent_id": people.student_id, "space_id": people.space_id},
     ),
@@ -151,6 +162,11 @@ READS = (
         queries.queue_state,
         lambda people: {"entry_id": people.entry_id},
         lambda people: str(people.entry_id),
+    ),
+    Read(
+        queries.tournament_view,
+        lambda people: {"tournament_id": people.tournament_id},
+        lambda people: str(people.registration_id),
     ),
     Read(leaving.belongings, of_nothing, lambda people: f"available_credits={people.balance}"),
     Read(queries.wallet_balance, of_nothing, lambda people: f"available={people.balance}"),

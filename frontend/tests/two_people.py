@@ -18,6 +18,7 @@ from arena.models import Match, Round
 from arena.spaces import autopilot
 from arena.states import AdoptionRule
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
+from arena.tournaments.tests.builders import make_tournament, register
 from frontend.tests.builders import make_offer, play_to_the_end
 from training.data.harvest import harvest_matches
 from training.methods.dpo import DPOConfig
@@ -57,6 +58,9 @@ class TwoPeople:
     transfer_id: uuid.UUID
     space_id: int  # where the student has its pairs
     slug: str  # where the entry waits
+    tournament_id: int  # in which the student is registered
+    registration_id: uuid.UUID
+    open_tournament_id: int  # in which nobody is
 
     @property
     def balance(self) -> int:
@@ -113,6 +117,7 @@ def make_two_people() -> TwoPeople:
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)
     version = agent.versions.get(number=1)
+    tournament = make_tournament(space, fee_credits=0)
     return TwoPeople(
         owner_id=owner.pk,
         rival_id=rival.pk,
@@ -126,6 +131,9 @@ def make_two_people() -> TwoPeople:
         transfer_id=transfer_id,
         space_id=space.pk,
         slug=waiting.slug,
+        tournament_id=tournament.pk,
+        registration_id=register(tournament, student).pk,
+        open_tournament_id=make_tournament(space, fee_credits=0).pk,
     )
 
 

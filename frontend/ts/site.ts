@@ -37,6 +37,27 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+// The server writes UTC; whoever reads has a clock on the wall.
+const LOCAL_TIME = new Intl.DateTimeFormat("en-GB", {
+  weekday: "short",
+  day: "numeric",
+  month: "short",
+  year: "numeric",
+  hour: "2-digit",
+  minute: "2-digit",
+  timeZoneName: "short",
+});
+
+function showLocalTimes(): void {
+  for (const time of document.querySelectorAll<HTMLTimeElement>("time[data-local-time]")) {
+    const moment = new Date(time.dateTime);
+    if (!Number.isNaN(moment.getTime())) time.textContent = LOCAL_TIME.format(moment);
+  }
+}
+
+showLocalTimes();
+document.addEventListener("htmx:after:swap", showLocalTimes);
+
 // Focus the first field that was refused, or else the first field of an entrance form.
 const refused = document.querySelector<HTMLElement>("[aria-invalid=true]");
 const first = document.querySelector<HTMLElement>("[data-first-field] input:not([type=hidden])");

@@ -18,6 +18,7 @@ from arena.credits.wallet import forfeit
 from arena.matches.erasing import erase_answers, is_playing
 from arena.models import LIVE_ENTRY_STATUSES, Entry, EntryStatus
 from arena.spaces.entering import withdraw_all
+from arena.tournaments.registering import is_in_tournament, withdraw_leaver
 from training.models import Rollout, TrainingRun
 from training.runs.attempts import run_folder
 from training.runs.moves import apply_event, locked_run
@@ -71,9 +72,10 @@ def erase_leavers() -> int:
 def _erase(owner: User) -> bool:
     """False while something of the owner's is under way."""
     withdraw_all(owner.pk)
+    withdraw_leaver(owner.pk)
     _cancel_runs(owner)
     waiting = Entry.objects.filter(user=owner, status__in=LIVE_ENTRY_STATUSES)
-    if waiting.exists() or is_playing(owner):
+    if waiting.exists() or is_playing(owner) or is_in_tournament(owner.pk):
         return False
     answers = erase_answers(owner)
     runs = _erase_runs(owner)

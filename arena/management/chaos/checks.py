@@ -18,11 +18,12 @@ from arena.models import (
     Entry,
     Match,
     MatchEvent,
+    Tournament,
     Transfer,
     TransferKind,
 )
 from arena.queries import match_transcript
-from arena.states import LIVE_MATCH_STATUSES, MatchStatus
+from arena.states import LIVE_MATCH_STATUSES, MatchStatus, TournamentStatus
 from training.models import TrainingRun
 from training.states import LIVE_STATUSES
 
@@ -52,7 +53,11 @@ def unfinished() -> list[str]:
 def broken(*, since: datetime) -> list[str]:
     """Sums that disagree, and matches since then whose events do not prove what is stored."""
     problems = list(ledger.audit().problems)
-    escrow = Account.objects.filter(kind=AccountKind.ESCROW)
+    running = Tournament.objects.filter(status=TournamentStatus.RUNNING)
+    purses = [
+        ledger.purse_of(tournament_id).key for tournament_id in running.values_list("id", flat=True)
+    ]
+    escrow = Account.objects.filter(kind=AccountKind.ESCROW).exclude(key__in=purses)
     problems += [
         f"{account.key} keeps {account.credits_posted - account.debits_posted} credits"
         for account in escrow
