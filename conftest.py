@@ -17,6 +17,7 @@ from xdist.scheduler import LoadScopeScheduling
 from arena import nudges
 from arena.config.testing import HOME_VARIABLE
 from frontend import drawings
+from frontend.pages import tournaments
 
 hypothesis_settings.register_profile(
     "untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow]
@@ -61,6 +62,7 @@ def _a_broker_that_was_away_is_asked_again(monkeypatch: pytest.MonkeyPatch) -> N
 def _drawings_of_no_other_test() -> None:
     """A test may change rows of a match without an event, and keep its id from another test."""
     drawings.fragments.clear()
+    tournaments.live_fragments.clear()
 
 
 @pytest.fixture(scope="session")

@@ -70,6 +70,7 @@ from arena.queries.tournaments import (
     TournamentCard,
     TournamentView,
     tournament_cards,
+    tournament_stamp,
     tournament_view,
 )
 from arena.queries.transcripts import (
@@ -158,6 +159,7 @@ __all__ = [
     "spaces_to_enter",
     "statement_page",
     "tournament_cards",
+    "tournament_stamp",
     "tournament_view",
     "versions_of",
     "wallet_balance",

@@ -84,6 +84,7 @@ class EntrantLine:
     prize_credits: int
     is_withdrawn: bool
     match_id: int | None  # being played
+    points: float  # of a bracket: rounds survived
 
 
 @dataclass(frozen=True)
@@ -200,6 +201,20 @@ def tournament_view(tournament_id: int, *, viewer: int | None) -> TournamentView
     )
 
 
+def tournament_stamp(tournament_id: int) -> tuple[object, ...]:
+    """Changes with whatever changes on the page while it is live. Raises NotAvailable."""
+    status = Tournament.objects.filter(id=tournament_id).values_list("status", flat=True).first()
+    if status is None:
+        raise NotAvailable("There is no such tournament.")
+    pairings = Pairing.objects.filter(tournament_id=tournament_id).aggregate(
+        made=Count("id"), seated=Count("match"), played=Count("id", filter=~Q(outcome=Outcome.OPEN))
+    )
+    registrations = Registration.objects.filter(tournament_id=tournament_id).aggregate(
+        made=Count("id"), withdrawn=Count("withdrawn_at")
+    )
+    return status, *pairings.values(), *registrations.values()
+
+
 def _rows() -> QuerySet[Tournament]:
     entered = Count("registrations", filter=Q(registrations__withdrawn_at=None))
     return Tournament.objects.select_related("space").annotate(entered=entered)
@@ -236,17 +251,22 @@ def _entrant_lines(
     playing: Mapping[uuid.UUID | None, int | None],
 ) -> tuple[EntrantLine, ...]:
     placings = {line.seed: line for line in RULES[format].placings(field)} if field else {}
-    lines = [
-        EntrantLine(
-            competitor=Competitor.of(each.agent),
-            seed=each.seed,
-            placing=placings.get(each.seed or 0),
-            prize_credits=each.prize_credits,
-            is_withdrawn=each.withdrawn_at is not None,
-            match_id=playing.get(each.id),
+    lines = []
+    for each in shown:
+        found = placings.get(each.seed or 0)
+        points = found.points if found else 0.0
+        lines.append(
+            EntrantLine(
+                competitor=Competitor.of(each.agent),
+                seed=each.seed,
+                placing=found,
+                prize_credits=each.prize_credits,
+                is_withdrawn=each.withdrawn_at is not None,
+                match_id=playing.get(each.id),
+                # Half a point of a bracket only puts the winner of third place before its loser.
+                points=float(int(points)) if format == TournamentFormat.BRACKET else points,
+            )
         )
-        for each in shown
-    ]
     return tuple(sorted(lines, key=lambda line: line.placing.place if line.placing else 0))
 
 

@@ -10,7 +10,7 @@ class NoSuchTime(Exception):
 
 
 @dataclass(frozen=True)
-class Start:
+class DailyStart:
     """When a daily tournament starts; `note` says why not at its usual time."""
 
     day: date
@@ -42,7 +42,7 @@ def instant(day: date, at: time, zone: ZoneInfo) -> datetime:
     return moment
 
 
-def next_daily(at: time, zone: ZoneInfo, *, after: datetime) -> Start:
+def next_daily(at: time, zone: ZoneInfo, *, after: datetime) -> DailyStart:
     """The next start after that moment. Where the clocks skip the time, it is as much later."""
     day = after.astimezone(zone).date()
     while True:
@@ -52,7 +52,7 @@ def next_daily(at: time, zone: ZoneInfo, *, after: datetime) -> Start:
             if is_skipped:
                 then = moment.astimezone(zone)
                 note = f"The clocks go forward and skip {at:%H:%M}; it starts at {then:%H:%M}."
-            return Start(day, moment, note)
+            return DailyStart(day, moment, note)
         day += timedelta(days=1)
 
 

@@ -5,9 +5,17 @@ import uuid
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
+from django.utils.safestring import SafeString
 
 from agents.errors import Refused
-from arena.queries import agent_cards, tournament_cards, tournament_view, wallet_balance
+from arena.queries import (
+    agent_cards,
+    tournament_cards,
+    tournament_stamp,
+    tournament_view,
+    wallet_balance,
+)
 from arena.tournaments.registering import register, withdraw
 from frontend.forms import EnterForm
 from frontend.pages.edge import (
@@ -18,6 +26,10 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
+from frontend.sharing import Shared
+
+# However many watch, each change is drawn once. What changes without one, as a name, shows this late.
+live_fragments: Shared[SafeString] = Shared(max_bytes=8_000_000, keep_seconds=60.0, size_of=len)
 
 
 @public_page()
@@ -30,11 +42,16 @@ def tournament_list(request: HttpRequest) -> HttpResponse:
 
 @public_page()
 def tournament_detail(request: HttpRequest, tournament_id: int) -> HttpResponse:
-    """The page, or what of it changes while the tournament is live."""
-    if request.htmx:  # type: ignore[attr-defined]
+    """The page, or what of it changes while the tournament is live, the same for every viewer."""
+    if not request.htmx:  # type: ignore[attr-defined]
+        return _page(request, tournament_id)
+
+    def draw() -> SafeString:
         shown = tournament_view(tournament_id, viewer=None)
-        return not_cached(render(request, "tournaments/live.html", {"tournament": shown}))
-    return _page(request, tournament_id)
+        return render_to_string("tournaments/live.html", {"tournament": shown})
+
+    stamp = tournament_stamp(tournament_id)
+    return not_cached(HttpResponse(live_fragments.get((tournament_id, stamp), draw)))
 
 
 @owner_page("GET", "HEAD", "POST")

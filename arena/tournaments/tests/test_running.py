@@ -1,6 +1,5 @@
 """Whole tournaments against the real database: they end, and every credit finds its place."""
 
-import uuid
 from collections.abc import Sequence
 from random import Random
 
@@ -9,7 +8,6 @@ from django.db.models import Sum
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from agents.errors import NotAvailable, Refused
 from agents.models import Agent
 from arena import sweeping
 from arena.credits import ledger
@@ -22,15 +20,13 @@ from arena.models import (
     MatchEvent,
     Pairing,
     Rating,
-    Registration,
     Seat,
     Space,
-    SpaceStatus,
     Tournament,
 )
 from arena.spaces.committing import STOCK
 from arena.states import MatchStatus, Outcome, TournamentFormat, TournamentStatus
-from arena.tests.builders import at_once, make_agent, make_space, make_user, play_round
+from arena.tests.builders import make_agent, make_user, play_round
 from arena.tournaments import registering, running
 from arena.tournaments.running import advance_tournament, cancel_tournament, start_tournament
 from arena.tournaments.tests.builders import (
@@ -331,71 +327,6 @@ def test_an_agent_that_is_retired_on_the_way_loses_what_is_left() -> None:
     retired.refresh_from_db()
     assert retired.prize_credits == 0
     assert len(entered) == 4
-
-
-def test_registering_twice_with_one_form_registers_once_and_each_person_has_one_agent() -> None:
-    tournament = make_tournament()
-    person = make_user(credits=100)
-    one, other = make_agent(person), make_agent(person)
-    given_id = uuid.uuid4()
-
-    def register_one() -> Registration:
-        return registering.register(
-            person.id,
-            agent_id=one.id,
-            tournament_id=tournament.pk,
-            registration_id=given_id,
-            agreed_credits=10,
-        )
-
-    outcomes = at_once(register_one, register_one)
-    assert [each.id for each in outcomes] == [given_id, given_id]
-    assert wallet(person.id).held == 10
-    with pytest.raises(Refused, match="one agent in a tournament"):
-        register(tournament, other)
-
-
-def test_refusals_of_a_registration_are_sentences() -> None:
-    person = make_user(credits=5)
-    poor = make_agent(person)
-    with pytest.raises(ledger.InsufficientCredits, match="Not enough credits to register"):
-        register(make_tournament(), poor)
-    full = make_tournament(most_entrants=2)
-    register(full)
-    register(full)
-    with pytest.raises(Refused, match="is full"):
-        register(full)
-    begun = make_tournament()
-    is_due(begun)
-    with pytest.raises(Refused, match="has begun"):
-        register(begun)
-    closed = make_tournament(make_space(status=SpaceStatus.CLOSED))
-    with pytest.raises(Refused, match="is closed"):
-        register(closed)
-    with pytest.raises(Refused, match="costs 10 credits, not 3"):
-        registering.register(
-            person.id,
-            agent_id=poor.id,
-            tournament_id=make_tournament().pk,
-            registration_id=uuid.uuid4(),
-            agreed_credits=3,
-        )
-
-
-def test_others_can_neither_register_my_agent_nor_withdraw_it() -> None:
-    tournament = make_tournament()
-    mine, stranger = make_agent(make_user(credits=50)), make_user(credits=50)
-    with pytest.raises(NotAvailable):
-        registering.register(
-            stranger.id,
-            agent_id=mine.id,
-            tournament_id=tournament.pk,
-            registration_id=uuid.uuid4(),
-            agreed_credits=10,
-        )
-    registration = register(tournament, mine)
-    with pytest.raises(NotAvailable):
-        registering.withdraw(stranger.id, registration_id=registration.id)
 
 
 def test_the_staff_may_call_a_running_tournament_off_and_every_fee_comes_back() -> None:

@@ -4,6 +4,7 @@ import uuid
 
 import pytest
 from django.test import Client
+from pytest_django import DjangoAssertNumQueries
 
 from arena.credits import ledger
 from arena.models import Match, Registration, Tournament
@@ -125,6 +126,20 @@ def test_a_streak_is_shown_in_the_standings_of_an_arena() -> None:
             end_match(pairing, Outcome.FIRST if is_first else Outcome.SECOND)
         advance_tournament(tournament.pk)
     assert "3 in a row" in text_of(visitor, f"/tournaments/{tournament.pk}/", **POLL)
+
+
+def test_a_change_is_drawn_once_however_many_watch(
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    tournament, visitor = running(TournamentFormat.BRACKET, entrants=8), Client()
+    path = f"/tournaments/{tournament.pk}/"
+    before = text_of(visitor, path, **POLL)
+    with django_assert_max_num_queries(3):
+        assert text_of(visitor, path, **POLL) == before
+    (first, *_) = open_pairings(tournament)
+    end_match(first, Outcome.FIRST)
+    advance_tournament(tournament.pk)
+    assert text_of(visitor, path, **POLL) != before
 
 
 def test_a_match_of_a_tournament_leads_to_it_and_has_no_fees_of_its_own() -> None:
