@@ -9,6 +9,7 @@ from arena.credits import ledger
 from arena.models import Registration, SpaceStatus
 from arena.tests.builders import at_once, make_agent, make_space, make_user
 from arena.tournaments import registering
+from arena.tournaments.running import advance_tournament, start_tournament
 from arena.tournaments.tests.builders import is_due, make_tournament, register
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -77,3 +78,18 @@ def test_others_can_neither_register_my_agent_nor_withdraw_it() -> None:
     registration = register(tournament, mine)
     with pytest.raises(NotAvailable):
         registering.withdraw(stranger.id, registration_id=registration.id)
+
+
+def test_who_leaves_the_arena_is_withdrawn_and_waited_for_until_the_tournament_is_over() -> None:
+    coming, running = make_tournament(), make_tournament()
+    agent = make_agent(make_user(credits=100))
+    register(coming, agent)
+    register(running, agent)
+    register(running)
+    is_due(running)
+    start_tournament(running.pk)
+    registering.withdraw_leaver(agent.owner_id)
+    assert ledger.balance(ledger.account_of(agent.owner_id)) == ledger.Balance(90, 0)
+    assert registering.is_in_tournament(agent.owner_id)  # a cancellation would still pay it back
+    advance_tournament(running.pk)
+    assert not registering.is_in_tournament(agent.owner_id)
