@@ -126,7 +126,7 @@ class Person:
         self.browser.send("/wallet/", amount=str(rng.randint(10, 200)))
 
     def _look(self, rng: random.Random) -> None:
-        self.browser.get(rng.choice(pages(self.name)))
+        self.browser.get(rng.choice([*common_pages(), *own_pages(self.name)]))
 
     def _delete_account(self, rng: random.Random) -> None:
         self.browser.send("/account/delete/", password=PASSWORD)
@@ -146,13 +146,18 @@ class Person:
         return TrainingRun.objects.filter(agent__owner__username=self.name).order_by("id")
 
 
-def pages(username: str) -> list[str]:
-    """Those that somebody who is signed in can open now, newest rows first."""
-    owner = User.objects.get(username=username)
+def common_pages() -> list[str]:
+    """Those that anybody can open."""
     spaces = Space.objects.order_by("id").values_list("slug", flat=True)
+    found = ["/", "/how-it-works/", "/spaces/", "/matches/"]
+    return found + [f"/spaces/{slug}/" for slug in spaces[:PAGES_OF_SPACES]]
+
+
+def own_pages(username: str) -> list[str]:
+    """What belongs to somebody who is signed in, newest rows first."""
+    owner = User.objects.get(username=username)
     agent = Agent.objects.filter(owner=owner).latest("id")
-    found = ["/", "/how-it-works/", "/agents/", "/spaces/", "/matches/", "/wallet/"]
-    found += [f"/spaces/{slug}/" for slug in spaces[:PAGES_OF_SPACES]]
+    found = ["/agents/", "/wallet/"]
     found += [f"/agents/{agent.pk}/", f"/agents/{agent.pk}/edit/", f"/agents/{agent.pk}/learning/"]
     entry = Entry.objects.filter(user=owner).order_by("-created_at").first()
     run = TrainingRun.objects.filter(agent__owner=owner).order_by("-id").first()

@@ -16,7 +16,7 @@ from django.utils import timezone
 
 from arena.management.chaos import checks
 from arena.management.chaos.browser import NeverAnswered
-from arena.management.chaos.people import Person, pages
+from arena.management.chaos.people import Person, common_pages, own_pages
 from arena.management.chaos.processes import TRAINER, VICTIMS, Processes
 from training.models import TrainingRun
 from training.states import CLAIMABLE_STATUSES
@@ -127,11 +127,16 @@ class Trials:
                 return [f"After {REST_SECONDS:.0f} seconds: {one}." for one in left]
             self._pause.wait(POLL_SECONDS)
         problems = patiently(lambda: checks.broken(since=since))
-        for person in self._people:
-            for page in patiently(partial(pages, person.name)):
-                status = person.browser.get(page).status_code
-                if status != 200:
-                    problems.append(f"{page} answered {status}.")
+        paths = [
+            (person, page)
+            for person in self._people
+            for page in patiently(partial(own_pages, person.name))
+        ]
+        paths += [(self._people[0], page) for page in patiently(common_pages)]
+        for person, page in paths:
+            status = person.browser.get(page).status_code
+            if status != 200:
+                problems.append(f"{page} answered {status}.")
         return problems
 
     def _left(self) -> list[str]:
