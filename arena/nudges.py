@@ -7,6 +7,7 @@ stand above the callers of this module, so an import would close a circle.
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -54,18 +55,27 @@ def nudge_sweep_on_commit(*, after_seconds: float = 0.0) -> None:
     However many callers ask, one sweep waits for "at once" and one for each step of time after it:
     a flood of entries must not hold up the sweeps themselves.
     """
-    send = _sweep_soon if not after_seconds else lambda: _sweep_later(after_seconds)
+    if after_seconds:
+        send = partial(_sweep_later, after_seconds)
+    else:
+        send = partial(_sweep_soon, SWEEP_MATCHES)
     transaction.on_commit(lambda: _unless_away(SWEEP_MATCHES, send), robust=True)
 
 
-def forget_sweep_nudge() -> None:
+def nudge_training_on_commit() -> None:
+    """Have pairs made at once when the caller's transaction is committed; one sweep waits at most."""
+    soon = partial(_sweep_soon, SWEEP_TRAINING)
+    transaction.on_commit(lambda: _unless_away(SWEEP_TRAINING, soon), robust=True)
+
+
+def forget_sweep_nudge(task: str) -> None:
     """Let the next caller nudge again. A sweep does this before it looks at any row."""
-    cache.delete(_SWEEP_NUDGE)
+    cache.delete(f"{_SWEEP_NUDGE}:{task}")
 
 
-def _sweep_soon() -> None:
-    if cache.add(_SWEEP_NUDGE, 1, timeout=SWEEP_NUDGE_SECONDS):
-        _send(SWEEP_MATCHES, expires=SWEEP_NUDGE_SECONDS)
+def _sweep_soon(task: str) -> None:
+    if cache.add(f"{_SWEEP_NUDGE}:{task}", 1, timeout=SWEEP_NUDGE_SECONDS):
+        _send(task, expires=SWEEP_NUDGE_SECONDS)
 
 
 def _sweep_later(seconds: float) -> None:

@@ -7,7 +7,13 @@ from celery import shared_task
 
 from arena import sweeping
 from arena.matches import claiming, judging, play, runner
-from arena.nudges import JUDGE_ROUND, PLAY_MATCH, forget_sweep_nudge, nudge
+from arena.nudges import (
+    JUDGE_ROUND,
+    PLAY_MATCH,
+    SWEEP_MATCHES,
+    forget_sweep_nudge,
+    nudge,
+)
 
 
 @shared_task
@@ -33,7 +39,7 @@ def judge_round(round_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Let autopilots enter, seat queues, and pick up what a dead worker or a lost message left behind."""
-    forget_sweep_nudge()  # before looking: who enters from now on needs another sweep
+    forget_sweep_nudge(SWEEP_MATCHES)  # before looking: who enters from now on needs another sweep
     sweeping.fly_autopilots()
     sweeping.seat_queues()
     # Nudges would pile up while workers are away or busy; a later sweep sends others.

@@ -4,6 +4,7 @@ and may be lost; `sweep` finds whatever waits."""
 from celery import shared_task
 from celery.worker import state as worker_state
 
+from arena.nudges import SWEEP_TRAINING, forget_sweep_nudge
 from training.data.harvest import harvest_matches
 from training.retention.sweep import collect
 from training.runs.attempts import tidy_runs
@@ -25,6 +26,7 @@ def run_training(run_id: int) -> None:
 @shared_task
 def sweep() -> None:
     """Make pairs from settled matches; end, start and offer runs that are due; erase who left."""
+    forget_sweep_nudge(SWEEP_TRAINING)  # before looking: what is settled from now on needs another
     harvest_matches()
     cancel_runs_of_retired()
     start_due_runs()

@@ -55,7 +55,7 @@ from arena.models import (
     Verdict,
     Vote,
 )
-from arena.nudges import JUDGE_ROUND, nudge_on_commit
+from arena.nudges import JUDGE_ROUND, nudge_on_commit, nudge_training_on_commit
 from arena.spaces import seasons
 from arena.spaces.committing import secret_of
 from arena.states import LIVE_MATCH_STATUSES, CompletionStatus, RoundStatus
@@ -277,6 +277,7 @@ def settle_match(match_id: int) -> None:
         match.entries.update(status=EntryStatus.FINISHED)
         _finish(match)
         settlement.pay(match, state, payout=shares)
+        nudge_training_on_commit()
 
 
 def cancel_match(match_id: int, *, reason: str) -> None:

@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.db import transaction
 from kombu.exceptions import OperationalError
 
+import training.tasks
 from arena import sweeping
 from arena.config import celery_app
 from arena.config.env import REPOSITORY, Variables
@@ -21,13 +22,22 @@ from arena.nudges import (
     SWEEP_MATCHES,
     SWEEP_NUDGE_SECONDS,
     SWEEP_STEP_SECONDS,
+    SWEEP_TRAINING,
     TASKS,
     nudge,
     nudge_on_commit,
     nudge_sweep_on_commit,
 )
 from arena.tasks import sweep
-from arena.tests.builders import enter, make_agent, make_match, make_space, make_user, record
+from arena.tests.builders import (
+    enter,
+    make_agent,
+    make_match,
+    make_space,
+    make_user,
+    play_round,
+    record,
+)
 
 AT_ONCE = {"expires": SWEEP_NUDGE_SECONDS}
 
@@ -89,6 +99,27 @@ def test_each_step_of_a_match_wakes_the_worker_of_the_next_one(sent: list[tuple[
     assert sent == []
     record(match, 1, 1)
     assert sent == [(JUDGE_ROUND, match.rounds.get().id, {})]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_settled_matches_wake_the_sweep_that_makes_their_pairs_once_until_it_looks(
+    sent: list[tuple[Any, ...]],
+) -> None:
+    def settle() -> None:
+        match = make_match()
+        play.start_match(match.id)
+        for number in range(1, match.round_count + 1):
+            play_round(match, number, scores={0: 1.0, 1: 0.0})
+        sent.clear()
+        play.settle_match(match.id)
+
+    settle()
+    assert sent == [(SWEEP_TRAINING, AT_ONCE)]
+    settle()
+    assert sent == []
+    training.tasks.sweep()
+    settle()
+    assert sent == [(SWEEP_TRAINING, AT_ONCE)]
 
 
 @pytest.mark.django_db(transaction=True)
