@@ -129,7 +129,7 @@ class TrainingRun(models.Model):
     # [{"step", "loss", "reward_margin", "accuracy", "grad_norm", "tokens_per_second"}, ...]
     curve = models.JSONField(default=list)
     # The gate's mix of difficulties, fixed from the beginning: the dataset keeps out what it asks.
-    exam_weights = models.JSONField(default=list, db_default=[])
+    exam_weights = models.JSONField(default=list, db_default=[], blank=True)
     # Empty until the gate has decided; see training.gate.record.GateRecord.as_json.
     gate = models.JSONField(default=dict)
     reason = models.TextField(blank=True)  # a sentence for the owner

@@ -17,6 +17,7 @@ from statistics import fmean
 from typing import Any
 
 from training.configs.configs import Precision
+from training.methods.examples import telling
 
 MAX_SEQUENCES = 16
 # How far a trainer's plain base may be from the server's: at least twice what was measured.
@@ -47,9 +48,7 @@ class TrainedSequence:
     @property
     def telling(self) -> list[bool]:
         """For each token whether its log-probability depends on the model: it had an alternative."""
-        if not self.allowed_token_ids:
-            return [True] * len(self.ids)
-        return [len(among) > 1 for among in self.allowed_token_ids]
+        return telling(self.ids, self.allowed_token_ids)
 
 
 @dataclass(frozen=True)

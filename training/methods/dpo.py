@@ -133,6 +133,6 @@ class DPO(Method[DPOConfig]):
             sft_weight=config.sft_weight,
             preference_weight=config.preference_weight,
             step_pairs=len(step.examples),
-            step_chosen_tokens=sum(len(example.units[0].answers[0]) for example in step.examples),
-            step_tokens=step.answer_tokens,
+            step_chosen_tokens=step.chosen_tokens,
+            step_tokens=step.tokens,
         )

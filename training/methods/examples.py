@@ -16,6 +16,11 @@ SMALLEST_ADVANTAGE = 1e-6
 Allowed: TypeAlias = Sequence[Sequence[int]]
 
 
+def telling(ids: Sequence[int], allowed: Allowed) -> list[bool]:
+    """For each token whether it had an alternative; the others are certain under any policy."""
+    return [len(set(among)) != 1 for among in allowed] if allowed else [True] * len(ids)
+
+
 @dataclass(frozen=True)
 class PairExample:
     """A line of a dataset of pairs."""
@@ -80,6 +85,12 @@ class Unit:
     def answer_tokens(self) -> int:
         return sum(map(len, self.answers))
 
+    @property
+    def telling(self) -> list[list[bool]]:
+        """For each answer, which of its tokens are counted in averages: see `telling`."""
+        restricted = self.allowed or [()] * len(self.answers)
+        return [telling(*both) for both in zip(self.answers, restricted, strict=True)]
+
 
 @dataclass(frozen=True)
 class ScoredAnswer:
@@ -106,10 +117,6 @@ class Example:
                 yield from answer
             for allowed in unit.allowed:
                 yield from chain.from_iterable(allowed)
-
-    @property
-    def answer_tokens(self) -> int:
-        return sum(unit.answer_tokens for unit in self.units)
 
     @property
     def prefers(self) -> bool:

@@ -191,22 +191,23 @@ class GRPO(Method[GRPOConfig]):
         for answer, own in zip(here, parent.split(list(row.lengths)), strict=True):
             stored += own.tolist() if answer.behaviour is None else answer.behaviour
         parent, behaviour = parent.to(logprobs.device), logprobs.new_tensor(stored)
-        usable = None
+        usable = telling = row.telling.to(logprobs.device)
         # The stored log-probabilities carry nf4's error; the parent's own do not. The stored ones
         # still show which answers the parent would hardly give any more. Measured:
         # docs/decisions/nf4-behaviour.md
         if config.precision is Precision.NF4:
-            usable = ratio_mask(parent - behaviour, lengths=row.lengths)
+            usable = telling & ratio_mask(parent - behaviour, telling=telling, lengths=row.lengths)
             behaviour = parent
         return grpo_share(
             logprobs,
             behaviour,
             parent,
             logprobs.new_tensor([answer.advantage for answer in here]),
+            telling=telling,
             usable=usable,
             lengths=row.lengths,
             clip_low=config.clip_low,
             clip_high=config.clip_high,
             beta=config.beta,
-            step_tokens=step.answer_tokens,
+            step_tokens=step.tokens,
         )

@@ -12,6 +12,6 @@ class Migration(migrations.Migration):
         migrations.AddField(
             model_name="trainingrun",
             name="exam_weights",
-            field=models.JSONField(db_default=[], default=list),
+            field=models.JSONField(blank=True, db_default=[], default=list),
         ),
     ]

@@ -2,6 +2,9 @@
 
 Each function gives one row's share of an optimizer step. Sums are divided by the counts of the
 whole step, so shares and their gradients add up to the same step however it is cut into rows.
+
+Averages are over the tokens that had an alternative. What a restricted answer could only continue
+with is certain under any policy: counted, a move would weigh less the longer its spelling is.
 """
 
 from dataclasses import dataclass
@@ -74,28 +77,27 @@ def grpo_share(
     parent: torch.Tensor,
     advantages: torch.Tensor,
     *,
-    usable: torch.Tensor | None,
+    telling: torch.Tensor,
+    usable: torch.Tensor,
     lengths: tuple[int, ...],
     clip_low: float,
     clip_high: float,
     beta: float,
     step_tokens: int,
 ) -> Share:
-    """Clipped policy gradient of stored answers, averaged over the tokens of the step.
+    """Clipped policy gradient of stored answers, averaged over the telling tokens of the step.
 
     `logprobs`, `behaviour`, `parent`: [N] under the learner, the behaviour policy and the parent;
-    `advantages`: [A], reward minus the group's mean; `usable`: [N] bool, tokens that may teach at
-    all (None: all may), counted in the average either way. `beta` weighs the KL
-    divergence to the parent (estimator k3 of http://joschu.net/blog/kl-approx.html).
+    `advantages`: [A], reward minus the group's mean; `telling`: [N] bool, tokens that were not
+    certain; `usable`: [N] bool, those of them that may teach, all counted in the average. `beta`
+    weighs the KL divergence to the parent (estimator k3 of http://joschu.net/blog/kl-approx.html).
     """
     counts = torch.tensor(lengths, device=logprobs.device)
     advantage = advantages.repeat_interleave(counts)  # [N]
     # Far beyond the masks; without this bound, infinity times a mask of 0 would be NaN.
     log_ratio = (logprobs - behaviour).clamp(-LOG_RATIO_BOUND, LOG_RATIO_BOUND)
     ratio = log_ratio.exp()
-    kept = ratio_mask(log_ratio.detach(), lengths=lengths)
-    if usable is not None:
-        kept &= usable
+    kept = usable & ratio_mask(log_ratio.detach(), telling=telling, lengths=lengths)
     # With a positive advantage, a ratio counts up to 1 + clip_high; with a negative one, from
     # 1 - clip_low up to MAX_NEGATIVE_RATIO. Beyond these bounds the gradient is zero.
     bounded = torch.where(
@@ -111,17 +113,20 @@ def grpo_share(
         rises, falls = ratio > 1 + clip_high, ratio < 1 - clip_low
         flat = torch.where(advantage > 0, rises, falls | (ratio > MAX_NEGATIVE_RATIO))
         figures = {
-            "clipped": float((flat & (advantage != 0) | ~kept).sum()) / step_tokens,
-            "ratio": float(ratio.sum()) / step_tokens,
+            "clipped": float((telling & (flat & (advantage != 0) | ~kept)).sum()) / step_tokens,
+            "ratio": float(ratio[telling].sum()) / step_tokens,
             "kl": _kl_shown(logprobs, parent) / step_tokens,
         }
     return Share(loss, figures)
 
 
-def ratio_mask(log_ratio: torch.Tensor, *, lengths: tuple[int, ...]) -> torch.Tensor:
+def ratio_mask(
+    log_ratio: torch.Tensor, *, telling: torch.Tensor, lengths: tuple[int, ...]
+) -> torch.Tensor:
     """[N] bool: tokens whose own ratio and whose answer's ratio are within prime-rl's bounds."""
+    counted = answer_sums(telling.to(log_ratio.dtype), lengths).clamp(min=1)
+    means = answer_sums(torch.where(telling, log_ratio, 0.0), lengths) / counted
     counts = torch.tensor(lengths, device=log_ratio.device)
-    means = answer_sums(log_ratio, lengths) / counts
     token, answer = log_ratio.exp(), means.exp().repeat_interleave(counts)
     return (
         (token >= TOKEN_RATIO[0])

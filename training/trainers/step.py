@@ -23,8 +23,14 @@ class Step:
         return [unit for example in self.examples for unit in example.units]
 
     @property
-    def answer_tokens(self) -> int:
-        return sum(example.answer_tokens for example in self.examples)
+    def tokens(self) -> int:
+        """Answer tokens over which a step averages, at least 1: those that were not certain."""
+        return max(1, sum(sum(answer) for unit in self.units for answer in unit.telling))
+
+    @property
+    def chosen_tokens(self) -> int:
+        """As `tokens`, of the better answers of pairs."""
+        return max(1, sum(sum(unit.telling[0]) for unit in self.units))
 
     @property
     def figures(self) -> dict[str, float]:

@@ -44,6 +44,7 @@ class Row:
     head_of: torch.Tensor  # [N] which of the heads predicts this answer token
     targets: torch.Tensor  # [N] answer tokens, unit by unit, answer by answer
     lengths: tuple[int, ...]  # tokens of each answer, in that order
+    telling: torch.Tensor  # [N] bool: which of the answer tokens were not certain
     unit_lengths: tuple[int, ...]  # answer tokens of each unit
     restriction: Restriction | None = None  # None if no answer token is restricted
 
@@ -55,6 +56,7 @@ class Row:
             heads=self.heads.to(device),
             head_of=self.head_of.to(device),
             targets=self.targets.to(device),
+            telling=self.telling.to(device),
             restriction=self.restriction and self.restriction.to(device),
         )
 
@@ -140,6 +142,9 @@ class _PrefixTree:
             head_of=torch.tensor([rank[place[node]] for node in self._heads]),
             targets=torch.tensor([token for answer in answers for token in answer]),
             lengths=tuple(map(len, answers)),
+            telling=torch.tensor(
+                [one for index in taken for answer in units[index].telling for one in answer]
+            ),
             unit_lengths=tuple(units[index].answer_tokens for index in taken),
             restriction=_restriction([units[index] for index in taken]),
         )

@@ -251,6 +251,7 @@ def test_grpos_loss_and_gradient_are_those_of_a_plain_reference(
         torch.tensor(behaviour),
         torch.tensor(parent),
         torch.tensor(advantages),
+        telling=torch.ones(len(logprobs), dtype=torch.bool),
         usable=torch.ones(len(logprobs), dtype=torch.bool),
         lengths=lengths,
         clip_low=0.2,
@@ -271,7 +272,8 @@ def on_policy(
     logprobs: torch.Tensor, advantages: torch.Tensor, lengths: tuple[int, ...], **changed: Any
 ) -> Any:
     own = logprobs.detach()
-    given: dict[str, Any] = {"usable": torch.ones(len(own), dtype=torch.bool)} | changed
+    telling = torch.ones(len(own), dtype=torch.bool)
+    given: dict[str, Any] = {"usable": telling, "telling": telling} | changed
     return grpo_share(
         logprobs,
         given.pop("behaviour", own),
@@ -314,8 +316,68 @@ def test_an_impossible_ratio_is_masked_and_leaves_a_finite_gradient() -> None:
 
 def test_ratio_masks_drop_tokens_and_whole_answers() -> None:
     log_ratio = torch.log(torch.tensor([1.0, 9.0, 1.0, 0.1, 1.0, 7.0, 7.9, 20.0, 20.0]))
-    kept = ratio_mask(log_ratio, lengths=(2, 3, 4))
+    telling = torch.ones(len(log_ratio), dtype=torch.bool)
+    kept = ratio_mask(log_ratio, telling=telling, lengths=(2, 3, 4))
     assert kept.tolist() == [True, False, True, False, True, *[False] * 4]
+
+
+def test_certain_tokens_do_not_hide_that_a_move_is_too_far_off_policy() -> None:
+    log_ratio = torch.log(torch.tensor([7.0, 20.0, 1.0, 1.0, 1.0, 1.0]))
+    telling = torch.tensor([True, True, False, False, False, False])
+    kept = ratio_mask(log_ratio, telling=telling, lengths=(6,))
+    assert not kept.any(), "the mean ratio of the two that were not certain is above 10"
+
+
+def spelled(move: int, *rest: int) -> tuple[list[int], list[list[int]]]:
+    """A move that its first token tells from another, and what was allowed for each token."""
+    return [move, *rest], [[5, 6], *([one] for one in rest)]
+
+
+@pytest.mark.parametrize("method", ["dpo", "grpo"])
+def test_a_moves_loss_does_not_depend_on_how_many_certain_tokens_its_spelling_has(
+    base: FrozenBase, tmp_path: Path, method: str
+) -> None:
+    """Beside a free example, so that the weight of the move in its step would show."""
+
+    def step(*rest: int) -> tuple[float, torch.Tensor, dict[str, float]]:
+        (good, good_allowed), (bad, bad_allowed) = spelled(5, *rest), spelled(6, *rest)
+        config: LearningConfig
+        if method == "dpo":
+            config = DPOConfig.from_json(SMALL_DPO)
+            (free,) = some_pairs(1)
+            line = {
+                "prompt_ids": [1, 2, 3],
+                "chosen_ids": good,
+                "rejected_ids": bad,
+                "noise": 0.1,
+                "chosen_allowed_token_ids": good_allowed,
+                "rejected_allowed_token_ids": bad_allowed,
+            }
+        else:
+            config = GRPOConfig.from_json(SMALL_GRPO | {"beta": 0.1})
+            (free,) = some_groups(1)
+            certain = [0.0] * len(rest)
+            line = {
+                "prompt_ids": [1, 2, 3],
+                "answers": [
+                    {
+                        "ids": ids,
+                        "reward": reward,
+                        "logprobs": [-0.6, *certain],
+                        "allowed_token_ids": allowed,
+                    }
+                    for ids, allowed, reward in ((good, good_allowed, 1.0), (bad, bad_allowed, 0.0))
+                ],
+            }
+        examples = read(tmp_path, config, [line, free])
+        assert len(examples) == 2
+        parent = logprobs_of(base, examples, some_adapter(base, seed=1))
+        return loss_and_gradient(base, some_adapter(base), config, examples, parent)
+
+    short, long = step(), step(7, 8, 9, 7)
+    assert long[0] == pytest.approx(short[0], rel=1e-5)
+    torch.testing.assert_close(long[1], short[1], rtol=1e-4, atol=1e-6)
+    assert long[2] == pytest.approx(short[2], rel=1e-4)
 
 
 def test_groups_and_pairs_that_tell_nothing_are_left_out(tmp_path: Path) -> None:
