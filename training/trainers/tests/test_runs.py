@@ -172,6 +172,39 @@ def test_grpo_makes_better_answers_of_a_group_likelier(tiny_base: Path, tmp_path
     assert np.mean(gains) > 0.1
 
 
+def test_grpo_makes_the_turns_of_episodes_that_ended_well_likelier_each_after_its_own_prompt(
+    tiny_base: Path, tmp_path: Path
+) -> None:
+    """Each of two episodes has two turns; the earlier ones count less."""
+    groups = some_groups(4)
+    for group, others in zip(groups, some_groups(4, seed=1), strict=True):
+        prompts = [group["prompt_ids"], others["prompt_ids"]]
+        group["prompt_ids"] = []
+        for place, answer in enumerate(group["answers"]):
+            answer["own_prompt_ids"] = prompts[place % 2]
+            answer |= {"weight": (0.5, 1.0)[place % 2], "reward": float(place >= 2)}
+            answer["logprobs"] = [-4.5] * len(answer["ids"])
+    folder = write_job(
+        tmp_path / "grpo", tiny_base, lines=groups, method="grpo", epochs=5, clip_high=0.5
+    )
+    train(folder)
+    from_trainer = load_base(tiny_base, precision=Precision.BF16, device=torch.device("cpu"))
+    plan, tensors = read_parent(folder / ADAPTER_FOLDER, shapes=from_trainer.shapes)
+    adapter = from_trainer.room_for(plan)
+    adapter.load(tensors)
+    gains = []
+    for group in groups:
+        units = [Unit(one["own_prompt_ids"], (one["ids"],)) for one in group["answers"]]
+        (row,) = pack(units, max_tokens=10_000)
+        with torch.no_grad():
+            moved = from_trainer.token_logprobs(row, adapter) - from_trainer.token_logprobs(
+                row, None
+            )
+        means = [float(part.mean()) for part in torch.split(moved, list(row.lengths))]
+        gains += [means[2] - means[0], means[3] - means[1]]
+    assert np.mean(gains) > 0.1
+
+
 def test_a_later_run_starts_from_its_parents_weights(
     alone: Path, tiny_base: Path, tmp_path: Path
 ) -> None:
