@@ -177,6 +177,9 @@ def _limit(name: str, *, label: str, help_text: str, initial: int | None = None)
 class AutopilotForm(PlainForm):
     """Where an agent may enter by itself, and when it must stop."""
 
+    # A control named "matches" would hide the form's own method from every script.
+    prefix = "limits"
+
     spaces = forms.MultipleChoiceField(
         label="Spaces",
         required=False,  # arena.credits.brakes has a better sentence than Django

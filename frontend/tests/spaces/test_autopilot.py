@@ -44,7 +44,7 @@ def form(space: Space, **changes: Any) -> dict[str, Any]:
         "take_profit_credits": "",
         "adoption": "play_on",
     }
-    return values | changes
+    return {f"limits-{name}": value for name, value in (values | changes).items()}
 
 
 def read(client: Client, path: str) -> str:
@@ -74,6 +74,12 @@ def test_an_owner_switches_it_on_and_sees_what_it_earned(
     assert "Credits won or lost over 2 matches, between 0 and" in page
     assert page.count(">Match ") == 2
     assert "<b>poems" not in page
+
+
+def test_no_control_hides_a_method_of_its_form(client: Client, agent: Agent, space: Space) -> None:
+    page = read(client, f"/agents/{agent.pk}/autopilot/")
+    assert 'name="limits-matches"' in page
+    assert 'name="matches"' not in page
 
 
 def test_what_stopped_it_is_told_until_it_is_dismissed(
