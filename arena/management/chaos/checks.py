@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from agents.models import User
 from arena.credits import ledger
@@ -14,8 +14,10 @@ from arena.models import (
     LIVE_ENTRY_STATUSES,
     Account,
     AccountKind,
+    Autopilot,
     Completion,
     Entry,
+    EntryStatus,
     Match,
     MatchEvent,
     Tournament,
@@ -43,6 +45,7 @@ def unfinished() -> list[str]:
     }
     closing = User.objects.exclude(leaving_since=None).filter(left_at=None)
     counts["closed accounts are not erased"] = closing
+    counts["autopilots are on"] = Autopilot.objects.filter(stopped_at=None)
     found = []
     for what, rows in counts.items():
         if ids := list(rows.values_list("pk", flat=True)[:5]):
@@ -63,10 +66,23 @@ def broken(*, since: datetime) -> list[str]:
         for account in escrow
         if account.credits_posted != account.debits_posted
     ]
+    problems += _flight_problems(since)
     for match in Match.objects.filter(finished_at__gte=since).order_by("id"):
         found = [*_chain_problems(match), *_draw_problems(match)]
         problems += [f"match {match.pk}: {problem}" for problem in found]
     return problems
+
+
+def _flight_problems(since: datetime) -> list[str]:
+    """Limits that an autopilot passed, by its entries."""
+    played = ~Q(entries__status=EntryStatus.CANCELLED)
+    lately = Entry.objects.filter(created_at__gte=since, autopilot__isnull=False)
+    flown = Autopilot.objects.filter(id__in=lately.values("autopilot"))
+    return [
+        f"autopilot {row.pk} entered {row.count} matches; its limit was {row.matches}"
+        for row in flown.annotate(count=Count("entries", filter=played))
+        if row.count > row.matches
+    ]
 
 
 def _chain_problems(match: Match) -> list[str]:

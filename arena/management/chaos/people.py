@@ -10,7 +10,8 @@ from django.db.models import QuerySet
 
 from agents.models import Agent, User
 from arena.management.chaos.browser import Browser
-from arena.models import Entry, EntryStatus, Space
+from arena.models import Autopilot, Entry, EntryStatus, Space
+from arena.states import AdoptionRule
 from training.models import PairCount, TrainingRun
 from training.states import CLAIMABLE_STATUSES, RunStatus
 
@@ -58,6 +59,8 @@ class Person:
             self._cancel: 0.5,
             self._retire: 0.3,
             self._top_up: 1,
+            self._fly: 2,
+            self._land: 1,
             self._decide: 2,
             self._look: 2,
             self._delete_account: 0.3,
@@ -73,6 +76,11 @@ class Person:
         """Let every paused run go on, so that it can end."""
         for run in self._runs().filter(status=RunStatus.PAUSED):
             self.browser.press(f"/runs/{run.pk}/resume/")
+
+    def land_all(self) -> None:
+        """Switch every autopilot off: it would enter match after match while all else rests."""
+        for flying in self._autopilots():
+            self.browser.press(f"/agents/{flying.agent_id}/autopilot/off/")
 
     def _enter(self, rng: random.Random) -> None:
         if agent := _any(rng, self._agents()):
@@ -125,6 +133,23 @@ class Person:
     def _top_up(self, rng: random.Random) -> None:
         self.browser.send("/wallet/", amount=str(rng.randint(10, 200)))
 
+    def _fly(self, rng: random.Random) -> None:
+        """Few matches, and limits that some of them reach."""
+        if agent := _any(rng, self._agents()):
+            matches = str(rng.randint(1, 3))
+            limits = {
+                "spaces": self._space(rng).slug,
+                "matches": matches,
+                "matches_a_day": matches,
+                "adoption": rng.choice(tuple(AdoptionRule)),
+            }
+            limits = {f"limits-{name}": value for name, value in limits.items()}
+            self.browser.send(f"/agents/{agent.pk}/autopilot/", **limits)
+
+    def _land(self, rng: random.Random) -> None:
+        if flying := _any(rng, self._autopilots()):
+            self.browser.press(f"/agents/{flying.agent_id}/autopilot/off/")
+
     def _look(self, rng: random.Random) -> None:
         self.browser.get(rng.choice([*common_pages(), *own_pages(self.name)]))
 
@@ -140,6 +165,12 @@ class Person:
 
     def _agents(self) -> list[Agent]:
         mine = Agent.objects.filter(owner__username=self.name, retired_at=None)
+        return list(mine.order_by("id"))
+
+    def _autopilots(self) -> list[Autopilot]:
+        mine = Autopilot.objects.filter(
+            agent__owner__username=self.name, agent__retired_at=None, stopped_at=None
+        )
         return list(mine.order_by("id"))
 
     def _runs(self) -> QuerySet[TrainingRun]:
@@ -159,6 +190,7 @@ def own_pages(username: str) -> list[str]:
     agent = Agent.objects.filter(owner=owner).latest("id")
     found = ["/agents/", "/wallet/"]
     found += [f"/agents/{agent.pk}/", f"/agents/{agent.pk}/edit/", f"/agents/{agent.pk}/learning/"]
+    found.append(f"/agents/{agent.pk}/autopilot/")
     entry = Entry.objects.filter(user=owner).order_by("-created_at").first()
     run = TrainingRun.objects.filter(agent__owner=owner).order_by("-id").first()
     if entry:

@@ -142,6 +142,7 @@ class Trials:
     def _left(self) -> list[str]:
         for person in self._people:
             person.end_pauses()
+            person.land_all()
         return [
             *(f"the {part} is down" for part in self._processes.missing()),
             *checks.unfinished(),
