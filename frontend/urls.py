@@ -48,6 +48,7 @@ urlpatterns = [
     path("spaces/<slug:slug>/enter/", spaces.enter, name="enter_space"),
     path("entries/<uuid:entry_id>/", spaces.entry, name="entry"),
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
+    path("leaderboard/", spaces.board, name="leaderboard"),
     path("matches/", matches.match_list, name="matches"),
     path("matches/live/", matches.live_list, name="live_matches"),
     path("matches/<int:match_id>/", matches.match_detail, name="match"),

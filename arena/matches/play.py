@@ -57,6 +57,7 @@ from arena.models import (
 )
 from arena.nudges import JUDGE_ROUND, nudge_on_commit, nudge_training_on_commit
 from arena.spaces import seasons
+from arena.spaces.beliefs import rate
 from arena.spaces.committing import secret_of
 from arena.states import LIVE_MATCH_STATUSES, CompletionStatus, RoundStatus
 from judges.panel import PanelVerdict
@@ -270,7 +271,7 @@ def settle_match(match_id: int) -> None:
         shares = state.payout()
         paid = {str(seat): prize for seat, prize in shares.prizes.items()}
         append(match, state, Settle(paid, shares.rake_credits, secret_of(match_id)))
-        settlement.rate(match, ranking)
+        rate(match, ranking)
         seasons.note_settled(match_id, space_id=match.space_id, rake_credits=shares.rake_credits)
         note_difficulties(match, state.seating, answers)
         settlement.record_places(match, ranking, totals=state.totals(), prizes=shares.prizes)

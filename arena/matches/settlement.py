@@ -1,32 +1,16 @@
-"""Credits and ratings of a match; every function runs inside a verb of `play`.
+"""Credits and places of a match; every function runs inside a verb of `play`.
 
 Ids of transfers are derived from the match or the entry, so that settling twice pays once.
 """
 
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
-from itertools import combinations
+from collections.abc import Mapping, Sequence
 
-from django.utils import timezone
-
-from agents.models import Agent
-from agents.roster import code_share_of
 from arena.credits import ledger
 from arena.credits.prizes import Payout
 from arena.matches.events import Player
 from arena.matches.match import MatchState
-from arena.models import Account, Match, Rating, RatingChange, Seat, TransferCode
-from arena.spaces.house_skill import house_skill
-from arena.spaces.ratings import Skill
-from arena.spaces.trust import (
-    MAX_MEETINGS,
-    MEETINGS_WINDOW,
-    Entrant,
-    is_fixed,
-    rated,
-    starting_skill,
-    widened,
-)
+from arena.models import Account, Match, TransferCode
 from arena.states import MatchStatus
 from judges.panel import places_of
 
@@ -97,106 +81,6 @@ def give_back(match: Match, state: MatchState) -> None:
             ledger.void(
                 uuid.uuid5(hold_id, "void"), pending_id=hold_id, reference=_reference(match.pk)
             )
-
-
-def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
-    """Update the ratings of the ranked seats and record the changes."""
-    ranked = [seat for group in ranking for seat in group]
-    seats = {
-        seat.index: seat
-        for seat in match.seats.filter(index__in=ranked).select_related("agent__owner")
-    }
-    records = _records(match, [seat.agent for seat in seats.values()])
-    _create_missing_ratings(match, seats.values(), records)
-    agent_ids = [seat.agent_id for seat in seats.values()]
-    rows = {
-        row.agent_id: row
-        for row in Rating.objects.select_for_update(no_key=True)
-        .filter(space_id=match.space_id, agent_id__in=agent_ids)
-        .order_by("agent_id")
-    }
-    entrants = {
-        index: Entrant(
-            owner_id=seat.agent.owner_id,
-            is_house=seat.agent.owner.is_house,
-            owner_matches=sum(count for _, count in records[seat.agent.owner_id]),
-            skill=_skill_of(rows[seat.agent_id], seat),
-            is_fixed=is_fixed(
-                is_reference=seat.agent.is_reference,
-                match_count=rows[seat.agent_id].match_count,
-            ),
-        )
-        for index, seat in seats.items()
-    }
-    after = rated(entrants, ranking, meetings=_meetings(match, entrants.values()))
-    for index, seat in seats.items():
-        row, before, skill = rows[seat.agent_id], entrants[index].skill, after[index].skill
-        change = RatingChange(
-            seat=seat,
-            mu_before=row.mu,
-            sigma_before=row.sigma,
-            widened_sigma=None if before.sigma == row.sigma else before.sigma,
-            mu_after=skill.mu,
-            sigma_after=skill.sigma,
-            weight=after[index].weight,
-        )
-        change.save()
-        row.mu, row.sigma, row.version_id = skill.mu, skill.sigma, seat.version_id
-        row.match_count += 1
-        row.win_count += index in ranking[0]
-        row.save()
-
-
-def _skill_of(row: Rating, seat: Seat) -> Skill:
-    """What is believed of the seat's version."""
-    skill = Skill(row.mu, row.sigma)
-    return widened(skill) if row.version_id not in {None, seat.version_id} else skill
-
-
-def _records(match: Match, agents: Iterable[Agent]) -> dict[int, list[tuple[Skill, int]]]:
-    """By owner, what is known of each of their agents in the Space, with its matches."""
-    records: dict[int, list[tuple[Skill, int]]] = {agent.owner_id: [] for agent in agents}
-    rows = Rating.objects.filter(
-        space_id=match.space_id, agent__owner_id__in=records, match_count__gt=0
-    )
-    for owner_id, mu, sigma, count in rows.values_list(
-        "agent__owner_id", "mu", "sigma", "match_count"
-    ):
-        records[owner_id].append((Skill(mu, sigma), count))
-    return records
-
-
-def _create_missing_ratings(
-    match: Match, seats: Iterable[Seat], records: Mapping[int, Sequence[tuple[Skill, int]]]
-) -> None:
-    new = []
-    for seat in sorted(seats, key=lambda seat: seat.agent_id):
-        owner = seat.agent.owner
-        if owner.is_house:  # its agents differ on purpose: one tells nothing about the next
-            start = house_skill(code_share_of(seat.agent))
-        else:
-            start = starting_skill([skill for skill, _ in records[owner.pk]])
-        new.append(
-            Rating(agent_id=seat.agent_id, space_id=match.space_id, mu=start.mu, sigma=start.sigma)
-        )
-    Rating.objects.bulk_create(new, ignore_conflicts=True)
-
-
-def _meetings(match: Match, entrants: Iterable[Entrant]) -> dict[frozenset[int], int]:
-    """How often each two people have met in the Space within MEETINGS_WINDOW, up to MAX_MEETINGS."""
-    people = sorted({one.owner_id for one in entrants if not one.is_house})
-    lately = Match.objects.filter(
-        space_id=match.space_id,
-        status=MatchStatus.SETTLED,
-        finished_at__gt=timezone.now() - MEETINGS_WINDOW,
-    ).exclude(id=match.pk)
-    return {
-        frozenset(pair): lately.filter(seats__agent__owner_id=pair[0], seats__rank__isnull=False)
-        .filter(seats__agent__owner_id=pair[1], seats__rank__isnull=False)
-        .values("id")[:MAX_MEETINGS]
-        .count()
-        for pair in combinations(people, 2)
-    }
 
 
 def record_places(

@@ -5,7 +5,7 @@ from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
 from arena.models.proposals import DifficultyTally, TaskSecret
-from arena.models.ratings import Rating, RatingChange
+from arena.models.ratings import OverallRating, Rating, RatingChange
 from arena.models.seasons import Season, SeasonPlace
 from arena.models.spaces import (
     LIVE_ENTRY_STATUSES,
@@ -32,6 +32,7 @@ __all__ = [
     "Match",
     "MatchEvent",
     "MatchStatus",
+    "OverallRating",
     "Pairing",
     "Rating",
     "RatingChange",

@@ -1,8 +1,9 @@
-"""Ratings with their uncertainty, one per agent and Space (Weng & Lin 2011, Plackett-Luce)."""
+"""Ratings with their uncertainty, per agent and Space and over all (Weng & Lin 2011, Plackett-Luce)."""
 
 from django.db import models
 from django.db.models import Case, F, Q, When
 
+from agents.models import Agent
 from arena.states import INTERVAL_SIGMAS
 
 PROVISIONAL_MATCHES = 10  # of one agent; before, its rating is ranked below all others
@@ -15,11 +16,11 @@ BEST_FIRST = (
 )
 
 
-class Rating(models.Model):
-    """Skill belief of one agent in one Space: a normal with mean mu and deviation sigma."""
+class Belief(models.Model):
+    """A belief about one agent's skill: a normal with mean mu and deviation sigma."""
 
-    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="ratings")
-    space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="ratings")
+    agent: models.ForeignKey[Agent]
+    agent_id: int
     mu = models.FloatField()
     sigma = models.FloatField()
     # With which it played last; another one widens the belief. Null: rated before this was noted.
@@ -31,6 +32,19 @@ class Rating(models.Model):
     updated_at = models.DateTimeField(auto_now=True)
 
     class Meta:
+        abstract = True
+
+    def __str__(self) -> str:
+        return f"{self.mu:.1f} ± {self.sigma:.1f}"
+
+
+class Rating(Belief):
+    """The belief about an agent in one Space."""
+
+    agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="ratings")
+    space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="ratings")
+
+    class Meta:
         constraints = [
             models.UniqueConstraint(fields=["agent", "space"], name="rating_once_a_space"),
         ]
@@ -38,11 +52,20 @@ class Rating(models.Model):
             models.Index(
                 F("space"), *BEST_FIRST, condition=Q(match_count__gt=0), name="rating_best_of_space"
             ),
-            models.Index(*BEST_FIRST, condition=Q(match_count__gt=0), name="rating_best"),
         ]
 
-    def __str__(self) -> str:
-        return f"{self.mu:.1f} ± {self.sigma:.1f}"
+
+class OverallRating(Belief):
+    """The belief about an agent over all Spaces, from each of its matches."""
+
+    agent = models.OneToOneField(
+        "agents.Agent", on_delete=models.PROTECT, related_name="overall_rating"
+    )
+
+    class Meta:
+        indexes = [
+            models.Index(*BEST_FIRST, condition=Q(match_count__gt=0), name="overall_best"),
+        ]
 
 
 class RatingChange(models.Model):
@@ -59,6 +82,9 @@ class RatingChange(models.Model):
     sigma_after = models.FloatField()
     # What opponents whom the owner meets often, or whose owners are new, counted; 1: all in full.
     weight = models.FloatField(default=1.0, db_default=1.0)
+    # Of the rating over all Spaces; null: from before there was one.
+    overall_mu_before = models.FloatField(null=True)
+    overall_mu_after = models.FloatField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

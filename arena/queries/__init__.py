@@ -12,6 +12,7 @@ from arena.queries.agents import (
     AgentRecord,
     AgentView,
     LiveEntry,
+    OverallRecord,
     RatingPoint,
     SpaceRecord,
     VersionLine,
@@ -32,17 +33,15 @@ from arena.queries.autopilot import (
     autopilot_view,
     flight_spaces,
 )
+from arena.queries.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
 from arena.queries.lists import (
     Competitor,
     MatchCard,
     SeatLine,
-    Standing,
-    leaderboard,
     live_matches,
     matches_of_agent,
-    owner_results,
     recent_matches,
 )
 from arena.queries.matches import MatchSnapshot, SeatView, match_seq, match_snapshot
@@ -103,6 +102,7 @@ __all__ = [
     "MatchSnapshot",
     "Movement",
     "News",
+    "OverallRecord",
     "PairingLine",
     "PrizeTable",
     "PublicDraw",
@@ -145,6 +145,7 @@ __all__ = [
     "matches_of_agent",
     "news_since",
     "next_commitments",
+    "overall_leaderboard",
     "owner_results",
     "public_draw",
     "queue_state",

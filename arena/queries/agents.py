@@ -11,7 +11,7 @@ from django.db.models.functions import Coalesce
 
 from agents.models import Agent, AgentVersion, BaseModel, Engine
 from arena import access
-from arena.models import LIVE_ENTRY_STATUSES, Entry, Rating, RatingChange, Seat
+from arena.models import LIVE_ENTRY_STATUSES, Entry, OverallRating, Rating, RatingChange, Seat
 from arena.models.ratings import PROVISIONAL_MATCHES
 from arena.spaces.ratings import Skill
 from arena.spaces.trust import is_fixed, widened
@@ -95,9 +95,19 @@ class AgentView:
 
 
 @dataclass(frozen=True)
+class OverallRecord:
+    """An agent's rating over all Spaces."""
+
+    mu: float
+    sigma: float
+    match_count: int
+
+
+@dataclass(frozen=True)
 class AgentRecord:
     """What an agent has done in all Spaces."""
 
+    overall: OverallRecord | None  # None: not rated yet
     spaces: tuple[SpaceRecord, ...]
     match_count: int
     win_count: int
@@ -198,7 +208,9 @@ def agent_record(agent_id: int) -> AgentRecord:
     spaces = _records([agent_id]).get(agent_id, ())
     won = Seat.objects.filter(agent_id=agent_id, prize_credits__gt=0)
     prizes = won.aggregate(total=Sum("prize_credits"))
+    row = OverallRating.objects.filter(agent_id=agent_id, match_count__gt=0).first()
     return AgentRecord(
+        overall=OverallRecord(row.mu, row.sigma, row.match_count) if row else None,
         spaces=spaces,
         match_count=sum(space.match_count for space in spaces),
         win_count=sum(space.win_count for space in spaces),

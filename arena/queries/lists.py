@@ -1,7 +1,7 @@
-"""Lists that several pages show: leaderboards and match cards."""
+"""Match cards, and who competes."""
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 
 from django.db.models import (
@@ -13,12 +13,9 @@ from django.db.models import (
 )
 from django.db.models.functions import Coalesce
 
-from agents.errors import NotAvailable
-from agents.models import Agent, Engine, User
-from arena.models import Match, Rating, Round, Seat
-from arena.models.ratings import BEST_FIRST, PROVISIONAL_MATCHES
-from arena.spaces.ratings import Skill, rank_bands
-from arena.states import ENDED_ROUND_STATUSES, INTERVAL_SIGMAS, LIVE_MATCH_STATUSES
+from agents.models import Agent, Engine
+from arena.models import Match, Round, Seat
+from arena.states import ENDED_ROUND_STATUSES, LIVE_MATCH_STATUSES
 
 MAX_ROWS = 100
 
@@ -43,35 +40,6 @@ class Competitor:
             is_house=agent.owner.is_house,
             is_coded=agent.engine == Engine.CODE,
         )
-
-
-@dataclass(frozen=True)
-class Standing:
-    """One line of a leaderboard."""
-
-    rank: int | None  # shared where intervals overlap; None: provisional
-    competitor: Competitor
-    space_slug: str
-    space_name: str
-    mu: float
-    sigma: float
-    match_count: int
-    win_count: int
-    owner_agents: int  # how many of the owner's agents have played there; 0 for the house
-    is_retired: bool
-
-    @property
-    def is_provisional(self) -> bool:
-        return self.match_count < PROVISIONAL_MATCHES
-
-    @property
-    def skill(self) -> Skill:
-        return Skill(self.mu, self.sigma)
-
-    @property
-    def spread(self) -> float:
-        """Half the width of the 95% interval."""
-        return INTERVAL_SIGMAS * self.sigma
 
 
 @dataclass(frozen=True)
@@ -106,72 +74,6 @@ class MatchCard:
     @property
     def by_rank(self) -> tuple[SeatLine, ...]:
         return tuple(sorted(self.seats, key=lambda seat: (seat.rank or 99, seat.index)))
-
-
-def leaderboard(*, space_id: int | None = None, limit: int = 20) -> tuple[Standing, ...]:
-    """By rank, then by the lower end of the interval; provisional ones last. Of one Space or of all.
-
-    Retired agents are left out: `owner_results` has them.
-    """
-    rows = _ratings().filter(agent__retired_at=None)
-    if space_id is not None:
-        rows = rows.filter(space_id=space_id)
-    return _ranked(_standings(rows[: min(limit, MAX_ROWS)]))
-
-
-def owner_results(space_id: int, username: str) -> tuple[Standing, ...]:
-    """Every agent with which the owner has played in the Space, retired ones included.
-
-    Raises NotAvailable if there is no such owner.
-    """
-    if not User.objects.filter(username=username).exists():
-        raise NotAvailable("There is nobody of that name.")
-    rows = _ratings().filter(space_id=space_id, agent__owner__username=username)
-    return _standings(rows[:MAX_ROWS])
-
-
-def _ratings() -> QuerySet[Rating]:
-    siblings = (
-        Rating.objects.filter(
-            space=OuterRef("space"), agent__owner=OuterRef("agent__owner"), match_count__gt=0
-        )
-        .order_by()
-        .values("agent__owner")
-        .annotate(count=Count("id"))
-        .values("count")
-    )
-    return (
-        Rating.objects.select_related("agent__owner", "space")
-        .filter(match_count__gt=0)
-        .annotate(owner_agents=Subquery(siblings))
-        .order_by(*BEST_FIRST)
-    )
-
-
-def _standings(rows: Iterable[Rating]) -> tuple[Standing, ...]:
-    return tuple(
-        Standing(
-            rank=None,
-            competitor=Competitor.of(row.agent),
-            space_slug=row.space.slug,
-            space_name=row.space.name,
-            mu=row.mu,
-            sigma=row.sigma,
-            match_count=row.match_count,
-            win_count=row.win_count,
-            owner_agents=0 if row.agent.owner.is_house else getattr(row, "owner_agents", 1),
-            is_retired=row.agent.retired_at is not None,
-        )
-        for row in rows
-    )
-
-
-def _ranked(standings: Sequence[Standing]) -> tuple[Standing, ...]:
-    """The first lines of a leaderboard, with their ranks."""
-    established = [line for line in standings if not line.is_provisional]
-    ranks = rank_bands([line.skill for line in established])
-    ranked = [replace(line, rank=rank) for line, rank in zip(established, ranks, strict=True)]
-    return (*sorted(ranked, key=lambda line: line.rank or 0), *standings[len(ranked) :])
 
 
 def live_matches(*, space_slug: str | None = None, limit: int = 12) -> tuple[MatchCard, ...]:

@@ -3,7 +3,7 @@
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
-from arena.queries import leaderboard, live_matches, recent_matches, space_cards
+from arena.queries import live_matches, overall_leaderboard, recent_matches, space_cards
 from frontend.pages.edge import page_before, public_page
 
 THEMES = ("system", "light", "dark")
@@ -22,7 +22,7 @@ def home(request: HttpRequest) -> HttpResponse:
         {
             "live": live,
             "recent": recent_matches(limit=3) if not live else (),
-            "standings": leaderboard(limit=8),
+            "standings": overall_leaderboard(limit=8),
             "spaces": space_cards()[:SHOWN_SPACES],
         },
     )

@@ -22,6 +22,7 @@ from arena.queries import (
     leaderboard,
     live_matches,
     next_commitments,
+    overall_leaderboard,
     owner_results,
     queue_state,
     recent_matches,
@@ -43,6 +44,7 @@ from frontend.pages.edge import (
 )
 
 EXAMPLE_COUNT = 3
+BOARD_LINES = 50
 # How much of each pool, from the easiest to the hardest, is easier than its example: so the three differ
 # even before anybody has answered.
 EXAMPLE_SHARES = (0.25, 0.5, 0.75)
@@ -56,6 +58,13 @@ def space_list(request: HttpRequest) -> HttpResponse:
 @public_page()
 def space_detail(request: HttpRequest, slug: str) -> HttpResponse:
     return _space_page(request, space_card(slug))
+
+
+@public_page()
+def board(request: HttpRequest) -> HttpResponse:
+    """The leaderboard over all Spaces."""
+    context = {"standings": overall_leaderboard(limit=BOARD_LINES), "spaces": space_cards()}
+    return render(request, "leaderboard/all.html", context)
 
 
 @owner_page("GET", "HEAD", "POST")
@@ -148,7 +157,7 @@ def _space_page(
         "tier": tier,
         "refusal": refusal,
         "house_stake": settings.ENV.house_stake,
-        "standings": leaderboard(space_id=space.space_id, limit=25),
+        "standings": leaderboard(space.space_id, limit=25),
         "live": live_matches(space_slug=space.slug, limit=4),
         "recent": recent_matches(space_slug=space.slug, limit=6),
         "curriculum": curriculum,

@@ -12,9 +12,15 @@ from agents import roster
 from agents.models import Agent
 from arena.credits import ledger
 from arena.matches import play, seating
-from arena.models import Entry, Match, Rating, RatingChange, Space
+from arena.models import Entry, Match, OverallRating, Rating, RatingChange, Space
 from arena.models.ratings import PROVISIONAL_MATCHES
-from arena.queries import agent_record, leaderboard, owner_results, settlement_of
+from arena.queries import (
+    agent_record,
+    leaderboard,
+    overall_leaderboard,
+    owner_results,
+    settlement_of,
+)
 from arena.spaces.ratings import Skill
 from arena.spaces.trust import CALIBRATION_MATCHES, PROVEN_MATCHES, widened
 from arena.states import MatchStatus
@@ -172,6 +178,30 @@ def test_a_references_rating_stays_and_measures_the_others() -> None:
     assert gained.mu_after > gained.mu_before
 
 
+def test_an_agent_has_one_rating_over_all_spaces_beside_those_of_each() -> None:
+    spaces = [make_space(round_count=1) for _ in range(2)]
+    agent, other = (make_agent(make_user(credits=500)) for _ in range(2))
+    for space in spaces:
+        settled(space, [agent, other])
+    here = [Rating.objects.get(agent=agent, space=space) for space in spaces]
+    overall = OverallRating.objects.get(agent=agent)
+    assert [(row.match_count, row.win_count) for row in (*here, overall)] == [
+        (1, 1),
+        (1, 1),
+        (2, 2),
+    ]
+    assert overall.mu > here[0].mu == here[1].mu, "both matches count"
+    assert overall.sigma < here[0].sigma
+    changes = list(RatingChange.objects.filter(seat__agent=agent).order_by("id"))
+    assert [one.overall_mu_before for one in changes] == [25, changes[0].overall_mu_after]
+    assert changes[1].overall_mu_after == overall.mu
+    first, second = overall_leaderboard()
+    assert [first.competitor.agent_id, second.competitor.agent_id] == [agent.pk, other.pk]
+    record = agent_record(agent.pk).overall
+    assert record is not None
+    assert (record.mu, record.match_count) == (overall.mu, 2)
+
+
 def test_the_house_stakes_only_so_much_a_day_for_one_owner(settings: Any) -> None:
     settings.ENV = settings.ENV.model_copy(update={"house_stake": 20})
     space = make_space(round_count=1, rake_percent=10)
@@ -228,7 +258,7 @@ def test_provisional_agents_come_last_and_siblings_are_counted_and_shown() -> No
     for agent, mu, count in rows:
         Rating.objects.create(agent=agent, space=space, mu=mu, sigma=1, match_count=count)
     roster.retire_agent(owner.pk, agent_id=retired.pk)
-    first, second = leaderboard(space_id=space.id)
+    first, second = leaderboard(space.id)
     assert (first.competitor.agent_id, first.rank, first.owner_agents) == (established.pk, 1, 1)
     assert (second.competitor.agent_id, second.rank, second.owner_agents) == (lucky.pk, None, 2)
     results = owner_results(space.id, owner.username)
@@ -245,7 +275,7 @@ def test_ranks_are_shared_where_intervals_overlap_and_follow_from_the_page_alone
         Rating.objects.create(
             agent=make_agent(), space=space, mu=mu, sigma=sigma, match_count=PROVISIONAL_MATCHES
         )
-    lines = leaderboard(space_id=space.id)
+    lines = leaderboard(space.id)
     assert [(line.mu, line.rank) for line in lines] == [
         (35.0, 1),
         (34.0, 1),
@@ -253,4 +283,4 @@ def test_ranks_are_shared_where_intervals_overlap_and_follow_from_the_page_alone
         (28.0, 3),
         (20.0, 5),
     ]
-    assert leaderboard(space_id=space.id, limit=2)[0].rank == 1
+    assert leaderboard(space.id, limit=2)[0].rank == 1

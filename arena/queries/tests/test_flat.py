@@ -19,11 +19,11 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 def test_a_leaderboard_reads_its_first_lines_from_an_index() -> None:
     space = make_space()
-    plans = plans_of(lambda: queries.leaderboard(space_id=space.pk))
-    assert "rating_best" in plans[0], "of the Space or of all"
+    plans = plans_of(lambda: queries.leaderboard(space.pk))
+    assert "rating_best_of_space" in plans[0]
     assert "Sort" not in plans[0]
-    plans = plans_of(queries.leaderboard)
-    assert "rating_best on" in plans[0]
+    plans = plans_of(queries.overall_leaderboard)
+    assert "overall_best" in plans[0]
     assert "Sort" not in plans[0]
 
 

@@ -28,7 +28,7 @@ def test_credits_add_up_and_counts_are_exact() -> None:
     assert settlement.pool_credits == settlement.rake_credits + sum(
         line.amount_credits for line in settlement.prizes
     )
-    assert len(queries.leaderboard(space_id=queries.space_card(SPACE).space_id)) > 1
+    assert len(queries.leaderboard(queries.space_card(SPACE).space_id)) > 1
     assert queries.agent_record(BUSIEST).match_count == 25
 
 
