@@ -85,6 +85,8 @@ class RatingChange(models.Model):
     # Of the rating over all Spaces; null: from before there was one.
     overall_mu_before = models.FloatField(null=True)
     overall_mu_after = models.FloatField(null=True)
+    # Mean length of the seat's answers in the match; null: not noted then, or it gave none.
+    answer_chars = models.FloatField(null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -36,6 +36,7 @@ from arena.queries.autopilot import (
 from arena.queries.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
+from arena.queries.lengths import LengthControl, is_judged_by_model, length_control
 from arena.queries.lists import (
     Competitor,
     MatchCard,
@@ -95,6 +96,7 @@ __all__ = [
     "EpisodeView",
     "FlightLine",
     "FlightSpace",
+    "LengthControl",
     "LevelLine",
     "LiveEntry",
     "MatchCard",
@@ -134,7 +136,9 @@ __all__ = [
     "base_models",
     "curriculum_of",
     "flight_spaces",
+    "is_judged_by_model",
     "leaderboard",
+    "length_control",
     "live_entry_of",
     "live_matches",
     "longest_exchange",

@@ -9,11 +9,12 @@ from dataclasses import replace
 from itertools import combinations
 from typing import TypeVar
 
-from django.db.models import QuerySet
+from django.db.models import Avg, QuerySet
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from agents.roster import code_share_of
-from arena.models import Match, OverallRating, Rating, RatingChange, Seat
+from arena.models import Completion, Match, OverallRating, Rating, RatingChange, Seat
 from arena.models.ratings import Belief
 from arena.spaces.house_skill import house_skill
 from arena.spaces.ratings import Skill
@@ -26,7 +27,7 @@ from arena.spaces.trust import (
     starting_skill,
     widened,
 )
-from arena.states import MatchStatus
+from arena.states import CompletionStatus, MatchStatus
 
 B = TypeVar("B", bound=Belief)
 Record = Sequence[tuple[Skill, int]]  # of one owner's agents: beliefs, with their matches
@@ -79,6 +80,7 @@ def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
     meetings = _meetings(match, entrants.values())
     after = rated(entrants, ranking, meetings=meetings)
     overall_after = rated(overall_entrants, ranking, meetings=meetings)
+    lengths = _answer_lengths(match)
     for index, seat in seats.items():
         row, whole = rows[seat.agent_id], overall[seat.agent_id]
         before, skill = entrants[index].skill, after[index].skill
@@ -92,10 +94,18 @@ def rate(match: Match, ranking: Sequence[Sequence[int]]) -> None:
             weight=after[index].weight,
             overall_mu_before=whole.mu,
             overall_mu_after=overall_after[index].skill.mu,
+            answer_chars=lengths.get(index),
         )
         has_won = index in ranking[0]
         _update(row, seat, skill, has_won=has_won)
         _update(whole, seat, overall_after[index].skill, has_won=has_won)
+
+
+def _answer_lengths(match: Match) -> dict[int, float]:
+    """By seat, the mean length of its answers in characters."""
+    answers = Completion.objects.filter(round__match=match, status=CompletionStatus.OK).order_by()
+    means = answers.values("seat__index").annotate(mean=Avg(Length("text")))
+    return dict(means.values_list("seat__index", "mean"))
 
 
 def _update(row: Belief, seat: Seat, skill: Skill, *, has_won: bool) -> None:

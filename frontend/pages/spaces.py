@@ -16,10 +16,13 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Split
 from arena.queries import (
     Curriculum,
+    LengthControl,
     SpaceCard,
     agent_cards,
     curriculum_of,
+    is_judged_by_model,
     leaderboard,
+    length_control,
     live_matches,
     next_commitments,
     overall_leaderboard,
@@ -42,6 +45,7 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
+from frontend.sharing import Shared
 
 EXAMPLE_COUNT = 3
 BOARD_LINES = 50
@@ -141,6 +145,12 @@ def seasons(request: HttpRequest, slug: str) -> HttpResponse:
     return render(request, "spaces/seasons.html", context)
 
 
+# A fit takes a part of a second, and one match changes little.
+length_controls: Shared[LengthControl] = Shared(
+    max_bytes=4_000_000, keep_seconds=600.0, size_of=lambda control: 20_000
+)
+
+
 def _space_page(
     request: HttpRequest,
     space: SpaceCard,
@@ -152,18 +162,22 @@ def _space_page(
     user_id = viewer_id(request)
     tier = space.tier(_number(request.GET.get("fee", "")) if fee is None else fee)
     curriculum = _curriculum(space)
+    standings = leaderboard(space.space_id, limit=25)
     context = {
         "space": space,
         "tier": tier,
         "refusal": refusal,
         "house_stake": settings.ENV.house_stake,
-        "standings": leaderboard(space.space_id, limit=25),
+        "standings": standings,
         "live": live_matches(space_slug=space.slug, limit=4),
         "recent": recent_matches(space_slug=space.slug, limit=6),
         "curriculum": curriculum,
         "examples": _examples(space, curriculum),
         "commitments": next_commitments(space.space_id),
     }
+    if is_judged_by_model(space.space_id):
+        control = length_controls.get(space.space_id, lambda: length_control(space.space_id))
+        context |= {"control": control, "length_lines": control.lines(standings)}
     if user_id is not None:
         agents = agent_cards(user_id, with_curves=False)
         fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]
