@@ -35,6 +35,7 @@ from arena.queries.autopilot import (
 )
 from arena.queries.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
+from arena.queries.duels import Duel, DuelMatch, DuelRecord, duel
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
 from arena.queries.lengths import LengthControl, is_judged_by_model, length_control
 from arena.queries.lists import (
@@ -93,6 +94,9 @@ __all__ = [
     "CreditLine",
     "Curriculum",
     "EntrantLine",
+    "Duel",
+    "DuelMatch",
+    "DuelRecord",
     "EpisodeView",
     "FlightLine",
     "FlightSpace",
@@ -136,6 +140,7 @@ __all__ = [
     "base_models",
     "curriculum_of",
     "flight_spaces",
+    "duel",
     "is_judged_by_model",
     "leaderboard",
     "length_control",

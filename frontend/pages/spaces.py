@@ -25,7 +25,6 @@ from arena.queries import (
     length_control,
     live_matches,
     next_commitments,
-    overall_leaderboard,
     owner_results,
     queue_state,
     recent_matches,
@@ -48,7 +47,6 @@ from frontend.pages.edge import (
 from frontend.sharing import Shared
 
 EXAMPLE_COUNT = 3
-BOARD_LINES = 50
 # How much of each pool, from the easiest to the hardest, is easier than its example: so the three differ
 # even before anybody has answered.
 EXAMPLE_SHARES = (0.25, 0.5, 0.75)
@@ -62,13 +60,6 @@ def space_list(request: HttpRequest) -> HttpResponse:
 @public_page()
 def space_detail(request: HttpRequest, slug: str) -> HttpResponse:
     return _space_page(request, space_card(slug))
-
-
-@public_page()
-def board(request: HttpRequest) -> HttpResponse:
-    """The leaderboard over all Spaces."""
-    context = {"standings": overall_leaderboard(limit=BOARD_LINES), "spaces": space_cards()}
-    return render(request, "leaderboard/all.html", context)
 
 
 @owner_page("GET", "HEAD", "POST")

@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from arena.credits.ledger import Balance
 from arena.queries import (
+    DuelRecord,
     MatchCard,
     MatchSnapshot,
     RatingPoint,
@@ -274,6 +275,15 @@ def with_intervals(
     """Lines of a leaderboard with their 95% intervals on one axis."""
     drawn = charts.intervals([(line.skill.low, line.mu, line.skill.high) for line in standings])
     return tuple(zip(standings, drawn, strict=True))
+
+
+@register.simple_tag
+def share_interval(record: DuelRecord) -> charts.Interval:
+    """A share with its interval on an axis from 0 to 1."""
+    low, high = record.interval
+    return charts.Interval(
+        x=round(low * 100, 2), width=round((high - low) * 100, 2), mean=round(record.share * 100, 2)
+    )
 
 
 @register.simple_tag

@@ -46,3 +46,19 @@ def test_where_a_model_judges_the_page_shows_ratings_without_length(
     assert "In the last 1 match," in page
     assert "came first 50% of the time, which may be chance" in page
     assert "Without length" in page
+
+
+def test_a_duels_page_is_reached_from_leaderboards_and_shows_its_matches(client: Client) -> None:
+    match = settled_match()
+    winner, loser = (seat.agent for seat in match.seats.select_related("agent"))
+    board = client.get("/leaderboard/").content.decode()
+    assert 'action="/leaderboard/compare/"' in board
+    for query in ("", "?one=1", "?one=x&other=2", f"?one={winner.pk}&other={winner.pk}"):
+        assert client.get(f"/leaderboard/compare/{query}").headers["Location"] == "/leaderboard/"
+    led = client.get(f"/leaderboard/compare/?one={winner.pk}&other={loser.pk}")
+    assert led.headers["Location"] == f"/agents/{winner.pk}/against/{loser.pk}/"
+    page = client.get(led.headers["Location"]).content.decode()
+    assert f'href="/matches/{match.pk}/"' in page
+    assert "100%" in page
+    assert client.get(f"{led.headers['Location']}?before={match.pk}").status_code == 200
+    assert client.get(f"/agents/{winner.pk}/against/{winner.pk}/").status_code == 404
