@@ -46,7 +46,7 @@ from arena.queries.lists import (
     matches_of_agent,
     recent_matches,
 )
-from arena.queries.matches import MatchSnapshot, SeatView, match_seq, match_snapshot
+from arena.queries.matches import MatchSnapshot, RatingStep, SeatView, match_seq, match_snapshot
 from arena.queries.movements import MatchCredits, Movement, match_credits
 from arena.queries.rounds import Cell, RoundView, round_view
 from arena.queries.seasons import SeasonLine, SeasonView, SpaceSeasons, seasons_of
@@ -114,6 +114,7 @@ __all__ = [
     "PublicDraw",
     "QueueState",
     "RatingPoint",
+    "RatingStep",
     "RoundView",
     "SeasonLine",
     "SeasonView",

@@ -11,11 +11,49 @@ from django.db.models.functions import Cast
 
 from agents.errors import NotAvailable
 from arena.matches.match import ranking_of, total_of
-from arena.models import Match, MatchEvent, MatchStatus, Pairing, Round, Seat, Verdict
+from arena.models import (
+    Match,
+    MatchEvent,
+    MatchStatus,
+    Pairing,
+    RatingChange,
+    Round,
+    Seat,
+    Verdict,
+)
 from arena.queries.lists import Competitor
 from arena.queries.rounds import score_of
 from arena.states import LIVE_MATCH_STATUSES
 from judges.panel import places_of
+
+
+@dataclass(frozen=True)
+class RatingStep:
+    """What the match did to a seat's rating."""
+
+    mu_before: float
+    sigma_before: float
+    widened_sigma: float | None  # from which a new version started; None: the last one played
+    mu_after: float
+    sigma_after: float
+    weight: float  # what familiar and new opponents counted; 1: all in full
+    is_fixed: bool  # a reference's, which no longer moves
+    overall_mu_before: float | None  # None: there was no rating over all Spaces
+    overall_mu_after: float | None
+
+    @property
+    def started_sigma(self) -> float:
+        return self.sigma_before if self.widened_sigma is None else self.widened_sigma
+
+    @property
+    def change(self) -> float:
+        return self.mu_after - self.mu_before
+
+    @property
+    def overall_change(self) -> float | None:
+        if self.overall_mu_before is None or self.overall_mu_after is None:
+            return None
+        return self.overall_mu_after - self.overall_mu_before
 
 
 @dataclass(frozen=True)
@@ -32,16 +70,7 @@ class SeatView:
     rank: int | None  # at settlement
     is_silent: bool  # the match is settled, and this seat said nothing in it
     prize_credits: int
-    mu_before: float | None
-    mu_after: float | None
-    sigma_after: float | None
-    rating_weight: float  # what familiar and new opponents counted; 1: all in full
-
-    @property
-    def mu_change(self) -> float | None:
-        if self.mu_before is None or self.mu_after is None:
-            return None
-        return self.mu_after - self.mu_before
+    rating: RatingStep | None  # None: not rated, or not yet
 
 
 @dataclass(frozen=True)
@@ -88,7 +117,7 @@ class MatchSnapshot:
     @property
     def partly_rated(self) -> tuple[SeatView, ...]:
         """Seats for whose rating some opponents did not count in full."""
-        return tuple(seat for seat in self.seats if seat.rating_weight < 1)
+        return tuple(seat for seat in self.seats if seat.rating and seat.rating.weight < 1)
 
 
 def match_seq(match_id: int) -> int:
@@ -177,13 +206,25 @@ def _seat_views(
                 rank=row.rank,
                 is_silent=match.status == MatchStatus.SETTLED and row.rank is None,
                 prize_credits=row.prize_credits,
-                mu_before=change.mu_before if change else None,
-                mu_after=change.mu_after if change else None,
-                sigma_after=change.sigma_after if change else None,
-                rating_weight=change.weight if change else 1.0,
+                rating=_step(row, change) if change else None,
             )
         )
     return tuple(views)
+
+
+def _step(seat: Seat, change: RatingChange) -> RatingStep:
+    has_moved = (change.mu_before, change.sigma_before) != (change.mu_after, change.sigma_after)
+    return RatingStep(
+        mu_before=change.mu_before,
+        sigma_before=change.sigma_before,
+        widened_sigma=change.widened_sigma,
+        mu_after=change.mu_after,
+        sigma_after=change.sigma_after,
+        weight=change.weight,
+        is_fixed=seat.agent.is_reference and not has_moved,
+        overall_mu_before=change.overall_mu_before,
+        overall_mu_after=change.overall_mu_after,
+    )
 
 
 def _verdict_scores(row: Round) -> Mapping[str, Any]:

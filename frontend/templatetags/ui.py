@@ -23,7 +23,7 @@ from arena.queries import (
     wallet_balance,
 )
 from arena.states import INTERVAL_SIGMAS
-from frontend import charts
+from frontend import charts, rating_words
 from training.gate.decisions import GateDecision
 
 register = template.Library()
@@ -284,6 +284,12 @@ def share_interval(record: DuelRecord) -> charts.Interval:
     return charts.Interval(
         x=round(low * 100, 2), width=round((high - low) * 100, 2), mean=round(record.share * 100, 2)
     )
+
+
+@register.simple_tag
+def explained_ratings(match: MatchSnapshot) -> tuple[rating_words.ExplainedRating, ...]:
+    """What the match did to each rating, in a sentence and a picture."""
+    return rating_words.explained(match.seats)
 
 
 @register.simple_tag
