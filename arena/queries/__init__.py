@@ -33,11 +33,11 @@ from arena.queries.autopilot import (
     autopilot_view,
     flight_spaces,
 )
-from arena.queries.boards import Standing, leaderboard, overall_leaderboard, owner_results
+from arena.queries.ratings.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
-from arena.queries.duels import Duel, DuelMatch, DuelRecord, duel
+from arena.queries.ratings.duels import Duel, DuelMatch, DuelRecord, duel
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
-from arena.queries.lengths import LengthControl, is_judged_by_model, length_control
+from arena.queries.ratings.lengths import LengthControl, is_judged_by_model, length_control
 from arena.queries.lists import (
     Competitor,
     MatchCard,
@@ -93,10 +93,10 @@ __all__ = [
     "Competitor",
     "CreditLine",
     "Curriculum",
-    "EntrantLine",
     "Duel",
     "DuelMatch",
     "DuelRecord",
+    "EntrantLine",
     "EpisodeView",
     "FlightLine",
     "FlightSpace",
@@ -140,8 +140,8 @@ __all__ = [
     "autopilot_view",
     "base_models",
     "curriculum_of",
-    "flight_spaces",
     "duel",
+    "flight_spaces",
     "is_judged_by_model",
     "leaderboard",
     "length_control",

@@ -46,6 +46,8 @@ def pages(client: Client, matches: int) -> dict[str, Callable[[], None]]:
         "Spaces": get("/spaces/"),
         "Space and leaderboard": get(f"/spaces/{SPACE}/"),
         "owner's results": get(f"/spaces/{SPACE}/people/person0/"),
+        "leaderboard of all Spaces": get("/leaderboard/"),
+        "head to head": get(f"/agents/{BUSIEST}/against/{house.pk}/"),
         "matches": get("/matches/"),
         "matches of a Space": get(f"/matches/?space={SPACE}"),
         "matches, poll": get(f"/matches/live/?space={SPACE}", polls=True),

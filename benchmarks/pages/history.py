@@ -243,8 +243,13 @@ SELECT 20 + mod(seat.agent_id * 7919, 1000) / 100.0, 1.5, count(*), count(*) FIL
 FROM arena_seat AS seat JOIN arena_match AS match ON match.id = seat.match_id
 WHERE match.status = 'settled' GROUP BY seat.agent_id, match.space_id;
 
-INSERT INTO arena_ratingchange (mu_before, sigma_before, mu_after, sigma_after, created_at, seat_id)
-SELECT 20, 1.6, 20.1, 1.5, match.finished_at, seat.id
+INSERT INTO arena_overallrating (mu, sigma, match_count, win_count, updated_at, agent_id)
+SELECT avg(mu), min(sigma), sum(match_count), sum(win_count), now(), agent_id
+FROM arena_rating GROUP BY agent_id;
+
+INSERT INTO arena_ratingchange (mu_before, sigma_before, mu_after, sigma_after, created_at, seat_id,
+    overall_mu_before, overall_mu_after, answer_chars)
+SELECT 20, 1.6, 20.1, 1.5, match.finished_at, seat.id, 20, 20.1, 100
 FROM arena_seat AS seat JOIN arena_match AS match ON match.id = seat.match_id
 WHERE match.status = 'settled' ORDER BY match.id, seat.index;
 """

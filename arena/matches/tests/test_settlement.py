@@ -136,6 +136,7 @@ def test_a_new_version_starts_at_its_parents_rating_with_more_uncertainty_and_so
     first = agent.current_version
     assert first is not None
     Rating.objects.create(agent=agent, space=space, mu=30, sigma=1, match_count=40, version=first)
+    Rating.objects.create(agent=other, space=space, mu=30, sigma=1, match_count=40)
     second = roster.edit_agent(
         agent.owner_id, agent_id=agent.pk, prompt="Another.", sampling=SAMPLING
     )

@@ -9,7 +9,7 @@ from agents.models import Agent
 from arena import queries
 from arena.matches import play, seating
 from arena.models import Match, Seat, Space
-from arena.queries.duels import DuelRecord
+from arena.queries.ratings.duels import DuelRecord
 from arena.tests.builders import enter, make_agent, make_space, make_user, plans_of, play_round
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -86,5 +86,5 @@ def test_a_duel_reads_one_agents_newest_matches_from_an_index() -> None:
     assert met
     for plan in met:
         assert "seat_newest_of_agent" in plan
-        assert "seat_agent_once_a_match" in plan
+        assert "Index Cond: (match_id = arena_seat.match_id)" in plan, "of the other's seats"
         assert "Seq Scan" not in plan

@@ -17,7 +17,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 def test_the_first_overall_rating_is_what_a_new_agent_would_start_with() -> None:
     today = MigrationExecutor(connection).loader.graph.leaf_nodes()
     try:
-        apps = migrate([("arena", "0025_rated_versions")])
+        apps = migrate([("agents", "0009_references"), ("arena", "0027_tournaments")])
         base = apps.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
         owner = apps.get_model("agents", "User").objects.create(username="ann", password="!")
         agents = apps.get_model("agents", "Agent").objects

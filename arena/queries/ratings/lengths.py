@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from itertools import groupby
 
 from arena.models import Match, RatingChange, Space
-from arena.queries.boards import Standing
+from arena.queries.ratings.boards import Standing
 from arena.spaces.lengths import MIN_MATCHES, LengthEffect, LengthSeat, length_effect
 from arena.states import MatchStatus
 from judges.models import Judge, JudgeKind

@@ -1,0 +1,1 @@
+"""Reads about ratings: leaderboards, duels, and the effect of length."""
