@@ -33,11 +33,8 @@ from arena.queries.autopilot import (
     autopilot_view,
     flight_spaces,
 )
-from arena.queries.ratings.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
-from arena.queries.ratings.duels import Duel, DuelMatch, DuelRecord, duel
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
-from arena.queries.ratings.lengths import LengthControl, is_judged_by_model, length_control
 from arena.queries.lists import (
     Competitor,
     MatchCard,
@@ -48,6 +45,9 @@ from arena.queries.lists import (
 )
 from arena.queries.matches import MatchSnapshot, RatingStep, SeatView, match_seq, match_snapshot
 from arena.queries.movements import MatchCredits, Movement, match_credits
+from arena.queries.ratings.boards import Standing, leaderboard, overall_leaderboard, owner_results
+from arena.queries.ratings.duels import Duel, DuelMatch, DuelRecord, duel
+from arena.queries.ratings.lengths import LengthControl, is_judged_by_model, length_control
 from arena.queries.rounds import Cell, RoundView, round_view
 from arena.queries.seasons import SeasonLine, SeasonView, SpaceSeasons, seasons_of
 from arena.queries.settlement import CreditLine, Settlement, settlement_of

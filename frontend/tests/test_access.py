@@ -68,6 +68,9 @@ ROUTES: Mapping[str, Access] = {
     "enter_space": Access.SIGNED_IN,
     "entry": Access.OWNER,
     "leave_queue": Access.OWNER,
+    "duel": Access.PUBLIC,
+    "leaderboard": Access.PUBLIC,
+    "compare_agents": Access.PUBLIC,
     "matches": Access.PUBLIC,
     "live_matches": Access.PUBLIC,
     "match": Access.PUBLIC,
@@ -115,6 +118,7 @@ def path_of(name: str, people: TwoPeople) -> str:
     """The route with the owner's ids."""
     ids: dict[str, Any] = {
         "agent_id": people.agent_id,
+        "other_id": people.rivals_agent_id,
         "version_id": people.version_id,
         "entry_id": people.entry_id,
         "match_id": people.match_id,
