@@ -11,6 +11,7 @@ from itertools import islice
 from django.db.models import Q
 
 from agents.models import Engine
+from arena.environments.asking import moves_of
 from arena.environments.base import Environment, Task
 from arena.models import Completion, CompletionStatus, MatchStatus, Round, Space
 from judges.models import Judge, JudgeKind
@@ -18,6 +19,12 @@ from training.data.pairs import MIN_CHOSEN_SCORE, MIN_MARGIN
 from training.models import Pair
 from training.states import PairSource
 
+# MIN_MARGIN is a panel's noise. A value by code has none, but beliefs and searches aren't exact, and in a
+# game of many rounds a choice is a small part of the payoff: so less is enough where it is at least
+# half of what the choice can change. Why: docs/decisions/position-margins.md
+MIN_VALUE_MARGIN = 0.02
+MIN_SHARE_OF_SPAN = 0.5  # of the best legal move's value minus the worst one's
+MAX_VALUED_MOVES = 32  # of a position, for its span
 MAX_PAIRS_PER_EPISODE = 4  # for each agent
 MAX_COMPARED = 16  # answers to the same decision, the newest first
 
@@ -89,7 +96,7 @@ def _pairs_of(
         (own, worst, value - values[worst.pk], PairSource.OWN_CHOSEN),
     ):
         is_good = values[chosen.pk] > MIN_CHOSEN_SCORE
-        if margin >= MIN_MARGIN and is_good and not chosen.is_cut:
+        if is_good and not chosen.is_cut and _is_clear(margin, task, environment):
             yield Pair(
                 agent_id=own.seat.agent_id,
                 space=space,
@@ -101,6 +108,17 @@ def _pairs_of(
                 agreement=1.0 if environment else min(map(_agreement, (chosen, rejected))),
             )
             return
+
+
+def _is_clear(margin: float, task: Task, environment: Environment | None) -> bool:
+    """Whether two moves of the task's position differ enough to teach."""
+    if margin >= MIN_MARGIN or margin < MIN_VALUE_MARGIN or environment is None:
+        return margin >= MIN_MARGIN
+    moves = moves_of(environment, task)
+    if not 0 < len(moves) <= MAX_VALUED_MOVES:
+        return False
+    values = [environment.score(task, move).value for move in moves]
+    return margin >= MIN_SHARE_OF_SPAN * (max(values) - min(values))
 
 
 def _values(

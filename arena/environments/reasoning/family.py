@@ -2,7 +2,7 @@
 
 Value of an answer: what the family's scorer gives it, in [0, 1]. Up to CONSOLATION it is what some
 scorers give to any text at all, and counts as nothing; so does a score that is no number from 0 to 1,
-and an answer on which the scorer fails.
+and an answer on which the scorer fails, or which is not of the kind that was asked for (`shapes.py`).
 
 Difficulties are the levels of the family's curriculum but the highest, which no match uses: its tasks are
 UNSEEN. A family with one level has the tasks of the catalogue's next family there. The hash of a prompt
@@ -21,6 +21,7 @@ from arena.environments.base import EnvironmentFault, Score, Split, Task
 from arena.environments.question import Question
 from arena.environments.reasoning.catalogue import OFFERS, REFUSED, Offer
 from arena.environments.reasoning.library import Item, make_item
+from arena.environments.reasoning.shapes import is_of_kind
 from arena.environments.reasoning.stating import stated
 from arena.environments.registry import UnknownEnvironment
 from judges.transcript import Check
@@ -78,7 +79,7 @@ class Reasoning(Question):
         item = _kept_item(task.kind, task.data["level"], task.data["index"])
         # Another version of the library may make another problem of this index.
         is_same = item.question == task.prompt
-        value = _value(item, given, right) if is_same else float(given == right)
+        value = _value(task.kind, item, given, right) if is_same else float(given == right)
         passed = value >= 1.0
         detail = f"answers {_shown(given)} ({_shown(right)} is right)" if given else "has no answer"
         return Score(value, passed, (Check("answer", passed, detail),))
@@ -118,8 +119,10 @@ def _kept_item(name: str, level: int, index: int) -> Item:
     return make_item(OFFERS[name].module, name, level, index)
 
 
-def _value(item: Item, given: str, right: str) -> float:
+def _value(name: str, item: Item, given: str, right: str) -> float:
     if not given or (given != right and _HUGE_EXPONENT.search(given)):
+        return 0.0
+    if not is_of_kind(name, given, right):
         return 0.0
     try:
         value = float(item.dataset.score_answer(given, item.entry))

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from agents.inference.client import Message
 from agents.models import User
+from arena.environments import ENVIRONMENTS
 from arena.environments.base import EnvironmentFault, Score, Split, Task
 from arena.environments.tests.small_games import TARGET, Count
 from arena.management.chaos.checks import unfinished
@@ -26,6 +27,8 @@ from training.data.harvest import (
     harvest_problem,
 )
 from training.data.pair_dataset import asked_tasks, unlearned_rounds
+from training.data.pairs import MIN_MARGIN
+from training.data.positions import MIN_VALUE_MARGIN, _is_clear
 from training.data.provenance import example, provenance
 from training.methods.grpo import GRPOConfig
 from training.models import Harvest, HarvestDelay, Pair
@@ -84,6 +87,48 @@ def test_the_better_of_two_moves_in_one_position_is_chosen(
         ).passed
         for one in Completion.objects.filter(asked__position__total=0)
     )
+
+
+class Slight(Counting):
+    """Its two moves differ by less than a panel's noise; `worst` is the value of a third move."""
+
+    slug = "slight"
+    worst = 0.5
+
+    def moves(self, position: object, seat: int) -> tuple[str, ...]:
+        return ("1", "2", "none")
+
+    def score(self, task: Task, text: str) -> Score:
+        return Score({"1": 0.5, "2": 0.5 + 0.04}.get(text, self.worst), False, ())
+
+
+@pytest.mark.parametrize(("worst", "gives_pairs"), [(0.5, True), (0.3, False)])
+def test_a_small_difference_teaches_where_it_is_most_of_what_the_choice_can_change(
+    monkeypatch: pytest.MonkeyPatch, worst: float, gives_pairs: bool
+) -> None:
+    slight = Slight()
+    slight.worst = worst
+    add_games(monkeypatch, slight)
+    match = played_match(monkeypatch)
+    Space.objects.filter(id=match.space_id).update(environment=Slight.slug)
+    harvest_matches()
+    assert Pair.objects.exists() is gives_pairs
+    for pair in Pair.objects.all():
+        assert (pair.chosen.text, pair.rejected.text) == ("2", "1")
+        assert pair.margin == pytest.approx(0.04)
+
+
+def test_the_moves_of_the_prisoners_dilemma_differ_enough_for_pairs() -> None:
+    game = ENVIRONMENTS["prisoners_dilemma"]
+    between = 0
+    for seed in range(40):
+        task = game.make_task(Random(seed), Split.TRAIN, seed % game.difficulty_count)
+        position, seat = task.data["position"], task.data["seat"]
+        values = [game.score(task, move).value for move in game.moves(position, seat)]
+        difference = max(values) - min(values)
+        assert _is_clear(difference, task, game) is (difference >= MIN_VALUE_MARGIN)
+        between += MIN_VALUE_MARGIN <= difference < MIN_MARGIN
+    assert between > 10
 
 
 def test_moves_of_equal_value_and_tries_to_mend_a_move_make_no_pair(

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.environments.base import EnvironmentFault, Split, Task
-from arena.environments.conformance import check
+from arena.environments.conformance import GARBAGE, check
 from arena.environments.reasoning.catalogue import OFFERS
 from arena.environments.reasoning.family import (
     CONSOLATION,
@@ -17,6 +17,7 @@ from arena.environments.reasoning.family import (
     family,
 )
 from arena.environments.reasoning.library import make_item
+from arena.environments.reasoning.shapes import is_of_kind
 
 ANSWERS = 200
 # At least one of each group, and every scorer that is not the plain comparison.
@@ -30,9 +31,9 @@ SCORED = (
 )  # fmt: skip
 NONSENSE = (
     "", " \n\t", "zqx", "I do not know this, sorry.", "\x00" * 50, "\ud800", "<answer></answer>",
-    "<answer>zqx</answer>", "1e999999999", "<answer>1e999999999</answer>", "\u0663", "nan", "-inf",
+    "<answer>zqx</answer>", "1e999999999", "<answer>1e999999999</answer>", "nan", "-inf",
     "<answer>" * 5_000, "answer: " * 5_000, "9" * 100_000, "(" * 5_000, "1/0", "\\boxed{" * 5_000,
-    "9**9**9**9**9",
+    "9**9**9**9**9", "I cannot say.", "nani", "xyzzy", "null", *GARBAGE,
 )  # fmt: skip
 seeds = st.integers(0, 2**32)
 splits = st.sampled_from(list(Split))
@@ -67,7 +68,8 @@ def test_the_score_of_an_answer_is_the_librarys_own(name: str) -> None:
                 own = item.dataset.score_answer(text, item.entry)
             except ValueError:  # of a text that it cannot read
                 own = 0.0
-            assert score.value == (own if text and own > CONSOLATION else 0.0), (text, item.answer)
+            counts = text and own > CONSOLATION and is_of_kind(name, text, item.answer)
+            assert score.value == (own if counts else 0.0), (text, item.answer)
             assert score.passed == (score.value == 1.0)
             passed += score.passed
     assert passed > 20
@@ -83,15 +85,51 @@ def test_every_family_solves_its_own_tasks_and_gives_nonsense_nothing(name: str)
         for text in NONSENSE:
             score = environment.score(task, text)
             right = task.data["answer"]
-            assert score.value == 0.0 or right in text or name in PARTLY_RIGHT, (text, right)
+            is_near = name in COUNTING and any(sign.isdigit() for sign in text)
+            assert score.value == 0.0 or right in text or is_near, (text, right)
             json.dumps([check.detail for check in score.checks]).encode()
 
 
-# Their scorers compare letter by letter, read any letters as moves, or count how near a number is:
-# what is no answer may be partly right.
-PARTLY_RIGHT = {
-    "calendar_arithmetic", "complex_arithmetic", "quantum_lock", "spell_backward", "time_intervals",
-}  # fmt: skip
+# Their scorers give a part to a number that is near: a text that states one is an answer.
+COUNTING = {"calendar_arithmetic", "time_intervals"}
+
+
+@pytest.mark.parametrize(
+    ("name", "right", "answers", "garbage"),
+    [
+        (
+            "complex_arithmetic",
+            "-8.0 - 14.0i",
+            ["-8.0 - 14.0i", "(-8-14i)", "-8-14j", "3", "2.5e1i"],
+            ["nan", "inf", "nan + 2i", "9**9", "I do not know", "eight"],
+        ),
+        (
+            "quantum_lock",
+            "B \u2192 A \u2192 A",
+            ["B \u2192 A \u2192 A", "b, a, a", "BAA", "A"],
+            ["I cannot say.", "back", "press A", "0", "?"],
+        ),
+        (
+            "spell_backward",
+            "krowegnar",
+            ["krowegnar", "KROWEGNAR", "krowegna", "orkwegnar"],
+            ["null", "none", "asdf jkl;", "krow egnar!", "kro"],
+        ),
+    ],
+)
+def test_only_a_text_of_the_kind_that_was_asked_for_is_an_answer(
+    name: str, right: str, answers: list[str], garbage: list[str]
+) -> None:
+    assert [text for text in answers if not is_of_kind(name, text, right)] == []
+    assert [text for text in garbage if is_of_kind(name, text, right)] == []
+
+
+def test_a_number_is_a_number_in_any_digits_and_none_that_is_no_number_passes() -> None:
+    environment = family("complex_arithmetic")
+    for seed in range(20):
+        task = make_task(seed, "complex_arithmetic")
+        assert environment.score(task, "nan").value == 0.0
+    assert is_of_kind("complex_arithmetic", "\u0663", "3.0")
 
 
 @given(seeds, st.sampled_from(["chain_sum", "leg_counting", "syllogism"]), splits)
