@@ -85,6 +85,17 @@ def test_the_example_is_never_imported_here(game: PluginEnvironment) -> None:
     assert "rlfc_highest_card" not in sys.modules
 
 
+@pytest.fixture(autouse=True)
+def _forgets_what_it_made() -> Iterator[None]:
+    """No environment of this test's packages stays among those that others find."""
+    made = dict(ENVIRONMENTS._made)
+    yield
+    for key in ENVIRONMENTS._made.keys() - made.keys():
+        environment = ENVIRONMENTS._made.pop(key)
+        if isinstance(environment, PluginEnvironment):
+            environment.close()
+
+
 def told(*arguments: str) -> str:
     out = StringIO()
     call_command("environments", *arguments, stdout=out)

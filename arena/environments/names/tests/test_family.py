@@ -1,4 +1,3 @@
-import json
 from random import Random
 
 import pytest
@@ -8,7 +7,7 @@ from hypothesis import strategies as st
 from arena.environments.base import Split, Task
 from arena.environments.constraints.tests.test_family import HOSTILE
 from arena.environments.names.family import NAME_FORMS, TRAIN_FORMS, UNSEEN_FORMS, Names
-from arena.environments.tests.test_reading import MAX_SECONDS, seconds
+from arena.environments.tests.free_texts import check_quick, check_repeats, check_splits
 
 ENVIRONMENT = Names()
 KETTLE = "a kettle that whistles a tune"
@@ -47,23 +46,14 @@ def test_the_solver_finds_a_name_of_full_value(seed: int, split: Split) -> None:
 
 
 def test_splits_share_no_prompt_and_unseen_no_form() -> None:
-    rng = Random(1)
-    prompts = {
-        split: {ENVIRONMENT.make_task(rng, split).prompt for _ in range(2000)} for split in Split
-    }
-    assert not prompts[Split.TRAIN] & prompts[Split.HELDOUT]
-    assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
-    assert not prompts[Split.HELDOUT] & prompts[Split.UNSEEN]
+    check_splits(ENVIRONMENT)
     assert not set(TRAIN_FORMS) & set(UNSEEN_FORMS)
 
 
 @given(seeds, splits)
 @settings(max_examples=50)
 def test_same_seed_same_task_and_it_survives_json(seed: int, split: Split) -> None:
-    task = ENVIRONMENT.make_task(Random(seed), split)
-    again = Task.from_json(json.loads(json.dumps(task.as_json())))
-    assert again == task == ENVIRONMENT.make_task(Random(seed), split)
-    assert ENVIRONMENT.answer(task, Random(seed)) == ENVIRONMENT.answer(again, Random(seed))
+    check_repeats(ENVIRONMENT, seed, split)
 
 
 @pytest.mark.parametrize(
@@ -151,5 +141,4 @@ def test_any_text_scores_within_bounds(kind: str, text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["a", " ", '"', "?", "- ", "a. ", "*", "\u00e9"])
 def test_64_kb_of_one_thing_are_scored_in_a_moment(unit: str) -> None:
-    text = unit * (65_536 // len(unit.encode()))
-    assert seconds(lambda: value("question", text)) < MAX_SECONDS
+    check_quick(lambda text: value("question", text), unit)

@@ -1,4 +1,3 @@
-import json
 from random import Random
 
 import pytest
@@ -10,6 +9,7 @@ from arena.environments.base import Split, Task
 from arena.environments.constraints.tests.test_family import HOSTILE
 from arena.environments.poems.family import FORMS, TRAIN_FORMS, UNSEEN_FORMS, OpenEnded
 from arena.environments.poems.forms import balance, rhymes, syllables
+from arena.environments.tests.free_texts import check_repeats, check_splits
 from arena.environments.text.rhymes import RHYMES
 
 ENVIRONMENT = OpenEnded()
@@ -53,21 +53,13 @@ def test_every_line_of_a_family_rhymes_with_every_other() -> None:
 
 
 def test_splits_share_no_prompt_and_unseen_no_form() -> None:
-    rng = Random(1)
-    prompts = {
-        split: {ENVIRONMENT.make_task(rng, split).prompt for _ in range(2000)} for split in Split
-    }
-    assert not prompts[Split.TRAIN] & prompts[Split.HELDOUT]
-    assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
-    assert not prompts[Split.HELDOUT] & prompts[Split.UNSEEN]
+    check_splits(ENVIRONMENT)
     assert not set(TRAIN_FORMS) & set(UNSEEN_FORMS)
 
 
 @given(seeds, splits)
 def test_same_seed_same_task_and_it_survives_json(seed: int, split: Split) -> None:
-    task = ENVIRONMENT.make_task(Random(seed), split)
-    again = Task.from_json(json.loads(json.dumps(task.as_json())))
-    assert again == task == ENVIRONMENT.make_task(Random(seed), split)
+    check_repeats(ENVIRONMENT, seed, split)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,3 @@
-import json
 from random import Random
 
 import pytest
@@ -9,7 +8,7 @@ from arena.environments.base import Split, Task
 from arena.environments.constraints.tests.test_family import HOSTILE
 from arena.environments.stories.elements import ELEMENTS, TRAIN_ELEMENTS, UNSEEN_ELEMENTS
 from arena.environments.stories.family import MOST_WORDS, Stories
-from arena.environments.tests.test_reading import MAX_SECONDS, seconds
+from arena.environments.tests.free_texts import check_quick, check_repeats, check_splits
 from judges.transcript import Check
 
 ENVIRONMENT = Stories()
@@ -60,28 +59,14 @@ def test_the_solver_varies_its_stories() -> None:
 
 
 def test_splits_share_no_prompt_and_unseen_no_demand() -> None:
-    rng = Random(1)
-    prompts = {
-        split: {
-            ENVIRONMENT.make_task(rng, split, level).prompt
-            for _ in range(700)
-            for level in range(3)
-        }
-        for split in Split
-    }
-    assert not prompts[Split.TRAIN] & prompts[Split.HELDOUT]
-    assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
-    assert not prompts[Split.HELDOUT] & prompts[Split.UNSEEN]
+    check_splits(ENVIRONMENT)
     assert not set(TRAIN_ELEMENTS) & set(UNSEEN_ELEMENTS)
 
 
 @given(seeds, splits)
 @settings(max_examples=50)
 def test_same_seed_same_task_and_it_survives_json(seed: int, split: Split) -> None:
-    task = ENVIRONMENT.make_task(Random(seed), split)
-    again = Task.from_json(json.loads(json.dumps(task.as_json())))
-    assert again == task == ENVIRONMENT.make_task(Random(seed), split)
-    assert ENVIRONMENT.answer(task, Random(seed)) == ENVIRONMENT.answer(again, Random(seed))
+    check_repeats(ENVIRONMENT, seed, split)
 
 
 def test_a_longer_story_within_the_bounds_is_worth_no_more() -> None:
@@ -168,8 +153,4 @@ def test_any_text_scores_within_bounds(seed: int, text: str) -> None:
 
 @pytest.mark.parametrize("unit", ["a", " ", '"', "\u201c", "?", "- ", "a. ", "*", "\u00e9"])
 def test_64_kb_of_one_thing_are_scored_in_a_moment(unit: str) -> None:
-    text = unit * (65_536 // len(unit.encode()))
-    assert (
-        seconds(lambda: ENVIRONMENT.score(make_task(("speech", ""), ("question", "")), text))
-        < MAX_SECONDS
-    )
+    check_quick(lambda text: value(text, ("speech", ""), ("question", "")), unit)
