@@ -1,6 +1,6 @@
 """Makes matches from queues: the one place where a match begins. For the system, without a user."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -9,7 +9,7 @@ from uuid import UUID
 
 from django.conf import settings
 from django.db import connection, transaction
-from django.db.models import Model, Sum
+from django.db.models import OuterRef, Subquery, Sum
 from django.utils import timezone
 
 from agents.models import Agent, Engine
@@ -192,7 +192,7 @@ def _new_ids(count: int) -> list[int]:
 def _store(space: Space, tables: Sequence[_Table]) -> None:
     """Write the rows of all matches, with a few statements however many there are."""
     seats: list[Seat] = []
-    entries: list[Entry] = []
+    entry_ids: dict[int, list[UUID]] = defaultdict(list)  # by what of the house's stake is theirs
     events: list[MatchEvent] = []
     weights = weights_for(space, [table.model_mus for table in tables])
     for table, difficulty_weights in zip(tables, weights, strict=True):
@@ -203,23 +203,24 @@ def _store(space: Space, tables: Sequence[_Table]) -> None:
             version = agent.current_version
             seats.append(Seat(match=match, index=index, agent=agent, version=version, entry=entry))
             if entry:
-                entry.status, entry.match = EntryStatus.SEATED, match
-                entry.house_stake_credits = table.stake.share_credits
-                entries.append(entry)
+                entry_ids[table.stake.share_credits].append(entry.id)
     Match.objects.bulk_create(table.match for table in tables)
     Seat.objects.bulk_create(seats)
     # Not announced: nobody can watch these matches yet.
     MatchEvent.objects.bulk_create(events)
-    _rewrite(entries, "status", "match", "house_stake_credits")
-    _rewrite([table.secret for table in tables], "match")
-
-
-def _rewrite(rows: Sequence[Model], *fields: str) -> None:
-    """Write these fields of rows that exist. bulk_update would write a CASE with a branch for each."""
-    if rows:
-        type(rows[0])._default_manager.bulk_create(
-            rows, update_conflicts=True, unique_fields=["id"], update_fields=fields
+    for share, ids in entry_ids.items():
+        Entry.objects.filter(id__in=ids).update(
+            status=EntryStatus.SEATED,
+            match=Subquery(Seat.objects.filter(entry=OuterRef("pk")).values("match")[:1]),
+            house_stake_credits=share,
         )
+    # The rows exist. bulk_update would write a CASE with a branch for each.
+    TaskSecret.objects.bulk_create(
+        [table.secret for table in tables],
+        update_conflicts=True,
+        unique_fields=["id"],
+        update_fields=["match"],
+    )
 
 
 def _seating(space: Space, table: _Table, difficulty_weights: tuple[float, ...]) -> SeatPlayers:

@@ -61,6 +61,7 @@ from arena.queries.spaces import (
     space_cards,
     space_slugs,
     spaces_to_enter,
+    usual_wait,
 )
 from arena.queries.tournaments import (
     BracketRound,
@@ -172,6 +173,7 @@ __all__ = [
     "tournament_cards",
     "tournament_stamp",
     "tournament_view",
+    "usual_wait",
     "versions_of",
     "wallet_balance",
 ]

@@ -3,8 +3,11 @@
 import uuid
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
+from math import isinf
 
 from django.db.models import Count, Q, Value
+from django.utils import timezone
 
 from agents.errors import NotAvailable
 from arena import access
@@ -22,8 +25,14 @@ from arena.models import (
     Terms,
 )
 from arena.queries.tiers import FeeTier, fee_tier
+from arena.spaces.matchmaking import accepted_gap
+from arena.spaces.ratings import Skill
+from arena.spaces.waits import ExpectedWait, PastWait, expected_wait
 from arena.states import LIVE_MATCH_STATUSES
 from judges.models import Judge
+
+WAITS_WITHIN = timedelta(days=1)
+WAITS_READ = 200  # the newest entries of that time that were played
 
 
 @dataclass(frozen=True)
@@ -87,6 +96,14 @@ class SpaceOffer:
 
 
 @dataclass(frozen=True)
+class Search:
+    """Which ratings an entry accepts by now, in whole points; None: any."""
+
+    lowest: int | None
+    highest: int | None
+
+
+@dataclass(frozen=True)
 class QueueState:
     """The state of one of the viewer's entries."""
 
@@ -101,6 +118,8 @@ class QueueState:
     fee_credits: int
     house_fill_seconds: int
     waits_for_training: bool  # this Space waits for the agent's current training run
+    search: Search | None  # of a waiting entry
+    expected: ExpectedWait | None  # of a waiting entry, if anybody was seated lately
     cancel_reason: str
 
 
@@ -155,8 +174,12 @@ def space_card(slug: str) -> SpaceCard:
 def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
     """The place of the viewer's entry in its queue, or its match. Raises NotAvailable."""
     entry = access.entry_for_owner(viewer, entry_id)
-    ahead = 0
+    ahead, search, expected = 0, None, None
     if entry.status == EntryStatus.QUEUED:
+        search = _search_of(entry)
+        expected = usual_wait(
+            entry.space_id, fee_credits=entry.fee_credits, agent_id=entry.agent_id
+        )
         ahead = Entry.objects.filter(
             space_id=entry.space_id,
             status=EntryStatus.QUEUED,
@@ -178,8 +201,48 @@ def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
         waits_for_training=(
             entry.space.waits_for_training and entry.agent.learning_since is not None
         ),
+        search=search,
+        expected=expected,
         cancel_reason=entry.cancel_reason,
     )
+
+
+def usual_wait(
+    space_id: int, *, fee_credits: int, agent_id: int | None = None
+) -> ExpectedWait | None:
+    """What recent entries at this fee let one expect: those near the agent's rating if enough were."""
+    rows = list(
+        Entry.objects.filter(
+            space_id=space_id,
+            status=EntryStatus.FINISHED,
+            fee_credits=fee_credits,
+            created_at__gt=timezone.now() - WAITS_WITHIN,
+        )
+        .order_by("-created_at")
+        .values_list("agent_id", "match_id", "created_at", "match__created_at")[:WAITS_READ]
+    )
+    if not rows:
+        return None
+    ids = {played_id for played_id, *_ in rows} | ({agent_id} if agent_id is not None else set())
+    ratings = Rating.objects.filter(space_id=space_id, agent_id__in=ids)
+    mus = dict(ratings.values_list("agent_id", "mu"))
+    waits = [
+        PastWait(match_id, max(0.0, (seated - entered).total_seconds()), mus.get(played_id))
+        for played_id, match_id, entered, seated in rows
+    ]
+    mu = None if agent_id is None else mus.get(agent_id, Skill().mu)
+    return expected_wait(waits, mu=mu)
+
+
+def _search_of(entry: Entry) -> Search:
+    """What a waiting entry looks for now."""
+    row = Rating.objects.filter(space_id=entry.space_id, agent_id=entry.agent_id).first()
+    skill = Skill(row.mu, row.sigma) if row else Skill()
+    waited = (timezone.now() - entry.created_at).total_seconds()
+    gap = accepted_gap(skill.sigma, waited_seconds=waited)
+    if isinf(gap):
+        return Search(None, None)
+    return Search(round(skill.mu - gap), round(skill.mu + gap))
 
 
 def _counts(space_ids: list[int]) -> dict[int, _Counts]:

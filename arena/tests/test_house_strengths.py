@@ -11,8 +11,10 @@ from django.core.management import call_command
 from django.core.management.base import CommandError
 
 from arena.environments.episode import Episode
+from arena.management import bouts
+from arena.management.bouts import Contestant
 from arena.management.commands import house_strengths
-from arena.seeding.house import HOUSE_AGENTS, HouseMember
+from arena.seeding.house import HOUSE_AGENTS
 from arena.seeding.spaces import SPACES
 
 
@@ -36,12 +38,12 @@ def test_a_match_has_the_spaces_own_seats_and_the_strengths_take_turns_in_them(
     asked: dict[int, set[str]] = {}
 
     async def answer(
-        space: Mapping[str, Any], episode: Episode, seat: int, agent: HouseMember, *rest: Any
+        space: Mapping[str, Any], episode: Episode, seat: int, agent: Contestant, *rest: Any
     ) -> str:
         asked.setdefault(seat, set()).add(agent.name)
         return episode.moves(seat)[0]
 
-    monkeypatch.setattr(house_strengths, "_answer", answer)
+    monkeypatch.setattr(bouts, "_answer", answer)
     strengths = HOUSE_AGENTS[:2]
     space = next(each for each in SPACES if each["slug"] == "public-goods")
     asyncio.run(house_strengths._match(space, strengths, None, Random(1)))

@@ -31,6 +31,7 @@ from arena.queries import (
     seasons_of,
     space_card,
     space_cards,
+    usual_wait,
     wallet_balance,
 )
 from arena.spaces.entering import MAX_LIVE_ENTRIES, enter_space, leave_queue
@@ -165,6 +166,7 @@ def _space_page(
         "curriculum": curriculum,
         "examples": _examples(space, curriculum),
         "commitments": next_commitments(space.space_id),
+        "expected": usual_wait(space.space_id, fee_credits=tier.fee_credits),
     }
     if is_judged_by_model(space.space_id):
         control = length_controls.get(space.space_id, lambda: length_control(space.space_id))

@@ -5,17 +5,16 @@ from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
 from random import Random
+from statistics import fmean
 from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from agents.inference.client import Inference, Sampling, plain_model
+from agents.inference.client import Inference
 from agents.inference.patience import together
 from arena.config.supervisor.machine import this_machine
-from arena.environments import ENVIRONMENTS
-from arena.environments.asking import with_prompt
-from arena.environments.episode import Episode, openings, play_out
+from arena.management.bouts import bout, of_the_house
 from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from arena.seeding.spaces import SPACES
 from training.gate.bootstrap import wilson
@@ -96,44 +95,10 @@ async def _match(
     rng: Random,
 ) -> float | None:
     # Where a Space has more seats, the two take turns.
-    seated = [agents[seat % len(agents)] for seat in range(space["seat_count"])]
-    totals = [0.0, 0.0]
-
-    async def answers(episode: Episode, seats: tuple[int, ...]) -> list[str]:
-        return await together(
-            _answer(space, episode, seat, seated[seat], inference, rng) for seat in seats
-        )
-
-    for opening in openings(
-        ENVIRONMENTS[space["environment"]],
-        seat_count=len(seated),
-        round_count=space["round_count"],
-        seed=str(rng.random()),
-    ):
-        payoffs = (await play_out(opening, answers)).payoffs()
-        if not payoffs:
-            return None
-        for seat, payoff in payoffs.items():
-            totals[seat % len(agents)] += payoff / seated.count(seated[seat])
-    ours, theirs = totals
+    count = space["seat_count"]
+    both = [of_the_house(agent, max_tokens=space["max_tokens"]) for agent in agents]
+    totals = await bout(space, [both[seat % 2] for seat in range(count)], inference, rng)
+    if totals is None:
+        return None
+    ours, theirs = fmean(totals[0::2]), fmean(totals[1::2])
     return 0.5 if abs(ours - theirs) < 1e-9 else float(ours > theirs)
-
-
-async def _answer(
-    space: Mapping[str, Any],
-    episode: Episode,
-    seat: int,
-    agent: HouseMember,
-    inference: Inference | None,
-    rng: Random,
-) -> str:
-    if rng.random() < agent.code_percent / 100:
-        return episode.solve(seat, rng)
-    moves = episode.moves(seat)
-    if inference is None:
-        return rng.choice(moves) if moves else ""
-    messages = with_prompt(agent.prompt, episode.observe(seat))
-    sampling = Sampling(temperature=agent.temperature, max_tokens=space["max_tokens"])
-    choices = moves if space.get("restricts_moves") else ()
-    model = plain_model(settings.ENV.base_model)
-    return (await inference.generate(model, messages, sampling, choices=choices)).text
