@@ -215,6 +215,7 @@ def usual_wait(
         Entry.objects.filter(
             space_id=space_id,
             status=EntryStatus.FINISHED,
+            match__isnull=False,
             fee_credits=fee_credits,
             created_at__gt=timezone.now() - WAITS_WITHIN,
         )
