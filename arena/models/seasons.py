@@ -1,7 +1,12 @@
 """Seasons: months of a Space, whose best are paid from what the arena took there."""
 
 from django.db import models
-from django.db.models import Q
+from django.db.models import F, Q
+
+from arena.states import INTERVAL_SIGMAS
+
+# The best first, by the lower end of the rating's interval.
+BEST_OF_SEASON = ((F("mu") - INTERVAL_SIGMAS * F("sigma")).desc(), F("agent"))
 
 
 class Season(models.Model):
@@ -42,6 +47,7 @@ class SeasonPlace(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["season", "agent"], name="season_place_once"),
         ]
+        indexes = [models.Index(F("season"), *BEST_OF_SEASON, name="season_place_best")]
 
     def __str__(self) -> str:
         return f"{self.agent_id} in season {self.season_id}"

@@ -3,8 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from django.db.models import F, Q
-
 from agents.errors import NotAvailable
 from arena.credits.statement import line_id_of
 from arena.models import Account, AccountKind, Entry, Match, Transfer, TransferCode, TransferKind
@@ -39,11 +37,13 @@ def match_credits(match_id: int, *, viewer: int | None) -> MatchCredits:
     match = Match.objects.select_related("space").filter(id=match_id).first()
     if match is None:
         raise NotAvailable("There is no such match.")
-    holds = Entry.objects.filter(match=match).values("id")
+    # Each by its index: joined by "or", every transfer would be read.
+    paid = Transfer.objects.filter(reference=f"match:{match_id}").values_list("id", flat=True)
+    held = Entry.objects.filter(match=match).values_list("id", flat=True)
     rows = (
-        Transfer.objects.filter(Q(reference=f"match:{match_id}") | Q(id__in=holds))
+        Transfer.objects.filter(id__in=[*paid, *held])
         .select_related("debit__owner", "credit__owner", "pending")
-        .order_by("created_at", F("id"))
+        .order_by("created_at", "id")
     )
     return MatchCredits(
         match_id=match.pk,

@@ -17,7 +17,7 @@ from arena.credits import ledger
 from arena.credits.prizes import prizes
 from arena.models import RatingChange, Season, SeasonPlace, TransferCode
 from arena.models.ratings import PROVISIONAL_MATCHES
-from arena.states import INTERVAL_SIGMAS
+from arena.models.seasons import BEST_OF_SEASON
 
 POT_PERCENT = 50  # of the month's rake
 PLACE_PERCENTS = (50, 30, 20)
@@ -67,7 +67,7 @@ def contenders(season_id: int, *, limit: int) -> list[SeasonPlace]:
             agent__owner__leaving_since=None,
         )
         .select_related("agent__owner")
-        .order_by((F("mu") - INTERVAL_SIGMAS * F("sigma")).desc(), "agent_id")
+        .order_by(*BEST_OF_SEASON)
     )
     best: dict[int, SeasonPlace] = {}
     for row in rows.iterator():

@@ -56,6 +56,13 @@ def test_a_statement_reads_the_newest_of_each_side_from_an_index() -> None:
     assert "Sort" not in plans[1] + plans[2]
 
 
+def test_a_matchs_movements_are_read_from_indexes() -> None:
+    match = make_match()
+    plans = plans_of(lambda: queries.match_credits(match.pk, viewer=None))
+    assert not any("Seq Scan on arena_transfer" in plan for plan in plans)
+    assert not any("Seq Scan on arena_entry" in plan for plan in plans)
+
+
 def test_matches_without_pairs_are_found_by_an_index_of_just_these() -> None:
     plan = plans_of(lambda: list(claiming.unharvested_matches().order_by("id")[:5]))[0]
     assert "match_not_harvested" in plan
