@@ -188,7 +188,7 @@ def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
     child, gate = run.child_version, gate_from_json(run.gate)
     assert child is not None, "a run is evaluated once its version exists"
     if gate is None:
-        gate = _evaluate(lease, spec, leases, child=child)
+        gate = _evaluate(lease, spec, leases, run=run, child=child)
         record(lease, gate=gate.as_json())
     is_by_hand = spec.config.adoption == Adoption.BY_HAND
     with held_run(lease) as locked:
@@ -284,7 +284,10 @@ def _with_heartbeat(
         served.count()
 
 
-def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersion) -> GateRecord:
+def _evaluate(
+    lease: Lease, spec: RunSpec, leases: Leases, *, run: TrainingRun, child: AgentVersion
+) -> GateRecord:
+    """`run`: read now, so that its Space is what it is after training."""
     parent = spec.parent
     contestants = Contestants(
         parent=served_model(parent),
@@ -307,8 +310,8 @@ def _evaluate(lease: Lease, spec: RunSpec, leases: Leases, *, child: AgentVersio
 
     gate: GateRecord = async_to_sync(evaluate)(
         contestants,
-        own=own_exam(spec.run),
-        probes=probe_exams(spec.run.space),
+        own=own_exam(run),
+        probes=probe_exams(run.space),
         trained=trainer_view(result or {}, precision=spec.config.precision),
         tools=build_tools(),
         seed=str(spec.run.pk),

@@ -181,8 +181,15 @@ class Debate:
         arguments = BY_TEXT[position["motion"]].arguments[seat]
         fresh = [argument for argument in arguments if argument not in spoken]
         motion = position["motion"][0].lower() + position["motion"].rstrip(".")[1:]
-        phrase = rng.choice(_PHRASES[part][seat]).format(motion=motion)
-        return f"{phrase} {rng.choice(fresh or arguments)}"
+        speeches = [
+            f"{phrase.format(motion=motion)} {argument}"
+            for phrase in _PHRASES[part][seat]
+            for argument in fresh or arguments
+        ]
+        rng.shuffle(speeches)
+        # A long motion may leave too few words that are the speech's own, a short one too few at all.
+        task = self.position_task(position, seat, Split.TRAIN)
+        return next((one for one in speeches if self.score(task, one).value == 1), speeches[0])
 
 
 _RELATION = {True: "is about the motion or an argument", False: "has nothing to do with the motion"}

@@ -175,7 +175,7 @@ def test_pairing_seats_nobody_twice_and_whoever_waits_long_enough(
     entries: list[tuple[Any, ...]], seats: int, fill: float, house_size: int
 ) -> None:
     queue = [
-        Waiting(f"entry-{number:03}", agent % OWNERS, agent, skill, fee, seconds, met - {agent})
+        Waiting(f"entry-{number:03}", agent % OWNERS, agent, skill, fee, seconds, met=met - {agent})
         for number, (agent, skill, fee, seconds, met) in enumerate(entries)
     ]
     house = [HouseAgent(900 + number, 20.0 + number, number == 0) for number in range(house_size)]
