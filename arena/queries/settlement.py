@@ -137,8 +137,8 @@ def _reasons(
             }
         case PrizeRule.DUEL:
             if len(ranking) == 1:
-                return dict.fromkeys(seats, "the own fee: nobody won it")
-            return dict.fromkeys(seats, "the own fee, and what the loser paid without the rake")
+                return dict.fromkeys(seats, "its own fee: nobody won it")
+            return dict.fromkeys(seats, "its own fee, and what the loser paid without the rake")
         case PrizeRule.COOPERATIVE:
             return dict.fromkeys(seats, "all are paid alike")
         case _:

@@ -78,7 +78,7 @@ class _Table:
                 return words, self.bars([f"{score * 100:.0f} points" for score in scores], prizes)
             case PrizeRule.DUEL:
                 words = (
-                    f"The winner gets the own fee back and the loser\u2019s {self.fee:,}, less "
+                    f"The winner gets its own fee back and the loser\u2019s {self.fee:,}, less "
                     f"{example.rake_credits:,} for the arena. A draw gives both their fees back."
                 )
                 drawn = self.payout([0.5] * self.seat_count).prizes[0]

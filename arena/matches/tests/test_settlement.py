@@ -211,7 +211,7 @@ def test_the_house_stakes_only_so_much_a_day_for_one_owner(settings: Any) -> Non
     agent = make_agent(make_user(credits=100))
     before = ledger.balance(ledger.house_account()).available
     won = [settled(space, [agent]).seats.get(agent=agent).prize_credits for _ in range(3)]
-    assert won == [13, 13, 9], "the third is played for the own fee, less the arena's share"
+    assert won == [13, 13, 9], "the third is played for its own fee, less the arena's share"
     assert ledger.balance(ledger.house_account()).available == before - 2 * (10 - 5)
     assert Entry.objects.filter(house_stake_credits=10).count() == 2
     assert ledger.audit().problems == ()

@@ -207,9 +207,9 @@ def prizes_of(match: Match) -> list[int]:
             {0: 0.9, 1: 0.3},
             [19, 0],
             1,
-            "the own fee, and what the loser paid without the rake",
+            "its own fee, and what the loser paid without the rake",
         ),
-        ("duel", {0: 0.5, 1: 0.5}, [10, 10], 0, "the own fee: nobody won it"),
+        ("duel", {0: 0.5, 1: 0.5}, [10, 10], 0, "its own fee: nobody won it"),
         ("cooperative", {0: 0.5, 1: 0.5}, [10, 9], 1, "all are paid alike"),
     ],
 )

@@ -63,7 +63,7 @@ def test_an_owner_switches_it_on_and_sees_what_it_earned(
     client: Client, agent: Agent, space: Space
 ) -> None:
     path = f"/agents/{agent.pk}/autopilot/"
-    assert "It was never on" in read(client, path)
+    assert "It has never been on" in read(client, path)
     assert client.post(path, form(space), follow=True).redirect_chain == [(path, 302)]
     assert "It enters its next Space within seconds." in read(client, path)
     play_one()

@@ -37,7 +37,7 @@ def test_the_wait_is_told_with_the_number_of_matches_it_is_based_on() -> None:
     space, agent = make_space(house_fill_seconds=600), make_agent(make_user(credits=100))
     entry_id = enter(agent, space)
     for path in (f"/entries/{entry_id}/", f"/spaces/{space.slug}/"):
-        assert "Nobody was seated here at 10 credits in the last day" in page(agent, path)
+        assert "Nobody has been seated here at 10 credits in the last day" in page(agent, path)
     entering = Entry.objects.filter(id=entry_id)
     entering.update(status="cancelled")
     played(space, waited_seconds=12)
@@ -45,7 +45,7 @@ def test_the_wait_is_told_with_the_number_of_matches_it_is_based_on() -> None:
     shown = page(agent, f"/entries/{entry_id}/")
     assert "Usually seated within 15 seconds: nine of ten were, in the last match at 10" in shown
     free = page(make_agent(make_user(credits=100)), f"/spaces/{space.slug}/?fee=0")
-    assert "Nobody was seated here for free in the last day" in free
+    assert "Nobody has been seated here for free in the last day" in free
 
 
 def test_the_waiting_room_says_how_wide_the_search_is_by_now() -> None:
