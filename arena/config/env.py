@@ -143,6 +143,9 @@ class Variables(BaseSettings):
         "UTC",
         description="Time zone in which the daily tournament starts at 18:00, as Europe/Berlin.",
     )
+    daily_tournament: bool = Field(
+        True, description="Whether a new installation holds a tournament every day."
+    )
     training_together: int = Field(
         8, ge=1, le=64, description="Most waiting runs that one trainer process takes at once."
     )

@@ -73,7 +73,12 @@ def _schedule_daily(base_model: BaseModel) -> None:
     if played_in is not None:
         TournamentSchedule.objects.get_or_create(
             slug=DAILY["slug"],
-            defaults=DAILY | {"space": played_in, "time_zone": settings.ENV.time_zone},
+            defaults=DAILY
+            | {
+                "space": played_in,
+                "time_zone": settings.ENV.time_zone,
+                "is_active": settings.ENV.daily_tournament,
+            },
         )
 
 

@@ -103,6 +103,15 @@ def test_a_base_that_this_machine_is_not_configured_for_is_where_its_row_says() 
     assert BaseModel(served_name="served only").folder is None
 
 
+def test_an_installation_may_go_without_a_daily_tournament(
+    monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    monkeypatch.setattr(settings.ENV, "daily_tournament", False)
+    seed()
+    sweeping.run_tournaments()
+    assert not Tournament.objects.exists()
+
+
 def test_a_daily_tournament_is_seeded_that_the_house_can_fill_and_that_runs_by_itself() -> None:
     seed()
     seed()

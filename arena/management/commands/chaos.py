@@ -25,6 +25,7 @@ START_SECONDS = 120.0  # until the first addresses are known
 STOP_SECONDS = 60.0
 # The product's own settings: a short loop, frequent sweeps, and workers that are soon missed.
 VARIABLES = {
+    "DAILY_TOURNAMENT": "no",  # it could begin in the middle of a trial and last longer
     "SWEEP_SECONDS": "1",
     "TAKEOVER_SECONDS": "6",
     "TRAINING_PAIRS": "24",

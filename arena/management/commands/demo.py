@@ -17,6 +17,7 @@ from arena.management.commands.up import stop_on_signals
 
 # So that the first run comes soon enough to watch on two cores; the environment overrides them.
 DEMO_VARIABLES = {"TRAINING_PAIRS": "24", "GATE_TASKS": "32", "PROBE_TASKS": "8"}
+HEADLESS_VARIABLES = {"DAILY_TOURNAMENT": "no"}  # it could begin beside the loop that is shown
 
 
 class Command(BaseCommand):
@@ -35,7 +36,8 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         if options["json"] and not options["json"].resolve().parent.is_dir():
             raise CommandError(f"There is no folder {options['json'].resolve().parent}.")
-        for name, value in DEMO_VARIABLES.items():
+        variables = DEMO_VARIABLES | (HEADLESS_VARIABLES if options["headless"] else {})
+        for name, value in variables.items():
             os.environ.setdefault(name, value)
         environment = local_environment()
         if not options["headless"]:
