@@ -259,14 +259,15 @@ def follow_the_run(page: Page, product: Product) -> list[str]:
     expect(page.locator("#run-curve canvas").first).to_be_visible()
     final = page.locator('#run-state[data-final="yes"]')
     expect(final).to_be_visible(timeout=RUN_MS)
-    status, gate, curve, manifest, reason = product.rows(
-        "SELECT status, gate, curve, manifest, reason FROM training_trainingrun WHERE id = %s",
+    status, config, gate, curve, manifest, reason = product.rows(
+        "SELECT status, config, gate, curve, manifest, reason"
+        " FROM training_trainingrun WHERE id = %s",
         run_id,
     )[0]
     assert status in {"adopted", "rejected"}, reason
-    # One step for each pair; those of a coded seat are at most half of them.
+    # One step for each pair in each epoch; those of a coded seat are at most half of the pairs.
     taught = manifest["coded"]
-    assert len(curve) == taught["of"] > 1
+    assert len(curve) == taught["of"] * config["epochs"] > 1
     assert 2 * taught["answers"] <= taught["of"]
     expect(final).to_contain_text(status)
     expect(page.get_by_role("heading", name="Gate")).to_be_visible()
