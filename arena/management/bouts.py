@@ -1,4 +1,4 @@
-"""Matches of house agents and templates without rows, as commands play them to measure who wins."""
+"""Matches of agents without rows, as commands and benchmarks play them to measure who wins."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from agents.inference.client import Inference, Sampling, plain_model
+from agents.inference.client import Inference, Sampling, ServedModel, plain_model
 from agents.inference.patience import together
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import with_prompt
@@ -20,6 +20,7 @@ class Contestant:
     """Who sits at the table; `code_share` of its answers come from code."""
 
     name: str
+    model: ServedModel
     prompt: str
     sampling: Sampling
     code_share: float = 0.0
@@ -28,7 +29,8 @@ class Contestant:
 def of_the_house(member: HouseMember, *, max_tokens: int) -> Contestant:
     """A house agent in a Space with this longest answer."""
     sampling = Sampling(temperature=member.temperature, max_tokens=max_tokens)
-    return Contestant(member.name, member.prompt, sampling, member.code_percent / 100)
+    model = plain_model(settings.ENV.base_model)
+    return Contestant(member.name, model, member.prompt, sampling, member.code_percent / 100)
 
 
 async def bout(
@@ -37,15 +39,12 @@ async def bout(
     inference: Inference | None,
     rng: Random,
 ) -> list[float] | None:
-    """Each seat's points over the rounds of a seeded Space; None if only judges can tell.
-
-    Without a server, what no code answers is a legal move by chance, or nothing.
-    """
+    """Each seat's points over the rounds of a seeded Space; None if only judges can tell."""
     totals = [0.0] * len(seated)
 
     async def answers(episode: Episode, seats: tuple[int, ...]) -> list[str]:
         return await together(
-            _answer(space, episode, seat, seated[seat], inference, rng) for seat in seats
+            answer(space, episode, seat, seated[seat], inference, rng) for seat in seats
         )
 
     for opening in openings(
@@ -62,7 +61,7 @@ async def bout(
     return totals
 
 
-async def _answer(
+async def answer(
     space: Mapping[str, Any],
     episode: Episode,
     seat: int,
@@ -70,12 +69,18 @@ async def _answer(
     inference: Inference | None,
     rng: Random,
 ) -> str:
+    """What the contestant says in this seat of the Space's episode.
+
+    Without a server, what no code answers is a legal move by chance, or nothing.
+    """
     if rng.random() < contestant.code_share:
         return episode.solve(seat, rng)
-    moves = episode.moves(seat)
     if inference is None:
+        moves = episode.moves(seat)
         return rng.choice(moves) if moves else ""
     messages = with_prompt(contestant.prompt, episode.observe(seat))
-    choices = moves if space.get("restricts_moves") else ()
-    model = plain_model(settings.ENV.base_model)
-    return (await inference.generate(model, messages, contestant.sampling, choices=choices)).text
+    choices = episode.moves(seat) if space.get("restricts_moves") else ()
+    said = await inference.generate(
+        contestant.model, messages, contestant.sampling, choices=choices
+    )
+    return said.text

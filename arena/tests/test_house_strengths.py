@@ -43,7 +43,7 @@ def test_a_match_has_the_spaces_own_seats_and_the_strengths_take_turns_in_them(
         asked.setdefault(seat, set()).add(agent.name)
         return episode.moves(seat)[0]
 
-    monkeypatch.setattr(bouts, "_answer", answer)
+    monkeypatch.setattr(bouts, "answer", answer)
     strengths = HOUSE_AGENTS[:2]
     space = next(each for each in SPACES if each["slug"] == "public-goods")
     asyncio.run(house_strengths._match(space, strengths, None, Random(1)))

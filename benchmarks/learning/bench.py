@@ -21,6 +21,7 @@ from agents.inference.client import Sampling, plain_model, served_model
 from agents.inference.servers import ServedModel
 from agents.models import Agent, AgentVersion, BaseModel, User
 from agents.roster import create_agent, set_learning
+from arena.management.bouts import Contestant
 from arena.spaces import entering
 from arena.credits import ledger, wallet
 from benchmarks.learning import duels, exam
@@ -127,7 +128,8 @@ def base_duels(slug: str) -> dict[str, Any]:
 def _duels(slug: str, model: ServedModel, *, prompt: str) -> dict[str, Any]:
     space = GAMES[slug]
     sampling = replace(SAMPLING, max_tokens=min(SAMPLING.max_tokens, space["max_tokens"]))
-    return async_to_sync(duels.play)(space, duels.Player(model, prompt, sampling))
+    learner = Contestant("learner", model, prompt, sampling)
+    return async_to_sync(duels.play)(space, learner)
 
 
 def learn(name: str, *, seed: int, minutes: float, say: Say, game: str = "") -> dict[str, Any]:

@@ -11,12 +11,12 @@ from typing import Any
 
 from django.conf import settings
 
-from agents.inference.client import Inference, Sampling, ServedModel, plain_model
+from agents.inference.client import Inference
 from agents.inference.patience import together
 from arena.environments import ENVIRONMENTS
-from arena.environments.asking import with_prompt
 from arena.environments.base import Split
 from arena.environments.episode import Episode, Try, opening_number, order_of, play_out
+from arena.management.bouts import Contestant, answer, of_the_house
 from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from training.gate.bootstrap import wilson
 
@@ -36,8 +36,8 @@ class Score:
 
     games: int
     points: float
-    turns: int  # of the learner
-    illegal: int  # tries of the learner that were no legal move
+    turns: int  # tries of the learner to move
+    illegal: int  # of these: no legal move
 
     @property
     def share(self) -> float:
@@ -49,37 +49,28 @@ class Score:
         return wilson(self.share, self.games)
 
 
-@dataclass(frozen=True)
-class Player:
-    """Who sits in a seat: a model with a prompt, and the share of its turns that code plays."""
-
-    model: ServedModel
-    prompt: str
-    sampling: Sampling
-    code_percent: int = 0
-
-
-async def play(space: Mapping[str, Any], learner: Player, *, games: int = GAMES) -> dict[str, Any]:
+async def play(
+    space: Mapping[str, Any], learner: Contestant, *, games: int = GAMES
+) -> dict[str, Any]:
     """{opponent: Score as JSON}: `games` games against each. Raises InferenceUnavailable.
 
     `space` is one of `arena.seeding.spaces.SPACES`, of a game for two.
     """
     slots = asyncio.Semaphore(CONCURRENT * len(settings.VLLM_URLS))
 
-    async def one(inference: Inference, opponent: HouseMember, number: int) -> "_Game":
+    async def one(inference: Inference, member: HouseMember, number: int) -> Score:
         async with slots:
-            game = _Game(space, (learner, _seated(space, opponent)), inference, number)
-            await game.play()
-            return game
+            opponent = of_the_house(member, max_tokens=space["max_tokens"])
+            return await _game(space, (learner, opponent), inference, number)
 
     async with Inference() as inference:
         found = {
-            opponent.name: await together(
-                one(inference, opponent, number) for number in range(1, games + 1)
+            member.name: await together(
+                one(inference, member, number) for number in range(1, games + 1)
             )
-            for opponent in OPPONENTS
+            for member in OPPONENTS
         }
-    return {name: asdict(_score(played)) for name, played in found.items()}
+    return {name: asdict(sum_of(played)) for name, played in found.items()}
 
 
 def scores(duels: Mapping[str, Any]) -> dict[str, Score]:
@@ -97,65 +88,33 @@ def sum_of(several: Sequence[Score]) -> Score:
     )
 
 
-def _seated(space: Mapping[str, Any], member: HouseMember) -> Player:
-    sampling = Sampling(temperature=member.temperature, max_tokens=space["max_tokens"])
-    model = plain_model(settings.ENV.base_model)
-    return Player(model, member.prompt, sampling, member.code_percent)
+async def _game(
+    space: Mapping[str, Any], seated: Sequence[Contestant], inference: Inference, number: int
+) -> Score:
+    environment = ENVIRONMENTS[space["environment"]]
+    opening = opening_number(number, seat_count=len(seated), turn_limit=environment.turn_limit)
+    difficulty = opening % environment.difficulty_count
+    # The openings are the same before and after; what is sampled never is.
+    task = environment.make_task(Random(f"{SEED}:{opening}"), Split.TRAIN, difficulty)
+    rng = Random(f"{SEED}:{number}")
+    tries: list[bool] = []  # of the learner: whether each was a legal move
 
-
-def _score(games: Sequence["_Game"]) -> Score:
-    return Score(
-        games=len(games),
-        points=sum(game.points for game in games),
-        turns=sum(game.turns for game in games),
-        illegal=sum(game.illegal for game in games),
-    )
-
-
-class _Game:
-    """One game, and what the learner did in it."""
-
-    def __init__(
-        self, space: Mapping[str, Any], players: Sequence[Player], inference: Inference, number: int
-    ) -> None:
-        self._environment = ENVIRONMENTS[space["environment"]]
-        self._is_restricted = space.get("restricts_moves", False)
-        self._players = players
-        self._inference = inference
-        opening = opening_number(
-            number, seat_count=len(players), turn_limit=self._environment.turn_limit
+    async def answers(episode: Episode, seats: Sequence[int]) -> list[str]:
+        said = await together(
+            answer(space, episode, seat, seated[seat], inference, rng) for seat in seats
         )
-        difficulty = opening % self._environment.difficulty_count
-        # The openings are the same before and after; what is sampled never is.
-        task = self._environment.make_task(Random(f"{SEED}:{opening}"), Split.TRAIN, difficulty)
-        self._rng = Random(f"{SEED}:{number}")
-        self._episode = Episode.begin(
-            self._environment, task, order_of(number, range(len(players)))
-        )
-        self.points = 0.0
-        self.turns = self.illegal = 0
-
-    async def play(self) -> None:
-        payoffs = (await play_out(self._episode, self._ask)).payoffs()
-        own, other = payoffs[LEARNER], payoffs[1 - LEARNER]
-        self.points = 0.5 if own == other else float(own > other)
-
-    async def _ask(self, episode: Episode, seats: Sequence[int]) -> list[str]:
-        said = await together(self._answer(episode, seat) for seat in seats)
         for seat, text in zip(seats, said, strict=True):
             if seat == LEARNER:
                 _, problem = episode.after(Try(seat, text))
-                self.turns += 1
-                self.illegal += bool(problem)
+                tries.append(not problem)
         return said
 
-    async def _answer(self, episode: Episode, seat: int) -> str:
-        player = self._players[seat]
-        if self._rng.random() < player.code_percent / 100:
-            return episode.solve(seat, self._rng)
-        messages = with_prompt(player.prompt, episode.observe(seat))
-        choices = episode.moves(seat) if self._is_restricted else ()
-        answer = await self._inference.generate(
-            player.model, messages, player.sampling, choices=choices
-        )
-        return answer.text
+    begun = Episode.begin(environment, task, order_of(number, range(len(seated))))
+    payoffs = (await play_out(begun, answers)).payoffs()
+    own, other = payoffs[LEARNER], payoffs[1 - LEARNER]
+    return Score(
+        games=1,
+        points=0.5 if own == other else float(own > other),
+        turns=len(tries),
+        illegal=tries.count(False),
+    )

@@ -12,7 +12,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from agents.inference.client import Inference, Sampling
+from agents.inference.client import Inference, Sampling, plain_model
 from agents.inference.patience import together
 from arena.config.supervisor.machine import this_machine
 from arena.management.bouts import Contestant, bout, of_the_house
@@ -137,7 +137,8 @@ async def _career(
         top_p=template.top_p,
         max_tokens=min(template.max_tokens, space["max_tokens"]),
     )
-    seats[NEWCOMER] = Contestant(template.title, template.prompt, sampling)
+    model = plain_model(settings.ENV.base_model)
+    seats[NEWCOMER] = Contestant(template.title, model, template.prompt, sampling)
     skills[NEWCOMER] = Skill()
     rankings = []
     for _ in range(FIRST_MATCHES):

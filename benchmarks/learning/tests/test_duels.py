@@ -6,13 +6,14 @@ import pytest
 
 from agents.inference.client import Message, Sampling, ServedModel, plain_model
 from arena.environments.episode import Episode
+from arena.management.bouts import Contestant
 from arena.tests.scripted import ScriptedModel
 from benchmarks.learning import duels, table
 from benchmarks.learning.games import GAMES
 from benchmarks.learning.tests.test_table import make_result
 
 PROMPT = "I am the learner."
-LEARNER = duels.Player(plain_model("tiny"), PROMPT, Sampling(max_tokens=24))
+LEARNER = Contestant("learner", plain_model("tiny"), PROMPT, Sampling(max_tokens=24))
 
 
 def played(monkeypatch: pytest.MonkeyPatch, answer: str, slug: str = "nim") -> dict[str, Any]:
