@@ -9,7 +9,7 @@ import json
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from random import SystemRandom
 from typing import Any
 
@@ -96,6 +96,14 @@ class Sampling:
         if not 8 <= self.max_tokens <= 256:
             found.append("The longest answer must be between 8 and 256 tokens.")
         return found
+
+    def within(self, max_tokens: int) -> "Sampling":
+        """With answers of at most `max_tokens`."""
+        return replace(self, max_tokens=min(self.max_tokens, max_tokens))
+
+    def among(self, choices: Sequence[str]) -> "Sampling":
+        """As an answer is drawn: with choices, from all of them, whatever top_p is."""
+        return replace(self, top_p=1.0) if choices else self
 
     def as_json(self) -> dict[str, Any]:
         return asdict(self)

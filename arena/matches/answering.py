@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from random import Random
 from typing import TypeVar
 
@@ -71,11 +71,7 @@ def _player(index: int, version: AgentVersion, match: Match) -> SeatedAgent:
         name=version.agent.name,
         code_share=code_share_of(version.agent),
         prompt=version.prompt,
-        sampling=Sampling(
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            max_tokens=min(sampling.max_tokens, match.space.max_tokens),
-        ),
+        sampling=sampling.within(match.space.max_tokens),
         model=model,
         adapter_digest=version.adapter.digest if version.adapter else "",
         problem=problem,
@@ -151,8 +147,7 @@ async def _sample(
         chunk_times=generation.chunk_times,
         finish_reason=generation.finish_reason,
         adapter_digest=player.adapter_digest,
-        # A choice among moves is drawn from all of them.
-        sampling=(replace(player.sampling, top_p=1.0) if choices else player.sampling).as_json(),
+        sampling=player.sampling.among(choices).as_json(),
         seconds=round(generation.seconds, 3),
     )
 

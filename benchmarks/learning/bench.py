@@ -127,8 +127,7 @@ def base_duels(slug: str) -> dict[str, Any]:
 
 def _duels(slug: str, model: ServedModel, *, prompt: str) -> dict[str, Any]:
     space = GAMES[slug]
-    sampling = replace(SAMPLING, max_tokens=min(SAMPLING.max_tokens, space["max_tokens"]))
-    learner = Contestant("learner", model, prompt, sampling)
+    learner = Contestant("learner", model, prompt, SAMPLING.within(space["max_tokens"]))
     return async_to_sync(duels.play)(space, learner)
 
 

@@ -7,7 +7,7 @@ judges; the noise of sampling is left to the bootstrap.
 import asyncio
 from collections import Counter
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from itertools import islice, zip_longest
 from math import ceil
 from random import Random
@@ -169,10 +169,7 @@ class Examiner:
         """None if the task cannot be put to the models or no judge voted."""
         contestants = self._contestants
         messages = build_messages(contestants.prompt, task)
-        sampling = replace(
-            contestants.sampling,
-            max_tokens=min(contestants.sampling.max_tokens, exam.max_tokens),
-        )
+        sampling = contestants.sampling.within(exam.max_tokens)
         async with self._slots:
             try:
                 choices = moves_of(exam.environment, task) if exam.restricts_moves else ()

@@ -1,7 +1,7 @@
 """A version that answers in practice, as it would in a match of the run's Space."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from agents.inference.client import (
@@ -32,9 +32,8 @@ class Speaker:
     @classmethod
     def of(cls, version: AgentVersion, space: Space) -> "Speaker":
         """Raises Refused for a version that no server can play."""
-        sampling = Sampling.from_json(version.sampling)
-        longest = min(sampling.max_tokens, space.max_tokens)
-        return cls(version, served_model(version), replace(sampling, max_tokens=longest))
+        sampling = Sampling.from_json(version.sampling).within(space.max_tokens)
+        return cls(version, served_model(version), sampling)
 
     async def answer(
         self, inference: Inference, messages: Sequence[Message], choices: Sequence[str]
@@ -49,8 +48,6 @@ class Speaker:
 
     def rollout(self, answer: Generation, *, choices: Sequence[str], **place: Any) -> Rollout:
         """The answer as a row, not saved; `place` says whose run, and where in it."""
-        # A choice among moves is drawn from all of them.
-        sampling = replace(self.sampling, top_p=1.0) if choices else self.sampling
         return Rollout(
             version=self.version,
             text=answer.text,
@@ -60,6 +57,6 @@ class Speaker:
             allowed_token_ids=answer.allowed_token_ids,
             finish_reason=answer.finish_reason,
             adapter_digest=self.version.adapter.digest if self.version.adapter else "",
-            sampling=sampling.as_json(),
+            sampling=self.sampling.among(choices).as_json(),
             **place,
         )

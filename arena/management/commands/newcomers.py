@@ -135,8 +135,8 @@ async def _career(
     sampling = Sampling(
         temperature=template.temperature,
         top_p=template.top_p,
-        max_tokens=min(template.max_tokens, space["max_tokens"]),
-    )
+        max_tokens=template.max_tokens,
+    ).within(space["max_tokens"])
     model = plain_model(settings.ENV.base_model)
     seats[NEWCOMER] = Contestant(template.title, model, template.prompt, sampling)
     skills[NEWCOMER] = Skill()
