@@ -60,7 +60,7 @@ class Player:
 class Outcome:
     """What happened to the entries of a simulation."""
 
-    gaps: list[float] = field(default_factory=list)  # of true strengths, between people
+    gaps: list[float] = field(default_factory=list)  # of ratings, between people
     waits: list[float] = field(default_factory=list)
     meetings: int = 0
     repeats: int = 0  # of meetings: within the last hour
@@ -299,7 +299,7 @@ def main() -> None:
 
     print(
         f"\n{arguments.entries:,} entries of {arguments.entries // 10:,} agents, each ten times in "
-        f"{BUSY_SECONDS * 10 / 3600:.1f} hours; sweeps each {SWEEP_SECONDS:.0f} s, 2 seats:"
+        f"{BUSY_SECONDS * 10 / 3600:.1f} hours; a sweep every {SWEEP_SECONDS:.0f} s, 2 seats:"
     )
     print("             gap  p95   wait s  p95   met again within the hour")
     for name, pairing in pairings.items():

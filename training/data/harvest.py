@@ -95,7 +95,7 @@ def _yield_of(match: Match) -> _Yield:
 
 @transaction.atomic(durable=True)
 def _store(match_id: int, found: _Yield) -> bool:
-    """Store the pairs, or when to try again; False if another worker was first or for a delay."""
+    """Store the pairs, or note when to try again; False if they were not stored now."""
     match = (
         Match.objects.select_for_update(skip_locked=True, no_key=True).filter(id=match_id).first()
     )

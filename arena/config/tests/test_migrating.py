@@ -1,4 +1,4 @@
-"""Migrating while the site runs: others wait for a moment only, and somebody learns who is in the way."""
+"""Migrating while the site runs: others wait only briefly, and one learns who is in the way."""
 
 import threading
 import time
@@ -54,7 +54,7 @@ def test_a_migration_gives_up_on_a_lock_and_says_who_holds_it(
         drop_sessions()
     assert time.monotonic() - began < 10
     pid = somebody.info.backend_pid
-    assert "Not migrated: 3 times, a lock was not free within 0.4 seconds." in str(refused.value)
+    assert "Not migrated: in 3 tries, a lock was not free within 0.4 seconds." in str(refused.value)
     assert f"Process {pid} of PostgreSQL (rlfc-web, idle in transaction)" in str(refused.value)
     assert "with locks on django_session." in str(refused.value)
     with connection.cursor() as cursor:

@@ -1,6 +1,6 @@
-"""`manage.py migrate`: Django's own, but it waits for a lock for a moment only, so that the site goes on.
+"""`manage.py migrate`: Django's own, but it waits only briefly for a lock, so that the site goes on.
 
-A statement that waits for a table's lock makes everybody wait who comes after it. So it gives up
+A statement that waits for a table's lock holds up everybody who comes after it. So it gives up
 early, lets the others pass, and tries again; in the end it says who holds the lock.
 """
 
@@ -79,10 +79,10 @@ class Command(migrate.Command):
                 return
             if pause_seconds is None:
                 raise CommandError(
-                    f"Not migrated: {len(PAUSES_SECONDS) + 1} times, a lock was not free within "
+                    f"Not migrated: in {len(PAUSES_SECONDS) + 1} tries, a lock was not free within "
                     f"{lock_seconds:g} seconds. {holders} What was begun is undone, and the site "
-                    "goes on as before. Wait for that transaction or end it, for example with "
-                    "SELECT pg_terminate_backend(PROCESS), then migrate again."
+                    "goes on as before. Migrate again later; a transaction that stays open can be "
+                    "ended with SELECT pg_terminate_backend(PROCESS)."
                 )
             self.stderr.write(
                 f"A lock was not free within {lock_seconds:g} seconds. {holders} "
@@ -97,7 +97,7 @@ def _positive_seconds(text: str) -> float:
     except ValueError:
         seconds = math.nan
     if not 0.001 <= seconds <= 1_000_000:
-        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds from 0.001 on.")
+        raise argparse.ArgumentTypeError(f"{text} is not a number of seconds of at least 0.001.")
     return seconds
 
 
