@@ -141,7 +141,7 @@ class Variables(BaseSettings):
     )
     time_zone: str = Field(
         "UTC",
-        description="Time zone in which the daily tournament starts at 18:00, as Europe/Berlin.",
+        description="Time zone in which the daily tournament starts at 18:00, for example Europe/Berlin.",
     )
     daily_tournament: bool = Field(
         True, description="Whether a new installation holds a tournament every day."

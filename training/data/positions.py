@@ -8,7 +8,7 @@ position. Elsewhere a move is worth what the panel gave its seat for that whole 
 from collections.abc import Iterable, Sequence
 from itertools import islice
 
-from django.db.models import Q
+from django.db.models import QuerySet
 
 from agents.models import Engine
 from arena.environments.asking import moves_of
@@ -44,15 +44,7 @@ def position_pairs(one: Round, space: Space, environment: Environment) -> list[P
     by_code = Judge.objects.filter(
         slug__in=chairs, kind=JudgeKind.CODE, quarantined_at=None
     ).exists()
-    turns = (
-        Completion.objects.filter(
-            _comparable(),
-            round=one,
-            seat__agent__engine=Engine.MODEL,
-        )
-        .exclude(asked_key="")
-        .select_related("seat", "round__verdict")
-    )
+    turns = _comparable().filter(round=one, seat__agent__engine=Engine.MODEL).exclude(asked_key="")
     found: dict[int, list[Pair]] = {}
     for own in turns.order_by("id"):
         pairs = found.setdefault(own.seat.agent_id, [])
@@ -76,15 +68,14 @@ def _pairs_of(
     """
     task = asked_task(own, one)
     others = list(
-        Completion.objects.filter(
-            _comparable(),
+        _comparable()
+        .filter(
             asked_key=own.asked_key,
             round__match__space=space,
             round__match__status=MatchStatus.SETTLED,
             round__verdict__isnull=False,
         )
         .exclude(text=own.text)
-        .select_related("seat", "round__verdict")
         .order_by("-id")[:MAX_COMPARED]
     )
     values = _values([own, *others], task, environment)
@@ -127,7 +118,9 @@ def _values(
     """By completion id."""
     if environment is None:
         return {one.pk: float(one.round.verdict.scores[str(one.seat.index)]) for one in answers}
-    return {one.pk: environment.score(task, one.text).value for one in answers}
+    # Most say the same few moves, and a value may take a search.
+    by_text = {text: environment.score(task, text).value for text in {one.text for one in answers}}
+    return {one.pk: by_text[one.text] for one in answers}
 
 
 def _agreement(answer: Completion) -> float:
@@ -135,6 +128,12 @@ def _agreement(answer: Completion) -> float:
     return float(answer.round.verdict.agreement)
 
 
-def _comparable() -> Q:
-    """Answers whose words are there to learn from."""
-    return Q(status=CompletionStatus.OK, seat__agent__owner__leaving_since=None)
+def _comparable() -> QuerySet[Completion]:
+    """Answers whose words are there to learn from, without what is long and not compared."""
+    return (
+        Completion.objects.filter(
+            status=CompletionStatus.OK, seat__agent__owner__leaving_since=None
+        )
+        .select_related("seat", "round__verdict")
+        .defer("prompt_token_ids", "token_ids", "logprobs", "allowed_token_ids", "chunk_times")
+    )

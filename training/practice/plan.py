@@ -250,7 +250,6 @@ class _Answers:
         self._tokens = tokens
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
-        # Others' answers to an episode's round were given in other positions.
         # Every group gets as many answers, so the share is of all of them.
         self._coded_left = floor(spec.config.coded_share * size.rollouts * len(rounds) + 1e-9)
         self._coded: set[int] = set()  # completions of coded seats
@@ -260,6 +259,7 @@ class _Answers:
         )
         for one in completions.select_related("version__agent", "round").order_by("id"):
             if one.version.agent_id != run.agent_id:
+                # Others' answers to an episode's round were given in other positions.
                 if not one.round.is_episode:
                     self._others[one.round_id].append(one)
                     self._coded |= {one.pk} if one.version.agent.engine == Engine.CODE else set()

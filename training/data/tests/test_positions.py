@@ -28,7 +28,7 @@ from training.data.harvest import (
 )
 from training.data.pair_dataset import asked_tasks, unlearned_rounds
 from training.data.pairs import MIN_MARGIN
-from training.data.positions import MIN_VALUE_MARGIN, _is_clear
+from training.data.positions import MIN_VALUE_MARGIN, _is_clear, _values
 from training.data.provenance import example, provenance
 from training.methods.grpo import GRPOConfig
 from training.models import Harvest, HarvestDelay, Pair
@@ -87,6 +87,26 @@ def test_the_better_of_two_moves_in_one_position_is_chosen(
         ).passed
         for one in Completion.objects.filter(asked__position__total=0)
     )
+
+
+def test_a_move_that_several_made_is_valued_once(
+    monkeypatch: pytest.MonkeyPatch, game: Counting
+) -> None:
+    played_match(monkeypatch)
+    played_match(monkeypatch)
+    openings = list(Completion.objects.filter(asked__position__total=0))
+    assert sorted(one.text for one in openings) == ["1", "1", "2", "2"]
+    valued: list[str] = []
+
+    def score(task: Task, text: str) -> Score:
+        valued.append(text)
+        return Score(float(text == "2"), False, ())
+
+    monkeypatch.setattr(game, "score", score)
+    task = game.position_task(openings[0].asked["position"], openings[0].asked["seat"], Split.TRAIN)
+    values = _values(openings, task, game)
+    assert sorted(valued) == ["1", "2"]
+    assert values == {one.pk: float(one.text == "2") for one in openings}
 
 
 class Slight(Counting):
