@@ -63,11 +63,13 @@ def test_a_migration_gives_up_on_a_lock_and_says_who_holds_it(
 
 
 def test_others_use_a_table_that_a_migration_waits_for(somebody: psycopg.Connection) -> None:
-    over = threading.Event()
+    ready, over = threading.Event(), threading.Event()
     waits: list[float] = []
 
     def read() -> None:
         with connect(autocommit=True) as reader:
+            reader.execute("SELECT FROM django_session")  # a new session's first one is slow
+            ready.set()
             while not over.wait(0.01):
                 began = time.monotonic()
                 reader.execute("SELECT FROM django_session")
@@ -75,6 +77,7 @@ def test_others_use_a_table_that_a_migration_waits_for(somebody: psycopg.Connect
 
     reading = threading.Thread(target=read)
     reading.start()
+    assert ready.wait(timeout=30)
     try:
         with pytest.raises(CommandError):
             drop_sessions()
