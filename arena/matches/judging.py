@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import Mapping
 from dataclasses import replace
 
 import structlog
@@ -16,18 +15,18 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import EnvironmentFault, Task
 from arena.matches import play
 from arena.matches.events import MatchSeated
-from arena.matches.judge_tools import build_tools
 from arena.matches.match import IllegalMove
-from arena.matches.panels import (
+from arena.models import Completion, MatchEvent, Round
+from arena.panels.tools import build_tools
+from arena.panels.voting import (
     PanelJudge,
     SaidInEpisode,
     episode_transcript,
     judge_transcript,
     make_transcript,
+    panel_of,
 )
-from arena.models import Completion, MatchEvent, Round
 from arena.states import MatchStatus, RoundStatus
-from judges.models import Judge
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot, Transcript
 
@@ -123,22 +122,3 @@ def _claim(round_id: int) -> bool:
             judge_attempts=F("judge_attempts") + 1,
         )
     )
-
-
-def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
-    """The judges of a panel with their weights; quarantined ones do not vote."""
-    rows: Mapping[str, Judge] = {
-        judge.slug: judge
-        for judge in Judge.objects.filter(slug__in=[slug for slug, _ in panel], quarantined_at=None)
-    }
-    return [
-        PanelJudge(
-            judge_id=rows[slug].id,
-            slug=slug,
-            kind=rows[slug].kind,
-            config=rows[slug].config,
-            weight=weight,
-        )
-        for slug, weight in panel
-        if slug in rows
-    ]

@@ -43,7 +43,6 @@ from arena.matches.match import (
     evolve,
     fold,
 )
-from arena.matches.panels import PanelJudge
 from arena.matches.proposing import graded_answers, note_difficulties
 from arena.models import (
     Completion,
@@ -56,6 +55,7 @@ from arena.models import (
     Vote,
 )
 from arena.nudges import JUDGE_ROUND, nudge_on_commit, nudge_training_on_commit
+from arena.panels.voting import PanelJudge
 from arena.spaces import seasons
 from arena.spaces.beliefs import rate
 from arena.spaces.committing import secret_of

@@ -15,10 +15,10 @@ from django.test.utils import CaptureQueriesContext
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from arena.credits import wallet
 from arena.matches import play, seating
-from arena.matches.panels import PanelJudge
 from arena.matches.play import SeatAnswer
 from arena.matches.runner import task_of
 from arena.models import Match, Space
+from arena.panels.voting import PanelJudge
 from arena.spaces import entering
 from arena.states import CompletionStatus
 from judges.models import Judge, JudgeKind

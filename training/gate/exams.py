@@ -3,9 +3,8 @@
 from django.conf import settings
 
 from arena.environments import ENVIRONMENTS
-from arena.matches.judging import panel_of
-from arena.matches.panels import PanelJudge
 from arena.models import Space, SpaceStatus
+from arena.panels.voting import PanelJudge, panel_of
 from arena.spaces.tallies import played_weights
 from training.gate.sitting import Exam
 from training.models import TrainingRun

@@ -25,7 +25,7 @@ from agents.inference.client import (
 from agents.inference.patience import patiently, together
 from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Environment, Split, Task
-from arena.matches.panels import PanelJudge, judge_answers
+from arena.panels.voting import PanelJudge, judge_answers
 from judges.tools import Tools
 
 LOOKS = 2  # at a Space's own tasks: a second, at as many new ones, if the first leaves it open

@@ -12,8 +12,8 @@ from agents.models import AgentVersion
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Task
 from arena.environments.episode import order_of
-from arena.matches.judging import panel_of
 from arena.models import Round, Seat
+from arena.panels.voting import panel_of
 from judges.models import JudgeKind
 from training.methods.base import PracticeSize
 from training.runs.spec import RunSpec

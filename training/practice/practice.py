@@ -26,10 +26,9 @@ from agents.inference.patience import Heartbeat, beside, pulse, together
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Task
-from arena.matches.judge_tools import build_tools
-from arena.matches.judging import panel_of
-from arena.matches.panels import judge_answers
 from arena.models import Round
+from arena.panels.tools import build_tools
+from arena.panels.voting import judge_answers, panel_of
 from judges.tools import Tools
 from training.data.dataset import held_out_tasks
 from training.data.groups import Source

@@ -21,7 +21,7 @@ from agents.inference.client import Sampling, served_model
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.leases import LeaseLost
-from arena.matches.judge_tools import build_tools
+from arena.panels.tools import build_tools
 from training.configs.configs import Adoption
 from training.data.dataset import (
     DATASET_FILE,

@@ -12,8 +12,8 @@ from arena.environments.tests.small_games import Count, Odds
 from arena.matches import judging, play
 from arena.matches.erasing import erase_answers
 from arena.matches.match import IllegalMove
-from arena.matches.panels import judge_transcript
 from arena.models import Completion, Match, MatchEvent, Verdict
+from arena.panels.voting import judge_transcript
 from arena.states import MatchStatus
 from arena.tests.builders import make_match, make_space
 from arena.tests.playing import add_games, played

@@ -9,9 +9,9 @@ from asgiref.sync import sync_to_async
 from django.db import connections
 
 from arena.matches import judging, play
-from arena.matches.panels import judge_transcript
 from arena.matches.runner import task_of
 from arena.models import Round
+from arena.panels.voting import judge_transcript
 from arena.states import RoundStatus
 from arena.tests.builders import make_match, record
 

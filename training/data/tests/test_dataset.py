@@ -14,8 +14,8 @@ from agents.inference.client import Sampling, served_model
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
-from arena.matches.judge_tools import build_tools
 from arena.models import Completion, Space
+from arena.panels.tools import build_tools
 from training.data import pair_dataset
 from training.data.dataset import (
     DATASET_FILE,

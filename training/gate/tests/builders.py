@@ -13,7 +13,7 @@ from agents.inference import patience
 from agents.inference.client import InferenceUnavailable, Sampling, ServedModel
 from arena.environments.base import Environment, Score, Split, Task
 from arena.environments.question import Question
-from arena.matches.panels import PanelJudge
+from arena.panels.voting import PanelJudge
 from judges.tools import Tools
 from training.gate.drift import TrainedSequence, TrainerView
 from training.gate.evaluate import evaluate

@@ -8,6 +8,7 @@ from typing import Any
 
 from arena.environments.base import Environment, Task
 from judges.call import Tools, cast_vote
+from judges.models import Judge
 from judges.panel import PanelVerdict, combine
 from judges.transcript import Answer, Ballot, Check, Transcript
 
@@ -21,6 +22,25 @@ class PanelJudge:
     kind: str
     config: Mapping[str, Any]
     weight: float
+
+
+def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
+    """The judges of a panel with their weights; quarantined ones do not vote."""
+    rows: Mapping[str, Judge] = {
+        judge.slug: judge
+        for judge in Judge.objects.filter(slug__in=[slug for slug, _ in panel], quarantined_at=None)
+    }
+    return [
+        PanelJudge(
+            judge_id=rows[slug].id,
+            slug=slug,
+            kind=rows[slug].kind,
+            config=rows[slug].config,
+            weight=weight,
+        )
+        for slug, weight in panel
+        if slug in rows
+    ]
 
 
 async def judge_answers(

@@ -6,7 +6,7 @@ import pytest
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Split, Task
-from arena.matches.panels import PanelJudge, judge_answers
+from arena.panels.voting import PanelJudge, judge_answers
 from judges.defaults import DEFAULT_JUDGES
 from judges.panel import PanelVerdict
 from judges.tools import Message, Reply, Tools

@@ -10,8 +10,8 @@ from pytest_django import Settings
 
 from agents.inference import servers
 from arena.config.env import Variables
-from arena.matches import judge_tools
-from arena.matches.judge_tools import MAX_RETRY_SECONDS, build_tools
+from arena.panels import tools
+from arena.panels.tools import MAX_RETRY_SECONDS, build_tools
 from judges.tools import CannotJudge, Reply, ToolFailed
 
 
@@ -181,7 +181,7 @@ def test_judge_endpoint_is_asked_with_its_model_and_key(server: FakeServer) -> N
 def test_a_busy_or_failing_endpoint_is_asked_once_more(
     server: FakeServer, status: int, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(judge_tools, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(tools, "RETRY_SECONDS", 0.0)
     server.failing = [(status, when)]
     assert complete() == Reply("VERDICT: A")
     assert len(server.requests) == 2

@@ -1,0 +1,1 @@
+"""Rules of panels and of the servers that judges ask."""
