@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
 from math import isfinite
 from traceback import extract_tb
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import structlog
 
 from judges.kinds import code, coin, pairwise, poem
+from judges.kinds.config import KindConfig, read_config
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Ballot, Transcript
 
@@ -18,14 +20,23 @@ MAX_ERROR_CHARACTERS = 300
 
 log = structlog.get_logger(__name__)
 
-Kind = Callable[[Mapping[str, Any], Transcript, Tools], Awaitable[Ballot]]
+Cast = Callable[[Any, Transcript, Tools], Awaitable[Ballot]]
 
-# judges.models.JudgeKind -> (its vote, seconds it may take)
-KINDS: dict[str, tuple[Kind, float]] = {
-    "code": (code.vote, 10.0),
-    "poem": (poem.vote, 90.0),
-    "pairwise": (pairwise.vote, 120.0),
-    "coin": (coin.vote, 10.0),
+
+@dataclass(frozen=True)
+class KindSpec:
+    """A kind of judge: how it votes, and what it can be configured with."""
+
+    vote: Cast  # its first argument is a `config_class`
+    config_class: type[KindConfig] = KindConfig
+
+
+# by judges.models.JudgeKind
+KINDS: dict[str, KindSpec] = {
+    "code": KindSpec(code.vote),
+    "poem": KindSpec(poem.vote, poem.PoemConfig),
+    "pairwise": KindSpec(pairwise.vote, pairwise.PairwiseConfig),
+    "coin": KindSpec(coin.vote),
 }
 
 
@@ -38,10 +49,12 @@ async def cast_vote(
     """
     if kind not in KINDS:
         return _abstention(f"there is no kind of judge named {kind}")
-    vote, limit_seconds = KINDS[kind]
+    limit_seconds = 0.0
     try:
+        settings = read_config(KINDS[kind].config_class, config)
+        limit_seconds = settings.time_limit_seconds()
         async with asyncio.timeout(limit_seconds):
-            ballot = await vote(config, transcript, tools)
+            ballot = await KINDS[kind].vote(settings, transcript, tools)
     except TimeoutError:
         return _abstention(f"took longer than {limit_seconds:.0f} seconds")
     except CannotJudge as reason:

@@ -3,28 +3,51 @@
 import secrets
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 Message = Mapping[str, str]  # {"role", "content"}
 
 
 @dataclass(frozen=True)
+class ChatRequest:
+    """One question to a judge's model."""
+
+    messages: Sequence[Message]
+    max_tokens: int
+    temperature: float = 0.0
+    top_logprobs: int = 0  # likeliest tokens wanted in each place; a server may give fewer or none
+    schema: Mapping[str, Any] | None = None  # of JSON that the reply has to be, if the server can
+    # An earlier reply to it could not be read: another endpoint is asked, if there is one.
+    is_repeat: bool = False
+
+
+@dataclass(frozen=True)
+class ReplyToken:
+    """A token of a reply, and the likeliest ones in its place."""
+
+    text: str
+    likeliest: Mapping[str, float]  # text -> natural log-probability; its own is among them
+
+
+@dataclass(frozen=True)
 class Reply:
-    """What the pairwise judge's model wrote."""
+    """What a judge's model wrote."""
 
     text: str
     is_cut: bool = False  # by the token bound or a filter, so that its end is missing
+    thoughts: str = ""  # what the server keeps apart from the text
+    tokens: tuple[ReplyToken, ...] = ()  # of thoughts and text, if the server tells
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
 
 
 class Complete(Protocol):
-    """Ask the pairwise judge's model.
+    """Ask a judge's model.
 
     Raises CannotJudge if there is none, ToolFailed if this request failed.
     """
 
-    def __call__(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> Awaitable[Reply]: ...
+    def __call__(self, request: ChatRequest) -> Awaitable[Reply]: ...
 
 
 class Logprob(Protocol):
@@ -70,3 +93,7 @@ class CannotJudge(Exception):
 
 class ToolFailed(CannotJudge):
     """A server gave no usable reply to one request."""
+
+
+class Unreadable(CannotJudge):
+    """A reply says nothing that can be read as a verdict; the sentence says why."""

@@ -19,15 +19,13 @@ from agents.inference.client import (
 from agents.inference.patience import patiently
 from agents.inference.servers import certificates
 from judges.scorers.client import RelevanceScorer
-from judges.tools import CannotJudge, Message, Reply, ToolFailed, Tools
+from judges.tools import CannotJudge, ChatRequest, Message, Reply, ToolFailed, Tools
+from judges.wire import OPTIONAL_NAMES, body_of, reply_of
 
 REQUEST_SECONDS = 60.0
 CONNECT_SECONDS = 5.0
-MAX_REPLY_CHARACTERS = 20_000
 RETRY_SECONDS = 1.0  # before the one retry, if the endpoint does not say when
 MAX_RETRY_SECONDS = 20.0  # a longer Retry-After than this is not waited for
-# A reply that ended for one of these is not whole.
-CUT_REASONS = frozenset({"length", "max_tokens", "content_filter"})
 
 # One child for this worker process, started when the first poem is judged.
 _scorer = RelevanceScorer()
@@ -38,28 +36,16 @@ def build_tools() -> Tools:
     return Tools(complete=complete, logprob=logprob, relevance=_scorer.relevance)
 
 
-async def complete(messages: Sequence[Message], *, max_tokens: int, temperature: float) -> Reply:
+async def complete(request: ChatRequest) -> Reply:
     """A reply from the LLM judge's endpoint (JUDGE_URL)."""
     environment = settings.ENV
     if not (environment.judge_url and environment.judge_model):
         raise CannotJudge("no judge endpoint is configured")
     key = environment.judge_api_key
-    body = {
-        "model": environment.judge_model,
-        "messages": [dict(message) for message in messages],
-        "max_tokens": max_tokens,
-        "temperature": temperature,
-    }
+    body = body_of(request, model=environment.judge_model)
     url = f"{environment.judge_url.rstrip('/')}/chat/completions"
     async with _client(key.get_secret_value() if key else "") as http:
-        reply = await _post(http, url, body)
-    try:
-        choice = reply["choices"][0]
-        content = str(choice["message"]["content"] or "")
-        is_cut = choice.get("finish_reason") in CUT_REASONS
-    except (KeyError, IndexError, TypeError, AttributeError):
-        raise ToolFailed("the judge endpoint's reply has no text") from None
-    return Reply(content[:MAX_REPLY_CHARACTERS], is_cut or len(content) > MAX_REPLY_CHARACTERS)
+        return reply_of(await _post(http, url, body))
 
 
 async def logprob(
@@ -104,6 +90,9 @@ async def _post(http: httpx.AsyncClient, url: str, body: Mapping[str, Any]) -> d
     except httpx.HTTPError as error:
         # Without its text: a page shows this, and the text may hold the address.
         raise ToolFailed(f"{type(error).__name__} at the judge endpoint") from None
+    if response.status_code in (400, 422) and OPTIONAL_NAMES & body.keys():
+        plain = {name: value for name, value in body.items() if name not in OPTIONAL_NAMES}
+        return await _post(http, url, plain)
     if response.status_code != 200:
         raise ToolFailed(f"{url.rpartition('/')[2]} answered {response.status_code}")
     try:

@@ -1,13 +1,11 @@
 """The rule checker: the environment's own score is the vote."""
 
-from collections.abc import Mapping
-from typing import Any
-
+from judges.kinds.config import KindConfig
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Answer, Ballot, Transcript
 
 
-async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
+async def vote(config: KindConfig, transcript: Transcript, tools: Tools) -> Ballot:
     scores: dict[int, float] = {}
     for answer in transcript.answers:
         if answer.score is None:

@@ -13,10 +13,10 @@ from collections.abc import Mapping, Sequence
 from itertools import combinations
 from pathlib import Path
 from string import Template
-from typing import Any
 
+from judges.kinds.config import ModelConfig
 from judges.parsing import INVISIBLE, Choice, fenced, parse_verdict
-from judges.tools import CannotJudge, Message, ToolFailed, Tools
+from judges.tools import CannotJudge, ChatRequest, Message, ToolFailed, Tools
 from judges.transcript import Answer, Ballot, Comparisons, Transcript
 
 MAX_REPLY_TOKENS = 200
@@ -28,9 +28,11 @@ _PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 Pair = tuple[Answer, Answer]
 
 
-async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
-    if unknown := set(config):
-        raise CannotJudge(f"its configuration has unknown names: {', '.join(sorted(unknown))}")
+class PairwiseConfig(ModelConfig):
+    """What a pairwise judge's `config` may set."""
+
+
+async def vote(config: PairwiseConfig, transcript: Transcript, tools: Tools) -> Ballot:
     if len(transcript.answers) < 2:
         raise CannotJudge("there is nothing to compare")
     # Every pair: with only some of them, a seat's share would depend on whom it met.
@@ -43,7 +45,7 @@ async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) 
         messages = render(transcript.prompt, first.text, second.text, nonce=tools.nonce())
         try:
             async with slots:
-                reply = await tools.complete(messages, max_tokens=MAX_REPLY_TOKENS, temperature=0.0)
+                reply = await tools.complete(ChatRequest(messages, max_tokens=MAX_REPLY_TOKENS))
         except ToolFailed as fault:
             faults.append(str(fault))
             return None

@@ -20,11 +20,13 @@ Measured: docs/decisions/poem-judge.md
 """
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, fields
+from collections.abc import Sequence
 from math import exp
-from typing import Any
+from typing import ClassVar, Self
 
+from pydantic import Field, model_validator
+
+from judges.kinds.config import KindConfig
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Answer, Ballot, Check, Transcript
 
@@ -35,37 +37,60 @@ MAX_ANSWER_CHARACTERS = 2_000  # the rest is ignored
 _CONCURRENT_ANSWERS = 4
 
 
-@dataclass(frozen=True)
-class PoemConfig:
+class PoemConfig(KindConfig):
     """What a judge's `config` may set; weights need not sum to 1."""
 
-    form_weight: float = 0.5
-    relevance_weight: float = 0.25
-    pmi_weight: float = 0.25
-    relevance_cut: float = 0.25
-    pmi_tokens: int = 24  # the beginning; what a shorter answer lacks counts as 0 nats
-    pmi_center: float = 0.7  # nats per token at which the squashed PMI is 1/2
-    pmi_scale: float = 0.25
-    # Names of the environment's checks that refuse an answer instead of grading it.
-    gates: Sequence[str] = field(default_factory=tuple)
+    LIMIT_SECONDS: ClassVar[float] = 90.0
 
-    @classmethod
-    def from_json(cls, value: Mapping[str, Any]) -> "PoemConfig":
-        known = {each.name for each in fields(cls)}
-        if unknown := set(value) - known:
-            raise CannotJudge(f"its configuration has unknown names: {', '.join(sorted(unknown))}")
-        config = cls(**value)
-        if config.total_weight <= 0 or config.pmi_scale <= 0 or config.pmi_tokens <= 0:
-            raise CannotJudge("its configuration needs positive weights, scale and tokens")
-        return config
+    form_weight: float = Field(
+        0.5, ge=0.0, title="Weight of form", description="Of the environment's own score."
+    )
+    relevance_weight: float = Field(
+        0.25, ge=0.0, title="Weight of relevance", description="Of closeness to the task."
+    )
+    pmi_weight: float = Field(
+        0.25,
+        ge=0.0,
+        title="Weight of fit",
+        description="Of how much likelier the task makes the answer's beginning to the base model.",
+    )
+    relevance_cut: float = Field(
+        0.25,
+        ge=-1.0,
+        le=1.0,
+        title="Least relevance",
+        description="The cosine under which an answer has too little to do with the task.",
+    )
+    pmi_tokens: int = Field(
+        24,
+        gt=0,
+        title="Tokens of the beginning",
+        description="What a shorter answer lacks counts as 0 nats.",
+    )
+    pmi_center: float = Field(
+        0.7, title="Middle of fit", description="Nats per token at which fit counts one half."
+    )
+    pmi_scale: float = Field(
+        0.25, gt=0.0, title="Scale of fit", description="Nats per token from one half to 0.73."
+    )
+    gates: tuple[str, ...] = Field(
+        (),
+        title="Gates",
+        description="Names of the environment's checks that refuse an answer instead of grading it.",
+    )
+
+    @model_validator(mode="after")
+    def _weighs_something(self) -> Self:
+        if self.total_weight <= 0:
+            raise ValueError("needs a weight that is more than 0")
+        return self
 
     @property
     def total_weight(self) -> float:
         return self.form_weight + self.relevance_weight + self.pmi_weight
 
 
-async def vote(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
-    settings = PoemConfig.from_json(config)
+async def vote(settings: PoemConfig, transcript: Transcript, tools: Tools) -> Ballot:
     texts = [answer.text[:MAX_ANSWER_CHARACTERS].strip() for answer in transcript.answers]
     cosines = await _cosines(transcript.prompt, texts, tools)
     slots = asyncio.Semaphore(_CONCURRENT_ANSWERS)

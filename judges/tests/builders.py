@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from judges.tools import Message, Reply, Tools
+from judges.tools import ChatRequest, Message, Reply, Tools
 from judges.transcript import Answer, Check, Transcript
 
 
@@ -42,10 +42,8 @@ class ScriptedTools:
             nonce=lambda: f"nonce{len(self.asked):04}",
         )
 
-    async def complete(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> Reply:
-        self.asked.append(messages)
+    async def complete(self, request: ChatRequest) -> Reply:
+        self.asked.append(request.messages)
         if isinstance(self.reply, Exception):
             raise self.reply
         return Reply(self.reply, is_cut=self.is_cut)

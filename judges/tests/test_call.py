@@ -1,12 +1,13 @@
 import asyncio
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
 from judges import call
-from judges.call import KINDS, MAX_ERROR_CHARACTERS, cast_vote
+from judges.call import KINDS, MAX_ERROR_CHARACTERS, KindSpec, cast_vote
 from judges.defaults import DEFAULT_JUDGES
+from judges.kinds.config import KindConfig
 from judges.models import JudgeKind
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
 from judges.tools import CannotJudge, Tools
@@ -81,7 +82,7 @@ def test_unknown_kind_abstains() -> None:
     assert vote("oracle", TWO, ScriptedTools()).error == "there is no kind of judge named oracle"
 
 
-@pytest.mark.parametrize("kind", ["poem", "pairwise"])
+@pytest.mark.parametrize("kind", KINDS)
 def test_unknown_configuration_abstains(kind: str) -> None:
     assert "unknown names: colour" in vote(kind, TWO, ScriptedTools(), {"colour": 1}).error
 
@@ -92,11 +93,14 @@ def test_error_is_short() -> None:
 
 
 def test_late_judge_abstains(monkeypatch: pytest.MonkeyPatch) -> None:
-    async def never(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
+    class Impatient(KindConfig):
+        LIMIT_SECONDS: ClassVar[float] = 0.01
+
+    async def never(config: KindConfig, transcript: Transcript, tools: Tools) -> Ballot:
         await asyncio.Event().wait()
         raise AssertionError
 
-    monkeypatch.setitem(call.KINDS, "code", (never, 0.01))
+    monkeypatch.setitem(call.KINDS, "code", KindSpec(never, Impatient))
     ballot = vote("code", TWO, ScriptedTools())
     assert ballot.scores == {}
     assert "took longer" in ballot.error
@@ -108,10 +112,10 @@ def test_late_judge_abstains(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_malformed_vote_is_an_abstention(
     scores: dict[int, float], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    async def bad(config: Mapping[str, Any], transcript: Transcript, tools: Tools) -> Ballot:
+    async def bad(config: KindConfig, transcript: Transcript, tools: Tools) -> Ballot:
         return Ballot(scores=scores, reasons={}, checks={})
 
-    monkeypatch.setitem(call.KINDS, "code", (bad, 1.0))
+    monkeypatch.setitem(call.KINDS, "code", KindSpec(bad))
     ballot = vote("code", TWO, ScriptedTools())
     assert ballot.scores == {}
     assert ballot.error == "gave a malformed vote"

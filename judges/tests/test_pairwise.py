@@ -1,13 +1,13 @@
 import asyncio
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import pytest
 
 from judges.call import cast_vote
 from judges.kinds.pairwise import render
 from judges.tests.builders import ScriptedTools, make_answer, make_transcript
-from judges.tools import CannotJudge, Message, Reply, ToolFailed
+from judges.tools import CannotJudge, ChatRequest, Reply, ToolFailed
 from judges.transcript import Answer, Ballot
 
 
@@ -18,11 +18,9 @@ class Reader(ScriptedTools):
         super().__init__()
         self.decide = decide
 
-    async def complete(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> Reply:
-        self.asked.append(messages)
-        shown = messages[-1]["content"].partition("Answer A:")[2]
+    async def complete(self, request: ChatRequest) -> Reply:
+        self.asked.append(request.messages)
+        shown = request.messages[-1]["content"].partition("Answer A:")[2]
         first, _, second = shown.partition("Answer B:")
         return Reply(self.decide(first, second))
 

@@ -86,9 +86,20 @@ def test_weights_come_from_the_configuration() -> None:
     assert ballot.scores[0] == 1.0
 
 
-@pytest.mark.parametrize("config", [{"pmi_scale": 0}, {"pmi_tokens": 0}, {"form_weight": -9.0}])
-def test_senseless_configuration_abstains(config: dict[str, float]) -> None:
-    assert "positive" in vote(make_answer(0), script=ScriptedTools(), config=config).error
+NO_WEIGHT = {"form_weight": 0.0, "relevance_weight": 0.0, "pmi_weight": 0.0}
+
+
+@pytest.mark.parametrize(
+    ("config", "problem"),
+    [
+        ({"pmi_scale": 0}, "pmi_scale must be more than 0"),
+        ({"pmi_tokens": 0}, "pmi_tokens must be more than 0"),
+        ({"form_weight": -9.0}, "form_weight must be at least 0"),
+        (NO_WEIGHT, "needs a weight that is more than 0"),
+    ],
+)
+def test_senseless_configuration_abstains(config: dict[str, float], problem: str) -> None:
+    assert problem in vote(make_answer(0), script=ScriptedTools(), config=config).error
 
 
 def test_without_weight_for_pmi_the_base_model_is_not_asked() -> None:

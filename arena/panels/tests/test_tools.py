@@ -12,7 +12,7 @@ from agents.inference import servers
 from arena.config.env import Variables
 from arena.panels import tools
 from arena.panels.tools import MAX_RETRY_SECONDS, build_tools
-from judges.tools import CannotJudge, Reply, ToolFailed
+from judges.tools import CannotJudge, ChatRequest, Reply, ToolFailed
 
 
 class FakeServer:
@@ -84,10 +84,12 @@ def logprob(messages: list[dict[str, str]], answer: str) -> tuple[float, int]:
     return asyncio.run(call())
 
 
-def complete() -> Reply:
+PLAIN = ChatRequest([{"role": "user", "content": "Which?"}], max_tokens=20)
+
+
+def complete(request: ChatRequest = PLAIN) -> Reply:
     async def call() -> Reply:
-        messages = [{"role": "user", "content": "Which?"}]
-        return await build_tools().complete(messages, max_tokens=20, temperature=0.0)
+        return await build_tools().complete(request)
 
     return asyncio.run(call())
 
@@ -207,6 +209,16 @@ def test_a_refusal_or_a_long_wait_is_not_tried_again(
     with pytest.raises(ToolFailed, match=str(status)):
         complete()
     assert len(server.requests) == 1
+
+
+def test_an_endpoint_that_knows_no_log_probabilities_or_schema_is_asked_without_them(
+    server: FakeServer,
+) -> None:
+    server.failing = [(400, "0")]
+    request = ChatRequest([], max_tokens=20, top_logprobs=20, schema={"type": "object"})
+    assert complete(request) == Reply("VERDICT: A")
+    (_, first, _), (_, second, _) = server.requests
+    assert set(first) - set(second) == {"logprobs", "top_logprobs", "response_format"}
 
 
 @pytest.mark.parametrize(

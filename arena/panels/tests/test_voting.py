@@ -9,7 +9,7 @@ from arena.environments.base import Environment, Split, Task
 from arena.panels.voting import PanelJudge, judge_answers
 from judges.defaults import DEFAULT_JUDGES
 from judges.panel import PanelVerdict
-from judges.tools import Message, Reply, Tools
+from judges.tools import ChatRequest, Message, Reply, Tools
 from judges.transcript import Ballot
 
 JUDGES = {judge.slug: judge for judge in DEFAULT_JUDGES}
@@ -26,9 +26,7 @@ class Tireless:
     def tools(self) -> Tools:
         return Tools(complete=self.complete, logprob=self.logprob, relevance=self.relevance)
 
-    async def complete(
-        self, messages: Sequence[Message], *, max_tokens: int, temperature: float
-    ) -> Reply:
+    async def complete(self, request: ChatRequest) -> Reply:
         raise ConnectionError("no endpoint")
 
     async def logprob(
