@@ -4,6 +4,10 @@ from enum import StrEnum
 
 from django.db import models
 
+from judges.calibration.models import GoldAnswer, GoldItem, GoldSource, Quarantine
+
+__all__ = ["GoldAnswer", "GoldItem", "GoldSource", "Judge", "JudgeKind", "Quarantine"]
+
 
 class JudgeKind(StrEnum):
     """How a judge reaches its vote; each has a module in judges.kinds."""
@@ -23,7 +27,10 @@ class Judge(models.Model):
     description = models.TextField(blank=True)
     # Kind-specific. Never secrets: an endpoint's key comes from the environment.
     config = models.JSONField(default=dict, blank=True)
-    quarantined_at = models.DateTimeField(null=True, blank=True)
+    # Set together with a row of Quarantine, which says why: judges.calibration.records
+    quarantined_at = models.DateTimeField(null=True, blank=True, editable=False)
+    # What its agreement with known orders makes of its weight: a factor in (0, 1].
+    trust = models.FloatField(default=1.0, db_default=1.0, editable=False)
 
     def __str__(self) -> str:
         return self.name

@@ -15,7 +15,7 @@ from judges.transcript import Answer, Ballot, Check, Transcript
 
 @dataclass(frozen=True)
 class PanelJudge:
-    """A judge with its seat on a panel."""
+    """A judge with its seat on a panel; its weight there is the Space's times the judge's trust."""
 
     judge_id: int
     slug: str
@@ -36,7 +36,7 @@ def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
             slug=slug,
             kind=rows[slug].kind,
             config=rows[slug].config,
-            weight=weight,
+            weight=weight * rows[slug].trust,
         )
         for slug, weight in panel
         if slug in rows

@@ -1,0 +1,1 @@
+"""How well a judge agrees with orders that are known, and what follows from it."""
