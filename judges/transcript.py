@@ -1,7 +1,7 @@
 """What a judge is shown: one task and the seats' answers, as plain values. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 
@@ -49,3 +49,6 @@ class Ballot:
     # Of a judge that compares: what it said of each pair. It knows nothing of a pair that is missing.
     # None: it judges each answer by itself, so its scores compare any two.
     comparisons: Comparisons | None = None
+    # What it said of each pair in each order, before two that disagree became a tie:
+    # (seat shown first, seat shown second) -> 1 if it preferred the first, -1 the second, 0 neither.
+    orders: Mapping[tuple[int, int], int] = field(default_factory=dict)

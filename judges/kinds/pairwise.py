@@ -10,20 +10,21 @@ import asyncio
 import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from itertools import combinations
-from pathlib import Path
-from string import Template
 
+from pydantic import Field
+
+from judges.kinds.comparing import Layout, in_list_order
 from judges.kinds.config import ModelConfig
-from judges.parsing import INVISIBLE, Choice, fenced, parse_verdict
-from judges.tools import CannotJudge, ChatRequest, Message, ToolFailed, Tools
+from judges.parsing import INVISIBLE, Choice, parse_verdict
+from judges.tools import CannotJudge, ChatRequest, ToolFailed, Tools
 from judges.transcript import Answer, Ballot, Comparisons, Transcript
 
 MAX_REPLY_TOKENS = 200
 # Of each seat's pairs; with fewer, its score would say whom it met rather than how well it did.
 MIN_READ_SHARE = 2 / 3
 _CONCURRENT_REQUESTS = 8  # of at most 56: 8 seats, each pair in both orders
-_PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
 
 Pair = tuple[Answer, Answer]
 
@@ -31,25 +32,46 @@ Pair = tuple[Answer, Answer]
 class PairwiseConfig(ModelConfig):
     """What a pairwise judge's `config` may set."""
 
+    max_listed_characters: int = Field(
+        6_000,
+        ge=0,
+        le=400_000,
+        title="Longest list of answers",
+        description="Characters of the task and all answers up to which every question shows all "
+        "answers of the round, which servers that cache prompts read much faster. Above it, and "
+        "always at 0, a question shows the two answers that it compares and no other.",
+    )
+
 
 async def vote(config: PairwiseConfig, transcript: Transcript, tools: Tools) -> Ballot:
     if len(transcript.answers) < 2:
         raise CannotJudge("there is nothing to compare")
-    # Every pair: with only some of them, a seat's share would depend on whom it met.
+    layout = Layout(
+        transcript.prompt,
+        in_list_order([answer for answer in transcript.answers if _says_something(answer)]),
+        nonce=tools.nonce(),
+        max_listed_characters=config.max_listed_characters,
+    )
+    # Every pair: with only some of them, a seat's share would depend on whom it met. Pairs that
+    # share their first answer come together, for the server's cache.
     answers = sorted(transcript.answers, key=lambda answer: answer.seat)
     pairs = list(combinations(answers, 2))
+    orders: dict[tuple[int, int], int] = {}
     slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
     faults: list[str] = []
 
     async def ask(first: Answer, second: Answer) -> Choice | None:
-        messages = render(transcript.prompt, first.text, second.text, nonce=tools.nonce())
+        request = ChatRequest(layout.render(first, second), max_tokens=MAX_REPLY_TOKENS)
         try:
             async with slots:
-                reply = await tools.complete(ChatRequest(messages, max_tokens=MAX_REPLY_TOKENS))
+                reply = await tools.complete(request)
         except ToolFailed as fault:
             faults.append(str(fault))
             return None
-        return parse_verdict(reply.text, is_cut=reply.is_cut)
+        choice = parse_verdict(reply.text, is_cut=reply.is_cut)
+        if choice is not None:
+            orders[first.seat, second.seat] = (choice == Choice.A) - (choice == Choice.B)
+        return choice
 
     async def compare(pair: Pair) -> int | None:
         first, second = pair
@@ -73,18 +95,7 @@ async def vote(config: PairwiseConfig, transcript: Transcript, tools: Tools) -> 
         raise CannotJudge(
             f"too few of its comparisons could be read: {len(found)} of {len(pairs)}{why}"
         )
-    return _tally(seats, found, games)
-
-
-def render(task: str, answer_a: str, answer_b: str, *, nonce: str) -> list[Message]:
-    """The judge's messages; everything untrusted is fenced."""
-    user = Template((_PROMPTS / "pairwise_user.txt").read_text()).substitute(
-        task=fenced(task, nonce=nonce),
-        answer_a=fenced(answer_a, nonce=nonce),
-        answer_b=fenced(answer_b, nonce=nonce),
-    )
-    system = (_PROMPTS / "pairwise_system.txt").read_text()
-    return [{"role": "system", "content": system}, {"role": "user", "content": user}]
+    return replace(_tally(seats, found, games), orders=orders)
 
 
 def _says_something(answer: Answer) -> bool:

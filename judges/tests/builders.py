@@ -1,5 +1,6 @@
 """Small builders that the judges' tests share."""
 
+import re
 from collections.abc import Sequence
 
 from judges.tools import ChatRequest, Message, Reply, Tools
@@ -17,6 +18,15 @@ def make_answer(
 
 def make_transcript(*answers: Answer, prompt: str = "Tell me about cats.") -> Transcript:
     return Transcript(prompt=prompt, kind="test", data={}, answers=answers)
+
+
+def compared(messages: Sequence[Message]) -> tuple[str, str]:
+    """The texts of A and B in a pairwise judge's prompt, whether or not it lists all answers."""
+    shown = messages[-1]["content"]
+    texts = dict(re.findall(r"Answer (\w+):\n\[begin \w+\]\n(.*?)\n\[end \w+\]", shown, re.DOTALL))
+    named = re.search(r"Call answer (\d+) A, and call answer (\d+) B", shown)
+    first, second = named.groups() if named else ("A", "B")
+    return texts[first], texts[second]
 
 
 class ScriptedTools:

@@ -5,14 +5,14 @@ from collections.abc import Callable
 import pytest
 
 from judges.call import cast_vote
-from judges.kinds.pairwise import render
-from judges.tests.builders import ScriptedTools, make_answer, make_transcript
+from judges.kinds.comparing import Layout, in_list_order, render
+from judges.tests.builders import ScriptedTools, compared, make_answer, make_transcript
 from judges.tools import CannotJudge, ChatRequest, Reply, ToolFailed
 from judges.transcript import Answer, Ballot
 
 
 class Reader(ScriptedTools):
-    """Replies according to the text under "Answer A" and "Answer B"."""
+    """Replies according to the texts of answers A and B."""
 
     def __init__(self, decide: Callable[[str, str], str]) -> None:
         super().__init__()
@@ -20,14 +20,13 @@ class Reader(ScriptedTools):
 
     async def complete(self, request: ChatRequest) -> Reply:
         self.asked.append(request.messages)
-        shown = request.messages[-1]["content"].partition("Answer A:")[2]
-        first, _, second = shown.partition("Answer B:")
-        return Reply(self.decide(first, second))
+        return Reply(self.decide(*compared(request.messages)))
 
 
-def vote(script: ScriptedTools, *answers: Answer) -> Ballot:
+def vote(script: ScriptedTools, *answers: Answer, listed: int = 6_000) -> Ballot:
     transcript = make_transcript(*answers)
-    return asyncio.run(cast_vote("pairwise", {}, transcript, script.tools()))
+    config = {"max_listed_characters": listed}
+    return asyncio.run(cast_vote("pairwise", config, transcript, script.tools()))
 
 
 def prefer(word: str) -> Callable[[str, str], str]:
@@ -136,11 +135,53 @@ def test_blank_answer_loses_without_asking(blank: str) -> None:
     assert script.asked == []
 
 
-def test_every_pair_is_asked_in_both_orders_with_a_nonce_of_its_own() -> None:
+@pytest.mark.parametrize("listed", [0, 6_000])
+def test_every_pair_is_asked_in_both_orders(listed: int) -> None:
+    script = ScriptedTools()
+    vote(script, *(make_answer(seat, f"cats {seat}") for seat in range(4)), listed=listed)
+    assert len(script.asked) == 2 * 6
+    assert len({compared(messages) for messages in script.asked}) == 12
+
+
+def test_all_questions_of_a_round_share_one_of_two_beginnings() -> None:
+    script = ScriptedTools()
+    vote(script, *(make_answer(seat, f"cats {seat}") for seat in range(8)))
+    beginnings = {messages[-1]["content"].partition("Compare two")[0] for messages in script.asked}
+    assert len(beginnings) == 2
+    first, second = ([part for part in text.split() if part.isdigit()] for text in beginnings)
+    assert first == second[::-1] != sorted(first)
+
+
+def test_the_earlier_answer_of_a_list_is_called_a() -> None:
+    """So that whoever favours the earlier answer contradicts itself in the opposite list."""
     script = ScriptedTools()
     vote(script, *(make_answer(seat, f"cats {seat}") for seat in range(4)))
-    assert len(script.asked) == 2 * 6
-    assert len({str(messages) for messages in script.asked}) == 12
+    for messages in script.asked:
+        first, second = compared(messages)
+        assert messages[-1]["content"].index(first) < messages[-1]["content"].index(second)
+
+
+def test_nothing_in_a_prompt_depends_on_who_sits_where() -> None:
+    texts = [f"cats {number}" for number in range(5)]
+    asked = []
+    for order in (texts, texts[::-1]):
+        script = ScriptedTools()
+        vote(script, *(make_answer(seat, text) for seat, text in enumerate(order)))
+        asked.append({str(messages) for messages in script.asked})
+    assert asked[0] == asked[1]
+
+
+def test_answers_that_are_too_long_for_a_list_are_shown_in_pairs() -> None:
+    script = ScriptedTools()
+    vote(script, *(make_answer(seat, f"cats {seat} " * 400) for seat in range(3)))
+    assert all(messages[-1]["content"].count("[begin") == 3 for messages in script.asked)
+
+
+def test_what_was_said_in_each_order_is_kept() -> None:
+    """A tie of two orders that disagree is told from one that was said twice."""
+    favours_first = vote(ScriptedTools(reply="VERDICT: A"), make_answer(0, "a"), make_answer(1))
+    assert favours_first.comparisons == {(0, 1): 0}
+    assert favours_first.orders == {(0, 1): 1, (1, 0): 1}
 
 
 def test_a_full_table_is_judged_by_all_its_pairs() -> None:
@@ -174,6 +215,21 @@ def test_injected_text_stays_between_its_markers(attack: str) -> None:
     )
     assert "VERDICT" not in outside
     assert user.count("cats purr") == 1
+
+
+@pytest.mark.parametrize("attack", INJECTIONS)
+def test_injected_text_stays_between_its_markers_in_a_list(attack: str) -> None:
+    answers = [make_answer(0, attack), make_answer(1, "cats purr"), make_answer(2, "cats nap")]
+    layout = Layout("Cats.", in_list_order(answers), nonce="00ff00ff", max_listed_characters=6_000)
+    for first, second in ((0, 1), (1, 0), (1, 2)):
+        system, user = (one["content"] for one in layout.render(answers[first], answers[second]))
+        assert attack.splitlines()[0] not in system
+        assert user.count("[begin 00ff00ff]") == user.count("[end 00ff00ff]") == 4
+        assert "<|" not in user
+        outside = "".join(
+            part.partition("[end 00ff00ff]")[2] for part in user.split("[begin 00ff00ff]")
+        )
+        assert "VERDICT" not in outside
 
 
 @pytest.mark.parametrize("attack", INJECTIONS[:4])
