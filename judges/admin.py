@@ -1,15 +1,40 @@
 """Administration of judges."""
 
+from typing import Any
+
+from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from judges.calibration.records import lift_quarantine, quarantine
+from judges.call import KINDS
+from judges.kinds.config import BadConfig, read_config
 from judges.models import Judge
+from judges.versions import note_version
+
+
+class JudgeForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A judge, with a configuration that its kind can use."""
+
+    class Meta:
+        model = Judge
+        fields = ("name", "slug", "kind", "description", "config")
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        if "kind" in values and "config" in values:
+            try:
+                read_config(KINDS[values["kind"]].config_class, values["config"])
+            except BadConfig as error:
+                sentence = str(error)
+                self.add_error("config", f"{sentence[:1].upper()}{sentence[1:]}.")
+        return values
 
 
 @admin.register(Judge)
 class JudgeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = JudgeForm
     list_display = ("name", "kind", "trust", "quarantined_at")
     actions = ("quarantine", "lift")
 
@@ -18,6 +43,16 @@ class JudgeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     ) -> tuple[str, ...]:
         # Panels and the events of matches name a judge by its slug.
         return ("slug",) if obj else ()
+
+    def save_model(
+        self,
+        request: HttpRequest,
+        obj: Judge,
+        form: forms.ModelForm,  # type: ignore[type-arg]
+        change: bool,
+    ) -> None:
+        super().save_model(request, obj, form, change)  # which locks the row, as it writes it
+        note_version(obj)
 
     @admin.action(description="Quarantine: the judge votes no longer")
     def quarantine(self, request: HttpRequest, judges: QuerySet[Judge]) -> None:

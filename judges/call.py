@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import isfinite
 from traceback import extract_tb
 from typing import Any
@@ -11,6 +11,7 @@ import structlog
 
 from judges.kinds import code, coin, pairwise, poem
 from judges.kinds.config import KindConfig, read_config
+from judges.recording import Recorder
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Ballot, Transcript
 
@@ -29,13 +30,18 @@ class KindSpec:
 
     vote: Cast  # its first argument is a `config_class`
     config_class: type[KindConfig] = KindConfig
+    prompts: tuple[str, ...] = ()  # files in judges/prompts whose text it sends
 
 
 # by judges.models.JudgeKind
 KINDS: dict[str, KindSpec] = {
     "code": KindSpec(code.vote),
     "poem": KindSpec(poem.vote, poem.PoemConfig),
-    "pairwise": KindSpec(pairwise.vote, pairwise.PairwiseConfig),
+    "pairwise": KindSpec(
+        pairwise.vote,
+        pairwise.PairwiseConfig,
+        ("listed_system.txt", "listed_user.txt", "pairwise_system.txt", "pairwise_user.txt"),
+    ),
     "coin": KindSpec(coin.vote),
 }
 
@@ -46,7 +52,16 @@ async def cast_vote(
     """The judge's ballot over every seat of the transcript, or an abstention. Never raises.
 
     A failing tool or a late or malformed vote is an abstention, never a score of zero.
+    What it asked of its model is on the ballot in each case.
     """
+    recorder = Recorder(tools)
+    ballot = await _vote(kind, config, transcript, recorder.tools)
+    return replace(ballot, usage=recorder.usage)
+
+
+async def _vote(
+    kind: str, config: Mapping[str, Any], transcript: Transcript, tools: Tools
+) -> Ballot:
     if kind not in KINDS:
         return _abstention(f"there is no kind of judge named {kind}")
     limit_seconds = 0.0

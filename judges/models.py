@@ -6,7 +6,15 @@ from django.db import models
 
 from judges.calibration.models import GoldAnswer, GoldItem, GoldSource, Quarantine
 
-__all__ = ["GoldAnswer", "GoldItem", "GoldSource", "Judge", "JudgeKind", "Quarantine"]
+__all__ = [
+    "GoldAnswer",
+    "GoldItem",
+    "GoldSource",
+    "Judge",
+    "JudgeKind",
+    "JudgeVersion",
+    "Quarantine",
+]
 
 
 class JudgeKind(StrEnum):
@@ -34,3 +42,24 @@ class Judge(models.Model):
 
     def __str__(self) -> str:
         return self.name
+
+
+class JudgeVersion(models.Model):
+    """A judge as it stood when it voted. Never changes: a trigger refuses it."""
+
+    judge = models.ForeignKey(Judge, on_delete=models.PROTECT, related_name="versions")
+    number = models.PositiveIntegerField()
+    kind = models.CharField(max_length=10)
+    config = models.JSONField()
+    # Of the prompts that its kind sends, see judges.versions.prompt_digest; empty: it sends none,
+    # or the version is older than this record.
+    prompt_digest = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["judge", "number"], name="judge_version_number")
+        ]
+
+    def __str__(self) -> str:
+        return f"version {self.number} of {self.judge_id}"

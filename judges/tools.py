@@ -39,6 +39,7 @@ class Reply:
     tokens: tuple[ReplyToken, ...] = ()  # of thoughts and text, if the server tells
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_micros: int = 0  # millionths of the currency of the endpoint's prices
 
 
 class Complete(Protocol):

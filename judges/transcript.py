@@ -39,6 +39,18 @@ Comparisons = Mapping[tuple[int, int], int]
 
 
 @dataclass(frozen=True)
+class Usage:
+    """What one vote asked of a judge's model, also where nothing came of it."""
+
+    requests: int = 0
+    prompt_tokens: int = 0
+    completion_tokens: int = 0
+    cost_micros: int = 0  # millionths of the currency of the endpoints' prices
+    # SHA-256 of all that the model was told, see judges.recording; empty: no model was asked
+    prompt_digest: str = ""
+
+
+@dataclass(frozen=True)
 class Ballot:
     """One judge's vote. An abstention has an error and no scores: it never counts as a zero."""
 
@@ -52,3 +64,4 @@ class Ballot:
     # What it said of each pair in each order, before two that disagree became a tie:
     # (seat shown first, seat shown second) -> 1 if it preferred the first, -1 the second, 0 neither.
     orders: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    usage: Usage = Usage()

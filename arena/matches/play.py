@@ -235,6 +235,11 @@ def decide_round(
                 else [[*pair, preference] for pair, preference in ballot.comparisons.items()],
                 error=ballot.error[:300],
                 seconds=round(seconds, 3),
+                version_id=judge.version_id,
+                prompt_digest=ballot.usage.prompt_digest,
+                prompt_tokens=ballot.usage.prompt_tokens,
+                completion_tokens=ballot.usage.completion_tokens,
+                cost_micros=ballot.usage.cost_micros,
             )
         if verdict is not None:
             Verdict.objects.create(

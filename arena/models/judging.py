@@ -23,6 +23,15 @@ class Vote(models.Model):
     comparisons = models.JSONField(null=True)
     error = models.CharField(max_length=300, blank=True)
     seconds = models.FloatField(default=0.0)
+    # The judge as it stood; null: the vote is older than that record.
+    version = models.ForeignKey(
+        "judges.JudgeVersion", null=True, on_delete=models.PROTECT, related_name="votes"
+    )
+    # As in judges.transcript.Usage
+    prompt_digest = models.CharField(max_length=64, blank=True, db_default="")
+    prompt_tokens = models.PositiveIntegerField(default=0, db_default=0)
+    completion_tokens = models.PositiveIntegerField(default=0, db_default=0)
+    cost_micros = models.PositiveBigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

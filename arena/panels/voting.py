@@ -6,9 +6,11 @@ from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
+from django.db.models import OuterRef, Subquery
+
 from arena.environments.base import Environment, Task
 from judges.call import Tools, cast_vote
-from judges.models import Judge
+from judges.models import Judge, JudgeVersion
 from judges.panel import PanelVerdict, combine
 from judges.transcript import Answer, Ballot, Check, Transcript
 
@@ -22,13 +24,17 @@ class PanelJudge:
     kind: str
     config: Mapping[str, Any]
     weight: float
+    version_id: int | None = None  # of judges.models.JudgeVersion; None: it has none yet
 
 
 def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
     """The judges of a panel with their weights; quarantined ones do not vote."""
-    rows: Mapping[str, Judge] = {
+    newest = JudgeVersion.objects.filter(judge=OuterRef("pk")).order_by("-number")
+    rows = {
         judge.slug: judge
-        for judge in Judge.objects.filter(slug__in=[slug for slug, _ in panel], quarantined_at=None)
+        for judge in Judge.objects.filter(
+            slug__in=[slug for slug, _ in panel], quarantined_at=None
+        ).annotate(version_id=Subquery(newest.values("pk")[:1]))
     }
     return [
         PanelJudge(
@@ -37,6 +43,7 @@ def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
             kind=rows[slug].kind,
             config=rows[slug].config,
             weight=weight * rows[slug].trust,
+            version_id=rows[slug].version_id,
         )
         for slug, weight in panel
         if slug in rows

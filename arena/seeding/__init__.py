@@ -14,6 +14,7 @@ from arena.seeding.spaces import SPACES
 from arena.seeding.tournaments import DAILY, DAILY_ENVIRONMENT
 from judges.defaults import DEFAULT_JUDGES
 from judges.models import Judge
+from judges.versions import note_versions
 
 HOUSE_USERNAME = "house"
 
@@ -31,6 +32,7 @@ def seed() -> None:
                 "config": dict(judge.config),
             },
         )
+    note_versions()
     for values in SPACES:
         if Space.objects.filter(slug=values["slug"]).exclude(base_model=base_model).exists():
             # The base model was changed: agents of one cannot play in Spaces of the other.

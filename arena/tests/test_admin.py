@@ -198,3 +198,21 @@ def test_calling_a_tournament_off_returns_the_fees(administrator: Client) -> Non
         "It was called off. Every fee was returned.",
     )
     assert ledger.balance(ledger.account_of(registration.user_id)).held == 0
+
+
+def test_the_administration_makes_versions_of_judges_and_refuses_what_a_kind_cannot_use(
+    administrator: Client,
+) -> None:
+    path = reverse("admin:judges_judge_add")
+    values = {"name": "Reader", "slug": "reader", "kind": "poem", "config": '{"taste": 1}'}
+    refused = administrator.post(path, values)
+    assert "Its configuration has unknown names: taste." in refused.content.decode()
+    assert administrator.post(path, values | {"config": "{}"}).status_code == 302
+    judge = Judge.objects.get(slug="reader")
+    change = reverse("admin:judges_judge_change", args=[judge.pk])
+    changed = values | {"config": '{"relevance_cut": 0.5}'}
+    assert administrator.post(change, changed).status_code == 302
+    assert list(judge.versions.order_by("number").values_list("config", flat=True)) == [
+        {},
+        {"relevance_cut": 0.5},
+    ]
