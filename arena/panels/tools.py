@@ -19,7 +19,7 @@ from agents.inference.client import (
 from agents.inference.patience import patiently
 from agents.inference.servers import certificates
 from judges.scorers.client import RelevanceScorer
-from judges.tools import CannotJudge, ChatRequest, Message, Reply, ToolFailed, Tools
+from judges.tools import CannotJudge, ChatRequest, Complete, Message, Reply, ToolFailed, Tools
 from judges.wire import OPTIONAL_NAMES, body_of, reply_of
 
 REQUEST_SECONDS = 60.0
@@ -41,11 +41,20 @@ async def complete(request: ChatRequest) -> Reply:
     environment = settings.ENV
     if not (environment.judge_url and environment.judge_model):
         raise CannotJudge("no judge endpoint is configured")
-    key = environment.judge_api_key
-    body = body_of(request, model=environment.judge_model)
-    url = f"{environment.judge_url.rstrip('/')}/chat/completions"
-    async with _client(key.get_secret_value() if key else "") as http:
-        return reply_of(await _post(http, url, body))
+    secret = environment.judge_api_key
+    key = secret.get_secret_value() if secret else ""
+    return await completing(environment.judge_url, environment.judge_model, key=key)(request)
+
+
+def completing(url: str, model: str, *, key: str) -> Complete:
+    """Asks this model of an OpenAI-compatible endpoint, whose address the operator has chosen."""
+
+    async def ask(request: ChatRequest) -> Reply:
+        async with _client(key) as http:
+            path = f"{url.rstrip('/')}/chat/completions"
+            return reply_of(await _post(http, path, body_of(request, model=model)))
+
+    return ask
 
 
 async def logprob(

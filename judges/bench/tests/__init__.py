@@ -1,0 +1,1 @@
+"""Rules of measuring judges on labelled pairs."""
