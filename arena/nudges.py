@@ -19,12 +19,21 @@ from redis import RedisError
 
 PLAY_MATCH = "arena.tasks.play_match"
 JUDGE_ROUND = "arena.tasks.judge_round"
+HEAR_APPEAL = "arena.tasks.hear_appeal"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
 MAKE_ROOM = "training.tasks.make_room"
 
-TASKS = (PLAY_MATCH, JUDGE_ROUND, SWEEP_MATCHES, RUN_TRAINING, SWEEP_TRAINING, MAKE_ROOM)
+TASKS = (
+    PLAY_MATCH,
+    JUDGE_ROUND,
+    HEAR_APPEAL,
+    SWEEP_MATCHES,
+    RUN_TRAINING,
+    SWEEP_TRAINING,
+    MAKE_ROOM,
+)
 
 # After a nudge that failed, this process sends none for so long: a person's request waits once.
 PAUSE_SECONDS = 5.0

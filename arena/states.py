@@ -52,6 +52,15 @@ class CompletionStatus(StrEnum):
     FAILED = "failed"  # the agent's own request cannot be served (prompt too long, ...)
 
 
+class AppealStatus(StrEnum):
+    """waiting -> granted, denied or unheard."""
+
+    WAITING = "waiting"
+    GRANTED = "granted"  # the other panel put two answers the other way round: the fee came back
+    DENIED = "denied"  # it kept the order: the fee was paid
+    UNHEARD = "unheard"  # no panel could say anything: the fee came back
+
+
 class Brake(StrEnum):
     """What stopped an autopilot."""
 

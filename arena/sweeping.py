@@ -14,9 +14,15 @@ from django.utils import timezone
 from arena import leases
 from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
-from arena.models import EntryStatus, Match, Round, Space, SpaceStatus, Tournament
+from arena.models import Appeal, EntryStatus, Match, Round, Space, SpaceStatus, Tournament
 from arena.spaces import autopilot, seasons
-from arena.states import ENDED_ROUND_STATUSES, MatchStatus, RoundStatus, TournamentStatus
+from arena.states import (
+    ENDED_ROUND_STATUSES,
+    AppealStatus,
+    MatchStatus,
+    RoundStatus,
+    TournamentStatus,
+)
 from arena.tournaments import running, scheduling
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
@@ -79,6 +85,16 @@ def rounds_to_judge() -> list[int]:
         match__status=MatchStatus.RUNNING,
     )
     return _not_nudged_lately("judge", waiting)
+
+
+def appeals_to_hear() -> list[int]:
+    """Ids of appeals that wait while no worker hears them."""
+    waiting = Appeal.objects.filter(
+        leases.expired(),
+        leases.written_before(timezone.now() - nudge_after(), field="created_at"),
+        status=AppealStatus.WAITING,
+    )
+    return _not_nudged_lately("appeal", waiting)
 
 
 def settle_finished() -> int:

@@ -8,12 +8,14 @@ from celery import shared_task
 from arena import sweeping
 from arena.matches import claiming, judging, play, runner
 from arena.nudges import (
+    HEAR_APPEAL,
     JUDGE_ROUND,
     PLAY_MATCH,
     SWEEP_MATCHES,
     forget_sweep_nudge,
     nudge,
 )
+from arena.review import hearing
 
 
 @shared_task
@@ -37,6 +39,12 @@ def judge_round(round_id: int) -> None:
 
 
 @shared_task
+def hear_appeal(appeal_id: int) -> None:
+    """Ask another panel about a round of a settled match."""
+    hearing.hear_appeal(appeal_id)
+
+
+@shared_task
 def sweep() -> None:
     """Let autopilots enter, seat queues, and pick up what a dead worker or a lost message left behind."""
     forget_sweep_nudge(SWEEP_MATCHES)  # before looking: who enters from now on needs another sweep
@@ -48,6 +56,8 @@ def sweep() -> None:
         nudge(PLAY_MATCH, match_id, expires=expires)
     for round_id in sweeping.rounds_to_judge():
         nudge(JUDGE_ROUND, round_id, expires=expires)
+    for appeal_id in sweeping.appeals_to_hear():
+        nudge(HEAR_APPEAL, appeal_id, expires=expires)
     sweeping.settle_finished()
     sweeping.close_seasons()
     sweeping.run_tournaments()

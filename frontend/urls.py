@@ -16,6 +16,7 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
+from frontend.pages.review import appeals
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -58,6 +59,11 @@ urlpatterns = [
     path("matches/<int:match_id>/credits/", matches.credits, name="match_credits"),
     path("matches/<int:match_id>/events.json", matches.match_events, name="match_transcript"),
     path("matches/<int:match_id>/rounds/<int:number>/", matches.round_detail, name="round"),
+    path(
+        "matches/<int:match_id>/rounds/<int:number>/appeal/",
+        appeals.appeal_round,
+        name="appeal_round",
+    ),
     path("runs/<int:run_id>/", runs.run_detail, name="run"),
     path("runs/<int:run_id>/state/", runs.state, name="run_state"),
     path("runs/<int:run_id>/curve.json", runs.curve, name="run_curve"),

@@ -31,12 +31,13 @@ class KindSpec:
     vote: Cast  # its first argument is a `config_class`
     config_class: type[KindConfig] = KindConfig
     prompts: tuple[str, ...] = ()  # files in judges/prompts whose text it sends
+    repeats_itself: bool = False  # asked again, it says the same: no appeal can change that
 
 
 # by judges.models.JudgeKind
 KINDS: dict[str, KindSpec] = {
-    "code": KindSpec(code.vote),
-    "poem": KindSpec(poem.vote, poem.PoemConfig),
+    "code": KindSpec(code.vote, repeats_itself=True),
+    "poem": KindSpec(poem.vote, poem.PoemConfig, repeats_itself=True),
     "pairwise": KindSpec(
         pairwise.vote,
         pairwise.PairwiseConfig,

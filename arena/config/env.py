@@ -139,6 +139,15 @@ class Variables(BaseSettings):
         le=1_000_000,
         description="Credits that the house stakes a day in matches with one owner's agents.",
     )
+    appeal_fee: int = Field(
+        5,
+        ge=1,
+        le=1_000,
+        description="Credits that an appeal costs; they come back if the order changes.",
+    )
+    appeal_hours: int = Field(
+        48, ge=1, le=8_760, description="Hours after a match in which its rounds can be appealed."
+    )
     time_zone: str = Field(
         "UTC",
         description="Time zone in which the daily tournament starts at 18:00, for example Europe/Berlin.",

@@ -147,6 +147,7 @@ CELERY_WORKER_HIJACK_ROOT_LOGGER = False
 CELERY_TASK_ROUTES = {
     "arena.tasks.play_match": {"queue": "match"},
     "arena.tasks.judge_round": {"queue": "judge"},
+    "arena.tasks.hear_appeal": {"queue": "judge"},
     "training.tasks.run_training": {"queue": "train"},
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
     "arena.tasks.sweep": {"queue": "sweep"},

@@ -9,6 +9,7 @@ from django.db.models import F, Q, QuerySet
 from arena.credits.ledger import Balance, balance
 from arena.models import (
     Account,
+    Appeal,
     Entry,
     Registration,
     Season,
@@ -75,6 +76,7 @@ class _About:
     seats: dict[int, Seat]
     seasons: dict[int, Season]
     registrations: dict[int, Registration]
+    appeals: dict[int, Appeal]
 
 
 def wallet_balance(viewer: int) -> Balance:
@@ -119,6 +121,7 @@ def statement_page(
         _seats_of(page, viewer),
         _seasons_of(page),
         _registrations_of(page, viewer),
+        _appeals_of(page),
     )
     lines = tuple(_line(row, viewer, about) for row in page[:PAGE_ROWS])
     if len(page) <= PAGE_ROWS:
@@ -164,6 +167,11 @@ def _registrations_of(rows: list[Transfer], user_id: int) -> dict[int, Registrat
     return {each.tournament_id: each for each in own}
 
 
+def _appeals_of(rows: list[Transfer]) -> dict[int, Appeal]:
+    ids = [found for row in rows if (found := _id_of("appeal", row.reference)) is not None]
+    return Appeal.objects.select_related("seat__agent", "round").in_bulk(ids) if ids else {}
+
+
 def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     entry = about.entries.get(str(row.pending_id or row.id))
     match_id = _id_of("match", row.reference) or (entry.match_id if entry else None)
@@ -172,9 +180,14 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     is_open_hold = row.kind == TransferKind.PENDING and not hasattr(row, "resolution")
     season = about.seasons.get(_id_of("season", row.reference) or 0)
     tournament_id = _id_of("tournament", row.reference)
+    appeal = about.appeals.get(_id_of("appeal", row.reference) or 0)
+    if appeal:
+        match_id = appeal.round.match_id
     registration = about.registrations.get(tournament_id) if tournament_id is not None else None
     if registration:
         title, detail = _words_of_tournament(row, registration, is_open_hold=is_open_hold)
+    elif appeal:
+        title, detail = _words_of_appeal(row, appeal, is_open_hold=is_open_hold)
     else:
         title, detail = _words(row, entry, seat, season, is_open_hold=is_open_hold)
     change = sign * row.amount_credits
@@ -276,6 +289,15 @@ def _words_of_tournament(
             )
         case _:
             return "Tournament fee", f"{agent} in {name}."
+
+
+def _words_of_appeal(row: Transfer, appeal: Appeal, *, is_open_hold: bool) -> tuple[str, str]:
+    what = f"{appeal.seat.agent.name}, round {appeal.round.number}"
+    if row.kind == TransferKind.VOID:
+        return "Appeal fee returned", f"{what}. {appeal.note or 'The order changed.'}"
+    if is_open_hold:
+        return "Appeal fee held", f"{what}. It comes back if the other panel changes the order."
+    return "Appeal fee", what
 
 
 def _is_told_by_its_hold(row: Transfer) -> bool:

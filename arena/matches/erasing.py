@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from agents.models import User
-from arena.models import Completion, Entry, MatchStatus, Seat, Vote
+from arena.models import AppealVote, Completion, Entry, MatchStatus, Seat, Vote
 
 NOTICE = "Its owner has left."
 ERASED = "[erased]"
@@ -84,3 +84,6 @@ def _erase_words_about(seat: Seat) -> None:
         for check in vote.checks.get(index, ()):
             check["detail"] = ""
         vote.save(update_fields=["reasons", "checks"])
+    for heard in AppealVote.objects.filter(appeal__round__match_id=seat.match_id):
+        heard.reasons.pop(index, None)
+        heard.save(update_fields=["reasons"])

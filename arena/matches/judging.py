@@ -3,10 +3,11 @@
 import asyncio
 import contextlib
 from dataclasses import replace
+from typing import Any
 
 import structlog
 from django.db import DatabaseError, connections
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.utils import timezone
 
 from agents.inference.patience import beside
@@ -58,13 +59,15 @@ def judge_round(round_id: int) -> None:
 def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
     seating = play.state_of(row.match).seating
     panel = panel_of(seating.panel)
-    transcript = _transcript(row, seating)
+    transcript = transcript_of(row, seating)
     connections.close_all()  # back to the pool: judges may take two minutes
     judging = judge_transcript(panel, transcript, build_tools())
-    return asyncio.run(beside(_keep_lease(row.pk), judging))
+    held = Round.objects.filter(id=row.pk)
+    return asyncio.run(beside(keep_lease(held, field="judge_lease_expires_at"), judging))
 
 
-def _transcript(row: Round, seating: MatchSeated) -> Transcript:
+def transcript_of(row: Round, seating: MatchSeated) -> Transcript:
+    """The round as its judges see it. Raises EnvironmentFault."""
     task = Task.from_json(row.task)
     said = list(
         Completion.objects.filter(round=row)
@@ -92,19 +95,19 @@ def _as_seen(row: Round, task: Task) -> Task:
     return replace(task, prompt=last["text"]) if last.get("kind") == "text" else task
 
 
-async def _keep_lease(round_id: int) -> None:
+async def keep_lease(row: QuerySet[Any], *, field: str) -> None:
+    """Hold the row while its judges take their time; until it is cancelled."""
     while True:
         await asyncio.sleep(leases.takeover(LEASE_RENEWAL).total_seconds())
-        await asyncio.to_thread(_renew, round_id)
+        await asyncio.to_thread(_renew, row, field)
 
 
-def _renew(round_id: int) -> None:
-    until = timezone.now() + leases.takeover()
+def _renew(row: QuerySet[Any], field: str) -> None:
     try:
-        Round.objects.filter(id=round_id).update(judge_lease_expires_at=until)
+        row.update(**{field: timezone.now() + leases.takeover()})
     except DatabaseError as error:
         # The judges need no database; the next renewal may come in time.
-        log.warning("judge_lease_not_renewed", round_id=round_id, error=type(error).__name__)
+        log.warning("judge_lease_not_renewed", row=str(row.model), error=type(error).__name__)
     finally:
         connections.close_all()  # of this thread
 

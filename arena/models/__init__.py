@@ -6,6 +6,7 @@ from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, Tr
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
 from arena.models.proposals import DifficultyTally, TaskSecret
 from arena.models.ratings import OverallRating, Rating, RatingChange
+from arena.models.review import Appeal, AppealVote
 from arena.models.seasons import Season, SeasonPlace
 from arena.models.spaces import (
     LIVE_ENTRY_STATUSES,
@@ -17,12 +18,15 @@ from arena.models.spaces import (
     Terms,
 )
 from arena.models.tournaments import Pairing, Registration, Tournament, TournamentSchedule
-from arena.states import CompletionStatus, MatchStatus, RoundStatus
+from arena.states import AppealStatus, CompletionStatus, MatchStatus, RoundStatus
 
 __all__ = [
     "LIVE_ENTRY_STATUSES",
     "Account",
     "AccountKind",
+    "Appeal",
+    "AppealStatus",
+    "AppealVote",
     "Autopilot",
     "Completion",
     "CompletionStatus",

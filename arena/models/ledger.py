@@ -75,6 +75,7 @@ class TransferCode(StrEnum):
     REFUND = "refund"
     TRAINING = "training"
     SEASON = "season"  # a prize from the rake of a month
+    APPEAL = "appeal"
     FORFEIT = "forfeit"  # left behind by a person who leaves
 
 

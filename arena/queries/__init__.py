@@ -48,6 +48,12 @@ from arena.queries.movements import MatchCredits, Movement, match_credits
 from arena.queries.ratings.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.ratings.duels import Duel, DuelMatch, DuelRecord, duel
 from arena.queries.ratings.lengths import LengthControl, is_judged_by_model, length_control
+from arena.queries.review.appeals import (
+    JudgeAppeals,
+    MatchAppeals,
+    appeals_of_judge,
+    match_appeals,
+)
 from arena.queries.rounds import Cell, RoundView, round_view
 from arena.queries.seasons import SeasonLine, SeasonView, SpaceSeasons, seasons_of
 from arena.queries.settlement import CreditLine, Settlement, settlement_of
@@ -101,9 +107,11 @@ __all__ = [
     "EpisodeView",
     "FlightLine",
     "FlightSpace",
+    "JudgeAppeals",
     "LengthControl",
     "LevelLine",
     "LiveEntry",
+    "MatchAppeals",
     "MatchCard",
     "MatchCredits",
     "MatchSnapshot",
@@ -137,6 +145,7 @@ __all__ = [
     "agent_cards",
     "agent_record",
     "agent_view",
+    "appeals_of_judge",
     "autopilot_notices",
     "autopilot_view",
     "base_models",
@@ -149,6 +158,7 @@ __all__ = [
     "live_entry_of",
     "live_matches",
     "longest_exchange",
+    "match_appeals",
     "match_credits",
     "match_seq",
     "match_snapshot",

@@ -120,6 +120,7 @@ def play_round(
     scores: Mapping[int, float] | None,
     texts: Mapping[int, str] | None = None,
     comparisons: Comparisons | None = None,
+    judge: str = "code",
 ) -> None:
     """Play and judge one round with a scripted verdict; None: no judge could vote."""
     task = task_of(match.id, number)
@@ -128,7 +129,7 @@ def play_round(
     for seat in range(seats):
         text = (texts or {}).get(seat, f"Answer {seat} of round {number}.")
         record(match, number, seat, text)
-    decide(match, number, scores, comparisons=comparisons)
+    decide(match, number, scores, comparisons=comparisons, judge_slug=judge)
 
 
 def record(match: Match, number: int, seat: int, text: str = "An answer.") -> None:
@@ -152,8 +153,9 @@ def decide(
     scores: Mapping[int, float] | None,
     *,
     comparisons: Comparisons | None = None,
+    judge_slug: str = "code",
 ) -> None:
-    judge = Judge.objects.get(slug="code")
+    judge = Judge.objects.get(slug=judge_slug)
     panelist = PanelJudge(
         judge_id=judge.id, slug=judge.slug, kind=judge.kind, config={}, weight=1.0
     )

@@ -10,6 +10,7 @@ from agents.errors import NotAvailable
 from arena.queries import (
     MatchSnapshot,
     live_matches,
+    match_appeals,
     match_credits,
     match_transcript,
     recent_matches,
@@ -63,6 +64,7 @@ def match_detail(request: HttpRequest, match_id: int) -> HttpResponse:
         "match": snapshot,
         "summary": for_viewer(summary.html, username=username, number=number),
         "round": round_fragment(match_id, number).html,
+        "appeals": match_appeals(match_id, viewer=viewer_id(request)),
         "harvest_problem": harvest_problem(match_id) if snapshot.is_settled else "",
     }
     return not_cached(render(request, "matches/detail.html", context))

@@ -46,11 +46,13 @@ def settled_match(space: Space | None = None, *, text: str = "An answer.") -> Ma
     return match
 
 
-def play_to_the_end(match: Match, *, texts: Mapping[int, str] | None = None) -> None:
+def play_to_the_end(
+    match: Match, *, texts: Mapping[int, str] | None = None, judge: str = "code"
+) -> None:
     """The first seat wins every round."""
     play.start_match(match.id)
     for number in range(1, match.space.round_count + 1):
-        play_round(match, number, scores={0: 0.9, 1: 0.4}, texts=texts)
+        play_round(match, number, scores={0: 0.9, 1: 0.4}, texts=texts, judge=judge)
     play.settle_match(match.id)
     match.refresh_from_db()
 

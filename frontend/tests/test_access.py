@@ -77,6 +77,7 @@ ROUTES: Mapping[str, Access] = {
     "match_credits": Access.PUBLIC,
     "match_transcript": Access.PUBLIC,
     "round": Access.PUBLIC,
+    "appeal_round": Access.OWNER,
     "run": Access.PUBLIC,
     "run_state": Access.PUBLIC,
     "run_curve": Access.PUBLIC,

@@ -22,6 +22,7 @@ from agents.leaving import leave
 from arena import access, queries
 from arena.credits import wallet
 from arena.models import Entry
+from arena.review import appealing
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
 from arena.tournaments import registering
@@ -122,6 +123,10 @@ VERBS = (
     Verb(autopilot.dismiss_notice, of_agent()),
     Verb(entering.leave_queue, lambda people: {"entry_id": people.entry_id}),
     Verb(
+        appealing.appeal,
+        lambda people: {"agent_id": people.agent_id, "match_id": people.match_id, "number": 1},
+    ),
+    Verb(
         registering.register,
         lambda people: {
             "agent_id": people.student_id,
@@ -174,6 +179,11 @@ READS = (
         queries.match_credits,
         lambda people: {"match_id": people.match_id},
         lambda people: str(Entry.objects.get(match=people.match_id, user=people.owner_id).pk),
+    ),
+    Read(
+        queries.match_appeals,
+        lambda people: {"match_id": people.match_id},
+        lambda people: f"agent_id={people.agent_id}",
     ),
     Read(queries.statement_page, of_nothing, lambda people: str(people.transfer_id)),
     Read(runs_of_agent, of_agent(), lambda people: f"price_credits={PRICE}"),

@@ -20,6 +20,7 @@ from arena.states import AdoptionRule
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
 from arena.tournaments.tests.builders import make_tournament, register
 from frontend.tests.builders import make_offer, play_to_the_end
+from judges.models import Judge, JudgeKind
 from training.data.harvest import harvest_matches
 from training.methods.dpo import DPOConfig
 from training.models import Rollout
@@ -147,12 +148,15 @@ def all_rows() -> Mapping[str, list[dict[str, Any]]]:
 
 
 def _played(*agents: Agent) -> Match:
-    space = make_space()
+    judge, _ = Judge.objects.get_or_create(
+        slug="coin", defaults={"name": "Coin", "kind": JudgeKind.COIN}
+    )
+    space = make_space(panel=[{"judge": judge.slug, "weight": 1.0}])
     for agent in agents:
         enter(agent, space)
     (match_id,) = seating.seat_matches(space.pk, rng=Random(1))
     match = Match.objects.get(id=match_id)
-    play_to_the_end(match)
+    play_to_the_end(match, judge=judge.slug)
     harvest_matches()
     return match
 

@@ -27,6 +27,7 @@ _WORD = re.compile(r"\w+|[^\w\s.,;:!?\"'()\[\]]")  # operators are words, punctu
 class Reason(StrEnum):
     """Why an example is left out; the manifest counts them."""
 
+    OVERRULED = "overruled"  # a granted appeal put its two answers the other way round
     ERASED = "erased"  # one of its answers is of a person who has left
     WITHOUT_TOKENS = "without_tokens"  # stored before token ids were, never sampled, or erased
     OTHER_BASE = "other_base"  # its ids belong to another tokenizer
@@ -69,6 +70,7 @@ class PairCandidate:
     is_plain: bool  # see ChatTokens.is_plain, of the better answer
     is_erased: bool = False  # or will be, since its author leaves
     is_coded: bool = False  # the better answer is that of a coded seat
+    is_overruled: bool = False  # by an appeal
 
 
 @dataclass(frozen=True)
@@ -191,6 +193,8 @@ def _problem(pair: PairCandidate, limits: Limits, held_out: HeldOutTasks) -> Rea
     """What is wrong with the pair in itself."""
     if pair.is_erased:
         return Reason.ERASED
+    if pair.is_overruled:
+        return Reason.OVERRULED
     if not (pair.prompt_ids and pair.chosen_ids and pair.rejected_ids):
         return Reason.WITHOUT_TOKENS
     if not pair.is_same_base:

@@ -15,6 +15,7 @@ from agents.models import Engine
 from arena import access
 from arena.environments.base import Task
 from arena.models import Round
+from arena.review.labels import overruled_pairs
 from training.data.curation import Limits, PairCandidate, curate_pairs, noise_of
 from training.data.dataset import Dataset, by_id, held_out_tasks, in_words
 from training.data.positions import asked_task
@@ -44,7 +45,17 @@ def pair_dataset(spec: RunSpec) -> Dataset:
         raise Refused("There are no pairs to learn from.")
     tokens = read_chat_tokens(spec.base_folder)
     fresh = within(spec.parent, config.max_staleness)
-    candidates = [_candidate(pair, run, tokens, fresh=fresh) for pair in pairs.values()]
+    overruled = overruled_pairs({pair.round_id for pair in pairs.values()})
+    candidates = [
+        _candidate(
+            pair,
+            run,
+            tokens,
+            fresh=fresh,
+            is_overruled=_is_overruled(pair, overruled.get(pair.round_id, frozenset())),
+        )
+        for pair in pairs.values()
+    ]
     limits = Limits(
         places=run.pair_count, max_length=config.max_length, coded_share=config.coded_share
     )
@@ -127,7 +138,7 @@ def _pairs_of(run: TrainingRun) -> QuerySet[Pair]:
 
 
 def _candidate(
-    pair: Pair, run: TrainingRun, tokens: ChatTokens, *, fresh: Container[int]
+    pair: Pair, run: TrainingRun, tokens: ChatTokens, *, fresh: Container[int], is_overruled: bool
 ) -> PairCandidate:
     own = own_answer(pair)
     task = asked_task(own, pair.round)
@@ -152,6 +163,15 @@ def _candidate(
         is_plain=tokens.is_plain(chosen),
         is_erased=opponent.seat.agent.owner.leaving_since is not None,
         is_coded=pair.chosen.seat.agent.engine == Engine.CODE,
+        is_overruled=is_overruled,
+    )
+
+
+def _is_overruled(pair: Pair, orders: Container[tuple[int, int]]) -> bool:
+    """Whether one of these (better, worse) seats of the round says the opposite of the pair."""
+    # Moves of an episode are valued by code, which no appeal contradicts.
+    return not pair.round.is_episode and (
+        (pair.rejected.seat.index, pair.chosen.seat.index) in orders
     )
 
 

@@ -17,6 +17,7 @@ from arena.credits.statement import wallet_balance
 from arena.credits.wallet import forfeit
 from arena.matches.erasing import erase_answers, is_playing
 from arena.models import LIVE_ENTRY_STATUSES, Entry, EntryStatus
+from arena.review.appealing import withdraw_appeals
 from arena.spaces.entering import withdraw_all
 from arena.tournaments.registering import is_in_tournament, withdraw_leaver
 from training.models import Rollout, TrainingRun
@@ -73,6 +74,7 @@ def _erase(owner: User) -> bool:
     """False while something of the owner's is under way."""
     withdraw_all(owner.pk)
     withdraw_leaver(owner.pk)
+    withdraw_appeals(owner.pk)
     _cancel_runs(owner)
     waiting = Entry.objects.filter(user=owner, status__in=LIVE_ENTRY_STATUSES)
     if waiting.exists() or is_playing(owner) or is_in_tournament(owner.pk):

@@ -2,6 +2,7 @@ import json
 from pathlib import Path
 from random import Random
 from typing import Any
+from uuid import uuid4
 
 import pytest
 from asgiref.sync import async_to_sync
@@ -14,7 +15,7 @@ from agents.inference.client import Sampling, served_model
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
-from arena.models import Completion, Space
+from arena.models import Appeal, AppealStatus, Completion, Space
 from arena.panels.tools import build_tools
 from training.data import pair_dataset
 from training.data.dataset import (
@@ -369,3 +370,24 @@ def test_pairs_that_all_prefer_one_answer_are_refused(fake_base: Path) -> None:
     Completion.objects.filter(id__in=chosen).update(token_ids=ids_of("always the same words"))
     with pytest.raises(Refused, match="prefers the same answer"):
         write_pairs(run)
+
+
+def test_a_pair_that_an_appeal_contradicts_is_no_longer_learned_from(fake_base: Path) -> None:
+    run = make_dpo_run(fake_base, pairs=4)
+    overruled, kept, *_ = Pair.objects.filter(agent=run.agent).order_by("id")
+    for pair, better in ((overruled, 0), (kept, 1)):
+        Appeal.objects.create(
+            round=pair.round,
+            seat=pair.rejected.seat,
+            user=run.agent.owner,
+            fee_credits=5,
+            hold_id=uuid4(),
+            status=AppealStatus.GRANTED,
+            reversed_pairs=[[better, 1 - better]],
+        )
+    manifest = write_pairs(run)
+    assert manifest["left_out"] == {"overruled": 1}
+    origins = lines_of(run_folder(run.pk) / PROVENANCE_FILE)
+    learned = {origin["pair"] for origin in origins}
+    assert kept.pk in learned
+    assert overruled.pk not in learned

@@ -1,0 +1,76 @@
+"""What becomes of a verdict after its match: appeals, and what an audience says of the answers."""
+
+from django.db import models
+from django.db.models import Q
+
+from arena.states import AppealStatus
+
+
+class Appeal(models.Model):
+    """An owner's request that another panel judge a round of a settled match.
+
+    The row is the queue: while it waits, a sweep finds it. The match keeps its verdict whatever
+    comes of it. docs/decisions/appeals.md
+    """
+
+    round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="appeals")
+    seat = models.ForeignKey(
+        "arena.Seat", on_delete=models.PROTECT, related_name="+"
+    )  # the owner's
+    user = models.ForeignKey("agents.User", on_delete=models.PROTECT, related_name="+")
+    fee_credits = models.PositiveIntegerField()
+    hold_id = models.UUIDField()  # of the fee
+    status = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in AppealStatus],
+        default=AppealStatus.WAITING,
+    )
+    # False: the judges of the round, asked again elsewhere, as the Space has no others.
+    is_other_panel = models.BooleanField(default=False, db_default=False)
+    # As in a verdict; empty until the panel has voted.
+    scores = models.JSONField(default=dict)
+    ranking = models.JSONField(default=list)
+    agreement = models.FloatField(null=True, blank=True)
+    # [[better seat, worse seat]]: whom this panel puts the other way round than the verdict did.
+    reversed_pairs = models.JSONField(default=list)
+    note = models.CharField(max_length=300, blank=True)  # a sentence on what became of it
+    attempts = models.PositiveSmallIntegerField(default=0)  # hearings that were begun
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    decided_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["round", "user"], name="appeal_once_a_round"),
+        ]
+        indexes = [
+            models.Index(
+                fields=["id"], condition=Q(status=AppealStatus.WAITING), name="appeal_waiting"
+            ),
+            models.Index(
+                fields=["id"], condition=Q(status=AppealStatus.GRANTED), name="appeal_granted"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"appeal {self.pk}"
+
+
+class AppealVote(models.Model):
+    """One judge's ballot on an appeal; see Vote for the fields."""
+
+    appeal = models.ForeignKey(Appeal, on_delete=models.PROTECT, related_name="votes")
+    judge = models.ForeignKey("judges.Judge", on_delete=models.PROTECT, related_name="+")
+    weight = models.FloatField()
+    scores = models.JSONField(default=dict)
+    reasons = models.JSONField(default=dict)
+    error = models.CharField(max_length=300, blank=True)
+    seconds = models.FloatField(default=0.0)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["appeal", "judge"], name="appeal_vote_once"),
+        ]
+
+    def __str__(self) -> str:
+        return f"vote of {self.judge_id} on appeal {self.appeal_id}"

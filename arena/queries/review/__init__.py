@@ -1,0 +1,1 @@
+"""Reads of what becomes of verdicts: appeals, and the audience's votes."""

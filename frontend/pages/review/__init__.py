@@ -1,0 +1,1 @@
+"""Pages on what becomes of verdicts: appeals, and the audience's blind votes."""

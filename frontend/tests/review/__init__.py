@@ -1,0 +1,1 @@
+"""Tests of appeals and of the audience."""
