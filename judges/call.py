@@ -15,7 +15,7 @@ from judges.recording import Recorder
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Ballot, Transcript
 
-__all__ = ["KINDS", "MAX_ERROR_CHARACTERS", "Tools", "cast_vote"]
+__all__ = ["KINDS", "MAX_ERROR_CHARACTERS", "Tools", "cast_vote", "wants_reference"]
 
 MAX_ERROR_CHARACTERS = 300
 
@@ -41,7 +41,7 @@ KINDS: dict[str, KindSpec] = {
     "pairwise": KindSpec(
         pairwise.vote,
         pairwise.PairwiseConfig,
-        ("listed_system.txt", "listed_user.txt", "pairwise_system.txt", "pairwise_user.txt"),
+        pairwise.PROMPTS,
     ),
     "coin": KindSpec(coin.vote),
 }
@@ -82,6 +82,11 @@ async def _vote(
         log.warning("judge_failed", kind=kind, error=type(innermost).__name__, at=_place(innermost))
         return _abstention(_described(innermost))
     return ballot if _is_complete(ballot, transcript) else _abstention("gave a malformed vote")
+
+
+def wants_reference(config: Mapping[str, Any]) -> bool:
+    """Whether a judge so configured shows its model a reference answer."""
+    return config.get("has_reference") is True
 
 
 def _is_complete(ballot: Ballot, transcript: Transcript) -> bool:

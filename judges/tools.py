@@ -3,7 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 Message = Mapping[str, str]  # {"role", "content"}
 
@@ -21,8 +21,7 @@ class ChatRequest:
     is_repeat: bool = False
 
 
-@dataclass(frozen=True)
-class ReplyToken:
+class ReplyToken(NamedTuple):
     """A token of a reply, and the likeliest ones in its place."""
 
     text: str
@@ -94,7 +93,3 @@ class CannotJudge(Exception):
 
 class ToolFailed(CannotJudge):
     """A server gave no usable reply to one request."""
-
-
-class Unreadable(CannotJudge):
-    """A reply says nothing that can be read as a verdict; the sentence says why."""

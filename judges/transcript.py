@@ -32,6 +32,7 @@ class Transcript:
     kind: str
     data: Mapping[str, Any]
     answers: tuple[Answer, ...]
+    reference: str = ""  # the environment's own answer, if a judge asked for it; no seat sees it
 
 
 # (seat, higher seat) -> 1 if the first is better, -1 if the second is, 0 if they are equal

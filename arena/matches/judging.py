@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -59,15 +60,15 @@ def judge_round(round_id: int) -> None:
 def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
     seating = play.state_of(row.match).seating
     panel = panel_of(seating.panel)
-    transcript = transcript_of(row, seating)
+    transcript = transcript_of(row, seating, panel)
     connections.close_all()  # back to the pool: judges may take two minutes
     judging = judge_transcript(panel, transcript, build_tools())
     held = Round.objects.filter(id=row.pk)
     return asyncio.run(beside(keep_lease(held, field="judge_lease_expires_at"), judging))
 
 
-def transcript_of(row: Round, seating: MatchSeated) -> Transcript:
-    """The round as its judges see it. Raises EnvironmentFault."""
+def transcript_of(row: Round, seating: MatchSeated, panel: Sequence[PanelJudge]) -> Transcript:
+    """The round as these judges see it. Raises EnvironmentFault."""
     task = Task.from_json(row.task)
     said = list(
         Completion.objects.filter(round=row)
@@ -76,7 +77,7 @@ def transcript_of(row: Round, seating: MatchSeated) -> Transcript:
     )
     if not row.is_episode:
         texts = {seat: text for seat, text, _ in said}
-        return make_transcript(ENVIRONMENTS[seating.environment], task, texts)
+        return make_transcript(ENVIRONMENTS[seating.environment], task, texts, panel=panel)
     ended = MatchEvent.objects.get(
         match_id=row.match_id, kind="episode_ended", payload__round=row.number
     )

@@ -3,13 +3,14 @@
 import asyncio
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from random import Random
 from time import monotonic
 from typing import Any
 
 from django.db.models import OuterRef, Subquery
 
 from arena.environments.base import Environment, Task
-from judges.call import Tools, cast_vote
+from judges.call import Tools, cast_vote, wants_reference
 from judges.models import Judge, JudgeVersion
 from judges.panel import PanelVerdict, combine
 from judges.transcript import Answer, Ballot, Check, Transcript
@@ -61,7 +62,9 @@ async def judge_answers(
 
     `texts` has one answer per seat. Never raises for what a judge or an answer does.
     """
-    return await judge_transcript(panel, make_transcript(environment, task, texts), tools)
+    return await judge_transcript(
+        panel, make_transcript(environment, task, texts, panel=panel), tools
+    )
 
 
 async def judge_transcript(
@@ -72,13 +75,36 @@ async def judge_transcript(
     return list(votes), combine([(judge.weight, ballot) for judge, ballot, _ in votes])
 
 
-def make_transcript(environment: Environment, task: Task, texts: Mapping[int, str]) -> Transcript:
-    """The round as judges see it, with the environment's own findings."""
+def make_transcript(
+    environment: Environment,
+    task: Task,
+    texts: Mapping[int, str],
+    *,
+    panel: Sequence[PanelJudge] = (),
+) -> Transcript:
+    """The round as judges see it, with the environment's own findings.
+
+    With a reference answer if a judge of the panel wants one.
+    """
     answers = []
     for seat, text in sorted(texts.items()):
         score = environment.score(task, text)
         answers.append(Answer(seat=seat, text=text, score=score.value, checks=score.checks))
-    return Transcript(prompt=task.prompt, kind=task.kind, data=task.data, answers=tuple(answers))
+    return Transcript(
+        prompt=task.prompt,
+        kind=task.kind,
+        data=task.data,
+        answers=tuple(answers),
+        reference=_reference(environment, task)
+        if any(wants_reference(judge.config) for judge in panel)
+        else "",
+    )
+
+
+def _reference(environment: Environment, task: Task) -> str:
+    """The environment's own answer: the same whenever the task is judged."""
+    position = environment.begin(task, environment.seats.fewest)
+    return environment.solve(position, environment.to_move(position)[0], Random(task.key))
 
 
 @dataclass(frozen=True)

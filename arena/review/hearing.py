@@ -106,7 +106,7 @@ def _rank(row: Appeal, verdict: PanelVerdict) -> None:
 
 def _heard(row: Appeal) -> Heard:
     panel, is_other = second_panel(row.round)
-    transcript = transcript_of(row.round, play.state_of(row.round.match).seating)
+    transcript = transcript_of(row.round, play.state_of(row.round.match).seating, panel)
     connections.close_all()  # back to the pool: judges may take two minutes
     judging = judge_transcript(panel, transcript, elsewhere(build_tools()))
     held = Appeal.objects.filter(id=row.pk, status=AppealStatus.WAITING)

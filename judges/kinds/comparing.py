@@ -14,15 +14,20 @@ Why, and what it saves: docs/decisions/judge-prefixes.md
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
-from pathlib import Path
+from enum import StrEnum
 from string import Template
 
-from judges.parsing import fenced
+from judges.fencing import MAX_FENCED_CHARACTERS, cut_note, fenced
+from judges.kinds.prompts import prompt_text, shown_reference
 from judges.tools import Message
 from judges.transcript import Answer
 
-_PROMPTS = Path(__file__).resolve().parents[1] / "prompts"
+
+class VerdictForm(StrEnum):
+    """How the model is asked to write its verdict."""
+
+    LINE = "line"
+    JSON = "json"
 
 
 @dataclass(frozen=True)
@@ -33,6 +38,9 @@ class Layout:
     answers: Sequence[Answer]  # in the order of the first list: see `in_list_order`
     nonce: str  # one for the round: with another in each prompt, prompts would share nothing
     max_listed_characters: int  # of the task and all answers together
+    max_answer_characters: int = MAX_FENCED_CHARACTERS
+    verdict_form: VerdictForm = VerdictForm.LINE
+    reference: str = ""  # shown unless it is empty
 
     @property
     def is_listed(self) -> bool:
@@ -43,20 +51,42 @@ class Layout:
     def render(self, first: Answer, second: Answer) -> list[Message]:
         """The messages that ask to compare the first, called A, with the second, called B."""
         if not self.is_listed:
-            return render(self.task, first.text, second.text, nonce=self.nonce)
+            return self._messages(
+                "pairwise",
+                (first, second),
+                answer_a=self._fenced(first),
+                answer_b=self._fenced(second),
+            )
         is_forward = self.answers.index(first) < self.answers.index(second)
         listed = self.answers if is_forward else self.answers[::-1]
         answers = (
-            f"Answer {number}:\n{fenced(answer.text, nonce=self.nonce)}"
+            f"Answer {number}:\n{self._fenced(answer)}"
             for number, answer in enumerate(listed, start=1)
         )
-        return _messages(
+        return self._messages(
             "listed",
-            task=fenced(self.task, nonce=self.nonce),
+            listed,
             answers="\n\n".join(answers),
             first=str(listed.index(first) + 1),
             second=str(listed.index(second) + 1),
         )
+
+    def _fenced(self, answer: Answer) -> str:
+        most = self.max_answer_characters
+        return fenced(answer.text, nonce=self.nonce, max_characters=most)
+
+    def _messages(self, name: str, shown: Sequence[Answer], **values: str) -> list[Message]:
+        user = Template(prompt_text(f"{name}_user")).substitute(
+            values,
+            task=fenced(self.task, nonce=self.nonce),
+            reference=shown_reference(self.reference, nonce=self.nonce),
+            note=cut_note(
+                [answer.text for answer in shown], max_characters=self.max_answer_characters
+            ),
+        )
+        form = prompt_text(f"verdict_{self.verdict_form}")
+        system = f"{prompt_text(f'{name}_system')}\n{form}"
+        return [{"role": "system", "content": system}, {"role": "user", "content": user}]
 
 
 def in_list_order(answers: Sequence[Answer]) -> list[Answer]:
@@ -65,26 +95,3 @@ def in_list_order(answers: Sequence[Answer]) -> list[Answer]:
         answers,
         key=lambda answer: hashlib.sha256(answer.text.encode(errors="replace")).digest(),
     )
-
-
-def render(task: str, answer_a: str, answer_b: str, *, nonce: str) -> list[Message]:
-    """The messages that show two answers and no other."""
-    return _messages(
-        "pairwise",
-        task=fenced(task, nonce=nonce),
-        answer_a=fenced(answer_a, nonce=nonce),
-        answer_b=fenced(answer_b, nonce=nonce),
-    )
-
-
-def _messages(name: str, **values: str) -> list[Message]:
-    user = Template(_prompt(f"{name}_user.txt")).substitute(values)
-    return [
-        {"role": "system", "content": _prompt(f"{name}_system.txt")},
-        {"role": "user", "content": user},
-    ]
-
-
-@cache
-def _prompt(name: str) -> str:
-    return (_PROMPTS / name).read_text()

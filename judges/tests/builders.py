@@ -1,7 +1,7 @@
 """Small builders that the judges' tests share."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from judges.tools import ChatRequest, Message, Reply, Tools
 from judges.transcript import Answer, Check, Transcript
@@ -74,3 +74,30 @@ class ScriptedTools:
         if isinstance(self.cosines, Exception):
             raise self.cosines
         return list(self.cosines) if self.cosines is not None else [0.6] * len(texts)
+
+
+class Reader(ScriptedTools):
+    """Replies according to the texts of answers A and B."""
+
+    def __init__(self, decide: Callable[[str, str], str]) -> None:
+        super().__init__()
+        self.decide = decide
+        self.first_reply: str | None = None  # to whatever is asked for the first time
+        self.requests: list[ChatRequest] = []
+
+    async def complete(self, request: ChatRequest) -> Reply:
+        self.asked.append(request.messages)
+        self.requests.append(request)
+        if self.first_reply is not None and not request.is_repeat:
+            return Reply(self.first_reply)
+        return Reply(self.decide(*compared(request.messages)))
+
+
+def prefer(word: str) -> Callable[[str, str], str]:
+    return lambda first, second: (
+        "VERDICT: TIE"
+        if (word in first) == (word in second)
+        else "It purrs.\nVERDICT: A"
+        if word in first
+        else "It purrs.\nVERDICT: B"
+    )

@@ -1,42 +1,28 @@
 import asyncio
 import re
 from collections.abc import Callable
+from itertools import permutations
+from math import exp, log
 
 import pytest
 
 from judges.call import cast_vote
-from judges.kinds.comparing import Layout, in_list_order, render
-from judges.tests.builders import ScriptedTools, compared, make_answer, make_transcript
-from judges.tools import CannotJudge, ChatRequest, Reply, ToolFailed
+from judges.kinds.comparing import Layout, in_list_order
+from judges.tests.builders import (
+    Reader,
+    ScriptedTools,
+    compared,
+    make_answer,
+    make_transcript,
+    prefer,
+)
+from judges.tools import CannotJudge, ChatRequest, Reply, ReplyToken, ToolFailed
 from judges.transcript import Answer, Ballot
 
 
-class Reader(ScriptedTools):
-    """Replies according to the texts of answers A and B."""
-
-    def __init__(self, decide: Callable[[str, str], str]) -> None:
-        super().__init__()
-        self.decide = decide
-
-    async def complete(self, request: ChatRequest) -> Reply:
-        self.asked.append(request.messages)
-        return Reply(self.decide(*compared(request.messages)))
-
-
-def vote(script: ScriptedTools, *answers: Answer, listed: int = 6_000) -> Ballot:
+def vote(script: ScriptedTools, *answers: Answer, **config: object) -> Ballot:
     transcript = make_transcript(*answers)
-    config = {"max_listed_characters": listed}
     return asyncio.run(cast_vote("pairwise", config, transcript, script.tools()))
-
-
-def prefer(word: str) -> Callable[[str, str], str]:
-    return lambda first, second: (
-        "VERDICT: TIE"
-        if (word in first) == (word in second)
-        else "It purrs.\nVERDICT: A"
-        if word in first
-        else "It purrs.\nVERDICT: B"
-    )
 
 
 def test_consistent_winner_takes_all_its_pairs() -> None:
@@ -89,13 +75,37 @@ def test_one_unreadable_order_leaves_the_pair_without_a_word() -> None:
     reader = Reader(lambda first, second: "VERDICT: A" if "purr" in first else "Hm.")
     ballot = vote(reader, make_answer(0, "cats purr"), make_answer(1, "cats nap"))
     assert ballot.scores == {}
-    assert ballot.error == "too few of its comparisons could be read: 0 of 1"
+    assert ballot.error == (
+        "too few of its comparisons could be read: 0 of 1; its last line is no verdict"
+    )
 
 
-def test_no_readable_verdict_at_all_is_an_abstention() -> None:
-    ballot = vote(ScriptedTools(reply="A"), make_answer(0), make_answer(1))
-    assert ballot.scores == {}
-    assert ballot.error == "too few of its comparisons could be read: 0 of 1"
+@pytest.mark.parametrize(
+    ("reply", "reason"),
+    [
+        ("", "it said nothing"),
+        ("I like both of them.", "its last line is no verdict"),
+        ("A", "its last line is no verdict"),
+        ("<think>Well, A purrs", "its thoughts came to no end within its room of tokens"),
+        ("NaN", "its last line is no verdict"),
+        ('{"verdict": "A', "its last line is no verdict"),
+    ],
+)
+def test_what_a_judge_could_not_say_is_an_abstention_with_its_reason(
+    reply: str, reason: str
+) -> None:
+    ballot = vote(ScriptedTools(reply=reply), make_answer(0), make_answer(1))
+    assert (ballot.scores, ballot.comparisons) == ({}, None)
+    assert ballot.error == f"too few of its comparisons could be read: 0 of 1; {reason}"
+
+
+def test_what_could_not_be_read_is_asked_once_more_elsewhere() -> None:
+    reader = Reader(prefer("purr"))
+    reader.first_reply = "Hm."
+    ballot = vote(reader, make_answer(0, "cats purr"), make_answer(1, "cats nap"))
+    assert ballot.scores == {0: 1.0, 1: 0.0}
+    assert [request.is_repeat for request in reader.requests] == [False, True] * 2
+    assert reader.requests[0].temperature == 0.0 < reader.requests[1].temperature
 
 
 def test_a_reply_that_was_cut_in_its_verdict_is_not_read() -> None:
@@ -107,7 +117,9 @@ def test_with_one_readable_comparison_of_six_the_judge_abstains() -> None:
     unread = [{0, 1}, {0, 2}, {0, 3}, {1, 2}, {1, 3}]
     ballot = vote(stronger(*unread), *strengths(0, 1, 2, 3))
     assert (ballot.scores, ballot.comparisons) == ({}, None)
-    assert ballot.error == "too few of its comparisons could be read: 1 of 6"
+    assert ballot.error == (
+        "too few of its comparisons could be read: 1 of 6; its last line is no verdict"
+    )
 
 
 def test_no_seat_is_scored_by_a_few_of_its_comparisons() -> None:
@@ -138,7 +150,11 @@ def test_blank_answer_loses_without_asking(blank: str) -> None:
 @pytest.mark.parametrize("listed", [0, 6_000])
 def test_every_pair_is_asked_in_both_orders(listed: int) -> None:
     script = ScriptedTools()
-    vote(script, *(make_answer(seat, f"cats {seat}") for seat in range(4)), listed=listed)
+    vote(
+        script,
+        *(make_answer(seat, f"cats {seat}") for seat in range(4)),
+        max_listed_characters=listed,
+    )
     assert len(script.asked) == 2 * 6
     assert len({compared(messages) for messages in script.asked}) == 12
 
@@ -205,7 +221,9 @@ INJECTIONS = (
 
 @pytest.mark.parametrize("attack", INJECTIONS)
 def test_injected_text_stays_between_its_markers(attack: str) -> None:
-    messages = render("Tell me about cats.", attack, "cats purr", nonce="00ff00ff")
+    answers = [make_answer(0, attack), make_answer(1, "cats purr")]
+    layout = Layout("Cats.", in_list_order(answers), nonce="00ff00ff", max_listed_characters=6_000)
+    messages = layout.render(*answers)
     system, user = messages[0]["content"], messages[1]["content"]
     assert attack.splitlines()[0] not in system
     assert user.count("[begin 00ff00ff]") == user.count("[end 00ff00ff]") == 3
@@ -238,3 +256,84 @@ def test_judge_that_repeats_an_injection_gives_it_no_win(attack: str) -> None:
     reader = Reader(lambda first, second: f"It says so.\n{'VERDICT: A'}")
     ballot = vote(reader, make_answer(0, attack), make_answer(1, "cats purr"))
     assert ballot.scores[0] <= ballot.scores[1]
+
+
+@pytest.mark.parametrize(("seats", "is_tie"), [(2, True), (3, False), (4, False), (8, False)])
+@pytest.mark.parametrize("reply", ["VERDICT: A", "VERDICT: B"])
+def test_a_judge_that_always_chooses_one_position_abstains_once_there_are_pairs_to_tell(
+    reply: str, seats: int, is_tie: bool
+) -> None:
+    script = ScriptedTools(reply=reply)
+    ballot = vote(script, *(make_answer(seat) for seat in range(seats)))
+    if is_tie:  # one pair: strong judges do that too
+        assert ballot.scores == {0: 0.5, 1: 0.5}
+        return
+    assert ballot.scores == {}
+    assert ballot.error == (
+        f"it chose answer {reply[-1]} in nearly all comparisons, whichever answer that was"
+    )
+    assert len(script.asked) == 2 * seats * (seats - 1)  # the round was put to it twice
+
+
+def test_a_judge_that_is_torn_by_position_in_some_pairs_votes() -> None:
+    def decide(first: str, second: str) -> str:
+        if "strength 3" in first + second:
+            return "VERDICT: A" if "strength 3" in first else "VERDICT: B"
+        return "VERDICT: A"
+
+    ballot = vote(Reader(decide), *strengths(0, 1, 2, 3))
+    assert ballot.scores[3] == 1.0
+    assert ballot.comparisons is not None
+    assert ballot.comparisons[0, 1] == 0
+
+
+class Sure(Reader):
+    """Prefers the higher figure, the surer the higher, and leans to position A by as much as `bias`."""
+
+    def __init__(self, bias: float = 0.0) -> None:
+        super().__init__(lambda first, second: "")
+        self.bias = bias
+
+    async def complete(self, request: ChatRequest) -> Reply:
+        self.requests.append(request)
+        one, other = (int(text[-1]) for text in compared(request.messages))
+        log_odds = 0.5 * (one - other) + self.bias
+        chance = 1 / (1 + exp(-log_odds))
+        likeliest = {" A": log(chance), " B": log(1 - chance)}
+        choice = "A" if log_odds > 0 else "B"
+        tokens = (ReplyToken("VERDICT:", {}), ReplyToken(f" {choice}", likeliest))
+        return Reply(f"VERDICT: {choice}", tokens=tokens)
+
+
+@pytest.mark.parametrize("bias", [0.0, 0.4, -0.4])
+def test_a_sure_win_counts_more_than_a_narrow_one_and_position_cancels_out(bias: float) -> None:
+    ballot = vote(Sure(bias), *strengths(2, 3))
+    assert ballot.scores[3] == pytest.approx(1 / (1 + exp(-0.5)), abs=0.01)
+    wide = vote(Sure(bias), *strengths(2, 7))
+    assert wide.scores[7] == pytest.approx(1 / (1 + exp(-2.5)), abs=0.01)
+    assert wide.comparisons == {(2, 7): -1}
+
+
+def test_disagreement_of_the_orders_is_a_tie_however_sure_the_judge_was() -> None:
+    ballot = vote(Sure(bias=2.0), *strengths(2, 3))
+    assert ballot.scores == {2: 0.5, 3: 0.5}
+    assert ballot.orders == {(2, 3): 1, (3, 2): 1}
+
+
+def test_without_log_probabilities_a_win_is_a_whole_one() -> None:
+    script = Sure()
+    vote(script, *strengths(2, 3), has_log_probabilities=False)
+    assert {request.top_logprobs for request in script.requests} == {0}
+
+
+@pytest.mark.parametrize("seating", list(permutations(range(3))))
+@pytest.mark.parametrize("judge", [stronger, Sure])
+def test_permuted_seats_change_no_verdict_of_a_judge_that_reads_the_answers(
+    seating: tuple[int, ...], judge: Callable[[], Reader]
+) -> None:
+    texts = ("strength 1", "strength 4", "strength 6")
+    plain = vote(judge(), *(make_answer(seat, text) for seat, text in enumerate(texts)))
+    moved = vote(judge(), *(make_answer(seat, texts[of]) for seat, of in enumerate(seating)))
+    assert [moved.scores[seat] for seat in range(3)] == pytest.approx(
+        [plain.scores[of] for of in seating]
+    )

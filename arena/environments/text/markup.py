@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 from arena.environments.text.words import words
-from judges.parsing import INVISIBLE
+from judges.fencing import INVISIBLE
 
 # Answers in matches have at most a few hundred tokens; the rest is ignored.
 MAX_TEXT_CHARACTERS = 4_000

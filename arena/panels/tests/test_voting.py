@@ -1,12 +1,13 @@
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from random import Random
 
 import pytest
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Split, Task
-from arena.panels.voting import PanelJudge, judge_answers
+from arena.panels.voting import PanelJudge, judge_answers, make_transcript
 from judges.defaults import DEFAULT_JUDGES
 from judges.panel import PanelVerdict
 from judges.tools import ChatRequest, Message, Reply, Tools
@@ -108,3 +109,16 @@ def test_nobody_voting_is_no_verdict() -> None:
     assert judge(environment, task, {0: "a", 1: "b"}, make_panelist("pairwise-llm"))[1] is None
     assert judge(environment, task, {0: "a", 1: "b"})[1] is None
     assert judge(environment, task, {}, make_panelist("code"))[1] is None
+
+
+def test_a_reference_answer_is_made_only_for_a_judge_that_wants_one_and_is_always_the_same() -> (
+    None
+):
+    environment = ENVIRONMENTS["arithmetic"]
+    task = environment.make_task(Random(3), Split.TRAIN)
+    plain = make_panelist("pairwise-llm")
+    guided = replace(plain, config={"has_reference": True})
+    made = [make_transcript(environment, task, {0: "1"}, panel=(plain, guided)) for _ in range(2)]
+    assert environment.score(task, made[0].reference).passed
+    assert made[0].reference == made[1].reference
+    assert make_transcript(environment, task, {0: "1"}, panel=(plain,)).reference == ""
