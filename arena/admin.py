@@ -1,5 +1,6 @@
-"""Administration of Spaces and tournaments. Matches and credits have no forms: only verbs change them."""
+"""Administration of Spaces, tournaments and judges' endpoints. Matches and credits have no forms: only verbs change them."""
 
+import asyncio
 from collections.abc import Sequence
 from typing import Any
 
@@ -11,9 +12,12 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from arena.models import Space, Tournament, TournamentSchedule
+from arena.outbound.client import OutboundFailed, OutboundRefused, check_target
 from arena.spaces.entering import close_space, open_space
 from arena.tournaments.clocks import NoSuchTime, instant, zone_of
 from arena.tournaments.running import cancel_tournament
+from judges.endpoints.keys import seal
+from judges.models import Endpoint
 
 TERMS = (
     "name",
@@ -138,4 +142,83 @@ class TournamentScheduleAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def has_delete_permission(
         self, request: HttpRequest, obj: TournamentSchedule | None = None
     ) -> bool:
+        return False
+
+
+class EndpointForm(forms.ModelForm):  # type: ignore[type-arg]
+    """An endpoint. Its key goes in and never comes out."""
+
+    key = forms.CharField(
+        required=False,
+        strip=True,
+        widget=forms.PasswordInput(attrs={"autocomplete": "off"}),
+        help_text="Sent as a bearer key, stored encrypted and never shown. Empty: the one that is stored stays.",
+    )
+    forgets_key = forms.BooleanField(required=False, label="Forget the stored key")
+
+    class Meta:
+        model = Endpoint
+        fields = (
+            "slug",
+            "url",
+            "model",
+            "timeout_seconds",
+            "prompt_price",
+            "completion_price",
+            "monthly_cap",
+            "gives_schema",
+            "gives_logprobs",
+            "is_active",
+        )
+        help_texts = {
+            "url": "Up to and with /v1. Addresses inside the network are refused, unless the operator "
+            "lists their host in OUTBOUND_ALLOWED_HOSTS.",
+            "model": "As the server calls it. It never changes, since votes name the endpoint; enter "
+            "another endpoint for another model.",
+            "prompt_price": "Of a million tokens.",
+            "completion_price": "Of a million tokens.",
+            "monthly_cap": "In the currency of the prices, for each month (UTC). Empty: no cap.",
+        }
+
+    def clean_url(self) -> str:
+        url: str = self.cleaned_data["url"].strip().rstrip("/")
+        try:
+            asyncio.run(check_target(url))
+        except (OutboundRefused, OutboundFailed) as reason:
+            raise forms.ValidationError(f"This address cannot be used: {reason}.") from None
+        return url
+
+    def clean_key(self) -> str:
+        key: str = self.cleaned_data["key"]
+        if not (key.isascii() and (key.isprintable() or not key)):
+            raise forms.ValidationError("It has characters that an HTTP header cannot carry.")
+        return key
+
+    def clean(self) -> dict[str, Any]:
+        values = super().clean() or {}
+        for name in ("prompt_price", "completion_price", "monthly_cap"):
+            if (values.get(name) or 0) < 0:
+                self.add_error(name, "It cannot be negative.")
+        if values.get("timeout_seconds") == 0:
+            self.add_error("timeout_seconds", "It has to be at least one second.")
+        if values.get("key"):
+            self.instance.sealed_key = seal(values["key"])
+        elif values.get("forgets_key"):
+            self.instance.sealed_key = ""
+        return values
+
+
+@admin.register(Endpoint)
+class EndpointAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    """Votes and costs name an endpoint, so that one out of use is switched off, not deleted."""
+
+    form = EndpointForm
+    list_display = ("slug", "model", "is_active", "monthly_cap", "last_problem", "last_problem_at")
+
+    def get_readonly_fields(
+        self, request: HttpRequest, obj: Endpoint | None = None
+    ) -> tuple[str, ...]:
+        return ("slug", "model") if obj else ()
+
+    def has_delete_permission(self, request: HttpRequest, obj: Endpoint | None = None) -> bool:
         return False

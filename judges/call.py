@@ -56,12 +56,12 @@ async def cast_vote(
     What it asked of its model is on the ballot in each case.
     """
     recorder = Recorder(tools)
-    ballot = await _vote(kind, config, transcript, recorder.tools)
+    ballot = await _vote(kind, config, transcript, recorder)
     return replace(ballot, usage=recorder.usage)
 
 
 async def _vote(
-    kind: str, config: Mapping[str, Any], transcript: Transcript, tools: Tools
+    kind: str, config: Mapping[str, Any], transcript: Transcript, recorder: Recorder
 ) -> Ballot:
     if kind not in KINDS:
         return _abstention(f"there is no kind of judge named {kind}")
@@ -69,8 +69,9 @@ async def _vote(
     try:
         settings = read_config(KINDS[kind].config_class, config)
         limit_seconds = settings.time_limit_seconds()
+        recorder.endpoints = settings.asked_endpoints()
         async with asyncio.timeout(limit_seconds):
-            ballot = await KINDS[kind].vote(settings, transcript, tools)
+            ballot = await KINDS[kind].vote(settings, transcript, recorder.tools)
     except TimeoutError:
         return _abstention(f"took longer than {limit_seconds:.0f} seconds")
     except CannotJudge as reason:

@@ -5,8 +5,11 @@ from enum import StrEnum
 from django.db import models
 
 from judges.calibration.models import GoldAnswer, GoldItem, GoldSource, Quarantine
+from judges.endpoints.models import Endpoint, EndpointMonth
 
 __all__ = [
+    "Endpoint",
+    "EndpointMonth",
     "GoldAnswer",
     "GoldItem",
     "GoldSource",

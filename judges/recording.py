@@ -17,6 +17,7 @@ class Recorder:
 
     def __init__(self, tools: Tools) -> None:
         self._inner = tools
+        self.endpoints: Sequence[str] = ()  # that the judge's configuration names
         self._nonces: list[str] = []
         self._told: list[Sequence[Message]] = []
         self._replies: list[Reply] = []
@@ -35,7 +36,7 @@ class Recorder:
 
     async def _complete(self, request: ChatRequest) -> Reply:
         self._told.append(request.messages)
-        reply = await self._inner.complete(request)
+        reply = await self._inner.complete(replace(request, endpoints=self.endpoints))
         self._replies.append(reply)
         return reply
 

@@ -19,6 +19,8 @@ class ChatRequest:
     schema: Mapping[str, Any] | None = None  # of JSON that the reply has to be, if the server can
     # An earlier reply to it could not be read: another endpoint is asked, if there is one.
     is_repeat: bool = False
+    # Slugs of judges.models.Endpoint in the order in which they are asked; none: JUDGE_URL
+    endpoints: Sequence[str] = ()
 
 
 class ReplyToken(NamedTuple):

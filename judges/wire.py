@@ -56,8 +56,8 @@ def reply_of(value: object) -> Reply:
         is_cut=is_cut or len(content) > MAX_REPLY_CHARACTERS,
         thoughts=str(thoughts)[:MAX_THOUGHT_CHARACTERS],
         tokens=_tokens(choice.get("logprobs")),
-        prompt_tokens=_count(value.get("usage"), "prompt_tokens"),
-        completion_tokens=_count(value.get("usage"), "completion_tokens"),
+        prompt_tokens=token_count(value, "prompt_tokens"),
+        completion_tokens=token_count(value, "completion_tokens"),
     )
 
 
@@ -82,7 +82,9 @@ def _likeliest(token: Mapping[str, Any]) -> dict[str, float]:
     return found
 
 
-def _count(usage: object, name: str) -> int:
+def token_count(value: Mapping[str, Any], name: str) -> int:
+    """What a reply's `usage` says of "prompt_tokens" or "completion_tokens"; 0 if it says nothing."""
+    usage = value.get("usage")
     count = usage.get(name) if isinstance(usage, Mapping) else None
     is_count = isinstance(count, int) and not isinstance(count, bool)
     return max(0, min(count, MAX_COUNTED_TOKENS)) if is_count and count is not None else 0

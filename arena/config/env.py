@@ -96,6 +96,16 @@ class Variables(BaseSettings):
     )
     judge_model: str | None = Field(None, description="Model to request from JUDGE_URL.")
     judge_api_key: SecretStr | None = Field(None, description="Bearer key for JUDGE_URL.")
+    outbound_allowed_hosts: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Hosts inside your network that judges' endpoints may be on, as name or name:port, "
+        "comma-separated; all others there are refused.",
+    )
+    encryption_keys: Annotated[list[SecretStr], NoDecode] = Field(
+        [],
+        description="Secrets that encrypt the keys of judges' endpoints, the newest first, "
+        "comma-separated. Default: made from SECRET_KEY.",
+    )
     email_url: str | None = Field(
         None,
         description="smtp:// or smtps://user:password@host:port. Default: mail is written to the log.",
@@ -206,7 +216,13 @@ class Variables(BaseSettings):
     )
 
     @field_validator(
-        "allowed_hosts", "csrf_trusted_origins", "vllm_url", "plugin_environments", mode="before"
+        "allowed_hosts",
+        "csrf_trusted_origins",
+        "vllm_url",
+        "plugin_environments",
+        "outbound_allowed_hosts",
+        "encryption_keys",
+        mode="before",
     )
     @classmethod
     def _split(cls, value: object) -> object:

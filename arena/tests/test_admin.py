@@ -7,8 +7,10 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from agents.models import User
+from arena.config.env import Variables
 from arena.credits import ledger
 from arena.environments.tests.small_games import Count
 from arena.models import Entry, EntryStatus, SpaceStatus, Tournament
@@ -16,7 +18,8 @@ from arena.states import TournamentStatus
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from arena.tests.playing import add_games
 from arena.tournaments.tests.builders import make_tournament, register
-from judges.models import Judge
+from judges.endpoints.keys import opened
+from judges.models import Endpoint, Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -216,3 +219,60 @@ def test_the_administration_makes_versions_of_judges_and_refuses_what_a_kind_can
         {},
         {"relevance_cut": 0.5},
     ]
+
+
+def endpoint_form(**changes: Any) -> dict[str, Any]:
+    values = {
+        "slug": "reader",
+        "url": "http://127.0.0.1:8000/v1/",
+        "model": "big-reader",
+        "key": "sk-very-secret",
+        "timeout_seconds": 30,
+        "prompt_price": "0.15",
+        "completion_price": "0.6",
+        "monthly_cap": "5",
+        "is_active": "on",
+    }
+    return values | changes
+
+
+def test_an_endpoints_key_goes_in_and_never_comes_out(
+    administrator: Client, settings: Settings
+) -> None:
+    settings.ENV = Variables(outbound_allowed_hosts=["127.0.0.1:8000"])
+    path = reverse("admin:judges_endpoint_add")
+    assert administrator.post(path, endpoint_form()).status_code == 302
+    row = Endpoint.objects.get()
+    assert (row.url, opened(row.sealed_key)) == ("http://127.0.0.1:8000/v1", "sk-very-secret")
+    change = reverse("admin:judges_endpoint_change", args=[row.pk])
+    page = administrator.get(change).content.decode()
+    assert "sk-very-secret" not in page
+    assert row.sealed_key not in page
+    administrator.post(change, endpoint_form(key="", timeout_seconds=40, model="other"))
+    row.refresh_from_db()
+    assert (row.timeout_seconds, row.model) == (40, "big-reader")
+    assert opened(row.sealed_key) == "sk-very-secret"
+    administrator.post(change, endpoint_form(key="", forgets_key="on"))
+    row.refresh_from_db()
+    assert row.sealed_key == ""
+
+
+@pytest.mark.parametrize(
+    ("changes", "sentence"),
+    [
+        ({"url": "http://127.0.0.1:5432/v1"}, "a network that is not public"),
+        ({"url": "http://169.254.169.254/v1"}, "a network that is not public"),
+        ({"url": "file:///etc/passwd"}, "not an address that begins with https://"),
+        ({"url": "https://user:pass@judge.example/v1"}, "a user name or a password"),
+        ({"key": "a\u2028b"}, "an HTTP header cannot carry"),
+        ({"monthly_cap": "-1"}, "cannot be negative"),
+        ({"timeout_seconds": "0"}, "at least one second"),
+    ],
+)
+def test_an_endpoint_that_could_not_be_asked_is_refused_with_a_sentence(
+    administrator: Client, settings: Settings, changes: dict[str, Any], sentence: str
+) -> None:
+    settings.ENV = Variables(outbound_allowed_hosts=["127.0.0.1:8000"])
+    page = administrator.post(reverse("admin:judges_endpoint_add"), endpoint_form(**changes))
+    assert sentence in page.content.decode()
+    assert not Endpoint.objects.exists()

@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from judges.tools import CannotJudge
 
 MAX_LIMIT_SECONDS = 600.0
+MAX_ENDPOINTS = 4
 
 
 class BadConfig(CannotJudge):
@@ -37,6 +38,10 @@ class KindConfig(BaseModel):
         """How long a vote on one round may take."""
         return self.LIMIT_SECONDS
 
+    def asked_endpoints(self) -> tuple[str, ...]:
+        """Slugs of the endpoints whose model it asks, in order; none: the one in JUDGE_URL."""
+        return ()
+
 
 class ModelConfig(KindConfig):
     """What all kinds share whose judge is a language model behind an endpoint."""
@@ -56,6 +61,13 @@ class ModelConfig(KindConfig):
         title="Longest answer",
         description="Characters of each answer that the model is shown; the same for all seats.",
     )
+    endpoints: tuple[str, ...] = Field(
+        (),
+        max_length=MAX_ENDPOINTS,
+        title="Endpoints",
+        description="Short names of the endpoints to ask. The first one is asked first; the next one if that "
+        "fails, or if its reply could not be read. None: the endpoint in JUDGE_URL.",
+    )
     limit_seconds: float = Field(
         120.0,
         ge=1.0,
@@ -66,6 +78,9 @@ class ModelConfig(KindConfig):
 
     def time_limit_seconds(self) -> float:
         return self.limit_seconds
+
+    def asked_endpoints(self) -> tuple[str, ...]:
+        return self.endpoints
 
 
 ConfigT = TypeVar("ConfigT", bound=KindConfig)

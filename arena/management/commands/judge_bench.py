@@ -21,7 +21,8 @@ from django.db import DatabaseError
 
 from agents.files import write_atomically
 from arena.config.supervisor.machine import this_machine
-from arena.panels.tools import build_tools, completing
+from arena.panels.asking import completing
+from arena.panels.tools import build_tools
 from judges.bench.asking import Contender, ask_all, check
 from judges.bench.figures import PairOutcome, PairTally
 from judges.bench.pairs import FIELDS, LabelledPair, Survey, read_lines, survey

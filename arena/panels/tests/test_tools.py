@@ -10,8 +10,9 @@ from pytest_django import Settings
 
 from agents.inference import servers
 from arena.config.env import Variables
-from arena.panels import tools
-from arena.panels.tools import MAX_RETRY_SECONDS, build_tools
+from arena.panels import asking
+from arena.panels.asking import MAX_RETRY_SECONDS
+from arena.panels.tools import build_tools
 from judges.tools import CannotJudge, ChatRequest, Reply, ToolFailed
 
 
@@ -183,7 +184,7 @@ def test_judge_endpoint_is_asked_with_its_model_and_key(server: FakeServer) -> N
 def test_a_busy_or_failing_endpoint_is_asked_once_more(
     server: FakeServer, status: int, when: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tools, "RETRY_SECONDS", 0.0)
+    monkeypatch.setattr(asking, "RETRY_SECONDS", 0.0)
     server.failing = [(status, when)]
     assert complete() == Reply("VERDICT: A")
     assert len(server.requests) == 2
@@ -234,7 +235,7 @@ def test_a_reply_says_whether_it_was_cut(
 
 def test_an_endpoint_that_is_away_fails_this_request_only(settings: Settings) -> None:
     settings.ENV = Variables(judge_url="http://127.0.0.1:1/v1", judge_model="reader")
-    with pytest.raises(ToolFailed, match="ConnectError at the judge endpoint"):
+    with pytest.raises(ToolFailed, match="the judge endpoint failed: it cannot be reached"):
         complete()
 
 
