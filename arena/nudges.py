@@ -20,6 +20,7 @@ from redis import RedisError
 PLAY_MATCH = "arena.tasks.play_match"
 JUDGE_ROUND = "arena.tasks.judge_round"
 HEAR_APPEAL = "arena.tasks.hear_appeal"
+ASK_GOLD = "arena.tasks.ask_gold"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
@@ -29,6 +30,7 @@ TASKS = (
     PLAY_MATCH,
     JUDGE_ROUND,
     HEAR_APPEAL,
+    ASK_GOLD,
     SWEEP_MATCHES,
     RUN_TRAINING,
     SWEEP_TRAINING,

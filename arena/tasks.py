@@ -2,6 +2,7 @@
 and may be lost; `sweep` finds whatever waits."""
 
 import uuid
+from random import SystemRandom
 
 from celery import shared_task
 
@@ -15,6 +16,7 @@ from arena.nudges import (
     forget_sweep_nudge,
     nudge,
 )
+from arena.panels.gold import asking
 from arena.review import hearing
 
 
@@ -42,6 +44,12 @@ def judge_round(round_id: int) -> None:
 def hear_appeal(appeal_id: int) -> None:
     """Ask another panel about a round of a settled match."""
     hearing.hear_appeal(appeal_id)
+
+
+@shared_task
+def ask_gold() -> None:
+    """Ask judges what is due of the questions whose answer is known."""
+    asking.ask_due_gold(rng=SystemRandom())
 
 
 @shared_task

@@ -58,11 +58,25 @@ def curve(
     padding: int = 4,
 ) -> Curve | None:
     """Fit the values into the box; None if there are fewer than two points, so no line."""
-    if len(means) < 2:
-        return None
     spreads = spreads or [0.0] * len(means)
-    low = min(mean - spread for mean, spread in zip(means, spreads, strict=True))
-    high = max(mean + spread for mean, spread in zip(means, spreads, strict=True))
+    values = [
+        (mean - spread, mean, mean + spread) for mean, spread in zip(means, spreads, strict=True)
+    ]
+    return banded(values, width=width, height=height, padding=padding)
+
+
+def banded(
+    values: Sequence[tuple[float, float, float]],
+    *,
+    width: int = 240,
+    height: int = 64,
+    padding: int = 4,
+) -> Curve | None:
+    """The same for the (low, mean, high) of each point."""
+    if len(values) < 2:
+        return None
+    lower, means, upper = ([value[place] for value in values] for place in range(3))
+    low, high = min(lower), max(upper)
     span = (high - low) or 1.0
     step = (width - 2 * padding) / (len(means) - 1)
 
@@ -74,9 +88,7 @@ def curve(
 
     forward = range(len(means))
     band = ""
-    if any(spreads):
-        upper = [mean + spread for mean, spread in zip(means, spreads, strict=True)]
-        lower = [mean - spread for mean, spread in zip(means, spreads, strict=True)]
+    if lower != upper:
         band = points(upper, forward) + " " + points(lower, forward[::-1])
     return Curve(
         width=width,

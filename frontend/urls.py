@@ -16,6 +16,7 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
+from frontend.pages.judges import public
 from frontend.pages.review import appeals
 
 urlpatterns = [
@@ -51,6 +52,8 @@ urlpatterns = [
     path("spaces/<slug:slug>/enter/", spaces.enter, name="enter_space"),
     path("entries/<uuid:entry_id>/", spaces.entry, name="entry"),
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
+    path("judges/", public.judge_list, name="judges"),
+    path("judges/<slug:slug>/", public.judge_detail, name="judge"),
     path("leaderboard/", boards.overall, name="leaderboard"),
     path("leaderboard/compare/", boards.compare, name="compare_agents"),
     path("matches/", matches.match_list, name="matches"),

@@ -4,10 +4,17 @@ from enum import StrEnum
 
 from django.db import models
 
-from judges.calibration.models import GoldAnswer, GoldItem, GoldSource, Quarantine
+from judges.calibration.models import (
+    CalibrationPoint,
+    GoldAnswer,
+    GoldItem,
+    GoldSource,
+    Quarantine,
+)
 from judges.endpoints.models import Endpoint, EndpointMonth
 
 __all__ = [
+    "CalibrationPoint",
     "Endpoint",
     "EndpointMonth",
     "GoldAnswer",

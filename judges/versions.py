@@ -26,6 +26,12 @@ def prompt_digest(kind: str) -> str:
     return digest.hexdigest()
 
 
+def prompts_of(kind: str) -> tuple[tuple[str, str], ...]:
+    """Name and text of each prompt that judges of a kind send, before anything is filled in."""
+    names = KINDS[kind].prompts if kind in KINDS else ()
+    return tuple((name, (_PROMPTS / name).read_text()) for name in sorted(names))
+
+
 def configure(judge_id: int, *, kind: str, config: Mapping[str, Any]) -> JudgeVersion:
     """Give a judge a kind and a configuration; a new version, unless nothing changes.
 

@@ -34,6 +34,11 @@ def _schedule_sweeps(sender: Celery, **_: object) -> None:
     sender.conf.beat_schedule = {
         "sweep matches": sweep | {"task": "arena.tasks.sweep"},
         "make pairs and start runs": sweep | {"task": "training.tasks.sweep"},
+        "ask gold": {
+            "task": "arena.tasks.ask_gold",
+            "schedule": schedule(60.0, nowfun=steady_now),
+            "options": {"expires": 60.0},
+        },
         "make room": {
             "task": "training.tasks.make_room",
             "schedule": schedule(600.0, nowfun=steady_now),

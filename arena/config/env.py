@@ -106,6 +106,18 @@ class Variables(BaseSettings):
         description="Secrets that encrypt the keys of judges' endpoints, the newest first, "
         "comma-separated. Default: made from SECRET_KEY.",
     )
+    gold_a_day: int = Field(
+        12,
+        ge=0,
+        le=1440,
+        description="Questions with a known answer that each judge is asked in a day; 0 asks none.",
+    )
+    judge_floor: float = Field(
+        0.4,
+        ge=0.0,
+        le=1.0,
+        description="Agreement beyond chance (kappa) under which a judge is quarantined.",
+    )
     email_url: str | None = Field(
         None,
         description="smtp:// or smtps://user:password@host:port. Default: mail is written to the log.",

@@ -148,6 +148,7 @@ CELERY_TASK_ROUTES = {
     "arena.tasks.play_match": {"queue": "match"},
     "arena.tasks.judge_round": {"queue": "judge"},
     "arena.tasks.hear_appeal": {"queue": "judge"},
+    "arena.tasks.ask_gold": {"queue": "judge"},
     "training.tasks.run_training": {"queue": "train"},
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
     "arena.tasks.sweep": {"queue": "sweep"},

@@ -59,7 +59,7 @@ def judge_round(round_id: int) -> None:
 
 def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
     seating = play.state_of(row.match).seating
-    panel = panel_of(seating.panel)
+    panel = panel_of(seating.panel, environment=seating.environment)
     transcript = transcript_of(row, seating, panel)
     connections.close_all()  # back to the pool: judges may take two minutes
     judging = judge_transcript(panel, transcript, build_tools())

@@ -7,11 +7,10 @@ from random import Random
 from time import monotonic
 from typing import Any
 
-from django.db.models import OuterRef, Subquery
-
 from arena.environments.base import Environment, Task
+from arena.spaces.judges.bench import judges_for
 from judges.call import Tools, cast_vote, wants_reference
-from judges.models import Judge, JudgeVersion
+from judges.models import JudgeVersion
 from judges.panel import PanelVerdict, combine
 from judges.transcript import Answer, Ballot, Check, Transcript
 
@@ -28,26 +27,25 @@ class PanelJudge:
     version_id: int | None = None  # of judges.models.JudgeVersion; None: it has none yet
 
 
-def panel_of(panel: tuple[tuple[str, float], ...]) -> list[PanelJudge]:
-    """The judges of a panel with their weights; quarantined ones do not vote."""
-    newest = JudgeVersion.objects.filter(judge=OuterRef("pk")).order_by("-number")
-    rows = {
-        judge.slug: judge
-        for judge in Judge.objects.filter(
-            slug__in=[slug for slug, _ in panel], quarantined_at=None
-        ).annotate(version_id=Subquery(newest.values("pk")[:1]))
-    }
+def panel_of(panel: tuple[tuple[str, float], ...], *, environment: str) -> list[PanelJudge]:
+    """The judges of a panel with their weights; quarantined ones do not vote.
+
+    Where all are quarantined, the rule checker stands in if the environment has code that scores.
+    """
+    weights = dict(panel)
+    judges = judges_for(list(weights), environment=environment)
+    newest = JudgeVersion.objects.filter(judge__in=judges.rows).order_by("judge_id", "-number")
+    versions = dict(newest.distinct("judge_id").values_list("judge_id", "pk"))
     return [
         PanelJudge(
-            judge_id=rows[slug].id,
-            slug=slug,
-            kind=rows[slug].kind,
-            config=rows[slug].config,
-            weight=weight * rows[slug].trust,
-            version_id=rows[slug].version_id,
+            judge_id=judge.pk,
+            slug=judge.slug,
+            kind=judge.kind,
+            config=judge.config,
+            weight=weights.get(judge.slug, 1.0) * judge.trust,
+            version_id=versions.get(judge.pk),
         )
-        for slug, weight in panel
-        if slug in rows
+        for judge in judges.rows
     ]
 
 

@@ -26,11 +26,15 @@ class CheckLine:
 class VoteLine:
     """One judge's opinion of one answer; `score` is None when it abstained."""
 
+    judge_slug: str
     judge: str
     weight: float
     score: float | None
     reason: str
     error: str
+    version: int | None = None  # of the judge; None: the vote is older than that record
+    prompt_digest: str = ""  # of all that its model was told; empty: it asked none
+    cost_micros: int = 0  # of the whole vote
 
 
 @dataclass(frozen=True)
@@ -106,7 +110,7 @@ def round_view(match_id: int, number: int, *, known_turns: int = 0) -> RoundView
     )
     leaving = frozenset(seat.index for seat in seats if seat.agent.owner.leaving_since is not None)
     completions = {} if row.is_episode else _answers(row)
-    votes = list(row.votes.select_related("judge").order_by("judge_id"))
+    votes = list(row.votes.select_related("judge", "version").order_by("judge_id"))
     verdict: Verdict | None = getattr(row, "verdict", None)
     places = places_of(verdict.ranking) if verdict else {}
     taken = Counter(places.values())
@@ -130,7 +134,7 @@ def round_view(match_id: int, number: int, *, known_turns: int = 0) -> RoundView
         episode=episode_view(row, leaving=leaving, known=known_turns) if row.is_episode else None,
         agreement=verdict.agreement if verdict else None,
         abstentions=tuple(
-            VoteLine(vote.judge.name, vote.weight, None, "", vote.error)
+            VoteLine(vote.judge.slug, vote.judge.name, vote.weight, None, "", vote.error)
             for vote in votes
             if vote.error
         ),
@@ -172,11 +176,15 @@ def _cell(
         if not vote.error:
             lines.append(
                 VoteLine(
+                    judge_slug=vote.judge.slug,
                     judge=vote.judge.name,
                     weight=vote.weight,
                     score=score_of(vote.scores, seat),
                     reason=str(vote.reasons.get(str(seat), "")),
                     error="",
+                    version=vote.version.number if vote.version else None,
+                    prompt_digest=vote.prompt_digest,
+                    cost_micros=vote.cost_micros,
                 )
             )
     status = "waiting" if completion is None else str(completion.status)

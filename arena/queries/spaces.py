@@ -1,6 +1,7 @@
 """Reads about Spaces and their queues."""
 
 import uuid
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import timedelta
@@ -25,6 +26,7 @@ from arena.models import (
     Terms,
 )
 from arena.queries.tiers import FeeTier, fee_tier
+from arena.spaces.judges.bench import Bench, bench_of
 from arena.spaces.matchmaking import accepted_gap
 from arena.spaces.ratings import Skill
 from arena.spaces.waits import ExpectedWait, PastWait, expected_wait
@@ -39,9 +41,11 @@ WAITS_READ = 200  # the newest entries of that time that were played
 class JudgeLine:
     """A judge's place on a Space's panel."""
 
+    slug: str
     name: str
     description: str
-    weight: float
+    weight: float  # the Space's, without the judge's trust
+    trust: float
     is_quarantined: bool
 
 
@@ -71,6 +75,7 @@ class SpaceCard:
     restricts_moves: bool
     has_coded_seats: bool
     panel: tuple[JudgeLine, ...]
+    bench: Bench  # what quarantines have left of it
     agent_count: int
     settled_count: int
     live_count: int
@@ -273,6 +278,12 @@ def _judges(rows: list[Space]) -> dict[str, Judge]:
     return {judge.slug: judge for judge in Judge.objects.filter(slug__in=slugs)}
 
 
+def _bench(row: Space, judges: Mapping[str, Judge]) -> Bench:
+    # Asked only if somebody is in quarantine: a list of Spaces makes no query for each.
+    seated = [judges[chair["judge"]] for chair in row.panel if chair["judge"] in judges]
+    return bench_of(row) if any(one.quarantined_at for one in seated) else Bench.WHOLE
+
+
 def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
     return SpaceCard(
         space_id=row.id,
@@ -298,14 +309,17 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
         has_coded_seats=row.has_coded_seats,
         panel=tuple(
             JudgeLine(
+                slug=chair["judge"],
                 name=judges[chair["judge"]].name,
                 description=judges[chair["judge"]].description,
                 weight=float(chair.get("weight", 1.0)),
+                trust=judges[chair["judge"]].trust,
                 is_quarantined=judges[chair["judge"]].quarantined_at is not None,
             )
             for chair in row.panel
             if chair["judge"] in judges
         ),
+        bench=_bench(row, judges),
         agent_count=counts.rated - counts.retired,
         settled_count=counts.settled,
         live_count=counts.live,

@@ -121,7 +121,7 @@ def second_panel(row: Round) -> tuple[Sequence[PanelJudge], bool]:
     # Judges that the Space has gained since then are as good.
     for each in row.match.space.panel:
         weights.setdefault(each["judge"], each["weight"])
-    panel = panel_of(tuple(weights.items()))
+    panel = panel_of(tuple(weights.items()), environment=row.match.space.environment)
     voted = set(Vote.objects.filter(round=row).values_list("judge_id", flat=True))
     others = [judge for judge in panel if judge.judge_id not in voted]
     if others:

@@ -27,6 +27,7 @@ from arena.models import (
 )
 from arena.nudges import nudge_sweep_on_commit
 from arena.spaces.committing import keep_committed
+from arena.spaces.judges.bench import Bench, bench_of
 from arena.states import Brake
 
 # Of one owner, over all Spaces: whoever enters many agents at once must not fill every table.
@@ -238,8 +239,19 @@ def _check_replayed(entry: Entry) -> None:
 
 def check_plays(agent_id: int, *, owner_id: int, space_slug: str) -> None:
     """Refuse an agent that could not play in the Space. Slow: nothing may be locked meanwhile."""
+    _check_judged(space_slug)
     _check_adapter(owner_id, agent_id)
     _check_prompt(owner_id, agent_id, space_slug)
+
+
+def _check_judged(space_slug: str) -> None:
+    """Refuse a Space in which nobody may judge now."""
+    space = Space.objects.filter(slug=space_slug).first()
+    if space is not None and bench_of(space) == Bench.EMPTY:
+        raise Refused(
+            f"{space.name} takes no entries now: its judges are in quarantine, and code cannot decide "
+            "there. Nothing was held."
+        )
 
 
 def _check_adapter(user_id: int, agent_id: int) -> None:

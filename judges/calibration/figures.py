@@ -12,7 +12,7 @@ for a judge that is always wrong. Why these figures: docs/decisions/calibration.
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import ceil, sqrt
 from statistics import fmean, stdev
 
 from judges.calibration.heard import Said
@@ -71,7 +71,7 @@ def calibration_of(said: Collection[Said]) -> Calibration:
     unsaid = sum(one.preferred is None for one in said)
     return Calibration(
         kappa=kappa_of(said),
-        position=_bias([(one.preferred or 0, one.right) for one in decided]),
+        position=_bias([turn for one in said for turn in _turns(one) if turn[0]]),
         length=_bias(
             [((one.preferred or 0) * one.longer, one.right * one.longer)
              for one in decided if one.longer]
@@ -102,11 +102,21 @@ def kappa_of(said: Collection[Said]) -> Kappa | None:
     return Kappa(corrected(seen), corrected(low), corrected(high), items)
 
 
+def quantile(values: Sequence[float], share: float) -> float | None:
+    """The smallest value that at least this share of them does not exceed; None of none."""
+    ordered = sorted(values)
+    return ordered[max(0, ceil(share * len(ordered)) - 1)] if ordered else None
+
+
 def trust_of(kappa: Kappa | None) -> float:
     """The factor of the judge's weight on panels, in [MIN_TRUST, 1]; 1 while little is known."""
     if kappa is None or not kappa.is_enough:
         return 1.0
     return min(1.0, max(MIN_TRUST, kappa.value))
+
+
+def _turns(one: Said) -> tuple[tuple[int, int], ...]:
+    return one.shown or (((one.preferred, one.right),) if one.preferred else ())
 
 
 def _bias(pairs: Sequence[tuple[int, int]]) -> Bias | None:

@@ -26,6 +26,9 @@ class Said:
     preferred: int | None  # 1 or -1 in the same way, 0 for a tie; None: it could not say
     longer: int = 0  # 1 or -1: the clearly longer one; 0: neither
     own: int = 0  # 1 or -1: the only one that a model of the judge's own base wrote; 0: neither
+    # Of a judge that compares: what it preferred each time it was shown the two, before two times that
+    # disagreed became a tie, and the better one: 1 for the one shown first, -1, 0 for neither.
+    shown: tuple[tuple[int, int], ...] = ()
 
 
 # Answers whose lengths differ by less than this share of the longer one count as equally long.
@@ -40,23 +43,29 @@ def said_of(
     comparisons: Comparisons | None,
     lengths: Mapping[int, int],
     own: frozenset[int] = frozenset(),
+    orders: Mapping[tuple[int, int], int] | None = None,
 ) -> Iterator[Said]:
     """Every pair of seats whose order is known; seats are those that the judge was shown.
 
     `order` has the best seats first, and those of one inner list are in no known order. No scores
     mean that it could not say. `lengths` are in characters; `own` are the seats written by a model
-    of the judge's base.
+    of the judge's base; `orders` as of judges.transcript.Ballot.
     """
     places = {seat: place for place, group in enumerate(order) for seat in group}
     for first, second in combinations(sorted(places), 2):
         if places[first] == places[second]:
             continue
+        right = 1 if places[first] < places[second] else -1
+        turns = (((first, second), right), ((second, first), -right))
         yield Said(
             item_id=item_id,
-            right=1 if places[first] < places[second] else -1,
+            right=right,
             preferred=preference(scores, comparisons, first, second) if scores else None,
             longer=_longer(lengths[first], lengths[second]),
             own=(first in own) - (second in own),
+            shown=tuple(
+                (orders[turn], better) for turn, better in turns if orders and turn in orders
+            ),
         )
 
 

@@ -57,7 +57,10 @@ class GoldAnswer(models.Model):
     comparisons = models.JSONField(null=True)
     reasons = models.JSONField(default=dict)
     error = models.CharField(max_length=300, blank=True)
+    # [[seat shown first, seat shown second, 1 | 0 | -1]], as of judges.transcript.Ballot.orders
+    orders = models.JSONField(default=list, db_default=[])
     seconds = models.FloatField(default=0.0)
+    cost_micros = models.PositiveBigIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -70,6 +73,36 @@ class GoldAnswer(models.Model):
 
     def __str__(self) -> str:
         return f"answer of {self.judge_id} to gold {self.item_id}"
+
+
+class CalibrationPoint(models.Model):
+    """A judge's figures at the end of a day on which it was asked gold, or until now."""
+
+    judge = models.ForeignKey(
+        "judges.Judge", on_delete=models.CASCADE, related_name="calibration_points"
+    )
+    day = models.DateField()  # in UTC
+    items = models.PositiveIntegerField()
+    # Null: nothing counts yet.
+    kappa = models.FloatField(null=True)
+    kappa_low = models.FloatField(null=True)
+    kappa_high = models.FloatField(null=True)
+    # {"position" | "length" | "own_model": {"value", "low", "high", "pairs"}}, those that are known
+    biases = models.JSONField(default=dict)
+    unsaid_share = models.FloatField(null=True)  # of the pairs of which it was asked
+    # Of the questions of the last day.
+    away_share = models.FloatField(default=0.0)  # its server did not answer
+    seconds_median = models.FloatField(null=True)
+    seconds_slow = models.FloatField(null=True)  # nine in ten take no longer
+    cost_micros = models.PositiveBigIntegerField(default=0)  # of all of them together
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["judge", "day"], name="calibration_once_a_day"),
+        ]
+
+    def __str__(self) -> str:
+        return f"figures of {self.judge_id} on {self.day}"
 
 
 class Quarantine(models.Model):

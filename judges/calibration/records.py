@@ -2,18 +2,25 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from judges.calibration.figures import MIN_ITEMS, Calibration, calibration_of, trust_of
+from judges.calibration.figures import (
+    MIN_ITEMS,
+    Calibration,
+    calibration_of,
+    quantile,
+    trust_of,
+)
 from judges.calibration.heard import GoldOutcome, Said, said_of
-from judges.models import GoldAnswer, Judge, JudgeKind, Quarantine
+from judges.models import CalibrationPoint, GoldAnswer, Judge, JudgeKind, Quarantine
 from judges.transcript import Answer, Ballot, Check, Comparisons, Transcript
+from judges.versions import prompt_digest
 
 # A rule checker is right by construction, and a coin is wrong on purpose: nothing is asked of them.
 NEVER_MEASURED = frozenset({JudgeKind.CODE, JudgeKind.COIN})
@@ -28,12 +35,14 @@ class GoldReply:
     outcome: GoldOutcome
     said: tuple[Said, ...]
     seconds: float
+    cost_micros: int
     created_at: datetime
 
 
 def judge_digest(kind: str, config: Mapping[str, Any]) -> str:
     """SHA-256 of what makes a judge answer as it does: with another one, it is measured anew."""
-    return hashlib.sha256(json.dumps([kind, config], sort_keys=True).encode()).hexdigest()
+    described = [kind, config, prompt_digest(kind)]
+    return hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()
 
 
 def transcript_of(stored: Mapping[str, Any], *, is_swapped: bool) -> Transcript:
@@ -66,8 +75,15 @@ def record(
     outcome: GoldOutcome,
     seconds: float,
 ) -> None:
-    """Store a ballot on an item. A second one on the same question changes nothing."""
+    """Store a ballot on an item. A second one changes nothing, unless the judge was away before."""
     compared = ballot.comparisons
+    GoldAnswer.objects.filter(
+        judge=judge,
+        item_id=item_id,
+        judge_digest=digest,
+        is_swapped=is_swapped,
+        outcome=GoldOutcome.AWAY,
+    ).delete()
     GoldAnswer.objects.bulk_create(
         [
             GoldAnswer(
@@ -82,7 +98,9 @@ def record(
                 else [[*pair, preferred] for pair, preferred in compared.items()],
                 reasons={str(seat): reason for seat, reason in ballot.reasons.items()},
                 error=ballot.error,
+                orders=[[*pair, preferred] for pair, preferred in ballot.orders.items()],
                 seconds=seconds,
+                cost_micros=ballot.usage.cost_micros,
             )
         ],
         ignore_conflicts=True,
@@ -113,11 +131,16 @@ def said_in(replies: Iterable[GoldReply]) -> list[Said]:
     return [one for reply in replies if reply.outcome != GoldOutcome.AWAY for one in reply.said]
 
 
-def recalibrate(judge_id: int, *, floor: float) -> Calibration:
-    """Let the judge's weight follow its kappa, and quarantine it if that is under the floor."""
+def recalibrate(judge_id: int, *, floor: float, own_base: str = "") -> Calibration:
+    """Let the judge's weight follow its kappa, and quarantine it if that is under the floor.
+
+    `own_base`: see `replies_of`. Today's point of its figures is written anew.
+    """
     with transaction.atomic(durable=True):
         judge = Judge.objects.select_for_update(no_key=True).get(id=judge_id)
-        found = calibration_of(said_in(replies_of(judge)))
+        replies = replies_of(judge, own_base=own_base)
+        found = calibration_of(said_in(replies))
+        _note_point(judge, found, replies)
         judge.trust = trust_of(found.kappa)
         judge.save(update_fields=["trust"])
         kappa = found.kappa
@@ -159,6 +182,34 @@ def needs_more(replies: Iterable[GoldReply]) -> bool:
     return len({one.item_id for one in said_in(replies)}) < MIN_ITEMS
 
 
+def _note_point(judge: Judge, found: Calibration, replies: Sequence[GoldReply]) -> None:
+    now = timezone.now()
+    lately = [one for one in replies if one.created_at > now - timedelta(days=1)]
+    served = [one.seconds for one in lately if one.outcome != GoldOutcome.AWAY]
+    biases = {
+        name: asdict(bias)
+        for name in ("position", "length", "own_model")
+        if (bias := getattr(found, name)) is not None
+    }
+    kappa = found.kappa
+    CalibrationPoint.objects.update_or_create(
+        judge=judge,
+        day=now.date(),
+        defaults={
+            "items": kappa.items if kappa else 0,
+            "kappa": kappa.value if kappa else None,
+            "kappa_low": kappa.low if kappa else None,
+            "kappa_high": kappa.high if kappa else None,
+            "biases": biases,
+            "unsaid_share": found.unsaid_share,
+            "away_share": 1 - len(served) / len(lately) if lately else 0.0,
+            "seconds_median": quantile(served, 0.5),
+            "seconds_slow": quantile(served, 0.9),
+            "cost_micros": sum(one.cost_micros for one in lately),
+        },
+    )
+
+
 def _quarantine(judge: Judge, **values: Any) -> None:
     row = Quarantine.objects.create(judge=judge, **values)
     judge.quarantined_at = row.created_at
@@ -178,11 +229,14 @@ def _reply(row: GoldAnswer, own_base: str) -> GoldReply:
         scores={int(seat): float(score) for seat, score in row.scores.items()},
         comparisons=_compared(row),
         lengths={shown(one["seat"]): len(one["text"]) for one in item.transcript["answers"]},
+        orders={(first, second): preferred for first, second, preferred in row.orders},
         own=frozenset(
             shown(int(seat)) for seat, base in item.authors.items() if base and base == own_base
         ),
     )
-    return GoldReply(GoldOutcome(row.outcome), tuple(said), row.seconds, row.created_at)
+    return GoldReply(
+        GoldOutcome(row.outcome), tuple(said), row.seconds, row.cost_micros, row.created_at
+    )
 
 
 def _compared(row: GoldAnswer) -> Comparisons | None:

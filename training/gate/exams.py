@@ -64,7 +64,10 @@ def _exam(space: Space, task_count: int, weights: tuple[float, ...]) -> Exam:
         slug=space.slug,
         name=space.name,
         environment=ENVIRONMENTS[space.environment],
-        panel=panel_of(tuple((chair["judge"], chair["weight"]) for chair in space.panel)),
+        panel=panel_of(
+            tuple((chair["judge"], chair["weight"]) for chair in space.panel),
+            environment=space.environment,
+        ),
         task_count=task_count,
         max_tokens=space.max_tokens,
         restricts_moves=space.restricts_moves,

@@ -142,7 +142,9 @@ def _is_playable(version: AgentVersion) -> bool:
 
 def _judged_by_code(spec: RunSpec) -> bool:
     """Whether payoffs are all that counts in the run's Space: other judges may see it differently."""
-    chairs = panel_of(tuple((one["judge"], one["weight"]) for one in spec.run.space.panel))
+    space = spec.run.space
+    panel = tuple((one["judge"], one["weight"]) for one in space.panel)
+    chairs = panel_of(panel, environment=space.environment)
     return {one.kind for one in chairs if one.weight > 0} == {JudgeKind.CODE}
 
 

@@ -89,7 +89,8 @@ class Practice:
         self._tasks = asked_tasks(run, rounds.values())
         self._environment = ENVIRONMENTS[run.space.environment]
         self._panel = panel_of(
-            tuple((chair["judge"], chair["weight"]) for chair in run.space.panel)
+            tuple((chair["judge"], chair["weight"]) for chair in run.space.panel),
+            environment=run.space.environment,
         )
         self._speaker = Speaker.of(parent, run.space)
         self._episodes = EpisodePractice(spec, self._plan.episodes)

@@ -26,6 +26,7 @@ STOP_SECONDS = 60.0
 # The product's own settings: a short loop, frequent sweeps, and workers that are soon missed.
 VARIABLES = {
     "DAILY_TOURNAMENT": "no",  # it could begin in the middle of a trial and last longer
+    "GOLD_A_DAY": "0",
     "SWEEP_SECONDS": "1",
     "TAKEOVER_SECONDS": "6",
     "TRAINING_PAIRS": "24",

@@ -22,9 +22,11 @@ def test_a_vote_names_its_judges_version_and_what_it_used() -> None:
     for seat in (0, 1):
         record(match, 1, seat)
     judge = Judge.objects.get(slug="code")
-    assert [each.version_id for each in panel_of((("code", 1.0),))] == [None]
+    assert [each.version_id for each in panel_of((("code", 1.0),), environment="constraints")] == [
+        None
+    ]
     version = configure(judge.pk, kind="code", config={})
-    (panelist,) = panel_of((("code", 1.0),))
+    (panelist,) = panel_of((("code", 1.0),), environment="constraints")
     usage = Usage(2, prompt_tokens=90, completion_tokens=8, cost_micros=31, prompt_digest="d" * 64)
     ballot = Ballot(scores={0: 1.0, 1: 0.0}, reasons={}, checks={}, usage=usage)
     play.decide_round(

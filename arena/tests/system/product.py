@@ -30,7 +30,7 @@ POLL_SECONDS = 0.2
 COMMAND_SECONDS = 120.0
 LOG_LINE_CHARS = 1_000  # a traceback is one line of JSON
 # Few pairs and few tasks: the loop is the product's, only its numbers are small.
-SHORT_LOOP = {"TRAINING_PAIRS": "8", "GATE_TASKS": "8", "DAILY_TOURNAMENT": "no"}
+SHORT_LOOP = {"TRAINING_PAIRS": "8", "GATE_TASKS": "8", "DAILY_TOURNAMENT": "no", "GOLD_A_DAY": "0"}
 # What an administrator may set: matches of about half a minute.
 SHORT_MATCHES = "UPDATE arena_space SET round_count = 3, max_tokens = 64"
 

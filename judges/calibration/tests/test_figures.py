@@ -132,3 +132,24 @@ def test_only_pairs_in_a_known_order_are_read_from_a_ballot() -> None:
         (-1, -1, 1, 1),
         (-1, 1, 1, 0),
     ]
+
+
+def test_a_judge_whose_two_orders_become_ties_still_shows_its_liking_for_the_first_answer() -> None:
+    said = [
+        one
+        for item in range(30)
+        for one in said_of(
+            item,
+            order=[[item % 2], [1 - item % 2]],
+            scores={0: 0.5, 1: 0.5},
+            comparisons={(0, 1): 0},
+            lengths={0: 9, 1: 9},
+            orders={(0, 1): 1, (1, 0): 1},
+        )
+    ]
+    found = calibration_of(said)
+    assert found.kappa is not None
+    assert found.kappa.value == 0
+    assert found.position is not None
+    assert found.position.value == pytest.approx(0.5)
+    assert found.position.is_clear

@@ -1,0 +1,1 @@
+"""Gold: questions to judges whose right order is known, made, asked and acted upon."""

@@ -1,0 +1,1 @@
+"""Reads about judges: everything about them is public but the gold that is in use."""
