@@ -61,6 +61,23 @@ class AppealStatus(StrEnum):
     UNHEARD = "unheard"  # no panel could say anything: the fee came back
 
 
+class BlindChoice(StrEnum):
+    """What a spectator says of two answers without names."""
+
+    A = "a"
+    B = "b"
+    TIE = "tie"
+    BOTH_BAD = "both_bad"
+
+
+class Uncounted(StrEnum):
+    """Why a blind vote does not count."""
+
+    NAMES_SHOWN = "names_shown"  # it came after an earlier vote on the round had uncovered them
+    OWN_AGENT = "own_agent"
+    OPENED_BEFORE = "opened_before"  # the match's page
+
+
 class Brake(StrEnum):
     """What stopped an autopilot."""
 

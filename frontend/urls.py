@@ -17,7 +17,7 @@ from frontend.pages import (
     wallet,
 )
 from frontend.pages.judges import public
-from frontend.pages.review import appeals
+from frontend.pages.review import appeals, vote
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -89,5 +89,6 @@ urlpatterns = [
         tournaments.withdraw_agent,
         name="withdraw_agent",
     ),
+    path("vote/", vote.vote, name="vote"),
     path("wallet/", wallet.wallet, name="wallet"),
 ]

@@ -6,7 +6,7 @@ from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, Tr
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
 from arena.models.proposals import DifficultyTally, TaskSecret
 from arena.models.ratings import OverallRating, Rating, RatingChange
-from arena.models.review import Appeal, AppealVote
+from arena.models.review import Appeal, AppealVote, AudienceVote
 from arena.models.seasons import Season, SeasonPlace
 from arena.models.spaces import (
     LIVE_ENTRY_STATUSES,
@@ -27,6 +27,7 @@ __all__ = [
     "Appeal",
     "AppealStatus",
     "AppealVote",
+    "AudienceVote",
     "Autopilot",
     "Completion",
     "CompletionStatus",

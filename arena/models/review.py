@@ -3,7 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
-from arena.states import AppealStatus
+from arena.states import AppealStatus, BlindChoice, Uncounted
 
 
 class Appeal(models.Model):
@@ -74,3 +74,46 @@ class AppealVote(models.Model):
 
     def __str__(self) -> str:
         return f"vote of {self.judge_id} on appeal {self.appeal_id}"
+
+
+class AudienceVote(models.Model):
+    """One person's blind choice between two answers. Prizes and ratings know nothing of it."""
+
+    # Of the ballot that was shown: sent twice, it is one vote.
+    id = models.UUIDField(primary_key=True, editable=False)
+    round = models.ForeignKey(
+        "arena.Round", on_delete=models.PROTECT, related_name="audience_votes"
+    )
+    first_seat = models.PositiveSmallIntegerField()  # the lower of the two
+    second_seat = models.PositiveSmallIntegerField()
+    shown_as_a = models.PositiveSmallIntegerField()  # one of these two
+    choice = models.CharField(max_length=10, choices=[(c.value, c.value) for c in BlindChoice])
+    # null: somebody who was not signed in.
+    user = models.ForeignKey(
+        "agents.User", on_delete=models.PROTECT, null=True, blank=True, related_name="+"
+    )
+    voter = models.CharField(max_length=64)  # a keyed digest of the person or the network
+    # Why it does not count; empty if it does.
+    uncounted = models.CharField(
+        max_length=14, blank=True, choices=[(u.value, u.value) for u in Uncounted]
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(
+                fields=["voter", "round", "first_seat", "second_seat"], name="audience_vote_once"
+            ),
+        ]
+        indexes = [models.Index(fields=["voter", "created_at"], name="audience_votes_of_voter")]
+
+    def __str__(self) -> str:
+        return f"blind vote on round {self.round_id}"
+
+    @property
+    def preferred(self) -> int | None:
+        """The seat whose answer was chosen; None: neither."""
+        if self.choice not in (BlindChoice.A, BlindChoice.B):
+            return None
+        is_first = (self.choice == BlindChoice.A) == (self.shown_as_a == self.first_seat)
+        return self.first_seat if is_first else self.second_seat

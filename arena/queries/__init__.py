@@ -47,12 +47,22 @@ from arena.queries.matches import MatchSnapshot, RatingStep, SeatView, match_seq
 from arena.queries.movements import MatchCredits, Movement, match_credits
 from arena.queries.ratings.boards import Standing, leaderboard, overall_leaderboard, owner_results
 from arena.queries.ratings.duels import Duel, DuelMatch, DuelRecord, duel
-from arena.queries.ratings.lengths import LengthControl, is_judged_by_model, length_control
+from arena.queries.ratings.lengths import LengthControl, length_control
 from arena.queries.review.appeals import (
     JudgeAppeals,
     MatchAppeals,
     appeals_of_judge,
     match_appeals,
+)
+from arena.queries.review.audience import (
+    Agreement,
+    BlindResult,
+    RoundAudience,
+    SpaceAudience,
+    audience_of_judge,
+    audience_of_match,
+    audience_of_space,
+    blind_result,
 )
 from arena.queries.rounds import Cell, RoundView, round_view
 from arena.queries.seasons import SeasonLine, SeasonView, SpaceSeasons, seasons_of
@@ -92,8 +102,10 @@ __all__ = [
     "AgentCard",
     "AgentRecord",
     "AgentView",
+    "Agreement",
     "AutopilotNotice",
     "AutopilotView",
+    "BlindResult",
     "BracketRound",
     "BracketTie",
     "Cell",
@@ -124,12 +136,14 @@ __all__ = [
     "QueueState",
     "RatingPoint",
     "RatingStep",
+    "RoundAudience",
     "RoundView",
     "SeasonLine",
     "SeasonView",
     "SeatLine",
     "SeatView",
     "Settlement",
+    "SpaceAudience",
     "SpaceCard",
     "SpaceOffer",
     "SpaceRecord",
@@ -146,13 +160,16 @@ __all__ = [
     "agent_record",
     "agent_view",
     "appeals_of_judge",
+    "audience_of_judge",
+    "audience_of_match",
+    "audience_of_space",
     "autopilot_notices",
     "autopilot_view",
     "base_models",
+    "blind_result",
     "curriculum_of",
     "duel",
     "flight_spaces",
-    "is_judged_by_model",
     "leaderboard",
     "length_control",
     "live_entry_of",

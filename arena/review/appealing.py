@@ -91,8 +91,8 @@ def problem_with(row: Round) -> str:
         )
     if not second_panel(row)[0]:
         return (
-            "Its judges measure by fixed formulas and would say the same again, and the Space has "
-            "no others, so this round cannot be appealed."
+            "Its judges would only say the same again, as they measure by fixed formulas, and the "
+            "Space has no others who may vote. So this round cannot be appealed."
         )
     return ""
 
@@ -121,7 +121,12 @@ def second_panel(row: Round) -> tuple[Sequence[PanelJudge], bool]:
     # Judges that the Space has gained since then are as good.
     for each in row.match.space.panel:
         weights.setdefault(each["judge"], each["weight"])
-    panel = panel_of(tuple(weights.items()), environment=row.match.space.environment)
+    # Without the rule checker that stands in for quarantined judges.
+    panel = [
+        judge
+        for judge in panel_of(tuple(weights.items()), environment=row.match.space.environment)
+        if judge.slug in weights
+    ]
     voted = set(Vote.objects.filter(round=row).values_list("judge_id", flat=True))
     others = [judge for judge in panel if judge.judge_id not in voted]
     if others:

@@ -1,10 +1,11 @@
-"""What granted appeals teach: orders of two answers that overrule those of a verdict."""
+"""What people teach judges: orders of two answers from granted appeals and from blind votes."""
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 
-from arena.models import Appeal, AppealStatus, Completion
+from arena.models import Appeal, AppealStatus, AudienceVote, Completion, Round
+from arena.review.ballots import answers_of, prompt_of
 
 
 @dataclass(frozen=True)
@@ -52,4 +53,45 @@ def appeal_labels(*, after_id: int = 0, limit: int = 1_000) -> Iterator[AppealLa
                     prompt=str(row.round.task.get("prompt", "")),
                     better=texts[better],
                     worse=texts[worse],
+                )
+
+
+@dataclass(frozen=True)
+class AudienceLabel:
+    """Two answers to one task in the order that most of a blind audience gave them."""
+
+    round_id: int
+    task_kind: str
+    prompt: str
+    better: str
+    worse: str
+    votes: int  # for either
+    share: float  # of them for the better one, above a half
+
+
+def audience_labels(*, after_id: int = 0, limit: int = 1_000) -> Iterator[AudienceLabel]:
+    """From the votes that count, by the ids of rounds, for judges that learn.
+
+    `limit` is a number of rounds. An even split gives no label, and neither does what people who
+    left had said.
+    """
+    voted = AudienceVote.objects.filter(uncounted="", round_id__gt=after_id)
+    rounds = voted.order_by("round_id").values_list("round_id", flat=True).distinct()[:limit]
+    for row in Round.objects.filter(id__in=list(rounds)).order_by("id"):
+        of_pair: dict[tuple[int, int], Counter[int]] = defaultdict(Counter)
+        for vote in voted.filter(round=row):
+            if vote.preferred is not None:
+                of_pair[vote.first_seat, vote.second_seat][vote.preferred] += 1
+        texts = answers_of(row) if of_pair else {}
+        for (first, second), votes in sorted(of_pair.items()):
+            better, worse = (first, second) if votes[first] > votes[second] else (second, first)
+            if votes[better] > votes[worse] and texts.get(better) and texts.get(worse):
+                yield AudienceLabel(
+                    round_id=row.pk,
+                    task_kind=row.task_kind,
+                    prompt=prompt_of(row),
+                    better=texts[better],
+                    worse=texts[worse],
+                    votes=votes.total(),
+                    share=votes[better] / votes.total(),
                 )

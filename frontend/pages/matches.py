@@ -9,6 +9,7 @@ from django.utils.cache import get_conditional_response
 from agents.errors import NotAvailable
 from arena.queries import (
     MatchSnapshot,
+    audience_of_match,
     live_matches,
     match_appeals,
     match_credits,
@@ -19,6 +20,7 @@ from arena.queries import (
 )
 from frontend.drawings import for_viewer, round_fragment, summary_fragment
 from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page, viewer_id
+from frontend.pages.review.opened import note_opened
 from training.data.harvest import harvest_problem
 
 PAGE_ROWS = 20
@@ -64,10 +66,12 @@ def match_detail(request: HttpRequest, match_id: int) -> HttpResponse:
         "match": snapshot,
         "summary": for_viewer(summary.html, username=username, number=number),
         "round": round_fragment(match_id, number).html,
+        "audience": audience_of_match(match_id),
         "appeals": match_appeals(match_id, viewer=viewer_id(request)),
         "harvest_problem": harvest_problem(match_id) if snapshot.is_settled else "",
     }
-    return not_cached(render(request, "matches/detail.html", context))
+    response = not_cached(render(request, "matches/detail.html", context))
+    return note_opened(request, response, match_id)
 
 
 @public_page()

@@ -14,13 +14,15 @@ from agents.errors import Refused
 from agents.names import stored_form
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Split
+from arena.panels.judged import is_judged
 from arena.queries import (
     Curriculum,
     LengthControl,
+    SpaceAudience,
     SpaceCard,
     agent_cards,
+    audience_of_space,
     curriculum_of,
-    is_judged_by_model,
     leaderboard,
     length_control,
     live_matches,
@@ -142,6 +144,11 @@ length_controls: Shared[LengthControl] = Shared(
     max_bytes=4_000_000, keep_seconds=600.0, size_of=lambda control: 20_000
 )
 
+# The same for the audience: it reads up to two thousand votes.
+audiences: Shared[SpaceAudience] = Shared(
+    max_bytes=4_000_000, keep_seconds=60.0, size_of=lambda audience: 4_000
+)
+
 
 def _space_page(
     request: HttpRequest,
@@ -168,7 +175,9 @@ def _space_page(
         "commitments": next_commitments(space.space_id),
         "expected": usual_wait(space.space_id, fee_credits=tier.fee_credits),
     }
-    if is_judged_by_model(space.space_id):
+    if is_judged(space.space_id):
+        audience = audiences.get(space.space_id, lambda: audience_of_space(space.space_id))
+        context["audience"] = audience
         control = length_controls.get(space.space_id, lambda: length_control(space.space_id))
         context |= {"control": control, "length_lines": control.lines(standings)}
     if user_id is not None:

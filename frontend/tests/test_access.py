@@ -92,6 +92,7 @@ ROUTES: Mapping[str, Access] = {
     "tournament": Access.PUBLIC,
     "register_agent": Access.SIGNED_IN,
     "withdraw_agent": Access.OWNER,
+    "vote": Access.PUBLIC,
     "wallet": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.

@@ -23,6 +23,7 @@ from arena import access, queries
 from arena.credits import wallet
 from arena.models import Entry
 from arena.review import appealing
+from arena.review.audience import cast_blind_vote
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
 from arena.tournaments import registering
@@ -150,7 +151,7 @@ VERBS = (
     Verb(access.entry_for_owner, lambda people: {"entry_id": people.entry_id}, changes=False),
 )
 # They take no row of anybody's: what they make is the user's own.
-MAKERS = (roster.create_agent, wallet.top_up_sandbox, leave)
+MAKERS = (roster.create_agent, wallet.top_up_sandbox, leave, cast_blind_vote)
 
 READS = (
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),

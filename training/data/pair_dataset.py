@@ -45,14 +45,15 @@ def pair_dataset(spec: RunSpec) -> Dataset:
         raise Refused("There are no pairs to learn from.")
     tokens = read_chat_tokens(spec.base_folder)
     fresh = within(spec.parent, config.max_staleness)
-    overruled = overruled_pairs({pair.round_id for pair in pairs.values()})
+    rounds = {one.round_id for pair in pairs.values() for one in (pair.chosen, pair.rejected)}
+    overruled = overruled_pairs(rounds)
     candidates = [
         _candidate(
             pair,
             run,
             tokens,
             fresh=fresh,
-            is_overruled=_is_overruled(pair, overruled.get(pair.round_id, frozenset())),
+            is_overruled=_is_overruled(pair, overruled),
         )
         for pair in pairs.values()
     ]
@@ -167,11 +168,14 @@ def _candidate(
     )
 
 
-def _is_overruled(pair: Pair, orders: Container[tuple[int, int]]) -> bool:
-    """Whether one of these (better, worse) seats of the round says the opposite of the pair."""
-    # Moves of an episode are valued by code, which no appeal contradicts.
-    return not pair.round.is_episode and (
-        (pair.rejected.seat.index, pair.chosen.seat.index) in orders
+def _is_overruled(pair: Pair, orders: Mapping[int, Collection[tuple[int, int]]]) -> bool:
+    """Whether one of these (better, worse) seats, by round, says the opposite of the pair."""
+    chosen, rejected = pair.chosen, pair.rejected
+    if chosen.round_id == rejected.round_id:
+        return (rejected.seat.index, chosen.seat.index) in orders.get(chosen.round_id, ())
+    # Speeches of two debates: one of them is no longer what its verdict made of it.
+    return any(worse == chosen.seat.index for _, worse in orders.get(chosen.round_id, ())) or any(
+        better == rejected.seat.index for better, _ in orders.get(rejected.round_id, ())
     )
 
 

@@ -3,13 +3,11 @@
 from dataclasses import dataclass
 from itertools import groupby
 
-from arena.models import Match, RatingChange, Space
+from arena.models import Match, RatingChange
 from arena.queries.ratings.boards import Standing
 from arena.spaces.lengths import MIN_MATCHES, LengthEffect, LengthSeat, length_effect
 from arena.states import MatchStatus
-from judges.models import Judge, JudgeKind
 
-MODEL_KINDS = (JudgeKind.POEM, JudgeKind.PAIRWISE)
 MAX_MATCHES = 600  # the newest of a Space
 
 
@@ -37,13 +35,6 @@ class LengthControl:
             if line.competitor.agent_id in shifts
         ]
         return tuple(sorted(found, key=lambda line: -line.mu))
-
-
-def is_judged_by_model(space_id: int) -> bool:
-    """Whether a model has a say in the Space's panel."""
-    panel = Space.objects.values_list("panel", flat=True).get(id=space_id)
-    slugs = [each["judge"] for each in panel]
-    return Judge.objects.filter(slug__in=slugs, kind__in=MODEL_KINDS).exists()
 
 
 def length_control(space_id: int) -> LengthControl:

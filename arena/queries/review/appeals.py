@@ -133,15 +133,15 @@ def match_appeals(match_id: int, *, viewer: int | None) -> MatchAppeals | None:
     )
 
 
-def appeals_of_judge(judge_id: int) -> JudgeAppeals:
+def appeals_of_judge(slug: str) -> JudgeAppeals:
     """How often other panels looked again at what the judge had voted on, and contradicted it."""
     decided = Appeal.objects.filter(
-        round__votes__judge=judge_id, status__in=[AppealStatus.GRANTED, AppealStatus.DENIED]
+        round__votes__judge__slug=slug, status__in=[AppealStatus.GRANTED, AppealStatus.DENIED]
     )
     granted = dict(
         decided.filter(status=AppealStatus.GRANTED).values_list("round_id", "reversed_pairs")
     )
-    votes = Vote.objects.filter(judge=judge_id, round__in=granted)
+    votes = Vote.objects.filter(judge__slug=slug, round__in=granted)
     overruled = sum(_contradicts(vote, granted[vote.round_id]) for vote in votes)
     return JudgeAppeals(heard=decided.count(), overruled=overruled)
 

@@ -35,7 +35,7 @@ from arena.review.tests.builders import (
 )
 from arena.spaces.entering import close_space
 from arena.tests.builders import at_once, make_match, make_space, make_user
-from judges.models import Judge, JudgeKind
+from judges.models import JudgeKind
 from judges.tools import ChatRequest, Reply
 from training.runs.leaving import erase_leavers
 
@@ -374,6 +374,6 @@ def test_a_granted_appeal_is_a_label_and_counts_against_the_judge_that_was_wrong
     assert overruled_pairs([asked.round_id]) == {asked.round_id: frozenset({(1, 0)})}
     (label,) = appeal_labels()
     assert (label.better, label.worse) == ("Answer 1 of round 1.", "Answer 0 of round 1.")
-    first = appeals_of_judge(Judge.objects.get(slug="first").pk)
+    first = appeals_of_judge("first")
     assert (first.heard, first.overruled) == (1, 1)
-    assert appeals_of_judge(Judge.objects.get(slug="second").pk).heard == 0
+    assert appeals_of_judge("second").heard == 0

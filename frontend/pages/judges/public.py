@@ -4,6 +4,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from arena.queries import appeals_of_judge, audience_of_judge
 from arena.queries.judges.rounds import rounds_judged
 from arena.queries.judges.views import judge_summaries, judge_view
 from frontend.pages.edge import MAX_ID_DIGITS, public_page
@@ -28,6 +29,8 @@ def judge_detail(request: HttpRequest, slug: str) -> HttpResponse:
         "view": view,
         "judge": view.summary,
         "floor": settings.ENV.judge_floor,
+        "audience": audience_of_judge(slug),
+        "appeals": appeals_of_judge(slug),
         "rounds": shown,
         "next_before": shown[-1].vote_id if len(rounds) > PAGE_ROWS else None,
         "is_first_page": before_id is None,
