@@ -7,7 +7,7 @@ public takes `viewer`, a user's id or None, and leaves out what only the owner m
 import uuid
 
 from agents.errors import NotAvailable
-from agents.models import Agent
+from agents.models import Agent, User
 from arena.models import Entry
 
 
@@ -43,3 +43,9 @@ def entry_for_owner(user_id: int, entry_id: uuid.UUID) -> Entry:
     if row is None:
         raise NotAvailable("There is no such entry.")
     return row
+
+
+def require_staff(user_id: int) -> None:
+    """Nothing for the staff; to everybody else the page does not exist."""
+    if not User.objects.filter(id=user_id, is_staff=True, is_active=True).exists():
+        raise NotAvailable("There is no such page.")

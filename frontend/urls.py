@@ -16,7 +16,7 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
-from frontend.pages.judges import public
+from frontend.pages.judges import public, staff
 from frontend.pages.review import appeals, vote
 
 urlpatterns = [
@@ -77,6 +77,8 @@ urlpatterns = [
     path("runs/<int:run_id>/adopt/", runs.adopt, name="adopt_run"),
     path("runs/<int:run_id>/decline/", runs.decline, name="decline_run"),
     path("site/room/", site.room, name="room"),
+    path("site/judges/", staff.office, name="staff_judges"),
+    path("site/judges/<slug:slug>/", staff.configure, name="staff_judge"),
     path("tournaments/", tournaments.tournament_list, name="tournaments"),
     path("tournaments/<int:tournament_id>/", tournaments.tournament_detail, name="tournament"),
     path(

@@ -88,6 +88,8 @@ ROUTES: Mapping[str, Access] = {
     "adopt_run": Access.OWNER,
     "decline_run": Access.OWNER,
     "room": Access.OWNER,
+    "staff_judges": Access.OWNER,
+    "staff_judge": Access.OWNER,
     "tournaments": Access.PUBLIC,
     "tournament": Access.PUBLIC,
     "register_agent": Access.SIGNED_IN,

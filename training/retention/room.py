@@ -10,8 +10,8 @@ from pathlib import Path
 from django.conf import settings
 from django.db import connection
 
-from agents.errors import NotAvailable
-from agents.models import Adapter, User
+from agents.models import Adapter
+from arena.access import require_staff
 from training.models import Collected
 from training.retention.sweep import KINDS
 
@@ -56,8 +56,7 @@ class Room:
 
 def room_taken(staff_id: int) -> Room:
     """Raises NotAvailable for everybody who is not of the staff."""
-    if not User.objects.filter(id=staff_id, is_staff=True, is_active=True).exists():
-        raise NotAvailable("There is no such page.")
+    require_staff(staff_id)
     disk = shutil.disk_usage(settings.HOME)
     return Room(
         free_bytes=disk.free,
