@@ -40,6 +40,8 @@ class MatchSeated:
     # By difficulty, how often its tasks are drawn; empty: only the easiest.
     difficulty_weights: tuple[float, ...] = ()
     prize_rule: PrizeRule = PrizeRule.PLACES  # so in all matches seated before there were others
+    panel_size: int = 0  # of the panel, how many judge a round; 0: all
+    least_agreement: float = 0.0  # Krippendorff's alpha below which a round is a tie
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,15 @@ class EpisodeEnded:
 
 
 @dataclass(frozen=True)
+class PanelDrawn:
+    """Who judges a round, in matches in which not all do; see arena.matches.panel_draws."""
+
+    round: int
+    judges: tuple[str, ...]  # slugs in the order in which they were drawn
+    passed_over: tuple[str, ...]  # drawn before the last of them, but not allowed to vote
+
+
+@dataclass(frozen=True)
 class VoteRecorded:
     round: int
     judge: str
@@ -94,6 +105,8 @@ class RoundDecided:
     scores: dict[str, float]  # seat -> [0, 1]
     ranking: tuple[tuple[int, ...], ...]
     agreement: float
+    alpha: float | None = None  # as in judges.panel.PanelVerdict; None also before it was recorded
+    is_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -125,6 +138,7 @@ Event = (
     | RoundStarted
     | CompletionRecorded
     | EpisodeEnded
+    | PanelDrawn
     | VoteRecorded
     | RoundDecided
     | RoundVoided
@@ -139,6 +153,7 @@ _KINDS: dict[str, type[Event]] = {
     "round_started": RoundStarted,
     "completion_recorded": CompletionRecorded,
     "episode_ended": EpisodeEnded,
+    "panel_drawn": PanelDrawn,
     "vote_recorded": VoteRecorded,
     "round_decided": RoundDecided,
     "round_voided": RoundVoided,
@@ -166,6 +181,9 @@ def decode(kind: str, payload: Mapping[str, Any]) -> Event:
         values["prize_rule"] = PrizeRule(values.get("prize_rule", PrizeRule.PLACES))
     if kind == "completion_recorded":
         values["status"] = CompletionStatus(values["status"])
+    if kind == "panel_drawn":
+        values["judges"] = tuple(values["judges"])
+        values["passed_over"] = tuple(values["passed_over"])
     if "order" in values:
         values["order"] = tuple(values["order"])
     if "ranking" in values:

@@ -2,8 +2,8 @@
 
 import asyncio
 import contextlib
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import structlog
@@ -16,8 +16,10 @@ from arena import leases
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import EnvironmentFault, Task
 from arena.matches import play
-from arena.matches.events import MatchSeated
+from arena.matches.events import MatchSeated, PanelDrawn, decode
 from arena.matches.match import IllegalMove
+from arena.matches.panel_draws import drawn_panel, sealed_answers
+from arena.matches.proposing import draw_of
 from arena.models import Completion, MatchEvent, Round
 from arena.panels.tools import build_tools
 from arena.panels.voting import (
@@ -29,7 +31,7 @@ from arena.panels.voting import (
     panel_of,
 )
 from arena.states import MatchStatus, RoundStatus
-from judges.panel import PanelVerdict
+from judges.panel import PanelVerdict, tied_below
 from judges.transcript import Ballot, Transcript
 
 LEASE_RENEWAL = 0.25  # of the time after which another worker takes over
@@ -44,8 +46,14 @@ def judge_round(round_id: int) -> None:
         return
     row = Round.objects.select_related("match").get(id=round_id)
     try:
-        votes, verdict = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else ([], None)
-        play.decide_round(row.match_id, number=row.number, votes=votes, verdict=verdict)
+        judged = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else Judged()
+        play.decide_round(
+            row.match_id,
+            number=row.number,
+            votes=judged.votes,
+            verdict=judged.verdict,
+            drawn=judged.drawn,
+        )
         if play.state_of(row.match).rounds_are_over:
             play.settle_match(row.match_id)
     except EnvironmentFault as fault:
@@ -57,14 +65,40 @@ def judge_round(round_id: int) -> None:
         log.info("verdict_came_late", round_id=round_id, reason=str(error))
 
 
-def _judged(row: Round) -> tuple[list[tuple[PanelJudge, Ballot, float]], PanelVerdict | None]:
+@dataclass(frozen=True)
+class Judged:
+    """What came of a judging: each vote with its seconds, and nothing if it was given up."""
+
+    votes: Sequence[tuple[PanelJudge, Ballot, float]] = ()
+    verdict: PanelVerdict | None = None
+    drawn: PanelDrawn | None = None  # if not all of the panel judged
+
+
+def _judged(row: Round) -> Judged:
     seating = play.state_of(row.match).seating
     panel = panel_of(seating.panel, environment=seating.environment)
+    drawn = _drawn(row, {judge.slug for judge in panel}) if seating.panel_size else None
+    if drawn and drawn.judges:
+        panel = [judge for judge in panel if judge.slug in drawn.judges]
     transcript = transcript_of(row, seating, panel)
     connections.close_all()  # back to the pool: judges may take two minutes
     judging = judge_transcript(panel, transcript, build_tools())
     held = Round.objects.filter(id=row.pk)
-    return asyncio.run(beside(keep_lease(held, field="judge_lease_expires_at"), judging))
+    leased = keep_lease(held, field="judge_lease_expires_at")
+    votes, verdict = asyncio.run(beside(leased, judging))
+    if verdict is not None:
+        verdict = tied_below(verdict, seating.least_agreement)
+    return Judged(votes, verdict, drawn)
+
+
+def _drawn(row: Round, may_vote: Collection[str]) -> PanelDrawn:
+    """Who judges the round: the same at every attempt, as long as the same ones may vote."""
+    events = MatchEvent.objects.filter(
+        match_id=row.match_id, kind="completion_recorded", payload__round=row.number
+    )
+    said = [decode(event.kind, event.payload) for event in events]
+    answers = sealed_answers(said, row.number)
+    return drawn_panel(draw_of(row.match_id), row.number, answers, may_vote=may_vote)
 
 
 def transcript_of(row: Round, seating: MatchSeated, panel: Sequence[PanelJudge]) -> Transcript:

@@ -20,6 +20,7 @@ from arena.matches.events import (
     MatchSeated,
     MatchSettled,
     MatchStarted,
+    PanelDrawn,
     RoundDecided,
     RoundStarted,
     RoundVoided,
@@ -74,10 +75,12 @@ class DecideRound:
     """The panel's votes and verdict; no ranking means that no judge could vote."""
 
     round: int
-    votes: tuple[VoteRecorded, ...]
+    votes: tuple[PanelDrawn | VoteRecorded, ...]  # the draw comes first, if there was one
     scores: dict[str, float] = field(default_factory=dict)
     ranking: tuple[tuple[int, ...], ...] = ()
     agreement: float = 0.0
+    alpha: float | None = None
+    is_split: bool = False
 
 
 @dataclass(frozen=True)
@@ -272,7 +275,7 @@ def evolve(state: MatchState | None, event: Event) -> MatchState:
             return _with_round(state, event.round, tries=tries, spoke=spoke, status=status)
         case EpisodeEnded():
             return _with_round(state, event.round, status=RoundStatus.JUDGING)
-        case VoteRecorded():
+        case PanelDrawn() | VoteRecorded():
             return state
         case RoundDecided():
             scores = {int(seat): score for seat, score in event.scores.items()}
@@ -370,10 +373,11 @@ def _decide_round(state: MatchState, command: DecideRound) -> list[Event]:
     # Rounded, because the payload must be the same after a trip through jsonb.
     scores = {seat: round(score, 6) + 0.0 for seat, score in command.scores.items()}
     _require(all(0 <= score <= 1 for score in scores.values()), "scores must lie in [0, 1]")
-    return [
-        *events,
-        RoundDecided(command.round, scores, command.ranking, round(command.agreement, 6)),
-    ]
+    agreement = round(command.agreement, 6)
+    alpha = None if command.alpha is None else round(command.alpha, 6)
+    split = command.is_split
+    decided = RoundDecided(command.round, scores, command.ranking, agreement, alpha, split)
+    return [*events, decided]
 
 
 def _round(state: MatchState, number: int) -> RoundState:

@@ -7,7 +7,7 @@ For the system: workers call these verbs, no person does.
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +24,7 @@ from arena.matches import settlement
 from arena.matches.events import (
     CompletionRecorded,
     Event,
+    PanelDrawn,
     VoteRecorded,
     content_digest,
     decode,
@@ -44,6 +45,7 @@ from arena.matches.match import (
     fold,
 )
 from arena.matches.proposing import graded_answers, note_difficulties
+from arena.matches.vote_rows import keyed, store_verdict, store_votes
 from arena.models import (
     Completion,
     EntryStatus,
@@ -51,8 +53,6 @@ from arena.models import (
     MatchEvent,
     Round,
     Seat,
-    Verdict,
-    Vote,
 )
 from arena.nudges import JUDGE_ROUND, nudge_on_commit, nudge_training_on_commit
 from arena.panels.voting import PanelJudge
@@ -163,7 +163,7 @@ def record_completion(
             turn=facts.turn,
             problem=facts.problem,
         )
-        payoffs = None if facts.payoffs is None else _keyed(facts.payoffs)
+        payoffs = None if facts.payoffs is None else keyed(facts.payoffs)
         state, _ = append(match, state, RecordCompletion(event, payoffs))
         round_row = Round.objects.get(match=match, number=number)
         Completion.objects.create(
@@ -201,53 +201,34 @@ def decide_round(
     number: int,
     votes: Sequence[tuple[PanelJudge, Ballot, float]],
     verdict: PanelVerdict | None,
+    drawn: PanelDrawn | None = None,
 ) -> None:
-    """Store the panel's votes (judge, ballot, seconds) and verdict; None voids the round."""
+    """Store the panel's votes (judge, ballot, seconds) and verdict; None voids the round.
+
+    `drawn`: who judged, if not all of the panel did.
+    """
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
-        recorded = tuple(
-            VoteRecorded(number, judge.slug, _keyed(ballot.scores), ballot.error[:300])
+        recorded: list[PanelDrawn | VoteRecorded] = [drawn] if drawn else []
+        recorded += [
+            VoteRecorded(number, judge.slug, keyed(ballot.scores), ballot.error[:300])
             for judge, ballot, _ in votes
-        )
-        command = DecideRound(number, recorded)
+        ]
+        command = DecideRound(number, tuple(recorded))
         if verdict is not None:
-            command = DecideRound(
-                number, recorded, _keyed(verdict.scores), verdict.ranking, verdict.agreement
+            command = replace(
+                command,
+                scores=keyed(verdict.scores),
+                ranking=verdict.ranking,
+                agreement=verdict.agreement,
+                alpha=verdict.alpha,
+                is_split=verdict.is_split,
             )
         state, _ = append(match, state, command)
         round_row = Round.objects.get(match=match, number=number)
-        for judge, ballot, seconds in votes:
-            Vote.objects.create(
-                round=round_row,
-                judge_id=judge.judge_id,
-                weight=judge.weight,
-                scores=_keyed(ballot.scores),
-                reasons={str(seat): reason for seat, reason in ballot.reasons.items()},
-                checks={
-                    str(seat): [
-                        {"name": each.name, "passed": each.passed, "detail": each.detail}
-                        for each in checks
-                    ]
-                    for seat, checks in ballot.checks.items()
-                },
-                comparisons=None
-                if ballot.comparisons is None
-                else [[*pair, preference] for pair, preference in ballot.comparisons.items()],
-                error=ballot.error[:300],
-                seconds=round(seconds, 3),
-                version_id=judge.version_id,
-                prompt_digest=ballot.usage.prompt_digest,
-                prompt_tokens=ballot.usage.prompt_tokens,
-                completion_tokens=ballot.usage.completion_tokens,
-                cost_micros=ballot.usage.cost_micros,
-            )
+        store_votes(round_row, votes)
         if verdict is not None:
-            Verdict.objects.create(
-                round=round_row,
-                scores=_keyed(verdict.scores),
-                ranking=[list(group) for group in verdict.ranking],
-                agreement=verdict.agreement,
-            )
+            store_verdict(round_row, verdict)
         round_row.status = state.rounds[number - 1].status
         round_row.decided_at = timezone.now()
         round_row.save(update_fields=["status", "decided_at"])
@@ -387,8 +368,3 @@ def _finish(match: Match) -> None:
     match.finished_at = timezone.now()
     match.lease_owner = match.lease_expires_at = None
     match.save(update_fields=["finished_at", "lease_owner", "lease_expires_at"])
-
-
-def _keyed(scores: Mapping[int, float]) -> dict[str, float]:
-    # Rounded as in the events, so that pages show exactly what was decided.
-    return {str(seat): round(score, 6) + 0.0 for seat, score in scores.items()}

@@ -251,5 +251,7 @@ def _seating(space: Space, table: _Table, difficulty_weights: tuple[float, ...])
             task_commitment=table.secret.commitment,
             difficulty_weights=difficulty_weights,
             prize_rule=table.terms.prize_rule,
+            panel_size=min(space.panel_size, len(space.panel)),
+            least_agreement=space.least_agreement,
         )
     )

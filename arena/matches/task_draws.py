@@ -73,6 +73,20 @@ def redrawn(match_id: int, records: Sequence[Mapping[str, Any]]) -> list[Redrawn
     `records` are the events in order, each with `kind`, `payload`, `previous_digest` and `digest`.
     Raises CannotRedraw.
     """
+    draw, events = revealed(match_id, records)
+    if draw.seating.environment not in ENVIRONMENTS:
+        raise CannotRedraw(f"There is no environment {draw.seating.environment!r} here.")
+    try:
+        return [_compared(event, draw) for event in events if isinstance(event, RoundStarted)]
+    except EnvironmentFault as fault:
+        raise CannotRedraw(str(fault)) from fault
+
+
+def revealed(match_id: int, records: Sequence[Mapping[str, Any]]) -> tuple[TaskDraw, list[Event]]:
+    """The draw of a match that is over, and its events, whose digests are right.
+
+    Raises CannotRedraw.
+    """
     events = list(_verified(match_id, records))
     seating, ending = events[0], events[-1]
     if not isinstance(seating, MatchSeated):
@@ -83,13 +97,7 @@ def redrawn(match_id: int, records: Sequence[Mapping[str, Any]]) -> list[Redrawn
         raise CannotRedraw("The match is not over yet; its secret is revealed in its last event.")
     if text_digest(ending.task_secret) != seating.task_commitment:
         raise CannotRedraw("The revealed secret is not the one that the match committed to.")
-    if seating.environment not in ENVIRONMENTS:
-        raise CannotRedraw(f"There is no environment {seating.environment!r} here.")
-    draw = TaskDraw(seating, records[0]["digest"], ending.task_secret)
-    try:
-        return [_compared(event, draw) for event in events if isinstance(event, RoundStarted)]
-    except EnvironmentFault as fault:
-        raise CannotRedraw(str(fault)) from fault
+    return TaskDraw(seating, records[0]["digest"], ending.task_secret), events
 
 
 def _compared(event: RoundStarted, draw: TaskDraw) -> RedrawnTask:

@@ -64,6 +64,11 @@ class Verdict(models.Model):
     ranking = models.JSONField()
     # Share of pairs of seats on which all voting judges agree, 0 to 1.
     agreement = models.FloatField()
+    # Krippendorff's, see judges.panel.PanelVerdict; null: there was nothing to compare, or the
+    # verdict is older than this record
+    alpha = models.FloatField(null=True)
+    # The judges agreed less than the match demands: all seats are tied.
+    is_split = models.BooleanField(default=False, db_default=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     def __str__(self) -> str:

@@ -75,6 +75,24 @@ class Space(models.Model):
     )
     # [{"judge": slug, "weight": float}]
     panel = models.JSONField()
+    # What of it a match is held to stands in its first event.
+    panel_size = models.PositiveSmallIntegerField(
+        default=0,
+        db_default=0,
+        help_text="How many of the panel judge a round, drawn once its answers are there; 0: all.",
+    )
+    least_agreement = models.FloatField(
+        default=0.0,
+        db_default=0.0,
+        help_text="Krippendorff's alpha of a round's judges, from 0 to 1, below which its seats "
+        "share the points as in a tie and nobody learns from it; 0: any agreement is enough.",
+    )
+    excludes_same_base = models.BooleanField(
+        default=False,
+        db_default=False,
+        help_text="Whether judges that run on the agents' own base model stay out of the panel: "
+        "models prefer what they would have said themselves.",
+    )
     entry_fee_credits = models.PositiveIntegerField()
     # Who pays one fee never meets who pays another.
     other_fees_credits = models.JSONField(
@@ -148,6 +166,10 @@ class Space(models.Model):
                 condition=Q(rounds_at_once__gte=1, rounds_at_once__lte=20),
                 name="space_rounds_at_once_bounded",
             ),
+            models.CheckConstraint(
+                condition=Q(least_agreement__gte=0, least_agreement__lte=1),
+                name="space_least_agreement_bounded",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -186,6 +208,8 @@ class Space(models.Model):
             problems["panel"] = 'A list like [{"judge": "code", "weight": 1.0}].'
         elif problem := _problem_with_judges([each["judge"] for each in self.panel]):
             problems["panel"] = problem
+        elif self.panel_size > len(self.panel):
+            problems["panel_size"] = f"The panel has only {len(self.panel)} to draw from."
         if self.prize_rule == PrizeRule.DUEL and self.seat_count != 2:
             problems["prize_rule"] = "A duel is between 2 seats."
         if not _are_fees(self.other_fees_credits):

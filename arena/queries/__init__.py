@@ -35,6 +35,7 @@ from arena.queries.autopilot import (
 )
 from arena.queries.curriculum import Curriculum, LevelLine, curriculum_of
 from arena.queries.episodes import EpisodeView, News, TurnView, news_since
+from arena.queries.judges.agreement import SpaceAgreement, space_agreement
 from arena.queries.lists import (
     Competitor,
     MatchCard,
@@ -143,6 +144,7 @@ __all__ = [
     "SeatLine",
     "SeatView",
     "Settlement",
+    "SpaceAgreement",
     "SpaceAudience",
     "SpaceCard",
     "SpaceOffer",
@@ -192,6 +194,7 @@ __all__ = [
     "round_view",
     "seasons_of",
     "settlement_of",
+    "space_agreement",
     "space_card",
     "space_cards",
     "space_slugs",

@@ -7,9 +7,10 @@ from math import comb
 from typing import Any
 
 from agents.errors import NotAvailable
-from arena.models import Completion, CompletionStatus, Round, Seat, Verdict, Vote
+from arena.models import Completion, CompletionStatus, MatchEvent, Round, Seat, Verdict, Vote
 from arena.queries.episodes import EpisodeView, episode_view
 from arena.states import ENDED_ROUND_STATUSES
+from judges.models import Judge
 from judges.panel import places_of
 
 
@@ -44,6 +45,14 @@ class ReadLine:
     judge: str
     read: int
     asked: int
+
+
+@dataclass(frozen=True)
+class DrawnPanel:
+    """Who of the panel was drawn to judge a round."""
+
+    judges: tuple[str, ...]  # names
+    passed_over: tuple[str, ...]  # drawn, but not allowed to vote
 
 
 @dataclass(frozen=True)
@@ -89,6 +98,9 @@ class RoundView:
     cells: tuple[Cell, ...]
     episode: EpisodeView | None  # instead of the answers in `cells`
     agreement: float | None
+    alpha: float | None
+    is_split: bool  # the judges agreed too little: the points were shared
+    drawn: DrawnPanel | None  # if not all of the panel judged
     abstentions: tuple[VoteLine, ...]
     partly_read: tuple[ReadLine, ...]
 
@@ -133,12 +145,30 @@ def round_view(match_id: int, number: int, *, known_turns: int = 0) -> RoundView
         ),
         episode=episode_view(row, leaving=leaving, known=known_turns) if row.is_episode else None,
         agreement=verdict.agreement if verdict else None,
+        alpha=verdict.alpha if verdict else None,
+        is_split=verdict.is_split if verdict else False,
+        drawn=_drawn(match_id, number),
         abstentions=tuple(
             VoteLine(vote.judge.slug, vote.judge.name, vote.weight, None, "", vote.error)
             for vote in votes
             if vote.error
         ),
         partly_read=tuple(_partly_read(votes)),
+    )
+
+
+def _drawn(match_id: int, number: int) -> DrawnPanel | None:
+    event = MatchEvent.objects.filter(
+        match_id=match_id, kind="panel_drawn", payload__round=number
+    ).first()
+    if event is None:
+        return None
+    judges, passed_over = event.payload["judges"], event.payload["passed_over"]
+    known = Judge.objects.filter(slug__in=[*judges, *passed_over])
+    names = dict(known.values_list("slug", "name"))
+    return DrawnPanel(
+        tuple(names.get(slug, slug) for slug in judges),
+        tuple(names.get(slug, slug) for slug in passed_over),
     )
 
 

@@ -76,6 +76,8 @@ class SpaceCard:
     has_coded_seats: bool
     panel: tuple[JudgeLine, ...]
     bench: Bench  # what quarantines have left of it
+    panel_size: int  # how many of it judge a round; 0: all
+    least_agreement: float  # of the judges on a round, else it is a tie; 0: any
     agent_count: int
     settled_count: int
     live_count: int
@@ -320,6 +322,8 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
             if chair["judge"] in judges
         ),
         bench=_bench(row, judges),
+        panel_size=row.panel_size if row.panel_size < len(row.panel) else 0,
+        least_agreement=row.least_agreement,
         agent_count=counts.rated - counts.retired,
         settled_count=counts.settled,
         live_count=counts.live,

@@ -31,12 +31,14 @@ from arena.queries import (
     queue_state,
     recent_matches,
     seasons_of,
+    space_agreement,
     space_card,
     space_cards,
     usual_wait,
     wallet_balance,
 )
 from arena.spaces.entering import MAX_LIVE_ENTRIES, enter_space, leave_queue
+from frontend.charts import curve
 from frontend.forms import EnterForm
 from frontend.pages.edge import (
     MAX_ID_DIGITS,
@@ -180,6 +182,8 @@ def _space_page(
         context["audience"] = audience
         control = length_controls.get(space.space_id, lambda: length_control(space.space_id))
         context |= {"control": control, "length_lines": control.lines(standings)}
+    if len(space.panel) > 1 and (agreement := space_agreement(space.space_id)):
+        context |= {"agreement": agreement, "agreement_curve": curve(agreement.by_match)}
     if user_id is not None:
         agents = agent_cards(user_id, with_curves=False)
         fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]

@@ -1,4 +1,4 @@
-"""`manage.py recompute_tasks MATCH`: draw a match's tasks again; exit 1 if one is another."""
+"""`manage.py recompute_tasks MATCH`: draw a match's tasks and judges again; exit 1 if one is another."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -9,12 +9,13 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import OperationalError
 
 from agents.errors import NotAvailable
+from arena.matches.panel_draws import redrawn_panels
 from arena.matches.task_draws import CannotRedraw, redrawn
 from arena.queries import match_transcript
 
 
 class Command(BaseCommand):
-    help = "Draw a match's tasks again from its revealed secret; exit 1 if one is another."
+    help = "Draw a match's tasks and judges again from its revealed secret; exit 1 if any differ."
     requires_system_checks = ()  # a file needs no database
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -28,7 +29,7 @@ class Command(BaseCommand):
             self._stored(int(named)) if named.isdecimal() else self._read(Path(named))
         )
         try:
-            tasks = redrawn(match_id, events)
+            tasks, panels = redrawn(match_id, events), redrawn_panels(match_id, events)
         except CannotRedraw as problem:
             raise CommandError(str(problem)) from None
         self.stdout.write(
@@ -38,12 +39,19 @@ class Command(BaseCommand):
         for task in tasks:
             verdict = "the same" if task.is_same else f"recorded as {task.recorded_key}"
             self.stdout.write(f"Round {task.round}: drew {task.drawn_key}, {verdict}")
+        for panel in panels:
+            recorded = f"recorded as {', '.join(panel.recorded)}"
+            verdict = "the same" if panel.is_same else recorded
+            self.stdout.write(f"Round {panel.round}: drew {', '.join(panel.drawn)}, {verdict}")
         others = sum(not task.is_same for task in tasks)
         if others:
             raise CommandError(
                 f"{others} of {len(tasks)} tasks are others. Either they were not drawn from this "
                 "secret, or the match was played by a release whose environment made other tasks."
             )
+        others = sum(not panel.is_same for panel in panels)
+        if others:
+            raise CommandError(f"The judges of {others} of {len(panels)} rounds were not drawn.")
         self.stdout.write("Every task is the one that was drawn.")
 
     def _stored(self, match_id: int) -> tuple[int, Sequence[Mapping[str, Any]]]:

@@ -122,3 +122,18 @@ def test_a_reference_answer_is_made_only_for_a_judge_that_wants_one_and_is_alway
     assert environment.score(task, made[0].reference).passed
     assert made[0].reference == made[1].reference
     assert make_transcript(environment, task, {0: "1"}, panel=(plain,)).reference == ""
+
+
+def test_one_seat_alone_and_seats_that_say_nothing_are_recorded_without_a_fault() -> None:
+    environment = ENVIRONMENTS["constraints"]
+    task = environment.make_task(Random(8), Split.TRAIN)
+    panel = [make_panelist("code"), make_panelist("pairwise-llm")]
+    votes, alone = judge(environment, task, {0: "An answer."}, *panel)
+    assert alone is not None
+    assert alone.ranking == ((0,),)
+    assert alone.scores == votes[0][1].scores
+    assert votes[1][1].error == "there is nothing to compare"
+    votes, silent = judge(environment, task, {0: "", 1: " ", 2: "\u200b"}, *panel)
+    assert silent is not None
+    assert silent.ranking == ((0, 1, 2),)
+    assert [ballot.error for _, ballot, _ in votes] == ["", ""]

@@ -3,9 +3,10 @@
 import pytest
 
 from arena.matches import play
-from arena.models import Completion, Vote
+from arena.models import Completion, Verdict, Vote
 from arena.tests.builders import make_match, make_space, play_round
 from judges.models import Judge, JudgeKind
+from judges.panel import PanelVerdict, tied_below
 from training.data.harvest import harvest_matches
 from training.data.provenance import provenance
 from training.models import Pair
@@ -47,3 +48,17 @@ def test_a_judge_that_read_nothing_of_two_answers_is_not_named_among_the_votes_o
     pair = Pair.objects.earliest("id")
     assert [vote["judge"] for vote in provenance(pair)["judge_votes"]] == ["code"]
     assert pair.agreement == 1.0
+
+
+def test_a_round_whose_judges_agree_too_little_gives_no_pair() -> None:
+    match = make_match(make_space(round_count=1))
+    play.start_match(match.id)
+    play_round(match, 1, scores={0: 0.9, 1: 0.1})
+    row = Verdict.objects.get(round__match=match)
+    verdict = PanelVerdict({0: 0.9, 1: 0.1}, ((0,), (1,)), agreement=0.0, alpha=-0.5)
+    tied = tied_below(verdict, 0.2)
+    row.scores = {str(seat): score for seat, score in tied.scores.items()}
+    row.save()
+    play.settle_match(match.id)
+    assert harvest_matches() == 1
+    assert not Pair.objects.exists()

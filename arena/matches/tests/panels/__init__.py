@@ -1,0 +1,1 @@
+"""Rules of who judges a round, and of what their agreement does."""
