@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from judges.kinds import code, coin, pairwise, poem
+from judges.kinds import code, coin, pairwise, poem, process, rubric
 from judges.kinds.config import KindConfig, read_config
 from judges.recording import Recorder
 from judges.tools import CannotJudge, Tools
@@ -38,11 +38,9 @@ class KindSpec:
 KINDS: dict[str, KindSpec] = {
     "code": KindSpec(code.vote, repeats_itself=True),
     "poem": KindSpec(poem.vote, poem.PoemConfig, repeats_itself=True),
-    "pairwise": KindSpec(
-        pairwise.vote,
-        pairwise.PairwiseConfig,
-        pairwise.PROMPTS,
-    ),
+    "pairwise": KindSpec(pairwise.vote, pairwise.PairwiseConfig, pairwise.PROMPTS),
+    "rubric": KindSpec(rubric.vote, rubric.RubricConfig, rubric.PROMPTS),
+    "process": KindSpec(process.vote, process.ProcessConfig, process.PROMPTS),
     "coin": KindSpec(coin.vote),
 }
 

@@ -85,4 +85,34 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "abstains without one."
         ),
     ),
+    DefaultJudge(
+        slug="rubric-llm",
+        name="Rubric reader",
+        kind="rubric",
+        description=(
+            "A language model marks each answer from 1 to 5 on whether it does the task, whether it "
+            "is right, and whether it is clear, and says why. It needs an endpoint and abstains "
+            "without one."
+        ),
+        config={
+            "criteria": [
+                {
+                    "name": "does the task",
+                    "question": "Does it do all that the task asks, and nothing else?",
+                    "weight": 3.0,
+                },
+                {"name": "right", "question": "Is what it says right?", "weight": 2.0},
+                {"name": "clear", "question": "Is it easy to read?", "weight": 1.0},
+            ]
+        },
+    ),
+    DefaultJudge(
+        slug="process-llm",
+        name="Step reader",
+        kind="process",
+        description=(
+            "A language model marks each step of an answer from 1 to 5 and says why; the answer is "
+            "worth its weakest step. It needs an endpoint and abstains without one."
+        ),
+    ),
 )

@@ -41,6 +41,13 @@ def fenced(text: str, *, nonce: str, max_characters: int = MAX_FENCED_CHARACTERS
     return f"[begin {nonce}]\n{inner}\n[end {nonce}]"
 
 
+def one_line(text: str, max_characters: int) -> str:
+    """A model's words as they are stored and shown: visible characters, on one line, not too many."""
+    words = _CONTROL_CHARACTER.sub(" ", INVISIBLE.sub("", text)).split()
+    line = " ".join(words)
+    return line if len(line) <= max_characters else f"{line[: max_characters - 3].rstrip()}..."
+
+
 def says_something(text: str) -> bool:
     """Whether it has a letter or a digit that one can see."""
     return re.search(r"\w", INVISIBLE.sub("", text)) is not None

@@ -33,6 +33,8 @@ class JudgeKind(StrEnum):
     CODE = "code"  # the environment's own checks
     POEM = "poem"  # gates for form, copy and relevance, then form and PMI
     PAIRWISE = "pairwise"  # an LLM asked about each pair in both orders
+    RUBRIC = "rubric"  # an LLM marks each answer on some criteria
+    PROCESS = "process"  # an LLM marks each step of an answer
     COIN = "coin"  # random: the control that separates learning from luck
 
 

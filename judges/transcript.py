@@ -40,6 +40,16 @@ Comparisons = Mapping[tuple[int, int], int]
 
 
 @dataclass(frozen=True)
+class StepScore:
+    """What a judge says of one step of an answer."""
+
+    begin: int  # its place in the answer's text, in characters
+    end: int
+    score: float  # [0, 1]
+    reason: str
+
+
+@dataclass(frozen=True)
 class Usage:
     """What one vote asked of a judge's model, also where nothing came of it."""
 
@@ -65,4 +75,6 @@ class Ballot:
     # What it said of each pair in each order, before two that disagree became a tie:
     # (seat shown first, seat shown second) -> 1 if it preferred the first, -1 the second, 0 neither.
     orders: Mapping[tuple[int, int], int] = field(default_factory=dict)
+    # seat -> its steps in their order, of a judge that grades steps; None: it does not
+    steps: Mapping[int, tuple[StepScore, ...]] | None = None
     usage: Usage = Usage()

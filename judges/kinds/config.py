@@ -106,6 +106,7 @@ _WORDS: Mapping[str, str] = {
     "less_than": "must be less than {lt:g}",
     "string_too_short": "must have at least {min_length} characters",
     "string_too_long": "must have at most {max_length} characters",
+    "string_pattern_mismatch": "may only have letters, digits, spaces and hyphens",
     "too_short": "must have at least {min_length} entries",
     "too_long": "must have at most {max_length} entries",
     "extra_forbidden": "is not known",
