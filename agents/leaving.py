@@ -14,7 +14,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
-from agents.models import Agent, AgentVersion, User
+from agents.models import Agent, AgentVersion, ApiToken, User
 
 BATCH = 500  # rows of one transaction
 
@@ -63,6 +63,7 @@ def erase_account(owner_id: int) -> None:
             agent.save(update_fields=["name", "name_key"])
         EmailAddress.objects.filter(user=user).delete()
         Authenticator.objects.filter(user=user).delete()
+        ApiToken.objects.filter(user=user).delete()
         user.username = f"[deleted user {user.pk}]"
         user.email = user.first_name = user.last_name = ""
         user.last_login = None

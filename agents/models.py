@@ -77,6 +77,26 @@ class User(AbstractUser):
         return stored_form(username)
 
 
+class ApiToken(models.Model):
+    """Lets a program act for its user within the scopes; only the token's digest is kept."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
+    name = models.CharField(max_length=60)
+    digest = models.CharField(max_length=64, unique=True)  # SHA-256 of the token
+    beginning = models.CharField(max_length=12)  # what its owner recognises it by
+    scopes = ArrayField(models.CharField(max_length=10))  # of agents.api_tokens.Scope
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        indexes = [models.Index(fields=["user", "-id"], name="api_token_of_user")]
+
+    def __str__(self) -> str:
+        return f"{self.beginning}\u2026"
+
+
 class BaseModel(models.Model):
     """An open base model that the inference servers hold in memory; agents share it."""
 

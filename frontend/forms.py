@@ -7,6 +7,7 @@ from typing import Any
 
 from django import forms
 
+from agents.api_tokens import MAX_NAME_CHARS, Scope
 from agents.models import Agent, AgentVersion
 from agents.prompts import MAX_PROMPT_CHARS, problem_with_prompt
 from arena.credits.brakes import RANGES, AutopilotLimits
@@ -270,6 +271,42 @@ class LeaveForm(PlainForm):
         strip=False,
         widget=forms.PasswordInput(attrs={"autocomplete": "current-password"}),
     )
+
+
+class TokenForm(PlainForm):
+    """A new token of the API."""
+
+    name = forms.CharField(
+        label="Name",
+        max_length=MAX_NAME_CHARS,
+        help_text="What uses it, such as “nightly export”.",
+        widget=forms.TextInput(attrs={"autocomplete": "off"}),
+    )
+    may = forms.MultipleChoiceField(
+        label="It may",
+        required=False,  # agents.api_tokens has a better sentence than Django
+        choices=[
+            (Scope.READ, "read what only I may see: prompts, entries, credits"),
+            (Scope.AGENTS, "create, edit and retire agents"),
+            (Scope.PLAY, "enter Spaces, which costs credits"),
+            (Scope.TRAIN, "start and steer training, which costs credits"),
+        ],
+        initial=[Scope.READ],
+        widget=forms.CheckboxSelectMultiple(
+            attrs={"class": "checkbox checkbox-sm checkbox-primary mt-0.5"}
+        ),
+    )
+    days = forms.TypedChoiceField(
+        label="Valid for",
+        required=False,
+        coerce=int,
+        empty_value=None,
+        choices=[(30, "30 days"), (90, "90 days"), (366, "a year"), ("", "until I revoke it")],
+        initial=90,
+    )
+
+    def scopes(self) -> list[Scope]:
+        return [Scope(scope) for scope in self.cleaned_data["may"]]
 
 
 class EnterForm(PlainForm):

@@ -112,6 +112,9 @@ class TrainingRun(models.Model):
     config = models.JSONField()  # the method's config as a dict
     # Requested by its owner: comes before automatic runs among the same owner's runs.
     is_by_hand = models.BooleanField(default=False, db_default=False)
+    # The requester's own key, so that a request that is sent again finds the run that it made. The
+    # agent's lock keeps it unique.
+    request_id = models.UUIDField(null=True, blank=True, editable=False)
     # Held when the run is queued; what becomes of it: training.runs.charges.
     price_credits = models.PositiveIntegerField(default=0, db_default=0)
     # Answers shown over all epochs, which the price is for. 0: queued before this was kept.

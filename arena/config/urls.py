@@ -6,6 +6,7 @@ from django.urls import include, path
 
 from arena.config.accounts import SignUp
 from arena.config.health import health
+from frontend.api.api import api
 
 # The admin uses the site's own sign-in, with its rate limits and second factor.
 admin.autodiscover()
@@ -18,5 +19,6 @@ urlpatterns = [
     path("accounts/signup/", SignUp.as_view(), name="account_signup"),
     path("accounts/", include("allauth.urls")),
     path("health/", health, name="health"),
+    path("api/v1/", api.urls),
     path("", include("frontend.urls")),
 ]

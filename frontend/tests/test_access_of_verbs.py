@@ -16,7 +16,7 @@ import pytest
 from django.conf import settings
 from django.db import transaction
 
-from agents import roster
+from agents import api_tokens, roster
 from agents.errors import NotAvailable, Refused
 from agents.leaving import leave
 from arena import access, queries
@@ -32,6 +32,7 @@ from frontend.tests.two_people import (
     PRICE,
     PROMPT,
     STOP_LOSS,
+    TOKEN_NAME,
     TwoPeople,
     all_rows,
     make_two_people,
@@ -141,6 +142,7 @@ VERBS = (
         starting.request_run,
         lambda people: {"agent_id": people.student_id, "space_id": people.space_id},
     ),
+    Verb(api_tokens.revoke_token, lambda people: {"token_id": people.token_id}),
     Verb(steering.pause_run, of_run, run=TRAINING),
     Verb(steering.resume_run, of_run, run=TRAINING | {"status": RunStatus.PAUSED}),
     Verb(steering.cancel_run, of_run, run=TRAINING),
@@ -151,9 +153,16 @@ VERBS = (
     Verb(access.entry_for_owner, lambda people: {"entry_id": people.entry_id}, changes=False),
 )
 # They take no row of anybody's: what they make is the user's own.
-MAKERS = (roster.create_agent, wallet.top_up_sandbox, leave, cast_blind_vote)
+MAKERS = (
+    roster.create_agent,
+    wallet.top_up_sandbox,
+    leave,
+    cast_blind_vote,
+    api_tokens.create_token,
+)
 
 READS = (
+    Read(api_tokens.tokens_of, of_nothing, lambda people: TOKEN_NAME),
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),
     Read(queries.agent_cards, of_nothing, lambda people: f"agent_id={people.agent_id},"),

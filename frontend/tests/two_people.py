@@ -8,7 +8,8 @@ from typing import Any
 
 from django.apps import apps
 
-from agents.models import Agent
+from agents.api_tokens import Scope, create_token
+from agents.models import Agent, ApiToken
 from agents.roster import create_agent, set_learning
 from arena.credits import wallet
 from arena.credits.brakes import AutopilotLimits
@@ -27,6 +28,7 @@ from training.models import Rollout
 from training.tests.builders import make_base, make_pairs_for
 
 PROMPT = "Zanzibar is the word that only the owner may read."
+TOKEN_NAME = "Umbrella of the night shift"
 SEED = 918_273_645  # of the learning settings
 PRICE = 7_654_321
 STOP_LOSS = 86_420  # of the autopilot
@@ -62,6 +64,7 @@ class TwoPeople:
     tournament_id: int  # in which the student is registered
     registration_id: uuid.UUID
     open_tournament_id: int  # in which nobody is
+    token_id: int  # of the API
 
     @property
     def balance(self) -> int:
@@ -72,6 +75,7 @@ class TwoPeople:
         """What only the owner may read, as pages or as reads spell it."""
         return (
             PROMPT,
+            TOKEN_NAME,
             str(SEED),
             f"{PRICE:,}",
             f"price_credits={PRICE}",
@@ -135,7 +139,13 @@ def make_two_people() -> TwoPeople:
         tournament_id=tournament.pk,
         registration_id=register(tournament, student).pk,
         open_tournament_id=make_tournament(space, fee_credits=0).pk,
+        token_id=_token_of(owner.pk),
     )
+
+
+def _token_of(user_id: int) -> int:
+    create_token(user_id, name=TOKEN_NAME, scopes=list(Scope))
+    return ApiToken.objects.get(user_id=user_id).pk
 
 
 def all_rows() -> Mapping[str, list[dict[str, Any]]]:

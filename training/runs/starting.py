@@ -1,5 +1,6 @@
 """Verbs that queue a run: automatically once there are enough new pairs, or at the owner's request."""
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -78,13 +79,16 @@ def unaffordable(agent_id: int, *, viewer: int | None) -> str:
     return ""
 
 
-def request_run(user_id: int, *, agent_id: int, space_id: int) -> TrainingRun:
+def request_run(
+    user_id: int, *, agent_id: int, space_id: int, request_id: uuid.UUID | None = None
+) -> TrainingRun:
     """Train now, with fewer pairs than an automatic run waits for.
 
-    Raises NotAvailable if the agent is not the user's, or Refused, including InsufficientCredits.
+    A replay of `request_id` returns the first run. Raises NotAvailable if the agent is not the
+    user's, or Refused, including InsufficientCredits.
     """
     own = Agent.objects.filter(id=agent_id, owner_id=user_id)
-    return _queue_run(own, space_id, is_by_hand=True)
+    return _queue_run(own, space_id, is_by_hand=True, request_id=request_id)
 
 
 @dataclass(frozen=True)
@@ -159,7 +163,13 @@ def _due() -> QuerySet[PairCount]:
     )
 
 
-def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = False) -> TrainingRun:
+def _queue_run(
+    agents: QuerySet[Agent],
+    space_id: int,
+    *,
+    is_by_hand: bool = False,
+    request_id: uuid.UUID | None = None,
+) -> TrainingRun:
     """Queue a run for the one agent in `agents`. Raises NotAvailable if there is none."""
     try:
         with transaction.atomic(durable=True):
@@ -168,11 +178,17 @@ def _queue_run(agents: QuerySet[Agent], space_id: int, *, is_by_hand: bool = Fal
             agent = _with_parent(locked).first()
             if agent is None:
                 raise NotAvailable("There is no such agent.")
+            same = TrainingRun.objects.filter(agent=agent, request_id=request_id)
+            if request_id and (old := same.first()):
+                if old.space_id != space_id:
+                    raise Refused("This key belongs to another request. Use a new one.")
+                return old
             plan = _plan(agent, space_id)
             if is_by_hand:
                 _check_request(agent, space_id, plan)
             check_room(agent.owner_id)
             run = _new_run(agent, space_id, plan, is_by_hand=is_by_hand)
+            run.request_id = request_id
             queue_run(run)
             transaction.on_commit(nudge_waiting_runs, robust=True)
     except InsufficientCredits as error:

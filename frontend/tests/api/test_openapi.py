@@ -1,0 +1,135 @@
+"""The API is what its documentation says, whatever one sends."""
+
+import re
+import uuid
+from typing import Any
+
+import pytest
+import schemathesis
+from django.core.wsgi import get_wsgi_application
+from hypothesis import HealthCheck, given, settings
+from schemathesis.checks import not_a_server_error
+from schemathesis.specs.openapi.checks import (
+    response_schema_conformance,
+    status_code_conformance,
+)
+
+from agents.api_tokens import Scope, create_token
+from frontend.api import edge
+from frontend.api.api import api
+from frontend.tests.api.calling import Program
+from frontend.tests.two_people import TwoPeople, all_rows, make_two_people
+
+EXAMPLES = 6  # of each operation
+CHECKS = (not_a_server_error, status_code_conformance, response_schema_conformance)
+# It streams for as long as the match is played: frontend/tests/api/test_following.py
+STREAMED = "/api/v1/matches/{match_id}/events"
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest.fixture
+def people(monkeypatch: pytest.MonkeyPatch) -> TwoPeople:
+    monkeypatch.setattr(edge, "REQUESTS_WITH_TOKEN", 10**9)
+    monkeypatch.setattr(edge, "REQUESTS_WITHOUT", 10**9)
+    return make_two_people()
+
+
+def of_a_row(people: TwoPeople, name: str) -> Any:
+    """An id that exists, so that what is made up does not only meet 404s."""
+    return {
+        "agent_id": people.student_id,
+        "version_id": people.version_id,
+        "match_id": people.match_id,
+        "run_id": people.run_id,
+        "entry_id": str(people.entry_id),
+        "slug": people.slug,
+        "space_id": people.space_id,
+    }.get(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("has_token", [False, True])
+def test_every_operation_answers_as_it_says(people: TwoPeople, has_token: bool) -> None:
+    headers = {}
+    if has_token:
+        token = create_token(people.owner_id, name="Everything", scopes=list(Scope))
+        headers = {"Authorization": f"Bearer {token}"}
+    schema = schemathesis.openapi.from_wsgi("/api/v1/openapi.json", get_wsgi_application())
+    asked = 0
+    for found in schema.get_all_operations():
+        operation = found.ok()  # type: ignore[union-attr]
+        if operation.path == STREAMED:
+            continue
+
+        @settings(
+            max_examples=EXAMPLES,
+            deadline=None,
+            derandomize=True,
+            database=None,
+            suppress_health_check=list(HealthCheck),
+        )
+        @given(operation.as_strategy())
+        def ask(case: Any) -> None:
+            nonlocal asked
+            for name in case.path_parameters or {}:
+                case.path_parameters[name] = of_a_row(people, name) or case.path_parameters[name]
+            response = case.call(headers=headers)
+            case.validate_response(response, checks=list(CHECKS))
+            asked += 1
+
+        ask()
+    assert asked > 100
+
+
+# What an operation is sent, where it wants anything.
+BODIES: dict[str, Any] = {
+    "agents_create": {"name": "Ada", "prompt": "Answer."},
+    "agents_edit": {"prompt": "Taken over."},
+    "agents_rename": {"name": "Taken over"},
+    "agents_learn": {"is_training_enabled": False},
+    "spaces_enter": {"agent_id": "agent_id", "space": "slug"},
+    "runs_start": {"agent_id": "agent_id", "space_id": "space_id"},
+    "wallet_top_up": {"amount_credits": 1},
+}
+OWN = {"agents_create", "wallet_top_up"}  # what they make is the caller's own
+
+
+def test_strangers_get_nothing_private_from_any_operation_and_change_nothing(
+    people: TwoPeople,
+) -> None:
+    rival, owner = Program(people.rival_id), Program(people.owner_id)
+    for program in (rival, owner):
+        program.get("/wallet")  # the token's first use is noted
+    before, asked = all_rows(), 0
+    document = api.get_openapi_schema()
+    for path, operations in document["paths"].items():
+        if path == STREAMED:
+            continue
+        for method, operation in operations.items():
+            name = operation["operationId"]
+            body = {
+                key: of_a_row(people, value) if value in ("agent_id", "slug", "space_id") else value
+                for key, value in BODIES.get(name, {}).items()
+            }
+            for who, program in (("anonymous", Program()), ("rival", rival)):
+                if who == "rival" and name in OWN:
+                    continue
+                response = program.send(
+                    method.upper(), filled(path, people), body, key=str(uuid.uuid4())
+                )
+                case = f"{name}, {who}: {response.status_code} {response.content.decode()}"
+                assert response.status_code in (200, 401, 404), case
+                if operation.get("security"):
+                    assert response.status_code == 401 or who == "rival", case
+                assert not [secret for secret in people.secrets if secret in case], case
+                asked += 1
+    assert all_rows() == before
+    assert asked > 60
+
+
+def filled(path: str, people: TwoPeople) -> str:
+    """The path with the owner's ids, below /api/v1."""
+    names = re.findall(r"{(\w+)}", path)
+    ids = {name: of_a_row(people, name) or 1 for name in names}
+    return path.removeprefix("/api/v1").format(**ids)
