@@ -24,6 +24,7 @@ from frontend.tests.two_people import (
     PROMPT,
     SEED,
     STOP_LOSS,
+    TOKEN_NAME,
     TwoPeople,
     all_rows,
     make_two_people,
@@ -103,6 +104,7 @@ ROUTES: Mapping[str, Access] = {
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
 OWNERS_FIND: Mapping[str, str] = {
     "agent": PROMPT,
+    "api_tokens": TOKEN_NAME,
     "edit_agent": PROMPT,
     "agent_learning": str(SEED),
     "autopilot": str(STOP_LOSS),
@@ -130,6 +132,7 @@ def path_of(name: str, people: TwoPeople) -> str:
         "entry_id": people.entry_id,
         "match_id": people.match_id,
         "run_id": people.run_id,
+        "token_id": people.token_id,
         "tournament_id": people.tournament_id,
         "registration_id": people.registration_id,
         "slug": people.slug,
