@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from judges.kinds.config import ARENA_BASE
+
 
 @dataclass(frozen=True)
 class DefaultJudge:
@@ -114,5 +116,20 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "A language model marks each step of an answer from 1 to 5 and says why; the answer is "
             "worth its weakest step. It needs an endpoint and abstains without one."
         ),
+    ),
+    DefaultJudge(
+        slug="bare-reader",
+        name="Bare reader",
+        kind="pairwise",
+        description=(
+            "The base model that agents start from, asked as it is which of two answers is better. "
+            "It sits on no panel: it shows what becomes of a judge that cannot judge."
+        ),
+        config={
+            "endpoints": [ARENA_BASE],
+            "verdict_form": "json",
+            "max_listed_characters": 0,
+            "max_answer_characters": 1_000,
+        },
     ),
 )

@@ -23,6 +23,7 @@ from django.utils import timezone
 from arena.outbound.client import Inbound, Outbound, OutboundFailed, OutboundRefused, send
 from judges.endpoints import breaker, spending
 from judges.endpoints.keys import KeyUnreadable, opened
+from judges.kinds.config import ARENA_BASE
 from judges.models import Endpoint
 from judges.tools import CannotJudge, ChatRequest, Complete, Reply, ToolFailed
 from judges.wire import OPTIONAL_NAMES, body_of, reply_of, token_count
@@ -116,10 +117,13 @@ def servers_of(slugs: Sequence[str]) -> list[JudgeServer]:
     """The servers with these slugs, in their order; JUDGE_URL's without any. Raises CannotJudge."""
     if not slugs:
         return [_from_environment()]
-    rows = {row.slug: row for row in Endpoint.objects.filter(slug__in=slugs, is_active=True)}
-    if not rows:
+    rows = Endpoint.objects.filter(slug__in=slugs, is_active=True)
+    found = {row.slug: [server_of(row)] for row in rows}
+    found[ARENA_BASE] = [_own(url) for url in settings.VLLM_URLS]
+    servers = [server for slug in slugs for server in found.get(slug, [])]
+    if not servers:
         raise CannotJudge("none of its endpoints is in use")
-    return [server_of(rows[slug]) for slug in slugs if slug in rows]
+    return servers
 
 
 async def exchange(
@@ -175,6 +179,16 @@ def _from_environment() -> JudgeServer:
         environment.judge_url,
         environment.judge_model,
         key=secret.get_secret_value() if secret else "",
+    )
+
+
+def _own(url: str) -> JudgeServer:
+    """One of the arena's own servers, asked for the plain base model."""
+    return JudgeServer(
+        "the arena's base model",
+        f"{url.rstrip('/')}/v1",
+        settings.ENV.base_model,
+        settings.VLLM_API_KEY,
     )
 
 

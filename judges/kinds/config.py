@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from judges.tools import CannotJudge
 
 MAX_LIMIT_SECONDS = 600.0
+ARENA_BASE = "arena-base"  # names the arena's own servers and the plain base model among endpoints
 MAX_ENDPOINTS = 4
 
 
@@ -66,7 +67,8 @@ class ModelConfig(KindConfig):
         max_length=MAX_ENDPOINTS,
         title="Endpoints",
         description="Short names of the endpoints to ask. The first one is asked first; the next one if that "
-        "fails, or if its reply could not be read. None: the endpoint in JUDGE_URL.",
+        "fails, or if its reply could not be read. None: the endpoint in JUDGE_URL. arena-base: the "
+        "arena's own base model.",
     )
     limit_seconds: float = Field(
         120.0,

@@ -32,6 +32,7 @@ from judges.calibration.records import (
     replies_of,
     transcript_of,
 )
+from judges.kinds.config import ARENA_BASE
 from judges.models import GoldItem, Judge, JudgeKind
 from judges.tools import Tools
 from judges.transcript import Ballot
@@ -80,8 +81,14 @@ def _ask_judge(judge: Judge, *, until: float, rng: Random) -> int:
         if not _ask(judge, item, rng):
             break  # its server is away
     if count:
-        recalibrate(judge.pk, floor=settings.ENV.judge_floor)
+        recalibrate(judge.pk, floor=settings.ENV.judge_floor, own_base=_own_base(judge))
     return count
+
+
+def _own_base(judge: Judge) -> str:
+    """The base model of the arena that the judge reads with, if it does."""
+    reads = judge.kind == JudgeKind.POEM or ARENA_BASE in judge.config.get("endpoints", ())
+    return settings.ENV.base_model if reads else ""
 
 
 def environments_of(judge: Judge) -> list[str]:

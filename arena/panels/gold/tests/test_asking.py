@@ -9,9 +9,11 @@ from django.test import Client
 
 from agents.errors import Refused
 from arena.models import Entry, EntryStatus, Space
+from arena.panels.asking import JudgeServer
 from arena.panels.gold import asking
 from arena.panels.gold.asking import FIRST_ITEMS, ask_due_gold
 from arena.panels.voting import panel_of
+from arena.seeding import seed
 from arena.spaces.judges.bench import Bench, bench_of
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from judges.calibration.figures import MIN_ITEMS, MIN_TRUST
@@ -178,3 +180,29 @@ def test_a_space_that_nobody_may_judge_takes_no_entries_and_returns_those_that_w
     with pytest.raises(Refused, match="its judges are in quarantine"):
         enter(agent, space)
     assert "takes no entries" in client.get(f"/spaces/{space.slug}/").text
+
+
+def test_the_seeded_bare_reader_asks_the_arenas_own_base_and_always_says_a_until_it_is_quarantined(
+    monkeypatch: pytest.MonkeyPatch, client: Client
+) -> None:
+    seed()
+    Judge.objects.exclude(slug="bare-reader").delete()
+    asked: list[JudgeServer] = []
+
+    async def chat(server: JudgeServer, request: ChatRequest) -> Reply:
+        asked.append(server)
+        return Reply('{"reason": "The first one is better.", "verdict": "A"}')
+
+    monkeypatch.setattr("arena.panels.asking._chat", chat)
+    sweep_until_known()
+    judge = Judge.objects.get()
+    assert judge.quarantined_at is not None
+    assert {(server.url, server.model) for server in asked} == {
+        (f"{settings.VLLM_URLS[0]}/v1", settings.ENV.base_model)
+    }
+    page = client.get("/judges/bare-reader/").text
+    assert "Quarantined" in page
+    assert "On no panel" in page
+    assert GoldOutcome.SAID in judge.gold_answers.values_list("outcome", flat=True)
+    position = judge.calibration_points.get().biases["position"]
+    assert position["value"] == 0.5
