@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils import timezone
 
 from judges.calibration.figures import (
@@ -112,17 +113,7 @@ def replies_of(judge: Judge, *, own_base: str = "") -> list[GoldReply]:
 
     `own_base` is the served name of the base model that it reads with, if it is one of the arena's.
     """
-    since = timezone.now() - ANSWERS_WITHIN
-    lifted = judge.quarantines.exclude(lifted_at=None).order_by("-lifted_at").first()
-    if lifted is not None and lifted.lifted_at is not None:
-        since = max(since, lifted.lifted_at)
-    rows = (
-        judge.gold_answers.filter(
-            judge_digest=judge_digest(judge.kind, judge.config), created_at__gt=since
-        )
-        .select_related("item")
-        .order_by("-created_at", "-id")[:MAX_ANSWERS]
-    )
+    rows = _answers(judge).select_related("item").order_by("-created_at", "-id")[:MAX_ANSWERS]
     return [_reply(row, own_base) for row in reversed(rows)]
 
 
@@ -177,9 +168,20 @@ def lift_quarantine(judge_id: int, *, lifted_by: str) -> None:
         judge.save(update_fields=["quarantined_at", "trust"])
 
 
-def needs_more(replies: Iterable[GoldReply]) -> bool:
+def needs_more(judge: Judge) -> bool:
     """Whether too few items were answered for anything to follow."""
-    return len({one.item_id for one in said_in(replies)}) < MIN_ITEMS
+    answered = _answers(judge).exclude(outcome=GoldOutcome.AWAY).values("item").distinct()
+    return answered.count() < MIN_ITEMS
+
+
+def _answers(judge: Judge) -> QuerySet[GoldAnswer]:
+    """Those that count: of the judge as it is configured now, since its last quarantine."""
+    since = timezone.now() - ANSWERS_WITHIN
+    lifted = judge.quarantines.exclude(lifted_at=None).order_by("-lifted_at").first()
+    if lifted is not None and lifted.lifted_at is not None:
+        since = max(since, lifted.lifted_at)
+    digest = judge_digest(judge.kind, judge.config)
+    return judge.gold_answers.filter(judge_digest=digest, created_at__gt=since)
 
 
 def _note_point(judge: Judge, found: Calibration, replies: Sequence[GoldReply]) -> None:

@@ -29,7 +29,6 @@ from judges.calibration.records import (
     needs_more,
     recalibrate,
     record,
-    replies_of,
     transcript_of,
 )
 from judges.kinds.config import ARENA_BASE
@@ -50,6 +49,7 @@ log = structlog.get_logger(__name__)
 
 def ask_due_gold(*, rng: Random) -> int:
     """Ask each judge what is due; returns how many items were asked."""
+    release_unjudged()
     if not settings.ENV.gold_a_day:
         return 0
     stale = timezone.now() - RETIRED_AFTER
@@ -64,9 +64,10 @@ def ask_due_gold(*, rng: Random) -> int:
             continue
         try:
             count += _ask_judge(judge, until=until, rng=rng)
+        except Exception:
+            log.exception("gold_failed", judge=judge.slug)  # the others are asked all the same
         finally:
             cache.delete(turn)
-    release_unjudged()
     return count
 
 
@@ -106,12 +107,12 @@ def environments_of(judge: Judge) -> list[str]:
 def _due(judge: Judge) -> int:
     """How many items the judge is to be asked now."""
     now = timezone.now()
-    newest = judge.gold_answers.order_by("-created_at").first()
+    newest = judge.gold_answers.order_by("-created_at", "-id").first()
     if newest is None:
         return FIRST_ITEMS
     if newest.outcome == GoldOutcome.AWAY and now - newest.created_at < AWAY_PAUSE:
         return 0
-    if needs_more(replies_of(judge)):
+    if needs_more(judge):
         return FIRST_ITEMS
     pause = timedelta(days=1) / settings.ENV.gold_a_day
     return int(now - newest.created_at >= pause)

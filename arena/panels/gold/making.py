@@ -52,7 +52,10 @@ def make_gold(environment: str, *, rng: Random) -> GoldItem | None:
 
 def makes_gold(environment: str) -> bool:
     """Whether good and bad answers to its tasks can be written by code: not so of games."""
-    return _kind_of(environment) is not None
+    try:
+        return _kind_of(environment) is not None
+    except EnvironmentFault:
+        return False
 
 
 def _kind_of(environment: str) -> str | None:

@@ -112,7 +112,7 @@ def test_a_judge_that_replies_without_a_verdict_is_quarantined_and_one_that_is_a
     assert mute.quarantined_at is not None
     assert away.quarantined_at is None
     assert away.trust == 1
-    assert needs_more(replies_of(away))
+    assert needs_more(away)
 
 
 def test_a_lifted_judge_is_measured_anew() -> None:

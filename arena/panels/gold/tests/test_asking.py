@@ -1,11 +1,13 @@
 """A judge is asked its gold as in a round, and its weight and its seat follow from what it says."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from random import Random
 
 import pytest
 from django.conf import settings
 from django.test import Client
+from django.utils import timezone
 
 from agents.errors import Refused
 from arena.models import Entry, EntryStatus, Space
@@ -133,8 +135,8 @@ def test_after_its_first_items_a_judge_is_asked_a_few_a_day(
     known = judge.gold_answers.count()
     ask_due_gold(rng=Random(9))
     assert judge.gold_answers.count() == known
-    GoldAnswer.objects.update(created_at="2026-11-28T00:00Z")
-    assert asking._due(judge) in (1, FIRST_ITEMS)
+    GoldAnswer.objects.update(created_at=timezone.now() - timedelta(hours=3))
+    assert asking._due(judge) == 1
     judge.refresh_from_db()
     assert judge.trust == MIN_TRUST
     assert panel_of(((judge.slug, 2.0),), environment="constraints")[0].weight == 2.0 * MIN_TRUST
@@ -206,3 +208,19 @@ def test_the_seeded_bare_reader_asks_the_arenas_own_base_and_always_says_a_until
     assert GoldOutcome.SAID in judge.gold_answers.values_list("outcome", flat=True)
     position = judge.calibration_points.get().biases["position"]
     assert position["value"] == 0.5
+
+
+def test_a_judge_that_breaks_does_not_hold_up_the_others(monkeypatch: pytest.MonkeyPatch) -> None:
+    for slug in ("one", "other"):
+        space_judged_by(make_reader(slug))
+    says(monkeypatch, lambda request: "VERDICT: A")
+    original = asking._ask_judge
+
+    def broken(judge: Judge, *, until: float, rng: Random) -> int:
+        if judge.slug == "one":
+            raise RuntimeError
+        return original(judge, until=until, rng=rng)
+
+    monkeypatch.setattr(asking, "_ask_judge", broken)
+    assert ask_due_gold(rng=Random(1)) == FIRST_ITEMS
+    assert ask_due_gold(rng=Random(2)) == FIRST_ITEMS, "and its turn is given back"
