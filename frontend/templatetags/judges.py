@@ -12,6 +12,8 @@ _KINDS = {
     "code": "checks by code",
     "poem": "measures form and relevance",
     "pairwise": "a language model compares answers in pairs",
+    "rubric": "a language model marks each answer by criteria",
+    "process": "a language model marks each step of an answer",
     "coin": "decides at random, as a control",
 }
 # By Landis and Koch (1977), in plainer words: up to this kappa, this is how well it agrees.
