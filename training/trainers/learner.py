@@ -175,7 +175,7 @@ class _Learner:
             return {"error": str(error)}
         except (MemoryError, RuntimeError) as error:
             # Other runs may have used the memory: this one is retried, finally alone.
-            if self._is_shared or not _is_out_of_memory(error):
+            if self._is_shared or not is_out_of_memory(error):
                 raise
             return {"error": OUT_OF_MEMORY}
         return None
@@ -197,6 +197,6 @@ class _Learner:
         return False
 
 
-def _is_out_of_memory(error: BaseException) -> bool:
+def is_out_of_memory(error: BaseException) -> bool:
     text = str(error)
     return isinstance(error, MemoryError) or "can't allocate" in text or "out of memory" in text

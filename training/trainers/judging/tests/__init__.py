@@ -1,0 +1,1 @@
+"""Rules of the trainer of judges, run as a process."""
