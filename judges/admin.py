@@ -3,13 +3,14 @@
 from typing import Any
 
 from django import forms
-from django.contrib import admin
+from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
 from judges.calibration.records import lift_quarantine, quarantine
 from judges.call import KINDS
 from judges.kinds.config import BadConfig, read_config
+from judges.learned.records import CannotRollBack, roll_back
 from judges.models import Judge
 from judges.versions import note_version
 
@@ -36,7 +37,7 @@ class JudgeForm(forms.ModelForm):  # type: ignore[type-arg]
 class JudgeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = JudgeForm
     list_display = ("name", "kind", "trust", "quarantined_at")
-    actions = ("quarantine", "lift")
+    actions = ("quarantine", "lift", "roll_back")
 
     def get_readonly_fields(
         self, request: HttpRequest, obj: Judge | None = None
@@ -63,3 +64,11 @@ class JudgeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def lift(self, request: HttpRequest, judges: QuerySet[Judge]) -> None:
         for judge in judges:
             lift_quarantine(judge.pk, lifted_by=request.user.get_username())
+
+    @admin.action(description="Roll back: the learned version adopted before this one votes again")
+    def roll_back(self, request: HttpRequest, judges: QuerySet[Judge]) -> None:
+        for judge in judges:
+            try:
+                roll_back(judge.pk)
+            except CannotRollBack as error:
+                self.message_user(request, f"{judge.name}: {error}", messages.ERROR)

@@ -9,7 +9,7 @@ from typing import Any
 
 import structlog
 
-from judges.kinds import code, coin, pairwise, poem, process, rubric
+from judges.kinds import code, coin, learned, pairwise, poem, process, rubric
 from judges.kinds.config import KindConfig, read_config
 from judges.recording import Recorder
 from judges.tools import CannotJudge, Tools
@@ -42,6 +42,7 @@ KINDS: dict[str, KindSpec] = {
     "rubric": KindSpec(rubric.vote, rubric.RubricConfig, rubric.PROMPTS),
     "process": KindSpec(process.vote, process.ProcessConfig, process.PROMPTS),
     "coin": KindSpec(coin.vote),
+    "learned": KindSpec(learned.vote, learned.LearnedConfig, repeats_itself=True),
 }
 
 

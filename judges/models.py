@@ -12,6 +12,7 @@ from judges.calibration.models import (
     Quarantine,
 )
 from judges.endpoints.models import Endpoint, EndpointMonth
+from judges.learned.models import LearnedStatus, LearnedVersion
 
 __all__ = [
     "CalibrationPoint",
@@ -23,6 +24,8 @@ __all__ = [
     "Judge",
     "JudgeKind",
     "JudgeVersion",
+    "LearnedStatus",
+    "LearnedVersion",
     "Quarantine",
 ]
 
@@ -36,6 +39,7 @@ class JudgeKind(StrEnum):
     RUBRIC = "rubric"  # an LLM marks each answer on some criteria
     PROCESS = "process"  # an LLM marks each step of an answer
     COIN = "coin"  # random: the control that separates learning from luck
+    LEARNED = "learned"  # an adapter and a head that were trained here
 
 
 class Judge(models.Model):

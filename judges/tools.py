@@ -69,6 +69,17 @@ class Relevance(Protocol):
     def __call__(self, prompt: str, texts: Sequence[str]) -> Awaitable[list[float]]: ...
 
 
+class Learned(Protocol):
+    """A score of each text by the judge with this digest, of use only among texts of one prompt.
+
+    Raises CannotJudge if its files are not here or do not load.
+    """
+
+    def __call__(
+        self, digest: str, prompt: str, texts: Sequence[str]
+    ) -> Awaitable[list[float]]: ...
+
+
 class Nonce(Protocol):
     """A string that nobody could have put into an answer beforehand."""
 
@@ -79,6 +90,10 @@ def _random_nonce() -> str:
     return secrets.token_hex(8)
 
 
+async def _no_learned(digest: str, prompt: str, texts: Sequence[str]) -> list[float]:
+    raise CannotJudge("no learned judge can be asked here")
+
+
 @dataclass(frozen=True)
 class Tools:
     """Everything a judge can call. A tool that fails raises, and the judge abstains."""
@@ -87,6 +102,7 @@ class Tools:
     logprob: Logprob
     relevance: Relevance
     nonce: Nonce = _random_nonce
+    learned: Learned = _no_learned
 
 
 class CannotJudge(Exception):

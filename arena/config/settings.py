@@ -122,6 +122,7 @@ VLLM_API_KEY = ENV.vllm_api_key.get_secret_value() if ENV.vllm_api_key else ""
 INFERENCE_PATIENCE_SECONDS = 180.0
 ADAPTER_STORE = HOME / "adapters"
 RUN_STORE = HOME / "runs"
+JUDGE_STORE = HOME / "judges"
 BASE_MODEL_PATH = ENV.base_model_path or HOME / "models" / ENV.base_model
 
 # A Valkey that accepts and stays silent is as away as one that refuses.

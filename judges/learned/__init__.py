@@ -1,0 +1,1 @@
+"""Judges that learn: their versions, and which one votes."""

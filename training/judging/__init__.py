@@ -1,0 +1,1 @@
+"""Judges that learn: data, training, gate and certification, from labels to a version that votes."""

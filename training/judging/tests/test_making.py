@@ -1,0 +1,43 @@
+"""What judges learn from."""
+
+from random import Random
+
+import pytest
+
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
+from training.judging.making import (
+    NaturalAnswer,
+    groups_by_code,
+    is_gold,
+    natural_groups,
+    natural_pairs,
+)
+
+
+@pytest.mark.parametrize("gold", [False, True])
+def test_code_makes_groups_in_which_only_the_better_answer_passes(gold: bool) -> None:
+    made = list(groups_by_code(["constraints", "arithmetic"], 12, rng=Random(3), gold=gold))
+    assert len(made) == 12
+    for slug, task, group in made:
+        rules = ENVIRONMENTS[slug]
+        assert task.split == Split.TRAIN
+        assert is_gold(group.prompt) is gold  # so that no prompt is on both sides
+        assert rules.score(task, group.better).passed
+        checked = group.worse[:-1] or group.worse  # the last may be an attack
+        assert not any(rules.score(task, text).passed for text in checked)
+
+
+def test_natural_pairs_are_answers_that_code_tells_apart() -> None:
+    rules, rng = ENVIRONMENTS["arithmetic"], Random(5)
+    task = rules.make_task(rng, Split.TRAIN)
+    right = rules.solve(rules.begin(task, 1), 0, rng)
+    texts = (right, right, "No idea.", "Bananas.")
+    pairs = natural_pairs((NaturalAnswer("arithmetic", task, text) for text in texts), rng=rng)
+    assert {(pair.better, pair.worse) for pair in pairs} == {
+        (right, "No idea."),
+        (right, "Bananas."),
+    }
+    (group,) = natural_groups(pairs)
+    assert (group.better, len(group.worse)) == (right, 2)
+    assert natural_pairs([NaturalAnswer("arithmetic", task, right)], rng=rng) == []
