@@ -83,7 +83,9 @@ def _erase_words_about(seat: Seat) -> None:
         vote.reasons.pop(index, None)
         for check in vote.checks.get(index, ()):
             check["detail"] = ""
-        vote.save(update_fields=["reasons", "checks"])
+        for step in (vote.steps or {}).get(index, ()):
+            step[3] = ""
+        vote.save(update_fields=["reasons", "checks", "steps"])
     for heard in AppealVote.objects.filter(appeal__round__match_id=seat.match_id):
         heard.reasons.pop(index, None)
         heard.save(update_fields=["reasons"])

@@ -27,6 +27,12 @@ def store_votes(row: Round, votes: Sequence[tuple[PanelJudge, Ballot, float]]) -
             comparisons=None
             if ballot.comparisons is None
             else [[*pair, preference] for pair, preference in ballot.comparisons.items()],
+            steps=None
+            if ballot.steps is None
+            else {
+                str(seat): [[each.begin, each.end, each.score, each.reason] for each in steps]
+                for seat, steps in ballot.steps.items()
+            },
             error=ballot.error[:300],
             seconds=round(seconds, 3),
             version_id=judge.version_id,

@@ -21,6 +21,9 @@ class Vote(models.Model):
     # [[seat index, higher seat index, 1 | 0 | -1]]: the pairs that a judge who compares could read,
     # see judges.transcript.Comparisons; null: it judges each answer by itself
     comparisons = models.JSONField(null=True)
+    # {"<seat index>": [[begin, end, score, reason]]}, see judges.transcript.StepScore; the steps' text
+    # is that of the answer; null: the judge grades no steps
+    steps = models.JSONField(null=True)
     error = models.CharField(max_length=300, blank=True)
     seconds = models.FloatField(default=0.0)
     # The judge as it stood; null: the vote is older than that record.

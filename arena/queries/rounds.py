@@ -24,6 +24,20 @@ class CheckLine:
 
 
 @dataclass(frozen=True)
+class StepLine:
+    """What a judge says of one step of an answer."""
+
+    text: str  # empty: of an episode, or erased
+    score: float
+    reason: str
+
+    @property
+    def word(self) -> str:
+        """The same for who sees no colours."""
+        return "sound" if self.score >= 0.7 else "doubtful" if self.score >= 0.4 else "wrong"
+
+
+@dataclass(frozen=True)
 class VoteLine:
     """One judge's opinion of one answer; `score` is None when it abstained."""
 
@@ -36,6 +50,7 @@ class VoteLine:
     version: int | None = None  # of the judge; None: the vote is older than that record
     prompt_digest: str = ""  # of all that its model was told; empty: it asked none
     cost_micros: int = 0  # of the whole vote
+    steps: tuple[StepLine, ...] = ()  # of a judge that grades steps
 
 
 @dataclass(frozen=True)
@@ -195,6 +210,8 @@ def _cell(
     place: int | None,
     is_tied: bool,
 ) -> Cell:
+    status = "waiting" if completion is None else str(completion.status)
+    text = completion.text if completion and status == CompletionStatus.OK else ""
     checks: dict[str, CheckLine] = {}
     lines = []
     for vote in votes:
@@ -215,13 +232,16 @@ def _cell(
                     version=vote.version.number if vote.version else None,
                     prompt_digest=vote.prompt_digest,
                     cost_micros=vote.cost_micros,
+                    steps=tuple(
+                        StepLine(text[begin:end], score, reason)
+                        for begin, end, score, reason in (vote.steps or {}).get(str(seat), ())
+                    ),
                 )
             )
-    status = "waiting" if completion is None else str(completion.status)
     return Cell(
         seat=seat,
         status=status,
-        text=completion.text if completion and status == CompletionStatus.OK else "",
+        text=text,
         error=completion.error if completion else "",
         token_count=len(completion.token_ids) if completion else 0,
         seconds=completion.seconds if completion else 0.0,
