@@ -1,6 +1,6 @@
 """What an owner downloads: an agent's preference pairs and its practised groups, as JSON Lines."""
 
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -23,30 +23,42 @@ log = structlog.get_logger(__name__)
 @owner_page()
 def pairs(request: SignedInRequest, agent_id: int) -> HttpResponseBase:
     """The agent's preference pairs, as TRL's DPOTrainer reads them."""
-    rows = export_pairs(agent_id, viewer=request.user.pk)
-    return _download(request, rows, agent_id=agent_id, noun="pairs")
+    return _or_back(request, agent_id, pairs_of)
 
 
 @owner_page()
 def groups(request: SignedInRequest, agent_id: int) -> HttpResponseBase:
     """The groups that the agent practised on, each of its answers with its reward."""
-    rows = export_groups(agent_id, viewer=request.user.pk)
-    return _download(request, rows, agent_id=agent_id, noun="groups")
+    return _or_back(request, agent_id, groups_of)
 
 
-def _download(
-    request: SignedInRequest, rows: Iterable[Mapping[str, Any]], *, agent_id: int, noun: str
+def pairs_of(agent_id: int, viewer: int) -> HttpResponseBase:
+    """A download of the agent's preference pairs. Raises Refused."""
+    return _download(export_pairs(agent_id, viewer=viewer), agent_id=agent_id, noun="pairs")
+
+
+def groups_of(agent_id: int, viewer: int) -> HttpResponseBase:
+    """A download of the groups that the agent practised on. Raises Refused."""
+    return _download(export_groups(agent_id, viewer=viewer), agent_id=agent_id, noun="groups")
+
+
+def _or_back(
+    request: SignedInRequest, agent_id: int, download: Callable[[int, int], HttpResponseBase]
 ) -> HttpResponseBase:
+    try:
+        return download(agent_id, request.user.pk)
+    except Refused as error:
+        refuse(request, error)
+        return redirect("agent", agent_id=agent_id)
+
+
+def _download(rows: Iterable[Mapping[str, Any]], *, agent_id: int, noun: str) -> HttpResponseBase:
     """The rows as a file of known length, so that a download that was cut off cannot look whole.
 
     It is written to the disk first: a slow reader keeps no database connection, and a fault ends
     in a message, not in half a file.
     """
-    try:
-        file, length = _written(rows, noun)
-    except Refused as error:
-        refuse(request, error)
-        return redirect("agent", agent_id=agent_id)
+    file, length = _written(rows, noun)
     return StreamingHttpResponse(
         _in_pieces(file),
         content_type="application/x-ndjson",

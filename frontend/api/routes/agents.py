@@ -25,6 +25,7 @@ from arena.queries import (
 from frontend.api.edge import answers, needs, user_id, viewer
 from frontend.api.paging import Cursor, Limit, Page, id_of, page_of
 from frontend.api.values import Learning, NewAgent, NewName, NewVersion, RowId
+from frontend.pages.downloads import groups_of, pairs_of
 from training.methods import METHODS, config_from_json
 from training.runs.queries import LearningProgress, RunLine, learning_progress, runs_of_agent
 from training.runs.steering import use_version
@@ -61,6 +62,10 @@ class Created(Schema):
     """The id of what was made."""
 
     id: int
+
+
+class JsonLines(Schema):
+    """One object in a line."""
 
 
 class Number(Schema):
@@ -207,3 +212,25 @@ def matches(request: HttpRequest, agent_id: RowId, limit: Limit) -> Any:
 def runs(request: HttpRequest, agent_id: RowId, limit: Limit) -> Any:
     agent_view(agent_id, viewer=None)
     return list(runs_of_agent(agent_id, viewer=viewer(request), limit=limit))
+
+
+@router.get(
+    "/{agent_id}/pairs",
+    response=answers(JsonLines),
+    **needs(Scope.READ),
+    summary="Its preference pairs, as JSON Lines",
+)
+def pairs(request: HttpRequest, agent_id: RowId) -> Any:
+    """As TRL's DPOTrainer reads them."""
+    return pairs_of(agent_id, user_id(request))
+
+
+@router.get(
+    "/{agent_id}/groups",
+    response=answers(JsonLines),
+    **needs(Scope.READ),
+    summary="The groups that it practised on, as JSON Lines",
+)
+def groups(request: HttpRequest, agent_id: RowId) -> Any:
+    """Each answer with its reward."""
+    return groups_of(agent_id, user_id(request))

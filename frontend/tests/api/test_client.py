@@ -1,0 +1,200 @@
+"""The client and its command line, against the real site over HTTP."""
+
+import ast
+import json
+import re
+import stat
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import pytest
+from rlfc import Arena, ArenaError
+from rlfc import arena as client
+from rlfc.cli import app
+from typer.testing import CliRunner
+
+from agents.api_tokens import Scope, create_token
+from agents.models import Agent
+from arena.matches import seating
+from arena.models import Entry, Match
+from arena.tests.builders import enter, make_agent, make_base_model, make_space, make_user
+from frontend.tests.builders import play_to_the_end, settled_match
+from frontend.tests.live.serving import serving
+from frontend.tests.two_people import TwoPeople, make_two_people
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ROOT = Path(__file__).parents[3]
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with serving() as port:
+        yield port
+
+
+@pytest.fixture(autouse=True)
+def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(client, "PAUSE_SECONDS", 0.01)
+
+
+class Terminal:
+    """A person's terminal."""
+
+    def __init__(self, port: int, user_id: int, home: Path) -> None:
+        token = create_token(user_id, name="Terminal", scopes=list(Scope))
+        self.env = {
+            "RLFC_URL": f"http://127.0.0.1:{port}",
+            "RLFC_TOKEN": token,
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home / "config"),
+            "COLUMNS": "200",
+        }
+
+    def type(self, *words: str, fails: bool = False) -> str:
+        result = CliRunner().invoke(app, list(words), env=self.env)
+        assert result.exit_code == (1 if fails else 0), (result.output, result.exception)
+        return result.output
+
+
+def test_an_agent_is_written_pushed_and_changed(port: int, tmp_path: Path) -> None:
+    make_base_model()
+    user = make_user(credits=70)
+    terminal = Terminal(port, user.pk, tmp_path)
+    file = tmp_path / "ada.toml"
+    text = re.search(
+        r'    name = "Ada"\n.*?method = "dpo"\n', (ROOT / "client/README.md").read_text(), re.DOTALL
+    )
+    assert text is not None
+    file.write_text(text[0])
+    assert "Ada is ready." in terminal.type("push", str(file))
+    assert "Ada plays on with version 1." in terminal.type("push", str(file))
+    file.write_text(text[0].replace("short line", "line"))
+    assert "Version 2 of Ada plays from the next match on." in terminal.type("push", str(file))
+    agent = Agent.objects.get(owner=user)
+    assert agent.current_version is not None
+    assert agent.current_version.prompt == "Answer in one line."
+    assert agent.learning["method"] == "dpo"
+    assert re.search(r"Ada +2 +no +0", terminal.type("agents"))
+    assert "70 credits available, 0 held" in terminal.type("wallet")
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        ("name = ", "is not TOML"),
+        ("\xff", "is not TOML"),
+        ('prompt = "x"', "Give the agent a name."),
+        ('name = "A"', "prompt: "),
+        ('name = "A"\nspeed = 3', "There is no setting named speed"),
+        ('name = "A"\nprompt = "x"\n[sampling]\ntemperature = 9', "sampling.temperature"),
+    ],
+)
+def test_a_file_that_is_no_agent_is_refused_in_words(
+    port: int, tmp_path: Path, text: str, sentence: str
+) -> None:
+    make_base_model()
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    file = tmp_path / "agent.toml"
+    file.write_bytes(text.encode("latin-1"))
+    assert sentence in terminal.type("push", str(file), fails=True)
+    assert "cannot be read" in terminal.type("push", str(tmp_path / "none.toml"), fails=True)
+    assert not Agent.objects.exists()
+
+
+def test_entering_waits_for_the_match_and_shows_it(port: int, tmp_path: Path) -> None:
+    space = make_space()
+    agent, rival = make_agent(make_user(credits=100)), make_agent(make_user(credits=100))
+    terminal = Terminal(port, agent.owner_id, tmp_path)
+    enter(rival, space)
+    shown: list[str] = []
+    typing = threading.Thread(
+        target=lambda: shown.append(terminal.type("enter", agent.name, space.slug))
+    )
+    typing.start()
+    match_ids: list[int] = []
+    while not match_ids:
+        assert typing.is_alive(), shown
+        match_ids = seating.seat_matches(space.pk, rng=Random(1))
+    play_to_the_end(Match.objects.get(id=match_ids[0]))
+    typing.join(timeout=60)
+    assert not typing.is_alive()
+    assert "Round 1" in shown[0]
+    assert "decided: " in shown[0]
+    assert re.search(r"1 +\S.* +\d\.\d\d +\d+", shown[0])
+    assert Entry.objects.get(agent=agent).match_id == match_ids[0]
+
+
+def test_a_match_that_is_over_is_shown_too(port: int, tmp_path: Path) -> None:
+    match = settled_match()
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    shown = terminal.type("watch", str(match.pk))
+    assert f"/matches/{match.pk}/" in shown
+    assert shown.count("decided: ") == match.space.round_count
+    assert "There is no such match." in terminal.type("watch", "999999", fails=True)
+
+
+def test_pairs_arrive_whole(port: int, tmp_path: Path) -> None:
+    people: TwoPeople = make_two_people()
+    terminal = Terminal(port, people.owner_id, tmp_path)
+    out = tmp_path / "pairs.jsonl"
+    assert f"{out}: " in terminal.type("pairs", "Student", "--out", str(out)).replace("\n", "")
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    assert len(rows) == 8
+    assert {"prompt", "chosen", "rejected"} <= rows[0].keys()
+    assert [file.name for file in tmp_path.glob("*.part")] == []
+    empty = terminal.type("pairs", "Student", "--groups", "--out", str(tmp_path / "g"), fails=True)
+    assert "There are no groups to download yet." in empty
+    assert "You have no agent named Nobody." in terminal.type("pairs", "Nobody", fails=True)
+
+
+def test_training_is_requested_once_and_followed(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = make_two_people()
+    terminal = Terminal(port, people.owner_id, tmp_path)
+    slug = Arena(terminal.env["RLFC_URL"]).spaces()
+    space = next(one["slug"] for one in slug if one["space_id"] == people.space_id)
+    assert "is queued" in terminal.type("train", "Student", space, "--no-follow")
+    again = terminal.type("train", "Student", space, fails=True)
+    assert "training" in again
+
+
+def test_a_login_is_kept_for_its_owner_only(port: int, tmp_path: Path) -> None:
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    url = terminal.env.pop("RLFC_URL")
+    assert "Which arena?" in terminal.type("wallet", fails=True)
+    terminal.type("login", "--url", url)
+    terminal.env.pop("RLFC_TOKEN")
+    assert "credits available" in terminal.type("wallet")
+    (kept,) = tmp_path.rglob("settings.json")
+    assert stat.S_IMODE(kept.stat().st_mode) == 0o600
+    terminal.env["RLFC_TOKEN"] = "rlfc_made-up"
+    assert "not valid" in terminal.type("wallet", fails=True)
+
+
+def test_what_is_no_arena_is_said_in_words(port: int) -> None:
+    for url in (
+        "http://127.0.0.1:9",
+        f"http://127.0.0.1:{port}/how-it-works",
+        "nonsense",
+        "http://\x00",
+    ):
+        with pytest.raises(ArenaError) as refused, Arena(url) as arena:
+            arena.spaces()
+        assert str(refused.value).endswith(".")
+
+
+def test_the_client_imports_nothing_of_the_arena() -> None:
+    rooms = {"agents", "arena", "benchmarks", "django", "frontend", "judges", "training"}
+    for file in (ROOT / "client/rlfc").glob("*.py"):
+        for node in ast.walk(ast.parse(file.read_text())):
+            names: list[Any] = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom):
+                names = [node.module or ""]
+            assert not rooms & {name.split(".")[0] for name in names}, file
