@@ -46,7 +46,7 @@ def judge_round(round_id: int) -> None:
         return
     row = Round.objects.select_related("match").get(id=round_id)
     try:
-        judged = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else Judged()
+        judged = _judged(row) if row.judge_attempts <= JUDGE_ATTEMPTS else Judging()
         play.decide_round(
             row.match_id,
             number=row.number,
@@ -66,7 +66,7 @@ def judge_round(round_id: int) -> None:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Judging:
     """What came of a judging: each vote with its seconds, and nothing if it was given up."""
 
     votes: Sequence[tuple[PanelJudge, Ballot, float]] = ()
@@ -74,7 +74,7 @@ class Judged:
     drawn: PanelDrawn | None = None  # if not all of the panel judged
 
 
-def _judged(row: Round) -> Judged:
+def _judged(row: Round) -> Judging:
     seating = play.state_of(row.match).seating
     panel = panel_of(seating.panel, environment=seating.environment)
     drawn = _drawn(row, {judge.slug for judge in panel}) if seating.panel_size else None
@@ -88,7 +88,7 @@ def _judged(row: Round) -> Judged:
     votes, verdict = asyncio.run(beside(leased, judging))
     if verdict is not None:
         verdict = tied_below(verdict, seating.least_agreement)
-    return Judged(votes, verdict, drawn)
+    return Judging(votes, verdict, drawn)
 
 
 def _drawn(row: Round, may_vote: Collection[str]) -> PanelDrawn:

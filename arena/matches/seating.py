@@ -32,6 +32,7 @@ from arena.models import (
     Terms,
 )
 from arena.nudges import PLAY_MATCH, nudge_on_commit, nudge_sweep_on_commit
+from arena.panels.own_base import members_of
 from arena.spaces.committing import keep_committed, waiting_secrets
 from arena.spaces.matchmaking import Lineup, lineups
 from arena.spaces.queue import house, house_agents, queued, waiting
@@ -195,9 +196,11 @@ def _store(space: Space, tables: Sequence[_Table]) -> None:
     entry_ids: dict[int, list[UUID]] = defaultdict(list)  # by what of the house's stake is theirs
     events: list[MatchEvent] = []
     weights = weights_for(space, [table.model_mus for table in tables])
+    panel = members_of(space)
     for table, difficulty_weights in zip(tables, weights, strict=True):
         match = table.match
-        events += chained(match, decide(None, _seating(space, table, difficulty_weights)))
+        seating = _seating(space, table, difficulty_weights=difficulty_weights, panel=panel)
+        events += chained(match, decide(None, seating))
         table.secret.match = match
         for index, (agent, entry) in enumerate(table.seats):
             version = agent.current_version
@@ -223,7 +226,13 @@ def _store(space: Space, tables: Sequence[_Table]) -> None:
     )
 
 
-def _seating(space: Space, table: _Table, difficulty_weights: tuple[float, ...]) -> SeatPlayers:
+def _seating(
+    space: Space,
+    table: _Table,
+    *,
+    difficulty_weights: tuple[float, ...],
+    panel: tuple[tuple[str, float], ...],
+) -> SeatPlayers:
     players = []
     for index, (agent, entry) in enumerate(table.seats):
         assert agent.current_version_id, "an agent has a version from its creation on"
@@ -245,13 +254,13 @@ def _seating(space: Space, table: _Table, difficulty_weights: tuple[float, ...])
             round_count=space.round_count,
             rake_percent=table.terms.rake_percent,
             prize_percents=table.terms.prize_percents,
-            panel=tuple((each["judge"], float(each["weight"])) for each in space.panel),
+            panel=panel,
             rounds_at_once=space.rounds_at_once,
             restricts_moves=space.restricts_moves,
             task_commitment=table.secret.commitment,
             difficulty_weights=difficulty_weights,
             prize_rule=table.terms.prize_rule,
-            panel_size=min(space.panel_size, len(space.panel)),
+            panel_size=space.panel_size if space.panel_size < len(panel) else 0,
             least_agreement=space.least_agreement,
         )
     )

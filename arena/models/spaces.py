@@ -210,6 +210,8 @@ class Space(models.Model):
             problems["panel"] = problem
         elif self.panel_size > len(self.panel):
             problems["panel_size"] = f"The panel has only {len(self.panel)} to draw from."
+        if not 0 <= self.least_agreement <= 1:
+            problems["least_agreement"] = "A number from 0 to 1."
         if self.prize_rule == PrizeRule.DUEL and self.seat_count != 2:
             problems["prize_rule"] = "A duel is between 2 seats."
         if not _are_fees(self.other_fees_credits):

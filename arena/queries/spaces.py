@@ -25,6 +25,7 @@ from arena.models import (
     SpaceStatus,
     Terms,
 )
+from arena.panels.own_base import models_of, on_base
 from arena.queries.tiers import FeeTier, fee_tier
 from arena.spaces.judges.bench import Bench, bench_of
 from arena.spaces.matchmaking import accepted_gap
@@ -47,6 +48,7 @@ class JudgeLine:
     weight: float  # the Space's, without the judge's trust
     trust: float
     is_quarantined: bool
+    is_own_base: bool  # it runs on the base model that the agents play on
 
 
 @dataclass(frozen=True)
@@ -76,6 +78,7 @@ class SpaceCard:
     has_coded_seats: bool
     panel: tuple[JudgeLine, ...]
     bench: Bench  # what quarantines have left of it
+    excludes_same_base: bool  # those of the panel that run on the agents' own base stay out
     panel_size: int  # how many of it judge a round; 0: all
     least_agreement: float  # of the judges on a round, else it is a tie; 0: any
     agent_count: int
@@ -142,7 +145,8 @@ def space_cards() -> tuple[SpaceCard, ...]:
     """All Spaces, open ones first."""
     rows = list(Space.objects.select_related("base_model").order_by("-status", "id"))
     judges, counts = _judges(rows), _counts([row.id for row in rows])
-    return tuple(_card(row, judges, counts[row.id]) for row in rows)
+    models = models_of(judges.values())
+    return tuple(_card(row, judges, models, counts[row.id]) for row in rows)
 
 
 def spaces_to_enter(base_model_id: int) -> tuple[SpaceOffer, ...]:
@@ -175,7 +179,8 @@ def space_card(slug: str) -> SpaceCard:
     row = Space.objects.select_related("base_model").filter(slug=slug).first()
     if row is None:
         raise NotAvailable("There is no such Space.")
-    return _card(row, _judges([row]), _counts([row.id])[row.id])
+    judges = _judges([row])
+    return _card(row, judges, models_of(judges.values()), _counts([row.id])[row.id])
 
 
 def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
@@ -286,7 +291,10 @@ def _bench(row: Space, judges: Mapping[str, Judge]) -> Bench:
     return bench_of(row) if any(one.quarantined_at for one in seated) else Bench.WHOLE
 
 
-def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
+def _card(
+    row: Space, judges: dict[str, Judge], models: Mapping[str, frozenset[str]], counts: _Counts
+) -> SpaceCard:
+    own = on_base(models, row.base_model)
     return SpaceCard(
         space_id=row.id,
         slug=row.slug,
@@ -317,11 +325,13 @@ def _card(row: Space, judges: dict[str, Judge], counts: _Counts) -> SpaceCard:
                 weight=float(chair.get("weight", 1.0)),
                 trust=judges[chair["judge"]].trust,
                 is_quarantined=judges[chair["judge"]].quarantined_at is not None,
+                is_own_base=chair["judge"] in own,
             )
             for chair in row.panel
             if chair["judge"] in judges
         ),
         bench=_bench(row, judges),
+        excludes_same_base=row.excludes_same_base,
         panel_size=row.panel_size if row.panel_size < len(row.panel) else 0,
         least_agreement=row.least_agreement,
         agent_count=counts.rated - counts.retired,

@@ -27,6 +27,7 @@ from arena.models import (
     Vote,
 )
 from arena.nudges import HEAR_APPEAL, nudge_on_commit
+from arena.panels.own_base import members_of
 from arena.panels.voting import PanelJudge, panel_of
 from judges.call import KINDS
 from judges.models import JudgeKind
@@ -119,8 +120,8 @@ def second_panel(row: Round) -> tuple[Sequence[PanelJudge], bool]:
     seated = MatchEvent.objects.get(match=row.match_id, kind="match_seated")
     weights: dict[str, float] = dict(seated.payload["panel"])
     # Judges that the Space has gained since then are as good.
-    for each in row.match.space.panel:
-        weights.setdefault(each["judge"], each["weight"])
+    for slug, weight in members_of(row.match.space):
+        weights.setdefault(slug, weight)
     # Without the rule checker that stands in for quarantined judges.
     panel = [
         judge

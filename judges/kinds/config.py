@@ -43,6 +43,10 @@ class KindConfig(BaseModel):
         """Slugs of the endpoints whose model it asks, in order; none: the one in JUDGE_URL."""
         return ()
 
+    def asks_base(self) -> bool:
+        """Whether it asks the arena's own base model, on which agents play."""
+        return False
+
 
 class ModelConfig(KindConfig):
     """What all kinds share whose judge is a language model behind an endpoint."""

@@ -32,6 +32,9 @@ class LearnedConfig(KindConfig):
         description="Kinds of tasks on which it votes. It abstains on all others.",
     )
 
+    def asks_base(self) -> bool:
+        return bool(self.digest)  # its adapter and head stand on the arena's base
+
 
 async def vote(settings: LearnedConfig, transcript: Transcript, tools: Tools) -> Ballot:
     if not settings.digest:

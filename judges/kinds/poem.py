@@ -79,6 +79,9 @@ class PoemConfig(KindConfig):
         description="Names of the environment's checks that refuse an answer instead of grading it.",
     )
 
+    def asks_base(self) -> bool:
+        return self.pmi_weight > 0
+
     @model_validator(mode="after")
     def _weighs_something(self) -> Self:
         if self.total_weight <= 0:

@@ -79,7 +79,9 @@ def _due_matches() -> QuerySet[Match]:
 def _yield_of(match: Match) -> _Yield:
     """The match's pairs, not stored yet. Nothing of a settled match changes, so it needs no lock."""
     found = _Yield()
-    for one in match.rounds.filter(status=RoundStatus.DECIDED).select_related("verdict"):
+    # From judges who agree too little, nobody learns, not even where code could value the moves.
+    decided = match.rounds.filter(status=RoundStatus.DECIDED, verdict__is_split=False)
+    for one in decided.select_related("verdict"):
         try:
             found.pairs += _pairs_of(one, match.space)
         except EnvironmentFault as fault:

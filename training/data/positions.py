@@ -14,6 +14,7 @@ from agents.models import Engine
 from arena.environments.asking import moves_of
 from arena.environments.base import Environment, Task
 from arena.models import Completion, CompletionStatus, MatchStatus, Round, Space
+from arena.panels.own_base import members_of
 from judges.models import Judge, JudgeKind
 from training.data.pairs import MIN_CHOSEN_SCORE, MIN_MARGIN
 from training.models import Pair
@@ -40,7 +41,7 @@ def asked_task(own: Completion, one: Round) -> Task:
 
 def position_pairs(one: Round, space: Space, environment: Environment) -> list[Pair]:
     """The clearest pairs of each learning agent from its turns in this round."""
-    chairs = [chair["judge"] for chair in space.panel if chair["weight"] > 0]
+    chairs = [slug for slug, weight in members_of(space) if weight > 0]
     by_code = Judge.objects.filter(
         slug__in=chairs, kind=JudgeKind.CODE, quarantined_at=None
     ).exists()
@@ -73,7 +74,7 @@ def _pairs_of(
             asked_key=own.asked_key,
             round__match__space=space,
             round__match__status=MatchStatus.SETTLED,
-            round__verdict__isnull=False,
+            round__verdict__is_split=False,
         )
         .exclude(text=own.text)
         .order_by("-id")[:MAX_COMPARED]

@@ -4,6 +4,7 @@ from django.conf import settings
 
 from arena.environments import ENVIRONMENTS
 from arena.models import Space, SpaceStatus
+from arena.panels.own_base import members_of
 from arena.panels.voting import PanelJudge, panel_of
 from arena.spaces.tallies import played_weights
 from training.gate.sitting import Exam
@@ -65,7 +66,7 @@ def _exam(space: Space, task_count: int, weights: tuple[float, ...]) -> Exam:
         name=space.name,
         environment=ENVIRONMENTS[space.environment],
         panel=panel_of(
-            tuple((chair["judge"], chair["weight"]) for chair in space.panel),
+            members_of(space),
             environment=space.environment,
         ),
         task_count=task_count,

@@ -13,6 +13,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Task
 from arena.environments.episode import order_of
 from arena.models import Round, Seat
+from arena.panels.own_base import members_of
 from arena.panels.voting import panel_of
 from judges.models import JudgeKind
 from training.methods.base import PracticeSize
@@ -143,7 +144,7 @@ def _is_playable(version: AgentVersion) -> bool:
 def _judged_by_code(spec: RunSpec) -> bool:
     """Whether payoffs are all that counts in the run's Space: other judges may see it differently."""
     space = spec.run.space
-    panel = tuple((one["judge"], one["weight"]) for one in space.panel)
+    panel = members_of(space)
     chairs = panel_of(panel, environment=space.environment)
     return {one.kind for one in chairs if one.weight > 0} == {JudgeKind.CODE}
 

@@ -27,6 +27,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Task
 from arena.models import Round
+from arena.panels.own_base import members_of
 from arena.panels.tools import build_tools
 from arena.panels.voting import judge_answers, panel_of
 from judges.tools import Tools
@@ -89,7 +90,7 @@ class Practice:
         self._tasks = asked_tasks(run, rounds.values())
         self._environment = ENVIRONMENTS[run.space.environment]
         self._panel = panel_of(
-            tuple((chair["judge"], chair["weight"]) for chair in run.space.panel),
+            members_of(run.space),
             environment=run.space.environment,
         )
         self._speaker = Speaker.of(parent, run.space)

@@ -10,6 +10,7 @@ from django.utils import timezone
 
 from agents.errors import NotAvailable
 from arena.models import Space
+from arena.panels.own_base import bases_of
 from judges.calibration.figures import MIN_ITEMS, Bias, Kappa
 from judges.calibration.records import NEVER_MEASURED
 from judges.models import CalibrationPoint, Judge
@@ -80,6 +81,7 @@ class JudgeView:
     """A judge's page, without the rounds that it judged."""
 
     summary: JudgeSummary
+    bases: tuple[str, ...]  # names of the agents' base models that it runs on itself
     config: str  # as JSON; empty: it has none
     prompts: tuple[tuple[str, str], ...]  # name and text of those that its kind sends
     versions: tuple[JudgeVersionLine, ...]  # the newest first
@@ -112,6 +114,7 @@ def judge_view(slug: str) -> JudgeView:
     points = list(row.calibration_points.filter(day__gt=since).order_by("day"))
     return JudgeView(
         summary=_summary(row, points[-1] if points else None, _seats().get(slug, ())),
+        bases=bases_of(row),
         config=_as_json(row.config),
         prompts=prompts_of(row.kind),
         versions=tuple(

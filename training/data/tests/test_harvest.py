@@ -6,7 +6,6 @@ from arena.matches import play
 from arena.models import Completion, Verdict, Vote
 from arena.tests.builders import make_match, make_space, play_round
 from judges.models import Judge, JudgeKind
-from judges.panel import PanelVerdict, tied_below
 from training.data.harvest import harvest_matches
 from training.data.provenance import provenance
 from training.models import Pair
@@ -51,14 +50,11 @@ def test_a_judge_that_read_nothing_of_two_answers_is_not_named_among_the_votes_o
 
 
 def test_a_round_whose_judges_agree_too_little_gives_no_pair() -> None:
-    match = make_match(make_space(round_count=1))
+    match = make_match(make_space(round_count=2))
     play.start_match(match.id)
-    play_round(match, 1, scores={0: 0.9, 1: 0.1})
-    row = Verdict.objects.get(round__match=match)
-    verdict = PanelVerdict({0: 0.9, 1: 0.1}, ((0,), (1,)), agreement=0.0, alpha=-0.5)
-    tied = tied_below(verdict, 0.2)
-    row.scores = {str(seat): score for seat, score in tied.scores.items()}
-    row.save()
+    for number in (1, 2):
+        play_round(match, number, scores={0: 0.9, 1: 0.1})
+    Verdict.objects.filter(round__match=match, round__number=1).update(is_split=True)
     play.settle_match(match.id)
     assert harvest_matches() == 1
-    assert not Pair.objects.exists()
+    assert set(Pair.objects.values_list("round__number", flat=True)) == {2}

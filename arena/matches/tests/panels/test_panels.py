@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.urls import reverse
@@ -177,3 +178,21 @@ def test_a_match_keeps_the_terms_of_judging_that_it_was_seated_under() -> None:
     judged(match)
     assert [len(drawn["judges"]) for drawn in draws(match)] == [1, 1]
     assert space_card(match.space.slug).panel_size == 0
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "problem"),
+    [
+        ("panel_size", 5, "The panel has only 4 to draw from."),
+        ("least_agreement", 1.5, "A number from 0 to 1."),
+        ("least_agreement", -0.1, "A number from 0 to 1."),
+    ],
+)
+def test_settings_of_a_panel_that_cannot_be_kept_are_refused_in_a_sentence(
+    name: str, value: float, problem: str
+) -> None:
+    space = panel_space()
+    setattr(space, name, value)
+    with pytest.raises(ValidationError) as refused:
+        space.clean()
+    assert refused.value.message_dict == {name: [problem]}
