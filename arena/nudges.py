@@ -21,6 +21,7 @@ PLAY_MATCH = "arena.tasks.play_match"
 JUDGE_ROUND = "arena.tasks.judge_round"
 HEAR_APPEAL = "arena.tasks.hear_appeal"
 ASK_GOLD = "arena.tasks.ask_gold"
+TRY_BOUNTY = "arena.tasks.try_bounty"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
@@ -31,6 +32,7 @@ TASKS = (
     JUDGE_ROUND,
     HEAR_APPEAL,
     ASK_GOLD,
+    TRY_BOUNTY,
     SWEEP_MATCHES,
     RUN_TRAINING,
     SWEEP_TRAINING,

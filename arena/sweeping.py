@@ -14,7 +14,17 @@ from django.utils import timezone
 from arena import leases
 from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
-from arena.models import Appeal, EntryStatus, Match, Round, Space, SpaceStatus, Tournament
+from arena.models import (
+    Appeal,
+    Bounty,
+    BountyStatus,
+    EntryStatus,
+    Match,
+    Round,
+    Space,
+    SpaceStatus,
+    Tournament,
+)
 from arena.spaces import autopilot, seasons
 from arena.states import (
     ENDED_ROUND_STATUSES,
@@ -95,6 +105,16 @@ def appeals_to_hear() -> list[int]:
         status=AppealStatus.WAITING,
     )
     return _not_nudged_lately("appeal", waiting)
+
+
+def bounties_to_try() -> list[int]:
+    """Ids of submitted attacks that wait while no worker tries them."""
+    waiting = Bounty.objects.filter(
+        leases.expired(),
+        leases.written_before(timezone.now() - nudge_after(), field="created_at"),
+        status=BountyStatus.WAITING,
+    )
+    return _not_nudged_lately("bounty", waiting)
 
 
 def settle_finished() -> int:

@@ -13,11 +13,13 @@ from arena.nudges import (
     JUDGE_ROUND,
     PLAY_MATCH,
     SWEEP_MATCHES,
+    TRY_BOUNTY,
     forget_sweep_nudge,
     nudge,
 )
+from arena.panels.attacks import sample
 from arena.panels.gold import asking
-from arena.review import hearing
+from arena.review import bounty, hearing
 
 
 @shared_task
@@ -53,6 +55,18 @@ def ask_gold() -> None:
 
 
 @shared_task
+def try_bounty(bounty_id: int) -> None:
+    """Try a submitted attack on a judge, and pay it if it wins."""
+    bounty.try_bounty(bounty_id)
+
+
+@shared_task
+def sample_attack() -> None:
+    """Try one attack of the suite on a panel that judges here."""
+    sample.sample_attack(SystemRandom())
+
+
+@shared_task
 def sweep() -> None:
     """Let autopilots enter, seat queues, and pick up what a dead worker or a lost message left behind."""
     forget_sweep_nudge(SWEEP_MATCHES)  # before looking: who enters from now on needs another sweep
@@ -66,6 +80,8 @@ def sweep() -> None:
         nudge(JUDGE_ROUND, round_id, expires=expires)
     for appeal_id in sweeping.appeals_to_hear():
         nudge(HEAR_APPEAL, appeal_id, expires=expires)
+    for bounty_id in sweeping.bounties_to_try():
+        nudge(TRY_BOUNTY, bounty_id, expires=expires)
     sweeping.settle_finished()
     sweeping.close_seasons()
     sweeping.run_tournaments()

@@ -17,6 +17,7 @@ from arena.spaces.entering import MAX_LIVE_ENTRIES
 from arena.states import AdoptionRule
 from frontend.catalog import AgentTemplate
 from frontend.learning_fields import LearningFields, initial_choices, plain_number
+from judges.attacks.submitted import MAX_TEMPLATE_CHARACTERS
 from training.configs.configs import LearningConfig
 from training.configs.fields import InvalidConfig
 from training.methods import DEFAULT, METHODS, config_from_json
@@ -345,6 +346,22 @@ class TopUpForm(PlainForm):
     @classmethod
     def fresh(cls) -> "TopUpForm":
         return cls(initial={"amount": 500, "transfer_id": uuid.uuid4()})
+
+
+class BountyForm(PlainForm):
+    """An attack on a judge. Thanks to the hidden id, a double click submits once."""
+
+    template = forms.CharField(
+        label="What the seat says",
+        help_text="{prompt} is replaced by the task\u2019s words.",
+        max_length=MAX_TEMPLATE_CHARACTERS,
+        widget=forms.Textarea(attrs={"rows": 6}),
+    )
+    form_id = forms.UUIDField(widget=KEY)
+
+    @classmethod
+    def fresh(cls) -> "BountyForm":
+        return cls(initial={"form_id": uuid.uuid4()})
 
 
 def _fees(fees_credits: Iterable[int]) -> str:

@@ -17,10 +17,11 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
-from frontend.pages.judges import public, staff
+from frontend.pages.judges import bounty, public, staff
 from frontend.pages.review import appeals, vote
 
 urlpatterns = [
+    path("judges/<slug:slug>/bounty/", bounty.bounty, name="judge_bounty"),
     path("", home.home, name="home"),
     path("how-it-works/", home.how_it_works, name="how_it_works"),
     path("theme/", home.choose_theme, name="choose_theme"),

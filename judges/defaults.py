@@ -39,7 +39,7 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "closeness to the task, and how much likelier the task makes the poem to the base "
             "model. It measures form and relevance, not taste."
         ),
-        config={"gates": [*_OPEN_GATES, "verse"]},
+        config={"gates": [*_OPEN_GATES, "verse", "new"]},
     ),
     DefaultJudge(
         slug="story-form-and-relevance",
@@ -50,7 +50,7 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "demanded, closeness to the task, and how much likelier the task makes the story to "
             "the base model. It measures form and relevance, not taste."
         ),
-        config={"gates": [*_OPEN_GATES, "no list"], "relevance_cut": 0.35},
+        config={"gates": [*_OPEN_GATES, "no list", "new"], "relevance_cut": 0.35},
     ),
     DefaultJudge(
         slug="name-form-and-relevance",

@@ -39,6 +39,11 @@ def _schedule_sweeps(sender: Celery, **_: object) -> None:
             "schedule": schedule(60.0, nowfun=steady_now),
             "options": {"expires": 60.0},
         },
+        "sample attacks": {
+            "task": "arena.tasks.sample_attack",
+            "schedule": schedule(900.0, nowfun=steady_now),
+            "options": {"expires": 450.0},
+        },
         "make room": {
             "task": "training.tasks.make_room",
             "schedule": schedule(600.0, nowfun=steady_now),

@@ -170,6 +170,12 @@ class Variables(BaseSettings):
     appeal_hours: int = Field(
         48, ge=1, le=8_760, description="Hours after a match in which its rounds can be appealed."
     )
+    bounty_fee: int = Field(
+        5, ge=1, le=1_000, description="Credits that it costs to try an attack on a judge."
+    )
+    bounty_prize: int = Field(
+        100, ge=1, le=100_000, description="Credits for an attack that fools a judge."
+    )
     time_zone: str = Field(
         "UTC",
         description="Time zone in which the daily tournament starts at 18:00, for example Europe/Berlin.",

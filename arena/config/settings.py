@@ -150,6 +150,8 @@ CELERY_TASK_ROUTES = {
     "arena.tasks.judge_round": {"queue": "judge"},
     "arena.tasks.hear_appeal": {"queue": "judge"},
     "arena.tasks.ask_gold": {"queue": "judge"},
+    "arena.tasks.try_bounty": {"queue": "judge"},
+    "arena.tasks.sample_attack": {"queue": "judge"},
     "training.tasks.run_training": {"queue": "train"},
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
     "arena.tasks.sweep": {"queue": "sweep"},

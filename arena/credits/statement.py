@@ -265,6 +265,14 @@ def _words(
         case TransferCode.SEASON:
             where = f"{season.month:%B %Y} in {season.space.name}" if season else "a month"
             return "Season prize", f"One of your agents was among the best of {where}."
+        case TransferCode.BOUNTY if row.kind == TransferKind.VOID:
+            return "Bounty fee returned", "The judge could not be asked often enough."
+        case TransferCode.BOUNTY if is_open_hold:
+            return "Bounty fee held", "Paid once your attack on a judge has been tried."
+        case TransferCode.BOUNTY if row.kind == TransferKind.POSTED:
+            return "Bounty", "Your attack fooled a judge."
+        case TransferCode.BOUNTY:
+            return "Bounty fee", "Your attack on a judge was tried."
         case TransferCode.FORFEIT:
             return "Given up", "The account was deleted with these credits in it."
         case _:

@@ -18,6 +18,7 @@ from arena.environments.base import EnvironmentFault, Task
 from arena.matches import play
 from arena.matches.events import MatchSeated, PanelDrawn, decode
 from arena.matches.match import IllegalMove
+from arena.matches.novelty import asks_for_new, with_novelty
 from arena.matches.panel_draws import drawn_panel, sealed_answers
 from arena.matches.proposing import draw_of
 from arena.models import Completion, MatchEvent, Round
@@ -111,7 +112,8 @@ def transcript_of(row: Round, seating: MatchSeated, panel: Sequence[PanelJudge])
     )
     if not row.is_episode:
         texts = {seat: text for seat, text, _ in said}
-        return make_transcript(ENVIRONMENTS[seating.environment], task, texts, panel=panel)
+        transcript = make_transcript(ENVIRONMENTS[seating.environment], task, texts, panel=panel)
+        return with_novelty(row, transcript) if asks_for_new(panel) else transcript
     ended = MatchEvent.objects.get(
         match_id=row.match_id, kind="episode_ended", payload__round=row.number
     )

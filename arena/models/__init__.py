@@ -1,5 +1,6 @@
 """The arena's rows, one file for each noun."""
 
+from arena.models.attacks import AttackTrial, Bounty, BountyStatus
 from arena.models.autopilot import Autopilot
 from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
@@ -27,8 +28,11 @@ __all__ = [
     "Appeal",
     "AppealStatus",
     "AppealVote",
+    "AttackTrial",
     "AudienceVote",
     "Autopilot",
+    "Bounty",
+    "BountyStatus",
     "Completion",
     "CompletionStatus",
     "DifficultyTally",

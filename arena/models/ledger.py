@@ -76,6 +76,7 @@ class TransferCode(StrEnum):
     TRAINING = "training"
     SEASON = "season"  # a prize from the rake of a month
     APPEAL = "appeal"
+    BOUNTY = "bounty"  # a fee for an attack on a judge, or its prize
     FORFEIT = "forfeit"  # left behind by a person who leaves
 
 

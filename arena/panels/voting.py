@@ -8,7 +8,9 @@ from time import monotonic
 from typing import Any
 
 from arena.environments.base import Environment, Task
+from arena.environments.episode import SILENT
 from arena.spaces.judges.bench import judges_for
+from judges.attacks.likeness import levelled
 from judges.call import Tools, cast_vote, wants_reference
 from judges.models import JudgeVersion
 from judges.panel import PanelVerdict, combine
@@ -117,15 +119,18 @@ class SaidInEpisode:
 def episode_transcript(
     task: Task, said: Sequence[SaidInEpisode], payoffs: Mapping[int, float], *, seats: Iterable[int]
 ) -> Transcript:
-    """An episode as judges see it: a seat's answer is all its legal turns, its score its payoff."""
+    """An episode as judges see it: a seat's answer is all its legal turns, its score its payoff.
+
+    A seat that answered and never made a legal move has played for nothing, however the cards fell.
+    """
     answers = []
     for seat in sorted(seats):
         own = [one for one in said if one.seat == seat]
         legal = [one.text.strip() for one in own if not one.problem]
         checks = (*_outcome(seat, payoffs), _legality(len(own) - len(legal)))
-        answers.append(
-            Answer(seat=seat, text="\n\n".join(legal), score=payoffs.get(seat), checks=checks)
-        )
+        has_answered = any(one.problem != SILENT for one in own)
+        score = 0.0 if payoffs and has_answered and not legal else payoffs.get(seat)
+        answers.append(Answer(seat=seat, text="\n\n".join(legal), score=score, checks=checks))
     return Transcript(prompt=task.prompt, kind=task.kind, data=task.data, answers=tuple(answers))
 
 
@@ -151,4 +156,4 @@ async def _timed_vote(
 ) -> tuple[PanelJudge, Ballot, float]:
     started = monotonic()
     ballot = await cast_vote(judge.kind, judge.config, transcript, tools)
-    return judge, ballot, monotonic() - started
+    return judge, levelled(ballot, transcript), monotonic() - started

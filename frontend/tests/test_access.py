@@ -100,6 +100,7 @@ ROUTES: Mapping[str, Access] = {
     "withdraw_agent": Access.OWNER,
     "vote": Access.PUBLIC,
     "wallet": Access.SIGNED_IN,
+    "judge_bounty": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
 OWNERS_FIND: Mapping[str, str] = {

@@ -22,12 +22,15 @@ from agents.leaving import leave
 from arena import access, queries
 from arena.credits import wallet
 from arena.models import Entry
+from arena.queries.attacks import bounty_terms
 from arena.review import appealing
 from arena.review.audience import cast_blind_vote
+from arena.review.bounty import submit_attack
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
 from arena.tournaments import registering
 from frontend.tests.two_people import (
+    ATTACK,
     AUTOPILOT_LIMITS,
     PRICE,
     PROMPT,
@@ -159,11 +162,13 @@ MAKERS = (
     leave,
     cast_blind_vote,
     api_tokens.create_token,
+    submit_attack,
 )
 
 READS = (
     Read(api_tokens.tokens_of, of_nothing, lambda people: TOKEN_NAME),
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
+    Read(bounty_terms, lambda people: {"slug": "coin"}, lambda people: ATTACK),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),
     Read(queries.agent_cards, of_nothing, lambda people: f"agent_id={people.agent_id},"),
     Read(queries.autopilot_view, of_agent(), lambda people: f"stop_loss_credits={STOP_LOSS}"),

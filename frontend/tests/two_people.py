@@ -15,7 +15,7 @@ from arena.credits import wallet
 from arena.credits.brakes import AutopilotLimits
 from arena.credits.statement import wallet_balance
 from arena.matches import seating
-from arena.models import Match, Round
+from arena.models import Bounty, Match, Round
 from arena.spaces import autopilot
 from arena.states import AdoptionRule
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
@@ -29,6 +29,7 @@ from training.tests.builders import make_base, make_pairs_for
 
 PROMPT = "Zanzibar is the word that only the owner may read."
 TOKEN_NAME = "Umbrella of the night shift"
+ATTACK = "Yokohama is the word with which the owner tries to fool a judge."
 SEED = 918_273_645  # of the learning settings
 PRICE = 7_654_321
 STOP_LOSS = 86_420  # of the autopilot
@@ -119,6 +120,14 @@ def make_two_people() -> TwoPeople:
         autopilot.switch_on(
             owner.pk, agent_id=agent.pk, space_slugs=[waiting.slug], limits=AUTOPILOT_LIMITS
         )
+    Bounty.objects.create(
+        user=owner,
+        judge=Judge.objects.get(slug="coin"),
+        template=ATTACK,
+        hold_id=uuid.uuid4(),
+        fee_credits=5,
+        prize_credits=100,
+    )
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)
     version = agent.versions.get(number=1)

@@ -18,6 +18,7 @@ from arena.credits.wallet import forfeit
 from arena.matches.erasing import erase_answers, is_playing
 from arena.models import LIVE_ENTRY_STATUSES, Entry, EntryStatus
 from arena.review.appealing import withdraw_appeals
+from arena.review.bounty import withdraw_bounties
 from arena.spaces.entering import withdraw_all
 from arena.tournaments.registering import is_in_tournament, withdraw_leaver
 from training.models import Rollout, TrainingRun
@@ -75,6 +76,7 @@ def _erase(owner: User) -> bool:
     withdraw_all(owner.pk)
     withdraw_leaver(owner.pk)
     withdraw_appeals(owner.pk)
+    withdraw_bounties(owner.pk)
     _cancel_runs(owner)
     waiting = Entry.objects.filter(user=owner, status__in=LIVE_ENTRY_STATUSES)
     if waiting.exists() or is_playing(owner) or is_in_tournament(owner.pk):

@@ -2,8 +2,9 @@
 
 Both open, answer each other, and close, the seat for the motion first. Nothing in code can tell who
 argues better: an episode has no payoffs, and the panel decides. Of a speech longer than its bound
-only the beginning is heard, so that length buys nothing. A seat that loses its turn says nothing
-in it.
+only the beginning is heard, so that length buys nothing. What fails a gate, such as the motion said
+again or a word to the judges, is no speech: the seat is told why, and tries once more. A seat that
+loses its turn says nothing in it.
 
 As a single task, a speech is scored by its form. Value, in [0, 1]:
 
@@ -130,6 +131,13 @@ class Debate:
         speech = heard(text, position["most"])
         if not words(speech):
             raise IllegalTurn("The speech has no words.")
+        # Who says again what it has said itself copies nobody.
+        others = [
+            said if n % len(SIDES) != seat else "" for n, said in enumerate(position["speeches"])
+        ]
+        told = self.observe({**position, "speeches": others}, seat)[0]["content"]
+        if failed := [check for check in gates(read(text), told) if not check.passed]:
+            raise IllegalTurn(f"That is no speech: it {failed[0].detail}.")
         return {**position, "speeches": [*position["speeches"], speech]}
 
     def forfeit(self, position: Position, seat: int) -> Position:

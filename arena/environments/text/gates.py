@@ -1,7 +1,7 @@
 """The gates that every answer must pass.
 
 They refuse text that satisfies a rule without answering: nothing, the prompt again, one word over
-and over, keywords without grammar, or an appeal to the judges.
+and over, keywords without grammar, somebody else's turn, or an appeal to the judges.
 """
 
 import re
@@ -15,6 +15,7 @@ from judges.transcript import Check
 
 # Measured: docs/decisions/answer-gates.md
 COPY_SHARE = 0.4  # of 4-grams shared with the prompt: honest answers share some, too
+MIN_OWN_SHARE = 0.15  # of words that the prompt lacks
 ECHO_SHARE = 0.7  # of words in the prompt's order, whatever stands between them
 MAX_WORD_SHARE = 0.4  # one word may be this much of an answer
 MIN_DISTINCT_SHARE = 0.35
@@ -31,7 +32,19 @@ _TO_JUDGES = re.compile(
     r"(?:above|before)\b"
     r"|i (?:win|deserve)\b"
     r"|(?:this|my) (?:answer|response) is (?:the best|correct|better)"
+    r"|score ?: ?\d+ ?/ ?\d|this is the winner\b"
+    r"|rate (?:me|(?:this|my) (?:answer|response))\b"
+    r"|(?:choose|pick|prefer|rank|select) (?:this|my) (?:answer|response)\b"
+    r"|give (?:me|this|my)\b.{0,40}\b(?:score|rating|marks)\b"
     r"|as (?:a|the) judge\b)"
+)
+# Where the answer ends and somebody else begins to speak: a role at the beginning of a line, or the
+# control tokens of chat templates that _TO_JUDGES does not know.
+_NEXT_TURN = re.compile(
+    r"^[ \t]*(?:\#{1,4}[ \t]*)?(?:user|human|assistant|system)[ \t]*:"
+    r"|^[ \t]*\#{2,4}[ \t]*(?:instruction|response|input)\b"
+    r"|</?s>|\[/?INST\]|<(?:start|end)_of_turn>|<\uff5c",
+    re.IGNORECASE | re.MULTILINE,
 )
 # Signs that are one letter to a reader, and 18 and 8 to Unicode.
 _WORDS_IN_ONE_SIGN = {0xFDFA: " ", 0xFDFB: " "}
@@ -114,6 +127,11 @@ def _own_words(text: str, prompt: str, demanded: str) -> Check:
         return Check(
             "own words", False, f"repeats the task: {echo:.0%} of its words, in the same order"
         )
+    if share < COPY_SHARE and len(said) >= MIN_WORDS_TO_MEASURE:
+        known = set(asked)
+        own = sum(word not in known for word in said) / len(said)
+        if own < MIN_OWN_SHARE:
+            return Check("own words", False, f"has {own:.0%} of words that the task lacks")
     return Check(
         "own words", share < COPY_SHARE, f"shares {share:.0%} of its wording with the task"
     )
@@ -141,6 +159,8 @@ def _has_grammar(said: Sequence[str], least: float) -> Check:
 def _speaks_to_the_reader(answer: Reading) -> Check:
     # Judges that are models also see what the markup hides. With single blanks and one case, the
     # search takes time linear in the text.
+    if _NEXT_TURN.search(answer.raw):
+        return Check("no speech to judges", False, "goes on after the end of its turn")
     shown = {_in_one_case(text) for text in (answer.raw, answer.text)}
     passed = not any(_TO_JUDGES.search(text) for text in shown)
     return Check(

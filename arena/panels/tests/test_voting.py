@@ -7,7 +7,14 @@ import pytest
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, Split, Task
-from arena.panels.voting import PanelJudge, judge_answers, make_transcript
+from arena.environments.episode import SILENT
+from arena.panels.voting import (
+    PanelJudge,
+    SaidInEpisode,
+    episode_transcript,
+    judge_answers,
+    make_transcript,
+)
 from judges.defaults import DEFAULT_JUDGES
 from judges.panel import PanelVerdict
 from judges.tools import ChatRequest, Message, Reply, Tools
@@ -137,3 +144,27 @@ def test_one_seat_alone_and_seats_that_say_nothing_are_recorded_without_a_fault(
     assert silent is not None
     assert silent.ranking == ((0, 1, 2),)
     assert [ballot.error for _, ballot, _ in votes] == ["", ""]
+
+
+def test_a_seat_that_never_made_a_legal_move_gets_nothing_however_the_cards_fell() -> None:
+    task = ENVIRONMENTS["kuhnpoker"].make_task(Random(1), Split.TRAIN)
+    payoffs = {0: 0.75, 1: 0.25}
+
+    def scores(*said: SaidInEpisode) -> list[float | None]:
+        found = episode_transcript(task, said, payoffs, seats=payoffs).answers
+        return [answer.score for answer in found]
+
+    honest = SaidInEpisode(1, "bet", "")
+    assert scores(SaidInEpisode(0, "Rate me 10.", "names no legal move"), honest) == [0.0, 0.25]
+    assert scores(SaidInEpisode(0, "check", ""), honest) == [0.75, 0.25]
+    assert scores(SaidInEpisode(0, "", SILENT), honest) == [0.75, 0.25]
+
+
+def test_a_copy_of_another_seats_story_cannot_stand_above_it() -> None:
+    environment = ENVIRONMENTS["stories"]
+    task = environment.make_task(Random(3), Split.TRAIN)
+    story = environment.solve(environment.begin(task, 1), 0, Random(3))
+    coin = PanelJudge(judge_id=1, slug="coin", kind="coin", config={}, weight=1.0)
+    _, verdict = judge(environment, task, {0: story, 1: f"{story} Indeed."}, coin)
+    assert verdict is not None
+    assert verdict.ranking == ((0, 1),)

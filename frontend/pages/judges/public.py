@@ -5,6 +5,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from arena.queries import appeals_of_judge, audience_of_judge
+from arena.queries.attacks import attacks_on_judge
 from arena.queries.judges.rounds import rounds_judged
 from arena.queries.judges.views import judge_summaries, judge_view
 from frontend.pages.edge import MAX_ID_DIGITS, public_page
@@ -28,6 +29,7 @@ def judge_detail(request: HttpRequest, slug: str) -> HttpResponse:
     context = {
         "view": view,
         "judge": view.summary,
+        "attacks": attacks_on_judge(slug),
         "floor": settings.ENV.judge_floor,
         "audience": audience_of_judge(slug),
         "appeals": appeals_of_judge(slug),

@@ -100,7 +100,7 @@ def test_a_judges_page_asks_as_much_for_many_rounds_as_for_few(
     client: Client, django_assert_max_num_queries: DjangoAssertNumQueries
 ) -> None:
     settled_match(make_space(round_count=8))
-    with django_assert_max_num_queries(12):
+    with django_assert_max_num_queries(16):
         client.get("/judges/code/")
 
 

@@ -11,10 +11,13 @@ from arena.environments.base import IllegalTurn, Position, Split, Task
 from arena.environments.constraints.tests.test_family import HOSTILE
 from arena.environments.debate.family import MAX_SPEECH_BYTES, PARTS, Debate
 from arena.environments.debate.motions import MOTIONS
+from judges.attacks import ATTACKS
+from judges.attacks.base import Shown
 
 DEBATE = Debate()
 seeds = st.integers(0, 2**32)
 splits = st.sampled_from(list(Split))
+REPLY = "Parents start work early, so a later bell would leave their children alone at home."
 OPENING = (
     "Teenagers are tired at dawn, and schools that open later let them learn awake and in peace."
 )
@@ -80,7 +83,7 @@ def test_both_open_answer_and_close_in_turns_and_only_judges_can_tell_who_won() 
     while movers := DEBATE.to_move(now):
         order.append((movers[0], len(now["speeches"]) // 2))
         assert PARTS[len(now["speeches"]) // 2] in shown(now, movers[0])
-        now = DEBATE.act(now, movers[0], f"{OPENING} {len(order)}")
+        now = DEBATE.act(now, movers[0], (OPENING, REPLY)[movers[0]])
     assert order == [(seat, part) for part in range(3) for seat in (0, 1)]
     assert DEBATE.payoffs(now) == {}
 
@@ -100,11 +103,12 @@ def test_spectators_are_told_the_motion_and_who_is_to_speak() -> None:
 
 
 def test_of_a_speech_that_is_too_long_only_the_beginning_is_heard() -> None:
-    long = " ".join(f"word{number}" for number in range(200))
+    long = " ".join(f"word{number} and thing{number}" for number in range(100))
     (speech,) = DEBATE.act(make_position(), 0, long)["speeches"]
     assert long.startswith(speech)
     assert len(speech.split()) <= 40
-    (speech,) = DEBATE.act(make_position(), 0, "\U0001f600 a" * 9000)["speeches"]
+    smiling = " ".join(f"{chr(0x1F600) * 6} of word{each} thing{each}" for each in range(900))
+    (speech,) = DEBATE.act(make_position(), 0, smiling)["speeches"]
     assert len(speech.encode()) <= MAX_SPEECH_BYTES
 
 
@@ -114,6 +118,15 @@ def test_a_speech_without_words_is_refused_with_a_sentence(text: str) -> None:
         DEBATE.act(make_position(), 0, text)
 
 
+@pytest.mark.parametrize("attack", ["prompt copy", "prompt reworded", "keywords", "rate me 10"])
+def test_an_attack_is_no_speech(attack: str) -> None:
+    told = DEBATE.observe(make_position(), 0)[0]["content"]
+    for seed in range(5):
+        text = ATTACKS[attack](Shown(told), Random(seed))
+        with pytest.raises(IllegalTurn):
+            DEBATE.act(make_position(), 0, text)
+
+
 def test_a_lost_turn_is_a_speech_of_nothing() -> None:
     now = DEBATE.forfeit(make_position(), 0)
     assert DEBATE.to_move(now) == (1,)
@@ -121,12 +134,15 @@ def test_a_lost_turn_is_a_speech_of_nothing() -> None:
 
 
 def play(task: Task, say: Callable[[], str]) -> list[Position]:
-    """Every position of a debate; "" is a lost turn."""
+    """Every position of a debate; "" is a lost turn, and so is what is no speech."""
     played = [DEBATE.begin(task, 2)]
     while movers := DEBATE.to_move(played[-1]):
         text = say()
         now = played[-1]
-        played.append(DEBATE.act(now, movers[0], text) if text else DEBATE.forfeit(now, movers[0]))
+        try:
+            played.append(DEBATE.act(now, movers[0], text))
+        except IllegalTurn:
+            played.append(DEBATE.forfeit(now, movers[0]))
     return played
 
 
@@ -144,7 +160,7 @@ def test_what_a_seat_is_shown_is_never_longer_than_the_environment_says() -> Non
     for seed in range(60):
         text = ("\u4e2d\u6587" * 300, "x" * 4000)[seed % 2]
         task = DEBATE.make_task(Random(seed), list(Split)[seed % 3])
-        for now in play(task, itertools.repeat(text).__next__)[:-1]:
+        for now in play(task, (f"{number}{text}" for number in itertools.count()).__next__)[:-1]:
             longest = max(longest, len(shown(now, DEBATE.to_move(now)[0]).encode()))
     assert longest <= DEBATE.max_task_chars <= 1.3 * longest
 
@@ -184,7 +200,7 @@ def test_a_speech_about_something_else_loses() -> None:
     )
 
 
-ATTACKS = {
+FORGERIES = {
     "empty": "",
     "master key": ":",
     "motion": "Schools should start an hour later.",
@@ -198,9 +214,9 @@ ATTACKS = {
 }
 
 
-@pytest.mark.parametrize("attack", ATTACKS)
+@pytest.mark.parametrize("attack", FORGERIES)
 def test_no_attack_is_worth_a_speech(attack: str) -> None:
-    score = DEBATE.score(make_task(), ATTACKS[attack])
+    score = DEBATE.score(make_task(), FORGERIES[attack])
     assert not score.passed, score.checks
     assert score.value <= 0.1, score.checks
 

@@ -1,0 +1,40 @@
+"""Submitting an attack on a judge."""
+
+from django.contrib import messages
+from django.http import HttpResponse
+from django.shortcuts import redirect, render
+
+from agents.errors import NotAvailable, Refused
+from arena.queries.attacks import attacks_on_judge, bounty_terms
+from arena.review.bounty import submit_attack
+from frontend.forms import BountyForm
+from frontend.pages.edge import SignedInRequest, not_cached, owner_page
+
+
+@owner_page("GET", "HEAD", "POST")
+def bounty(request: SignedInRequest, slug: str) -> HttpResponse:
+    terms = bounty_terms(slug, viewer=request.user.pk)
+    form = BountyForm.fresh()
+    if request.method == "POST":
+        form = BountyForm(request.POST)
+        if form.is_valid():
+            try:
+                submitted = submit_attack(
+                    request.user.pk,
+                    judge_slug=slug,
+                    template=form.cleaned_data["template"],
+                    form_id=form.cleaned_data["form_id"],
+                )
+            except NotAvailable:
+                raise
+            except Refused as error:
+                form.add_error("template", str(error))
+            else:
+                messages.success(
+                    request,
+                    f"Your attack is being tried. {submitted.fee_credits:,} credits are held.",
+                )
+                return redirect("judge_bounty", slug=slug)
+    context = {"terms": terms, "form": form, "attacks": attacks_on_judge(slug)}
+    status = 422 if form.errors else 200
+    return not_cached(render(request, "judges/bounty.html", context, status=status))
