@@ -1,4 +1,5 @@
 import asyncio
+import json
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -13,6 +14,7 @@ from judges.tests.builders import ScriptedTools, make_answer, make_transcript
 from judges.tools import CannotJudge, Tools
 from judges.transcript import Ballot, Transcript
 
+MARK = {"reason": "So it is.", "score": 4}
 TWO = make_transcript(make_answer(0), make_answer(1, "cats nap", score=0.3, failed="rule two"))
 
 
@@ -33,7 +35,14 @@ def test_every_kind_of_the_model_has_a_judge() -> None:
 
 @pytest.mark.parametrize("judge", DEFAULT_JUDGES, ids=lambda judge: judge.slug)
 def test_default_judges_vote_with_their_configuration(judge: Any) -> None:
-    ballot = vote(judge.kind, TWO, ScriptedTools(), judge.config)
+    replies: dict[str, Any] = {
+        "rubric": dict.fromkeys(("does the task", "right", "clear"), MARK),
+        "process": {"steps": [MARK]},
+    }
+    if judge.config.get("verdict_form") == "json":
+        replies["pairwise"] = {"reason": "So it is.", "verdict": "TIE"}
+    reply = json.dumps(replies[judge.kind]) if judge.kind in replies else "VERDICT: TIE"
+    ballot = vote(judge.kind, TWO, ScriptedTools(reply=reply), judge.config)
     assert ballot.error == ""
     assert set(ballot.scores) == {0, 1}
 
