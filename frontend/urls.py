@@ -21,7 +21,7 @@ from frontend.pages.judges import bounty, public, staff
 from frontend.pages.review import appeals, vote
 
 urlpatterns = [
-    path("judges/<slug:slug>/bounty/", bounty.bounty, name="judge_bounty"),
+    path("judges/<slug:judge>/bounty/", bounty.bounty, name="judge_bounty"),
     path("", home.home, name="home"),
     path("how-it-works/", home.how_it_works, name="how_it_works"),
     path("theme/", home.choose_theme, name="choose_theme"),

@@ -137,6 +137,7 @@ def path_of(name: str, people: TwoPeople) -> str:
         "tournament_id": people.tournament_id,
         "registration_id": people.registration_id,
         "slug": people.slug,
+        "judge": "coin",
         "username": User.objects.get(id=people.owner_id).username,
         "number": 1,
     }

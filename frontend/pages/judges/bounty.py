@@ -12,8 +12,8 @@ from frontend.pages.edge import SignedInRequest, not_cached, owner_page
 
 
 @owner_page("GET", "HEAD", "POST")
-def bounty(request: SignedInRequest, slug: str) -> HttpResponse:
-    terms = bounty_terms(slug, viewer=request.user.pk)
+def bounty(request: SignedInRequest, judge: str) -> HttpResponse:
+    terms = bounty_terms(judge, viewer=request.user.pk)
     form = BountyForm.fresh()
     if request.method == "POST":
         form = BountyForm(request.POST)
@@ -21,7 +21,7 @@ def bounty(request: SignedInRequest, slug: str) -> HttpResponse:
             try:
                 submitted = submit_attack(
                     request.user.pk,
-                    judge_slug=slug,
+                    judge_slug=judge,
                     template=form.cleaned_data["template"],
                     form_id=form.cleaned_data["form_id"],
                 )
@@ -34,7 +34,7 @@ def bounty(request: SignedInRequest, slug: str) -> HttpResponse:
                     request,
                     f"Your attack is being tried. {submitted.fee_credits:,} credits are held.",
                 )
-                return redirect("judge_bounty", slug=slug)
-    context = {"terms": terms, "form": form, "attacks": attacks_on_judge(slug)}
+                return redirect("judge_bounty", judge=judge)
+    context = {"terms": terms, "form": form, "attacks": attacks_on_judge(judge)}
     status = 422 if form.errors else 200
     return not_cached(render(request, "judges/bounty.html", context, status=status))
