@@ -50,6 +50,13 @@ class Pair(models.Model):
     source = models.CharField(max_length=12, choices=[(s.value, s.value) for s in PairSource])
     margin = models.FloatField()  # difference of the verdict's scores, (0, 1]
     agreement = models.FloatField()  # share of the panel that prefers the chosen answer, (0.5, 1]
+    # In tokens; 0: the pair is older than this record.
+    chosen_length = models.PositiveIntegerField(default=0, db_default=0)
+    rejected_length = models.PositiveIntegerField(default=0, db_default=0)
+    # How much oftener its judges preferred the longer answer than is right, when the pair was made;
+    # on how many comparisons that rests, 0: not known. See training.data.lengths.
+    length_bias = models.FloatField(default=0.0, db_default=0.0)
+    length_bias_pairs = models.PositiveIntegerField(default=0, db_default=0)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from judges.calibration.figures import (
     MIN_ITEMS,
+    Bias,
     Calibration,
     calibration_of,
     quantile,
@@ -115,6 +116,13 @@ def replies_of(judge: Judge, *, own_base: str = "") -> list[GoldReply]:
     """
     rows = _answers(judge).select_related("item").order_by("-created_at", "-id")[:MAX_ANSWERS]
     return [_reply(row, own_base) for row in reversed(rows)]
+
+
+def newest_length_bias(judge_id: int) -> Bias | None:
+    """By how much the judge prefers longer answers, as it was last measured."""
+    point = CalibrationPoint.objects.filter(judge=judge_id).order_by("-day").first()
+    found = point.biases.get("length") if point else None
+    return Bias(**found) if found else None
 
 
 def said_in(replies: Iterable[GoldReply]) -> list[Said]:

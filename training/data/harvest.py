@@ -21,6 +21,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import EnvironmentFault
 from arena.matches.claiming import note_harvest, unharvested_matches
 from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
+from training.data.lengths import LengthBias, LengthBiases, measure
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.data.positions import position_pairs
 from training.models import Harvest, HarvestDelay, Pair
@@ -49,13 +50,14 @@ def harvest_matches(*, limit: int = HARVEST_LIMIT) -> int:
     tried: list[int] = []
     failing: set[str] = set()  # environments that failed in this sweep: one call each is enough
     harvested = 0
+    biases = LengthBiases()
     for _ in range(limit):
         waiting = _due_matches().exclude(id__in=tried).exclude(space__environment__in=failing)
         match = waiting.select_related("space").order_by("id").first()
         if match is None:
             break
         tried.append(match.pk)
-        found = _yield_of(match)
+        found = _yield_of(match, biases)
         if found.is_environments:
             failing.add(match.space.environment)
         harvested += _store(match.pk, found)
@@ -76,14 +78,18 @@ def _due_matches() -> QuerySet[Match]:
     return unharvested_matches().exclude(id__in=postponed.values("match"))
 
 
-def _yield_of(match: Match) -> _Yield:
+def _yield_of(match: Match, biases: LengthBiases) -> _Yield:
     """The match's pairs, not stored yet. Nothing of a settled match changes, so it needs no lock."""
     found = _Yield()
     # From judges who agree too little, nobody learns, not even where code could value the moves.
     decided = match.rounds.filter(status=RoundStatus.DECIDED, verdict__is_split=False)
     for one in decided.select_related("verdict"):
         try:
-            found.pairs += _pairs_of(one, match.space)
+            pairs = _pairs_of(one, match.space)
+            bias = biases.of_round(one, match.space) if pairs else LengthBias()
+            for pair in pairs:
+                pair.length_bias, pair.length_bias_pairs = bias.value, bias.pairs
+            found.pairs += pairs
         except EnvironmentFault as fault:
             log.warning("harvest_failed", match_id=match.pk, fault=str(fault))
             found.problem = found.problem or str(fault)[:MAX_PROBLEM_CHARS]
@@ -92,6 +98,7 @@ def _yield_of(match: Match) -> _Yield:
             # A match that cannot be read must not hold up the others or the runs.
             log.exception("harvest_failed", match_id=match.pk)
             found.problem = found.problem or _UNREADABLE.format(number=one.number)
+    measure(found.pairs)
     return found
 
 
