@@ -90,6 +90,8 @@ def problem_with(row: Round) -> str:
             "Code decided this round by rules that anybody can check. It would say the same again, "
             "so it cannot be appealed."
         )
+    if len(row.verdict.ranking) < 2:
+        return "The judges left all answers of this round tied, so there is no order to change."
     if not second_panel(row)[0]:
         return (
             "Its judges would only say the same again, as they measure by fixed formulas, and the "

@@ -29,7 +29,7 @@ from arena.review.appealing import (
     second_panel,
 )
 from arena.review.orders import reversed_pairs
-from judges.panel import PanelVerdict
+from judges.panel import PanelVerdict, tied_below
 from judges.tools import ChatRequest, Reply, Tools
 from judges.transcript import Ballot
 
@@ -106,11 +106,14 @@ def _rank(row: Appeal, verdict: PanelVerdict) -> None:
 
 def _heard(row: Appeal) -> Heard:
     panel, is_other = second_panel(row.round)
-    transcript = transcript_of(row.round, play.state_of(row.round.match).seating, panel)
+    seating = play.state_of(row.round.match).seating
+    transcript = transcript_of(row.round, seating, panel)
     connections.close_all()  # back to the pool: judges may take two minutes
     judging = judge_transcript(panel, transcript, elsewhere(build_tools()))
     held = Appeal.objects.filter(id=row.pk, status=AppealStatus.WAITING)
     votes, verdict = asyncio.run(beside(keep_lease(held, field="lease_expires_at"), judging))
+    if verdict is not None:  # judges that agree too little change no order, as in a match
+        verdict = tied_below(verdict, seating.least_agreement)
     return Heard(votes, verdict, is_other)
 
 

@@ -66,3 +66,11 @@ def panel_says(
 
     monkeypatch.setattr(hearing, "judge_transcript", judge_transcript)
     return asked
+
+
+class Killed(BaseException):
+    """The process dies here."""
+
+
+def killed(*_: Any, **__: Any) -> Any:
+    raise Killed

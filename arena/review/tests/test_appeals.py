@@ -1,7 +1,7 @@
 """Appeals: who may ask, what the panel's answer does to the fee, and what stays as it is."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -20,15 +20,18 @@ from arena.environments.base import EnvironmentFault
 from arena.matches.erasing import erase_answers
 from arena.models import Appeal, AppealStatus, Match, RatingChange, Seat, Verdict
 from arena.panels.tools import build_tools
+from arena.panels.voting import PanelJudge
 from arena.queries import appeals_of_judge
 from arena.review import appealing, hearing
 from arena.review.appealing import appeal
 from arena.review.hearing import HEARINGS, hear_appeal
 from arena.review.labels import appeal_labels, overruled_pairs
 from arena.review.tests.builders import (
+    Killed,
     ask,
     judged_match,
     judged_space,
+    killed,
     make_judge,
     owner_of,
     panel_says,
@@ -36,7 +39,9 @@ from arena.review.tests.builders import (
 from arena.spaces.entering import close_space
 from arena.tests.builders import at_once, make_match, make_space, make_user
 from judges.models import JudgeKind
+from judges.panel import combine
 from judges.tools import ChatRequest, Reply
+from judges.transcript import Ballot
 from training.runs.leaving import erase_leavers
 
 # A hearing gives its connections back while judges think.
@@ -117,6 +122,22 @@ def test_the_same_judges_are_asked_again_elsewhere_where_there_are_no_others(
     assert not Appeal.objects.get().is_other_panel
 
 
+def test_another_panel_that_agrees_too_little_changes_no_order(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = judged_match(judged_space("first", "second", "third", least_agreement=0.5))
+    opinions = iter(({0: 0.1, 1: 0.9}, {0: 0.6, 1: 0.4}))
+
+    async def judge_transcript(panel: Sequence[PanelJudge], *_: Any) -> Any:
+        votes = [(judge, Ballot(next(opinions), {}, {}), 0.1) for judge in panel]
+        return votes, combine([(judge.weight, ballot) for judge, ballot, _ in votes])
+
+    monkeypatch.setattr(hearing, "judge_transcript", judge_transcript)
+    hear_appeal(ask(match).pk)
+    heard = Appeal.objects.get()
+    assert (heard.status, heard.ranking) == (AppealStatus.DENIED, [[0, 1]])
+
+
 def test_the_same_question_is_put_to_another_endpoint() -> None:
     asked: list[ChatRequest] = []
 
@@ -172,6 +193,12 @@ def long_ago() -> Match:
     return match
 
 
+def tied() -> Match:
+    match = judged_match()
+    Verdict.objects.update(ranking=[[0, 1]])
+    return match
+
+
 def with_a_leaver() -> Match:
     match = judged_match()
     User.objects.filter(id=owner_of(match, 0)[0]).update(leaving_since=timezone.now())
@@ -190,6 +217,7 @@ def of_a_pauper() -> Match:
         (formula_decided, "fixed formulas"),
         (long_ago, "for 48 hours"),
         (with_a_leaver, "has left"),
+        (tied, "no order to change"),
         (of_a_pauper, "Not enough credits"),
     ],
 )
@@ -217,14 +245,6 @@ def test_a_round_that_is_still_judged_cannot_be_appealed() -> None:
     user_id, agent_id = owner_of(match)
     with pytest.raises(NotAvailable):
         appeal(user_id, agent_id=agent_id, match_id=match.pk, number=1)
-
-
-class Killed(BaseException):
-    """The process dies here."""
-
-
-def killed(*_: Any, **__: Any) -> Any:
-    raise Killed
 
 
 @pytest.mark.parametrize(
