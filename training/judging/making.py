@@ -1,7 +1,7 @@
 """What judges learn from and are measured with: groups of answers whose order is known.
 
 Code decides: solutions against verified corruptions and attacks, and answers of finished rounds that
-the environment's checks tell apart. People decide too: granted appeals. Whatever belongs to a prompt
+the environment's checks tell apart. People decide too: granted appeals, and the votes of a blind audience. Whatever belongs to a prompt
 lies on one side: a share of the prompts is gold, which no training sees.
 """
 
@@ -17,7 +17,12 @@ from agents.models import Engine
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Split, Task
 from arena.models import Completion, CompletionStatus, Space
-from arena.review.labels import appeal_labels
+from arena.review.labels import (
+    AppealLabel,
+    AudienceLabel,
+    appeal_labels,
+    audience_labels,
+)
 from judges.models import Judge, JudgeKind
 from training.judging.attacks import attack
 from training.judging.corruptions import corrupted
@@ -28,6 +33,8 @@ WORSE = 3  # answers beside the better one in a group
 ATTACK_SHARE = 0.6  # of the groups made by code have an attack among the worse answers
 MAX_TRIES = 20
 MAX_COMPLETIONS = 20_000  # the newest, of which natural answers are read
+MAX_LABELS = 10_000  # of appeals, and rounds that an audience voted on
+MIN_AUDIENCE_VOTES = 3  # for an order of two answers to count
 PAIRS_OF_PROMPT = 4  # natural ones that are judged
 ALWAYS = ("constraints", "arithmetic")  # environments whose checks decide, Spaces or not
 
@@ -183,10 +190,14 @@ def natural_groups(pairs: Iterable[GoldPair]) -> list[JudgedGroup]:
     ]
 
 
-def appealed_groups() -> list[JudgedGroup]:
-    """What granted appeals teach: only an order, not that either answer does what was asked."""
+def groups_by_people() -> list[JudgedGroup]:
+    """What granted appeals and a blind audience teach: an order, not that an answer does what was asked."""
+    voted = [
+        label for label in audience_labels(limit=MAX_LABELS) if label.votes >= MIN_AUDIENCE_VOTES
+    ]
+    labels: list[AppealLabel | AudienceLabel] = [*appeal_labels(limit=MAX_LABELS), *voted]
     return [
         JudgedGroup(label.prompt, label.better, (label.worse,))
-        for label in appeal_labels()
+        for label in labels
         if not is_gold(label.prompt)
     ]

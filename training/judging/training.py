@@ -38,9 +38,9 @@ from training.judging.decisions import (
 from training.judging.making import (
     GoldPair,
     NaturalAnswer,
-    appealed_groups,
     decided_by_code,
     groups_by_code,
+    groups_by_people,
     is_gold,
     natural_answers,
     natural_groups,
@@ -197,7 +197,7 @@ def make_data(
     pairs = natural_pairs([*natural_answers(environments), *trained], rng=rng)
     count = max(8, int(minutes * TRAINING_SHARE * GROUPS_A_MINUTE))
     groups = natural_groups(pair for pair in pairs if not is_gold(pair.task.prompt))
-    groups += appealed_groups()
+    groups += groups_by_people()
     rng.shuffle(groups)
     groups = groups[: int(count * MAX_NATURAL_SHARE)]
     groups += [

@@ -6,9 +6,12 @@ import pytest
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
+from arena.review.labels import AudienceLabel
+from training.judging import making
 from training.judging.making import (
     NaturalAnswer,
     groups_by_code,
+    groups_by_people,
     is_gold,
     natural_groups,
     natural_pairs,
@@ -41,3 +44,21 @@ def test_natural_pairs_are_answers_that_code_tells_apart() -> None:
     (group,) = natural_groups(pairs)
     assert (group.better, len(group.worse)) == (right, 2)
     assert natural_pairs([NaturalAnswer("arithmetic", task, right)], rng=rng) == []
+
+
+def test_an_audience_teaches_only_the_order_of_answers_that_enough_voted_on(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    learned, held_out = (
+        next(name for number in range(99) if is_gold(name := f"Prompt {number}") is gold)
+        for gold in (False, True)
+    )
+    labels = [
+        AudienceLabel(1, "couplet", prompt, "better", "worse", votes=votes, share=1.0)
+        for prompt, votes in ((learned, 3), (learned, 2), (held_out, 9))
+    ]
+    monkeypatch.setattr(making, "appeal_labels", lambda limit: [])
+    monkeypatch.setattr(making, "audience_labels", lambda limit: labels)
+    (group,) = groups_by_people()
+    assert (group.prompt, group.better, group.worse) == (learned, "better", ("worse",))
+    assert not group.is_absolute
