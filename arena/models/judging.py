@@ -41,6 +41,9 @@ class Vote(models.Model):
         constraints = [
             models.UniqueConstraint(fields=["round", "judge"], name="vote_once_a_round"),
         ]
+        indexes = [
+            models.Index(fields=["judge", "id"], name="vote_newest_of_judge"),
+        ]
 
     def __str__(self) -> str:
         return f"vote of {self.judge_id} on round {self.round_id}"

@@ -14,6 +14,7 @@ _KINDS = {
     "pairwise": "a language model compares answers in pairs",
     "rubric": "a language model marks each answer by criteria",
     "process": "a language model marks each step of an answer",
+    "learned": "a model that was trained on known orders",
     "coin": "decides at random, as a control",
 }
 # By Landis and Koch (1977), in plainer words: up to this kappa, this is how well it agrees.

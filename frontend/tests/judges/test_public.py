@@ -8,7 +8,8 @@ from pytest_django import DjangoAssertNumQueries
 
 from arena.models import Vote
 from arena.panels.gold.making import make_gold
-from arena.tests.builders import make_space
+from arena.queries.judges.rounds import rounds_judged
+from arena.tests.builders import make_space, plans_of
 from frontend.tests.builders import HOSTILE, settled_match
 from judges.calibration.records import lift_quarantine, quarantine
 from judges.models import CalibrationPoint, Judge, JudgeKind
@@ -102,6 +103,12 @@ def test_a_judges_page_asks_as_much_for_many_rounds_as_for_few(
     settled_match(make_space(round_count=8))
     with django_assert_max_num_queries(16):
         client.get("/judges/code/")
+
+
+def test_a_judges_newest_rounds_are_read_by_an_index() -> None:
+    settled_match()
+    plans = plans_of(lambda: rounds_judged("code"))
+    assert any("vote_newest_of_judge" in plan and "Sort" not in plan for plan in plans)
 
 
 def test_votes_on_a_match_lead_to_their_judge(client: Client) -> None:
