@@ -133,7 +133,8 @@ def said_in(replies: Iterable[GoldReply]) -> list[Said]:
 def recalibrate(judge_id: int, *, floor: float, own_base: str = "") -> Calibration:
     """Let the judge's weight follow its kappa, and quarantine it if that is under the floor.
 
-    `own_base`: see `replies_of`. Today's point of its figures is written anew.
+    For the system, without a user. `own_base`: see `replies_of`. Today's point of its figures is
+    written anew.
     """
     with transaction.atomic(durable=True):
         judge = Judge.objects.select_for_update(no_key=True).get(id=judge_id)
