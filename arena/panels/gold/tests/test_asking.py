@@ -188,7 +188,7 @@ def test_the_seeded_bare_reader_asks_the_arenas_own_base_and_always_says_a_until
     monkeypatch: pytest.MonkeyPatch, client: Client
 ) -> None:
     seed()
-    Judge.objects.exclude(slug="bare-reader").delete()
+    Judge.objects.exclude(slug="bare-reader").update(quarantined_at="2026-11-01T00:00Z")
     asked: list[JudgeServer] = []
 
     async def chat(server: JudgeServer, request: ChatRequest) -> Reply:
@@ -197,7 +197,7 @@ def test_the_seeded_bare_reader_asks_the_arenas_own_base_and_always_says_a_until
 
     monkeypatch.setattr("arena.panels.asking._chat", chat)
     sweep_until_known()
-    judge = Judge.objects.get()
+    judge = Judge.objects.get(slug="bare-reader")
     assert judge.quarantined_at is not None
     assert {(server.url, server.model) for server in asked} == {
         (f"{settings.VLLM_URLS[0]}/v1", settings.ENV.base_model)
