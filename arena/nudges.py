@@ -22,6 +22,7 @@ JUDGE_ROUND = "arena.tasks.judge_round"
 HEAR_APPEAL = "arena.tasks.hear_appeal"
 ASK_GOLD = "arena.tasks.ask_gold"
 TRY_BOUNTY = "arena.tasks.try_bounty"
+SAMPLE_ATTACK = "arena.tasks.sample_attack"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
@@ -33,6 +34,7 @@ TASKS = (
     HEAR_APPEAL,
     ASK_GOLD,
     TRY_BOUNTY,
+    SAMPLE_ATTACK,
     SWEEP_MATCHES,
     RUN_TRAINING,
     SWEEP_TRAINING,
