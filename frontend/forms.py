@@ -299,10 +299,8 @@ class TokenForm(PlainForm):
     )
     days = forms.TypedChoiceField(
         label="Valid for",
-        required=False,
         coerce=int,
-        empty_value=None,
-        choices=[(30, "30 days"), (90, "90 days"), (366, "a year"), ("", "until I revoke it")],
+        choices=[(30, "30 days"), (90, "90 days"), (366, "a year"), (0, "until I revoke it")],
         initial=90,
     )
 

@@ -46,7 +46,10 @@ def configure(judge_id: int, *, kind: str, config: Mapping[str, Any]) -> JudgeVe
 
 
 def note_versions() -> None:
-    """See that each judge has a version as it stands: a release may have changed its prompts."""
+    """See that each judge has a version as it stands: a release may have changed its prompts.
+
+    For the system, without a user.
+    """
     for judge_id in Judge.objects.values_list("id", flat=True):
         with transaction.atomic(durable=True):
             note_version(Judge.objects.select_for_update(no_key=True).get(id=judge_id))

@@ -32,14 +32,14 @@ def groups(request: SignedInRequest, agent_id: int) -> HttpResponseBase:
     return _or_back(request, agent_id, groups_of)
 
 
-def pairs_of(agent_id: int, viewer: int) -> HttpResponseBase:
+def pairs_of(agent_id: int, asker_id: int) -> HttpResponseBase:
     """A download of the agent's preference pairs. Raises Refused."""
-    return _download(export_pairs(agent_id, viewer=viewer), agent_id=agent_id, noun="pairs")
+    return _download(export_pairs(agent_id, viewer=asker_id), agent_id=agent_id, noun="pairs")
 
 
-def groups_of(agent_id: int, viewer: int) -> HttpResponseBase:
+def groups_of(agent_id: int, asker_id: int) -> HttpResponseBase:
     """A download of the groups that the agent practised on. Raises Refused."""
-    return _download(export_groups(agent_id, viewer=viewer), agent_id=agent_id, noun="groups")
+    return _download(export_groups(agent_id, viewer=asker_id), agent_id=agent_id, noun="groups")
 
 
 def _or_back(

@@ -24,7 +24,7 @@ def tokens(request: SignedInRequest) -> HttpResponse:
                 request.user.pk,
                 name=form.cleaned_data["name"],
                 scopes=form.scopes(),
-                days=form.cleaned_data["days"],
+                days=form.cleaned_data["days"] or None,
             )
         except Refused as error:
             form.add_error(None, str(error))

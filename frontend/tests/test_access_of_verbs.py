@@ -155,7 +155,7 @@ VERBS = (
     Verb(access.agent_for_owner, of_agent(), changes=False),
     Verb(access.entry_for_owner, lambda people: {"entry_id": people.entry_id}, changes=False),
 )
-# They take no row of anybody's: what they make is the user's own.
+# They take no row of anybody's: what they make is the user's own, or they only ask who that is.
 MAKERS = (
     roster.create_agent,
     wallet.top_up_sandbox,

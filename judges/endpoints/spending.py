@@ -35,7 +35,10 @@ def cost_micros(
 
 
 def reserve(endpoint_id: int, *, bound_micros: int) -> Reserved | None:
-    """Count a request at its bound; None if the endpoint's cap of this month leaves no room for it."""
+    """Count a request at its bound; None if the endpoint's cap of this month leaves no room for it.
+
+    For the system, without a user.
+    """
     month = this_month()
     with transaction.atomic(durable=True):
         row, _ = EndpointMonth.objects.get_or_create(endpoint_id=endpoint_id, month=month)

@@ -129,7 +129,9 @@ def detail(request: HttpRequest, agent_id: RowId) -> Any:
     }
 
 
-@router.get("/{agent_id}/versions", response=answers(Page[VersionLine]), summary="Its versions")
+@router.get(
+    "/{agent_id}/versions", response=answers(Page[VersionLine]), summary="An agent’s versions"
+)
 def versions(request: HttpRequest, agent_id: RowId, cursor: Cursor, limit: Limit) -> Any:
     before = id_of(cursor, noun="versions")
     agent_view(agent_id, viewer=None)
@@ -141,7 +143,7 @@ def versions(request: HttpRequest, agent_id: RowId, cursor: Cursor, limit: Limit
     "/{agent_id}/versions",
     response=answers(Number, status=201),
     **needs(Scope.AGENTS),
-    summary="Edit its prompt and sampling",
+    summary="Edit an agent’s prompt and sampling",
 )
 def edit(request: HttpRequest, agent_id: RowId, new: NewVersion) -> Any:
     base_id = agent_view(agent_id, viewer=user_id(request)).base_model_id
@@ -167,7 +169,7 @@ def use(request: HttpRequest, agent_id: RowId, version_id: RowId) -> Any:
 
 
 @router.put(
-    "/{agent_id}/name", response=answers(NewName), **needs(Scope.AGENTS), summary="Rename it"
+    "/{agent_id}/name", response=answers(NewName), **needs(Scope.AGENTS), summary="Rename an agent"
 )
 def rename(request: HttpRequest, agent_id: RowId, new: NewName) -> Any:
     roster.rename_agent(user_id(request), agent_id=agent_id, name=new.name)
@@ -178,7 +180,7 @@ def rename(request: HttpRequest, agent_id: RowId, new: NewName) -> Any:
     "/{agent_id}/learning",
     response=answers(Learning),
     **needs(Scope.AGENTS),
-    summary="Choose how it learns",
+    summary="Choose how an agent learns",
 )
 def learn(request: HttpRequest, agent_id: RowId, new: Learning) -> Any:
     chosen = config_from_json(new.settings).as_json()
@@ -195,20 +197,24 @@ def learn(request: HttpRequest, agent_id: RowId, new: Learning) -> Any:
     "/{agent_id}/retire",
     response=answers(None, status=204),
     **needs(Scope.AGENTS),
-    summary="Retire it for good",
+    summary="Retire an agent for good",
 )
 def retire(request: HttpRequest, agent_id: RowId) -> Any:
     roster.retire_agent(user_id(request), agent_id=agent_id)
     return Status(204, None)
 
 
-@router.get("/{agent_id}/matches", response=answers(list[MatchCard]), summary="Its last matches")
+@router.get(
+    "/{agent_id}/matches", response=answers(list[MatchCard]), summary="An agent’s last matches"
+)
 def matches(request: HttpRequest, agent_id: RowId, limit: Limit) -> Any:
     agent_view(agent_id, viewer=None)
     return list(matches_of_agent(agent_id, limit=limit))
 
 
-@router.get("/{agent_id}/runs", response=answers(list[RunLine]), summary="Its last training runs")
+@router.get(
+    "/{agent_id}/runs", response=answers(list[RunLine]), summary="An agent’s last training runs"
+)
 def runs(request: HttpRequest, agent_id: RowId, limit: Limit) -> Any:
     agent_view(agent_id, viewer=None)
     return list(runs_of_agent(agent_id, viewer=viewer(request), limit=limit))
@@ -218,7 +224,7 @@ def runs(request: HttpRequest, agent_id: RowId, limit: Limit) -> Any:
     "/{agent_id}/pairs",
     response=answers(JsonLines),
     **needs(Scope.READ),
-    summary="Its preference pairs, as JSON Lines",
+    summary="An agent’s preference pairs, as JSON Lines",
 )
 def pairs(request: HttpRequest, agent_id: RowId) -> Any:
     """As TRL's DPOTrainer reads them."""
@@ -229,7 +235,7 @@ def pairs(request: HttpRequest, agent_id: RowId) -> Any:
     "/{agent_id}/groups",
     response=answers(JsonLines),
     **needs(Scope.READ),
-    summary="The groups that it practised on, as JSON Lines",
+    summary="The groups that an agent practised on, as JSON Lines",
 )
 def groups(request: HttpRequest, agent_id: RowId) -> Any:
     """Each answer with its reward."""

@@ -65,13 +65,17 @@ def detail(request: HttpRequest, match_id: RowId) -> Any:
     return match_snapshot(match_id)
 
 
-@router.get("/{match_id}/rounds/{number}", response=answers(RoundView), summary="A round of it")
+@router.get(
+    "/{match_id}/rounds/{number}", response=answers(RoundView), summary="A round of a match"
+)
 def round_of(request: HttpRequest, match_id: RowId, number: RowId) -> Any:
     """The task, the answers, and what the judges said of them."""
     return round_view(match_id, min(number, LAST_SEQ))
 
 
-@router.get("/{match_id}/credits", response=answers(MatchCredits), summary="What it moved")
+@router.get(
+    "/{match_id}/credits", response=answers(MatchCredits), summary="The credits that a match moved"
+)
 def credits_of(request: HttpRequest, match_id: RowId) -> Any:
     return match_credits(match_id, viewer=viewer(request))
 
@@ -79,7 +83,7 @@ def credits_of(request: HttpRequest, match_id: RowId) -> Any:
 @router.get(
     "/{match_id}/events",
     response=answers(MatchEventLine),
-    summary="Its events, as they come",
+    summary="A match’s events, as they come",
     openapi_extra={
         "responses": {
             200: {

@@ -43,12 +43,19 @@ def detail(request: HttpRequest, slug: Slug) -> Any:
     return {"space": space, "terms_stamp": space.terms.stamp}
 
 
-@router.get("/{slug}/leaderboard", response=answers(list[Standing]), summary="Its leaderboard")
+@router.get(
+    "/{slug}/leaderboard", response=answers(list[Standing]), summary="A Space’s leaderboard"
+)
 def board(request: HttpRequest, slug: Slug, limit: Limit) -> Any:
     return list(leaderboard(space_card(slug).space_id, limit=limit))
 
 
-@entries.get("/leaderboard", response=answers(list[Standing]), summary="Over all Spaces")
+@entries.get(
+    "/leaderboard",
+    response=answers(list[Standing]),
+    summary="The leaderboard over all Spaces",
+    tags=["Spaces"],
+)
 def overall(request: HttpRequest, limit: Limit) -> Any:
     return list(overall_leaderboard(limit=limit))
 

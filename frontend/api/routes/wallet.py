@@ -26,7 +26,7 @@ def balance(request: HttpRequest) -> Any:
     "/statement",
     response=answers(Page[StatementLine]),
     **needs(Scope.READ),
-    summary="What moved them",
+    summary="What moved your credits",
 )
 def statement(request: HttpRequest, cursor: Cursor) -> Any:
     mark = mark_of(cursor, noun="statement")
@@ -42,7 +42,7 @@ def statement(request: HttpRequest, cursor: Cursor) -> Any:
     "/top-ups",
     response=answers(Balance, status=201),
     **needs(Scope.PLAY),
-    summary="Sandbox credits",
+    summary="Top up with sandbox credits",
 )
 def top_up(request: HttpRequest, new: TopUp, idempotency_key: IdempotencyKey) -> Any:
     top_up_sandbox(user_id(request), amount_credits=new.amount_credits, transfer_id=idempotency_key)
