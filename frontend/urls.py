@@ -21,7 +21,6 @@ from frontend.pages.judges import bounty, public, staff
 from frontend.pages.review import appeals, vote
 
 urlpatterns = [
-    path("judges/<slug:judge>/bounty/", bounty.bounty, name="judge_bounty"),
     path("", home.home, name="home"),
     path("how-it-works/", home.how_it_works, name="how_it_works"),
     path("theme/", home.choose_theme, name="choose_theme"),
@@ -58,7 +57,8 @@ urlpatterns = [
     path("entries/<uuid:entry_id>/", spaces.entry, name="entry"),
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
     path("judges/", public.judge_list, name="judges"),
-    path("judges/<slug:slug>/", public.judge_detail, name="judge"),
+    path("judges/<slug:judge>/", public.judge_detail, name="judge"),
+    path("judges/<slug:judge>/bounty/", bounty.bounty, name="judge_bounty"),
     path("leaderboard/", boards.overall, name="leaderboard"),
     path("leaderboard/compare/", boards.compare, name="compare_agents"),
     path("matches/", matches.match_list, name="matches"),

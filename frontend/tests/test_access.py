@@ -44,6 +44,8 @@ class Access(StrEnum):
 ROUTES: Mapping[str, Access] = {
     "home": Access.PUBLIC,
     "how_it_works": Access.PUBLIC,
+    "judges": Access.PUBLIC,
+    "judge": Access.PUBLIC,
     "choose_theme": Access.PUBLIC,
     "delete_account": Access.SIGNED_IN,
     "api_tokens": Access.SIGNED_IN,

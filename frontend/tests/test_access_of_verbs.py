@@ -163,6 +163,7 @@ MAKERS = (
     cast_blind_vote,
     api_tokens.create_token,
     submit_attack,
+    access.require_staff,
 )
 
 READS = (

@@ -87,7 +87,7 @@ def test_the_pages_of_the_space_and_of_the_judge_say_so(client: Client) -> None:
     Space.objects.filter(id=space.id).update(excludes_same_base=True)
     page = client.get(reverse("space", kwargs={"slug": space.slug})).content.decode()
     assert page.count("it stays out of this panel") == 1
-    judge = client.get(reverse("judge", kwargs={"slug": "own"})).content.decode()
+    judge = client.get(reverse("judge", kwargs={"judge": "own"})).content.decode()
     assert f"It runs on {space.base_model.name}, the base model of agents here" in judge
-    other = client.get(reverse("judge", kwargs={"slug": "else"})).content.decode()
+    other = client.get(reverse("judge", kwargs={"judge": "else"})).content.decode()
     assert "the base model of agents" not in other

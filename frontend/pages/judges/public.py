@@ -20,19 +20,19 @@ def judge_list(request: HttpRequest) -> HttpResponse:
 
 
 @public_page()
-def judge_detail(request: HttpRequest, slug: str) -> HttpResponse:
-    view = judge_view(slug)
+def judge_detail(request: HttpRequest, judge: str) -> HttpResponse:
+    view = judge_view(judge)
     before = request.GET.get("before", "")
     before_id = int(before) if before.isdecimal() and len(before) < MAX_ID_DIGITS else None
-    rounds = rounds_judged(slug, before_id=before_id, limit=PAGE_ROWS + 1)
+    rounds = rounds_judged(judge, before_id=before_id, limit=PAGE_ROWS + 1)
     shown = rounds[:PAGE_ROWS]
     context = {
         "view": view,
         "judge": view.summary,
-        "attacks": attacks_on_judge(slug),
+        "attacks": attacks_on_judge(judge),
         "floor": settings.ENV.judge_floor,
-        "audience": audience_of_judge(slug),
-        "appeals": appeals_of_judge(slug),
+        "audience": audience_of_judge(judge),
+        "appeals": appeals_of_judge(judge),
         "rounds": shown,
         "next_before": shown[-1].vote_id if len(rounds) > PAGE_ROWS else None,
         "is_first_page": before_id is None,
