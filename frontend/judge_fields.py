@@ -26,14 +26,21 @@ class ConfigForm(forms.Form):
     ) -> None:
         super().__init__(data, label_suffix="")
         self._class = config_class
-        self._schema: Mapping[str, Mapping[str, Any]] = config_class.model_json_schema().get(
-            "properties", {}
-        )
+        schema = config_class.model_json_schema()
+        definitions = schema.get("$defs", {})
+        self._schema: Mapping[str, Mapping[str, Any]] = {
+            name: _resolved(described, definitions)
+            for name, described in schema.get("properties", {}).items()
+        }
         self.config: dict[str, Any] = {}
         for name, described in self._schema.items():
-            default = config_class.model_fields[name].get_default(call_default_factory=True)
-            value = config.get(name, _plain(default))
-            self.fields[f"{PREFIX}{name}"] = _field(described, value)
+            setting = config_class.model_fields[name]
+            default = (
+                _example(described, definitions)
+                if setting.is_required()
+                else _plain(setting.get_default(call_default_factory=True))
+            )
+            self.fields[f"{PREFIX}{name}"] = _field(described, config.get(name, default))
 
     def clean(self) -> dict[str, Any]:
         """Raise what the kind refuses, each at its field."""
@@ -81,6 +88,19 @@ def _field(described: Mapping[str, Any], value: Any) -> forms.Field:
         initial = json.dumps(value, indent=2, ensure_ascii=False)
         return forms.CharField(initial=initial, widget=widget, max_length=MAX_CHARACTERS, **common)
     return forms.CharField(initial=value, max_length=MAX_CHARACTERS, **common)
+
+
+def _resolved(described: Mapping[str, Any], definitions: Mapping[str, Any]) -> dict[str, Any]:
+    """What a schema says of a setting, with what it refers to."""
+    name = described.get("$ref", "").rpartition("/")[2]
+    return {**definitions.get(name, {}), **described}
+
+
+def _example(described: Mapping[str, Any], definitions: Mapping[str, Any]) -> Any:
+    """What is shown where a kind has no default: one entry to fill in."""
+    item = _resolved(described.get("items", {}), definitions)
+    names = item.get("properties", {})
+    return [{name: each.get("default", "") for name, each in names.items()}] if names else ""
 
 
 def _kind(described: Mapping[str, Any]) -> str:

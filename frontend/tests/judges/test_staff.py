@@ -13,7 +13,9 @@ from agents.models import User
 from arena.config.env import Variables
 from arena.models import Match, Vote
 from arena.outbound.tests.web import Scripted, Web
+from frontend.judge_fields import config_form
 from frontend.tests.builders import HOSTILE, settled_match, signed_in
+from judges.call import KINDS
 from judges.endpoints.keys import seal
 from judges.models import Endpoint, Judge, JudgeKind
 
@@ -63,6 +65,11 @@ def form(match: Match, **changes: str) -> dict[str, str]:
 
 
 PATH = "/site/judges/reader/"
+# by kind: its settings without a default
+REQUIRED = {
+    name: {one for one, setting in kind.config_class.model_fields.items() if setting.is_required()}
+    for name, kind in KINDS.items()
+}
 
 
 def test_only_the_staff_find_the_judges_office(staff: Client) -> None:
@@ -136,8 +143,26 @@ def test_what_a_kind_cannot_use_is_refused_at_its_field(
     assert judge.config == {}
 
 
-def test_every_kind_has_a_form(staff: Client) -> None:
+def test_every_kind_has_a_form_that_reads_what_it_shows(staff: Client) -> None:
     make_judge()
     for kind in JudgeKind:
-        assert staff.get(f"{PATH}?kind={kind}").status_code == 200, kind
+        page = staff.get(f"{PATH}?kind={kind}")
+        assert page.status_code == 200, kind
+        shown = page.context["form"]
+        values = {name: one.initial for name, one in shown.fields.items()}
+        again = config_form(kind, None, values)
+        if again.is_valid():
+            assert again.config == {}, kind
+        else:  # what has no default is still to be filled in
+            assert set(again.errors) <= {f"config_{name}" for name in REQUIRED[kind]}
     assert staff.get(f"{PATH}?kind=gone").status_code == 200
+
+
+def test_settings_with_parts_are_typed_as_json() -> None:
+    criteria = '[{"name": "clear", "question": "Is it clear?"}]'
+    read = config_form("rubric", None, {"config_criteria": criteria, "config_has_reference": "on"})
+    assert read.is_valid(), read.errors
+    assert read.config["criteria"][0]["name"] == "clear"
+    assert read.config["has_reference"] is True
+    broken = config_form("rubric", None, {"config_criteria": "[{"})
+    assert broken.errors == {"config_criteria": ["Must be a list."]}
