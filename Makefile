@@ -132,7 +132,7 @@ lint: $(DONE)/dev $(DONE)/build ## run every static check
 	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: install $(DONE)/dev ## run every benchmark in benchmarks/
-	@for name in curriculum farming live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
+	@for name in curriculum farming judges live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
 
 lock: $(DONE)/venv ## renew requirements/*.lock from *.in: make lock [ARGS=--upgrade]
 	@$(PY) requirements/compile.py $(ARGS)
