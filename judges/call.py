@@ -9,7 +9,17 @@ from typing import Any
 
 import structlog
 
-from judges.kinds import code, coin, learned, pairwise, poem, process, rubric
+from judges.kinds import (
+    code,
+    coin,
+    embedding,
+    learned,
+    pairwise,
+    poem,
+    process,
+    reward,
+    rubric,
+)
 from judges.kinds.config import KindConfig, read_config
 from judges.recording import Recorder
 from judges.tools import CannotJudge, Tools
@@ -43,6 +53,8 @@ KINDS: dict[str, KindSpec] = {
     "process": KindSpec(process.vote, process.ProcessConfig, process.PROMPTS),
     "coin": KindSpec(coin.vote),
     "learned": KindSpec(learned.vote, learned.LearnedConfig, repeats_itself=True),
+    "reward": KindSpec(reward.vote, reward.RewardConfig, repeats_itself=True),
+    "embedding": KindSpec(embedding.vote, embedding.EmbeddingConfig, repeats_itself=True),
 }
 
 

@@ -32,13 +32,24 @@ def fenced(text: str, *, nonce: str, max_characters: int = MAX_FENCED_CHARACTERS
 
     Control tokens of chat templates are broken up, invisible characters and the nonce removed.
     """
-    inner = INVISIBLE.sub("", text[:max_characters])
-    inner = _CONTROL_CHARACTER.sub("", _IGNORABLE.sub("", inner))
+    inner = _visible(text[:max_characters])
     # Repeated, because removing one nonce can put together another.
     while nonce in inner:
         inner = inner.replace(nonce, "")
-    inner = _CONTROL_TOKEN.sub(lambda token: " ".join(_PART.findall(token.group())), inner)
-    return f"[begin {nonce}]\n{inner}\n[end {nonce}]"
+    return f"[begin {nonce}]\n{_without_tokens(inner)}\n[end {nonce}]"
+
+
+def disarmed(text: str, *, max_characters: int = MAX_FENCED_CHARACTERS) -> str:
+    """The same without markers, for a model that reads the text alone."""
+    return _without_tokens(_visible(text[:max_characters]))
+
+
+def _visible(text: str) -> str:
+    return _CONTROL_CHARACTER.sub("", _IGNORABLE.sub("", INVISIBLE.sub("", text)))
+
+
+def _without_tokens(text: str) -> str:
+    return _CONTROL_TOKEN.sub(lambda token: " ".join(_PART.findall(token.group())), text)
 
 
 def one_line(text: str, max_characters: int) -> str:

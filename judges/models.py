@@ -40,6 +40,8 @@ class JudgeKind(StrEnum):
     PROCESS = "process"  # an LLM marks each step of an answer
     COIN = "coin"  # random: the control that separates learning from luck
     LEARNED = "learned"  # an adapter and a head that were trained here
+    REWARD = "reward"  # a reward model's number for each answer
+    EMBEDDING = "embedding"  # closeness to the task
 
 
 class Judge(models.Model):

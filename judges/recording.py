@@ -2,10 +2,11 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
-from judges.tools import ChatRequest, Message, Reply, Tools
+from judges.tools import ChatRequest, Exchanged, Message, Reply, Tools
 from judges.transcript import Usage
 
 # What stands for each nonce in what is digested: the same questions then have the same digest.
@@ -21,16 +22,20 @@ class Recorder:
         self._nonces: list[str] = []
         self._told: list[Sequence[Message]] = []
         self._replies: list[Reply] = []
-        self.tools = replace(tools, complete=self._complete, nonce=self._nonce)
+        self._exchanged: list[Exchanged] = []
+        self.tools = replace(
+            tools, complete=self._complete, exchange=self._exchange, nonce=self._nonce
+        )
 
     @property
     def usage(self) -> Usage:
         """What was used until now; a request without a reply counts as a request only."""
+        heard: list[Reply | Exchanged] = [*self._replies, *self._exchanged]
         return Usage(
             requests=len(self._told),
-            prompt_tokens=sum(reply.prompt_tokens for reply in self._replies),
+            prompt_tokens=sum(one.prompt_tokens for one in heard),
             completion_tokens=sum(reply.completion_tokens for reply in self._replies),
-            cost_micros=sum(reply.cost_micros for reply in self._replies),
+            cost_micros=sum(one.cost_micros for one in heard),
             prompt_digest=self._digest(),
         )
 
@@ -39,6 +44,14 @@ class Recorder:
         reply = await self._inner.complete(replace(request, endpoints=self.endpoints))
         self._replies.append(reply)
         return reply
+
+    async def _exchange(
+        self, path: str, body: Mapping[str, Any], endpoints: Sequence[str]
+    ) -> Exchanged:
+        self._told.append([{"role": path, "content": json.dumps(body)}])
+        exchanged = await self._inner.exchange(path, body, endpoints)
+        self._exchanged.append(exchanged)
+        return exchanged
 
     def _nonce(self) -> str:
         nonce = self._inner.nonce()

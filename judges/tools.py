@@ -80,6 +80,26 @@ class Learned(Protocol):
     ) -> Awaitable[list[float]]: ...
 
 
+@dataclass(frozen=True)
+class Exchanged:
+    """What an endpoint replied to a request that is no conversation, and what that took."""
+
+    value: Mapping[str, Any]
+    prompt_tokens: int = 0
+    cost_micros: int = 0
+
+
+class Exchange(Protocol):
+    """POST JSON to `path` below the first of these endpoints that answers, with its model's name.
+
+    Raises CannotJudge if none may be asked, ToolFailed if this request failed.
+    """
+
+    def __call__(
+        self, path: str, body: Mapping[str, Any], endpoints: Sequence[str]
+    ) -> Awaitable[Exchanged]: ...
+
+
 class Nonce(Protocol):
     """A string that nobody could have put into an answer beforehand."""
 
@@ -94,6 +114,10 @@ async def _no_learned(digest: str, prompt: str, texts: Sequence[str]) -> list[fl
     raise CannotJudge("no learned judge can be asked here")
 
 
+async def _no_endpoints(path: str, body: Mapping[str, Any], endpoints: Sequence[str]) -> Exchanged:
+    raise CannotJudge("no endpoints can be asked here")
+
+
 @dataclass(frozen=True)
 class Tools:
     """Everything a judge can call. A tool that fails raises, and the judge abstains."""
@@ -103,6 +127,7 @@ class Tools:
     relevance: Relevance
     nonce: Nonce = _random_nonce
     learned: Learned = _no_learned
+    exchange: Exchange = _no_endpoints
 
 
 class CannotJudge(Exception):

@@ -8,7 +8,7 @@ import asyncio
 import hashlib
 import json
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC
 from decimal import Decimal
@@ -25,7 +25,7 @@ from judges.endpoints import breaker, spending
 from judges.endpoints.keys import KeyUnreadable, opened
 from judges.kinds.config import ARENA_BASE
 from judges.models import Endpoint
-from judges.tools import CannotJudge, ChatRequest, Complete, Reply, ToolFailed
+from judges.tools import CannotJudge, ChatRequest, Complete, Exchange, Exchanged, Reply, ToolFailed
 from judges.wire import OPTIONAL_NAMES, body_of, reply_of, token_count
 
 REQUEST_SECONDS = 60.0
@@ -53,6 +53,8 @@ class JudgeServer:
     timeout_seconds: float = REQUEST_SECONDS
     prompt_price: Decimal = Decimal(0)  # of a million tokens
     completion_price: Decimal = Decimal(0)
+    # Not of the command line: whoever measures a server wants each of its failures, and no rest.
+    has_breaker: bool = True
     gives_schema: bool = True
     gives_logprobs: bool = True
 
@@ -91,10 +93,22 @@ async def complete(request: ChatRequest) -> Reply:
     servers = await _in_thread(lambda: servers_of(request.endpoints))
     if request.is_repeat:
         servers = [*servers[1:], *servers[:1]]  # the one that could not be read comes last
+    return await _first_of(servers, lambda server: _chat(server, request))
+
+
+async def exchanged(path: str, body: Mapping[str, Any], endpoints: Sequence[str]) -> Exchanged:
+    """What the first of these endpoints replies that gives a reply; see judges.tools.Exchange."""
+    servers = await _in_thread(lambda: servers_of(endpoints))
+    return await _first_of(servers, lambda server: _exchanged(server, path, body))
+
+
+async def _first_of(
+    servers: Sequence[JudgeServer], ask: Callable[[JudgeServer], Awaitable[Value]]
+) -> Value:
     problems: list[ToolFailed] = []
     for server in servers:
         try:
-            return await _chat(server, request)
+            return await ask(server)
         except ToolFailed as problem:
             problems.append(problem)
     sentence = "; ".join(dict.fromkeys(str(problem) for problem in problems))
@@ -105,10 +119,20 @@ async def complete(request: ChatRequest) -> Reply:
 
 def completing(url: str, model: str, *, key: str) -> Complete:
     """Asks this model of an OpenAI-compatible server, whose address the operator has chosen."""
-    server = _operators(url, model, key=key)
+    server = replace(_operators(url, model, key=key), has_breaker=False)
 
     async def ask(request: ChatRequest) -> Reply:
         return await _chat(server, request)
+
+    return ask
+
+
+def exchanging(url: str, model: str, *, key: str) -> Exchange:
+    """The same for requests that are no conversations; whatever endpoints are named, it is this one."""
+    server = replace(_operators(url, model, key=key), has_breaker=False)
+
+    async def ask(path: str, body: Mapping[str, Any], endpoints: Sequence[str]) -> Exchanged:
+        return await _exchanged(server, path, body)
 
     return ask
 
@@ -170,6 +194,12 @@ async def _chat(server: JudgeServer, request: ChatRequest) -> Reply:
     return replace(reply_of(value), cost_micros=cost)
 
 
+async def _exchanged(server: JudgeServer, path: str, body: Mapping[str, Any]) -> Exchanged:
+    named = {"model": server.model, **body}
+    value, cost = await exchange(server, path, named, max_completion_tokens=0)
+    return Exchanged(value, token_count(value, "prompt_tokens"), cost)
+
+
 def _from_environment() -> JudgeServer:
     environment = settings.ENV
     if not (environment.judge_url and environment.judge_model):
@@ -217,7 +247,7 @@ def server_of(row: Endpoint) -> JudgeServer:
 
 
 def _begin(server: JudgeServer, *, bound_micros: int) -> spending.Reserved | None:
-    if not breaker.may_ask(server.health):
+    if server.has_breaker and not breaker.may_ask(server.health):
         raise NotAsked(f"{server.name} failed again and again and is left alone for a while")
     if server.endpoint_id is None:
         return None
@@ -234,7 +264,8 @@ def _note_success(
     prompt_tokens: int,
     completion_tokens: int,
 ) -> None:
-    breaker.note_success(server.health)
+    if server.has_breaker:
+        breaker.note_success(server.health)
     if reserved is not None:
         spending.settle(
             reserved,
@@ -253,7 +284,7 @@ def _note_failure(
     is_own_fault: bool,
 ) -> None:
     log.warning("judge_endpoint_failed", endpoint=server.name, problem=sentence)
-    if not is_own_fault:
+    if server.has_breaker and not is_own_fault:
         breaker.note_failure(server.health)
     if reserved is not None:
         if is_refusal:

@@ -13,7 +13,7 @@ from agents.inference.client import (
     plain_model,
 )
 from agents.inference.patience import patiently
-from arena.panels.asking import complete
+from arena.panels.asking import complete, exchanged
 from judges.scorers.client import LearnedScorer, RelevanceScorer
 from judges.tools import CannotJudge, Message, ToolFailed, Tools
 
@@ -23,7 +23,13 @@ _scorer = RelevanceScorer()
 
 def build_tools() -> Tools:
     """Tools for any number of calls, from any event loop."""
-    return Tools(complete=complete, logprob=logprob, relevance=_scorer.relevance, learned=learned)
+    return Tools(
+        complete=complete,
+        logprob=logprob,
+        relevance=_scorer.relevance,
+        learned=learned,
+        exchange=exchanged,
+    )
 
 
 async def learned(digest: str, prompt: str, texts: Sequence[str]) -> list[float]:

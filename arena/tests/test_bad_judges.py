@@ -95,7 +95,7 @@ def test_what_is_no_verdict_is_an_abstention_and_the_other_judge_decides(
     assert match.status == MatchStatus.SETTLED
     assert ledger.audit().problems == ()
     page = told_of(match)
-    assert f"Reader abstained and does not count: {escape(votes[0].error)}" in page
+    assert f"abstained and does not count: {escape(votes[0].error)}" in page
     assert "<script>alert" not in page
 
 
@@ -127,7 +127,7 @@ def test_rounds_that_no_judge_could_read_are_void_and_the_fees_come_back(
         account = ledger.account_of(seat.agent.owner_id)
         assert ledger.balance(account).available == 100
     assert ledger.audit().problems == ()
-    assert "Reader abstained and does not count" in told_of(match)
+    assert "abstained and does not count" in told_of(match)
 
 
 def test_nothing_that_a_judge_says_reaches_the_next_one(settings: Settings) -> None:

@@ -124,7 +124,7 @@ def test_bad_lines_are_told_before_anything_is_asked(server: JudgeServer, tmp_pa
     ("reply", "reason"),
     [
         (lambda body: completion("I like both."), "too few of its comparisons could be read"),
-        (lambda body: b"<html>", "a server's reply is not an object"),
+        (lambda body: b"<html>", "answered something that is no JSON"),
     ],
 )
 def test_a_judge_that_never_says_anything_is_not_asked_on(
@@ -137,6 +137,22 @@ def test_a_judge_that_never_says_anything_is_not_asked_on(
         assert len(server.requests) <= 4 * 16
         server.reply = prefers_purring
         assert "50 pairs, 50 judged" in bench(pairs, json=report, **at(server))
+
+
+def test_a_server_that_failed_for_a_while_is_asked_about_every_further_pair(
+    tmp_path: Path,
+) -> None:
+    """Whoever measures it does not want pairs unasked because those before them failed."""
+    asked: list[Body] = []
+
+    def reply(body: Body) -> bytes:
+        asked.append(body)
+        return b"<html>" if 20 < len(asked) <= 32 else prefers_purring(body)
+
+    with serving(reply) as server:
+        told = bench(write_pairs(tmp_path / "pairs.jsonl", 40), at_once=1, **at(server))
+    assert "left alone" not in told
+    assert "accuracy, both orders   100.0%" in told
 
 
 def test_whoever_keeps_asking_a_silent_judge_gets_its_reasons(tmp_path: Path) -> None:
@@ -181,6 +197,18 @@ def test_a_file_that_is_not_there_or_holds_nothing_is_answered_by_a_sentence(
         bench(tmp_path / "empty.jsonl", url="http://h/v1", model="m")
     with pytest.raises(CommandError, match="is no file"):
         bench(tmp_path, url="http://h/v1", model="m")
+
+
+def test_a_reward_model_of_the_command_line_is_measured(tmp_path: Path) -> None:
+    def reply(body: Body) -> bytes:
+        assert body["model"] == "reader"
+        text = body["messages"][-1]["content"]
+        return json.dumps({"data": [{"probs": [2.5 if "purr" in text else -1.0]}]}).encode()
+
+    with serving(reply) as server:
+        told = bench(write_pairs(tmp_path / "pairs.jsonl", 12), kind="reward", **at(server))
+    assert "accuracy, both orders   100.0%" in told
+    assert len(server.requests) == 4 * 12  # two answers in two orders of seats
 
 
 @pytest.mark.django_db

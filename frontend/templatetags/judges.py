@@ -16,6 +16,8 @@ _KINDS = {
     "process": "a language model marks each step of an answer",
     "learned": "a model that was trained on known orders",
     "coin": "decides at random, as a control",
+    "reward": "a reward model gives each answer a number",
+    "embedding": "measures closeness to the task",
 }
 # By Landis and Koch (1977), in plainer words: up to this kappa, this is how well it agrees.
 _AGREES = (

@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from time import monotonic
 from typing import Any
 
@@ -12,7 +12,7 @@ from judges.call import KINDS, cast_vote
 from judges.kinds.config import read_config
 from judges.kinds.poem import PoemConfig
 from judges.panel import preference
-from judges.tools import CannotJudge, ChatRequest, Reply, Tools
+from judges.tools import CannotJudge, Tools
 from judges.transcript import Answer, Ballot, Transcript
 
 FREE_KIND = "free"  # of a transcript whose task no environment made
@@ -71,13 +71,13 @@ async def ask(contender: Contender, pair: LabelledPair) -> PairOutcome:
     A judge that asks its model in both orders anyway is asked once, and what it said in each is taken
     apart.
     """
-    started, meter = monotonic(), _Meter(contender.tools)
-    ballot = await _vote(contender, pair, meter.tools, is_swapped=False)
+    started = monotonic()
+    ballot = await _vote(contender, pair, is_swapped=False)
     if ballot.orders:
         first, second = ballot.orders.get((0, 1)), ballot.orders.get((1, 0))
         votes = [ballot]
     else:
-        swapped = await _vote(contender, pair, meter.tools, is_swapped=True)
+        swapped = await _vote(contender, pair, is_swapped=True)
         first, second = _preferred(ballot), _preferred(swapped)
         votes = [ballot, swapped]
     longer = (len(pair.chosen) > len(pair.rejected)) - (len(pair.chosen) < len(pair.rejected))
@@ -88,16 +88,15 @@ async def ask(contender: Contender, pair: LabelledPair) -> PairOutcome:
         chosen_second=None if second is None else -second,
         longer=longer,
         seconds=monotonic() - started,
-        requests=meter.requests,
-        prompt_tokens=meter.prompt_tokens,
-        completion_tokens=meter.completion_tokens,
+        requests=sum(one.usage.requests for one in votes),
+        prompt_tokens=sum(one.usage.prompt_tokens for one in votes),
+        completion_tokens=sum(one.usage.completion_tokens for one in votes),
+        cost_micros=sum(one.usage.cost_micros for one in votes),
         reasons=tuple(one.error for one in votes if not one.scores),
     )
 
 
-async def _vote(
-    contender: Contender, pair: LabelledPair, tools: Tools, *, is_swapped: bool
-) -> Ballot:
+async def _vote(contender: Contender, pair: LabelledPair, *, is_swapped: bool) -> Ballot:
     texts = (pair.rejected, pair.chosen) if is_swapped else (pair.chosen, pair.rejected)
     transcript = Transcript(
         prompt=pair.prompt,
@@ -105,25 +104,9 @@ async def _vote(
         data={},
         answers=tuple(Answer(seat=seat, text=text) for seat, text in enumerate(texts)),
     )
-    return await cast_vote(contender.kind, contender.config, transcript, tools)
+    return await cast_vote(contender.kind, contender.config, transcript, contender.tools)
 
 
 def _preferred(ballot: Ballot) -> int | None:
     """1: the answer in the first seat, -1: the other one, 0: neither; None: it could not say."""
     return preference(ballot.scores, ballot.comparisons, 0, 1) if ballot.scores else None
-
-
-class _Meter:
-    """Counts what one pair's requests to a language model take."""
-
-    def __init__(self, tools: Tools) -> None:
-        self._complete = tools.complete
-        self.tools = replace(tools, complete=self.complete)
-        self.requests = self.prompt_tokens = self.completion_tokens = 0
-
-    async def complete(self, request: ChatRequest) -> Reply:
-        self.requests += 1
-        reply = await self._complete(request)
-        self.prompt_tokens += reply.prompt_tokens
-        self.completion_tokens += reply.completion_tokens
-        return reply

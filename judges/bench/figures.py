@@ -30,6 +30,7 @@ class PairOutcome:
     requests: int = 0  # to a language model
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_micros: int = 0  # at the prices of the endpoints' rows
     reasons: tuple[str, ...] = ()
 
     @property
@@ -92,6 +93,7 @@ class Figures:
     requests: int
     prompt_tokens: int
     completion_tokens: int
+    cost_micros: int
     reasons: Mapping[str, int]  # of abstentions -> how often
 
 
@@ -105,6 +107,7 @@ class PairTally:
     requests: int = 0
     prompt_tokens: int = 0
     completion_tokens: int = 0
+    cost_micros: int = 0
     reasons: Counter[str] = field(default_factory=Counter)
     _means: dict[str, Mean] = field(default_factory=dict)
 
@@ -116,6 +119,7 @@ class PairTally:
         self.requests += outcome.requests
         self.prompt_tokens += outcome.prompt_tokens
         self.completion_tokens += outcome.completion_tokens
+        self.cost_micros += outcome.cost_micros
         for reason in outcome.reasons:
             is_new = reason not in self.reasons and len(self.reasons) >= MAX_REASONS
             self.reasons[OTHER_REASONS if is_new else reason] += 1
@@ -158,6 +162,7 @@ class PairTally:
             requests=self.requests,
             prompt_tokens=self.prompt_tokens,
             completion_tokens=self.completion_tokens,
+            cost_micros=self.cost_micros,
             reasons=dict(self.reasons.most_common()),
         )
 

@@ -48,7 +48,7 @@ def lines(name: str, figures: Figures, prices: Prices | None) -> Iterator[str]:
             f"{figures.prompt_tokens / each:,.0f} prompt and "
             f"{figures.completion_tokens / each:,.0f} completion tokens"
         )
-        cost = None if prices is None else prices.cost_of(figures)
+        cost = cost_of(figures, prices)
         told = (
             "not known: give --prompt-price and --completion-price"
             if cost is None
@@ -59,8 +59,14 @@ def lines(name: str, figures: Figures, prices: Prices | None) -> Iterator[str]:
 
 def as_json(figures: Figures, prices: Prices | None) -> dict[str, Any]:
     """The same for programs; shares are fractions of 1."""
-    cost = None if prices is None else prices.cost_of(figures)
-    return {**asdict(figures), "cost": cost}
+    return {**asdict(figures), "cost": cost_of(figures, prices)}
+
+
+def cost_of(figures: Figures, prices: Prices | None) -> float | None:
+    """At these prices, else at those of the endpoints' rows; None if nobody knows a price."""
+    if prices is not None:
+        return prices.cost_of(figures)
+    return figures.cost_micros / 1_000_000 if figures.cost_micros else None
 
 
 def _percent(estimate: Estimate | None, *, is_signed: bool) -> str:

@@ -21,7 +21,7 @@ from django.db import DatabaseError
 
 from agents.files import write_atomically
 from arena.config.supervisor.machine import this_machine
-from arena.panels.asking import completing
+from arena.panels.asking import completing, exchanging
 from arena.panels.tools import build_tools
 from judges.bench.asking import Contender, ask_all, check
 from judges.bench.figures import PairOutcome, PairTally
@@ -293,7 +293,14 @@ def _of_command_line(options: dict[str, Any]) -> list[Contender]:
         config = None
     if not isinstance(config, dict):
         raise CommandError('--config takes a JSON object, such as {"thinking_tokens": 2000}.')
-    tools = replace(build_tools(), complete=completing(url, model, key=key.strip()))
+    if "endpoints" in KINDS[options["kind"]].config_class.model_fields:
+        config = {**config, "endpoints": ["url"]}  # else some kinds ask a model of the installation
+    key = key.strip()
+    tools = replace(
+        build_tools(),
+        complete=completing(url, model, key=key),
+        exchange=exchanging(url, model, key=key),
+    )
     contender = Contender(
         f"{model} ({options['kind']})", options["kind"], config, f"{model} at {url}", tools
     )

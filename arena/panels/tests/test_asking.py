@@ -286,3 +286,34 @@ def test_a_server_never_shows_its_key(model: Model) -> None:
     (server,) = servers_of(["reader"])
     assert (server.key, KEY in repr(server)) == (KEY, False)
     assert asking.JudgeServer.__dataclass_fields__["key"].repr is False
+
+
+def numbers(name: str, *values: object) -> Scripted:
+    rows = [{"index": place, name: value} for place, value in enumerate(values)]
+    usage = {"prompt_tokens": 1_000, "total_tokens": 1_000}
+    return Scripted(body=json.dumps({"data": rows, "usage": usage}).encode())
+
+
+@pytest.mark.parametrize(
+    ("kind", "reply"),
+    [
+        ("embedding", numbers("embedding", [1, 0], [0.1, 1.0], [1, 0.1])),
+        ("reward", numbers("score", -3.5, 8.25)),
+    ],
+)
+def test_a_judge_of_numbers_asks_the_next_endpoint_if_one_fails_and_its_cost_is_recorded(
+    models: list[Model], kind: str, reply: Scripted
+) -> None:
+    for one, slug in zip(models, ("broken", "whole"), strict=True):
+        endpoint(one, slug)
+    models[0].always, models[1].always = Scripted(status=404), reply
+    config: dict[str, Any] = {"endpoints": ["broken", "whole"]}
+    if kind == "reward":
+        config["route"] = "score"
+    transcript = make_transcript(make_answer(0, "dogs bark"), make_answer(1, "cats purr"))
+    ballot: Ballot = asyncio.run(cast_vote(kind, config, transcript, build_tools()))
+    assert ballot.error == ""
+    assert ballot.scores[1] > ballot.scores[0]
+    assert (ballot.usage.requests, ballot.usage.prompt_tokens) == (1, 1_000)
+    assert ballot.usage.cost_micros == 2_000
+    assert EndpointMonth.objects.get(endpoint__slug="whole").cost_micros == 2_000

@@ -23,6 +23,7 @@ class Reader(ScriptedTools):
             f"VERDICT: {self._says(*compared(request.messages))}",
             prompt_tokens=100,
             completion_tokens=4,
+            cost_micros=50,
         )
 
 
@@ -48,7 +49,7 @@ def test_what_a_reader_of_both_orders_says_in_each_is_told_apart(
     found = asked(reader)
     assert (found.chosen_first, found.chosen_second) == (first, second)
     assert len(reader.asked) == found.requests == 2  # and not twice in each order of seats
-    assert (found.prompt_tokens, found.completion_tokens) == (200, 8)
+    assert (found.prompt_tokens, found.completion_tokens, found.cost_micros) == (200, 8, 100)
 
 
 def test_a_judge_of_single_answers_is_asked_in_both_orders_of_seats() -> None:
