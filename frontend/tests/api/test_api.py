@@ -168,7 +168,7 @@ def test_an_entry_that_is_sent_twice_is_paid_once() -> None:
     assert left() == 100
 
 
-@pytest.mark.parametrize("key", ["", "1", str(uuid.uuid1()), "x" * 5000])
+@pytest.mark.parametrize("key", ["", "1", "2c1743a3-9130-11f0-8b3e-0242ac120002", "x" * 5000])
 def test_what_costs_credits_needs_a_key_of_its_own(key: str) -> None:
     program, body, left = entering(make_user(credits=100).pk)
     assert program.post("/entries", body, key=key).status_code == 422
