@@ -137,6 +137,7 @@ def _problem_with(user: User, judge: Judge, text: str) -> str:
     earlier = (
         Bounty.objects.filter(judge=judge)
         .exclude(status=BountyStatus.RETURNED)
+        .exclude(template="")
         .order_by("-id")
         .values_list("template", flat=True)[:MAX_COMPARED]
     )
@@ -198,13 +199,17 @@ def decide_bounty(bounty_id: int, tried: Tried) -> None:
 
 
 def withdraw_bounties(owner_id: int) -> None:
-    """Return the fees of a person who leaves. For the system, without a user; may run twice."""
+    """Return the fees of a person who leaves, and erase what they submitted.
+
+    For the system, without a user; may run twice.
+    """
     with transaction.atomic(durable=True):
         waiting = Bounty.objects.select_for_update(no_key=True).filter(
             user_id=owner_id, status=BountyStatus.WAITING
         )
         for bounty in waiting.order_by("id"):
             _give_back(bounty)
+        Bounty.objects.filter(user_id=owner_id).update(template="")
 
 
 def _give_back(bounty: Bounty) -> None:

@@ -22,7 +22,14 @@ from arena.matches.events import event_digest
 from arena.models import Completion, Entry, EntryStatus, Match, MatchEvent, MatchStatus, Transfer
 from arena.tests.builders import SAMPLING, at_once, enter, make_agent, make_space, make_user
 from frontend.tests.builders import play_to_the_end, signed_in
-from frontend.tests.two_people import PROMPT, TwoPeople, all_rows, make_two_people
+from frontend.tests.two_people import (
+    ATTACK,
+    PROMPT,
+    TOKEN_NAME,
+    TwoPeople,
+    all_rows,
+    make_two_people,
+)
 from training.data.harvest import harvest_matches
 from training.data.pair_dataset import export_pairs
 from training.models import Pair, TrainingRun
@@ -85,6 +92,8 @@ def test_nothing_that_the_person_wrote_is_left_and_everything_still_adds_up(
     rows = repr(all_rows())
     for words in (
         PROMPT,
+        ATTACK,
+        TOKEN_NAME,
         "Zanzibar",
         "Secretive",
         "Student",

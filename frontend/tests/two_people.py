@@ -7,15 +7,16 @@ from random import Random
 from typing import Any
 
 from django.apps import apps
+from django.db import transaction
 
 from agents.api_tokens import Scope, create_token
 from agents.models import Agent, ApiToken
 from agents.roster import create_agent, set_learning
-from arena.credits import wallet
+from arena.credits import ledger, wallet
 from arena.credits.brakes import AutopilotLimits
 from arena.credits.statement import wallet_balance
 from arena.matches import seating
-from arena.models import Bounty, Match, Round
+from arena.models import Bounty, Match, Round, TransferCode
 from arena.spaces import autopilot
 from arena.states import AdoptionRule
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
@@ -120,14 +121,7 @@ def make_two_people() -> TwoPeople:
         autopilot.switch_on(
             owner.pk, agent_id=agent.pk, space_slugs=[waiting.slug], limits=AUTOPILOT_LIMITS
         )
-    Bounty.objects.create(
-        user=owner,
-        judge=Judge.objects.get(slug="coin"),
-        template=ATTACK,
-        hold_id=uuid.uuid4(),
-        fee_credits=5,
-        prize_credits=100,
-    )
+    _submit_attack(owner.pk)
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)
     version = agent.versions.get(number=1)
@@ -150,6 +144,26 @@ def make_two_people() -> TwoPeople:
         open_tournament_id=make_tournament(space, fee_credits=0).pk,
         token_id=_token_of(owner.pk),
     )
+
+
+def _submit_attack(user_id: int) -> None:
+    bounty = Bounty.objects.create(
+        user_id=user_id,
+        judge=Judge.objects.get(slug="coin"),
+        template=ATTACK,
+        hold_id=uuid.uuid4(),
+        fee_credits=5,
+        prize_credits=100,
+    )
+    with transaction.atomic():
+        ledger.hold(
+            bounty.hold_id,
+            debit=ledger.account_of(user_id),
+            credit=ledger.house_account(),
+            amount=bounty.fee_credits,
+            code=TransferCode.BOUNTY,
+            reference=f"bounty:{bounty.pk}",
+        )
 
 
 def _token_of(user_id: int) -> int:
