@@ -40,6 +40,7 @@ LENGTH_WORDS: Mapping[str, str] = {
     "cut_rejected": "the worse answer was cut off at its maximum length",
 }
 LEFT_OUT_WORDS: Mapping[str, str] = {
+    Reason.OVERRULED: "the other way round after an appeal",
     Reason.ERASED: "an answer of a person who has left",
     Reason.WITHOUT_TOKENS: "stored without token ids, or no longer with them",
     Reason.OTHER_BASE: "answered by another base model",
