@@ -5,7 +5,7 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from random import Random
-from typing import Any, Self, cast
+from typing import Any, Self
 
 import pytest
 
@@ -21,7 +21,13 @@ from training.gate.record import GateRecord
 from training.gate.sitting import Contestants, Exam
 
 PANEL = [PanelJudge(judge_id=1, slug="code", kind="code", config={}, weight=1.0)]
-NO_TOOLS = cast(Tools, None)  # the judge by code needs none
+
+
+async def _unasked(*given: Any, **more: Any) -> Any:
+    raise AssertionError("the judge by code needs no tools")
+
+
+NO_TOOLS = Tools(complete=_unasked, logprob=_unasked, relevance=_unasked)
 CONTESTANTS = Contestants(
     parent=ServedModel("base", "base", None),
     child=ServedModel("base", "agent-1.v2", Path("/adapters/x")),
