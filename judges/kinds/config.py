@@ -120,6 +120,23 @@ _WORDS: Mapping[str, str] = {
 }
 
 
+class GradingConfig(ModelConfig):
+    """What a judge whose model gives marks may set."""
+
+    has_log_probabilities: bool = Field(
+        True,
+        title="Log-probabilities",
+        description="Ask how likely each mark was, so that a mark is the mean of what it could have "
+        "been.",
+    )
+    has_reference: bool = Field(
+        False,
+        title="Reference answer",
+        description="Show the model the environment's own answer to the task; without one the "
+        "judge abstains.",
+    )
+
+
 def read_config(config_class: type[ConfigT], value: Mapping[str, Any]) -> ConfigT:
     """The configuration that this JSON describes. Raises BadConfig."""
     try:

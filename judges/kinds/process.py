@@ -15,7 +15,7 @@ from pydantic import Field
 
 from judges.asking import ask
 from judges.fencing import cut_note, fenced, one_line, says_something
-from judges.kinds.config import ModelConfig
+from judges.kinds.config import GradingConfig
 from judges.kinds.grading import (
     LIKELIEST,
     MARK_SCHEMA,
@@ -42,7 +42,7 @@ class StepsValue(StrEnum):
     PRODUCT = "product"
 
 
-class ProcessConfig(ModelConfig):
+class ProcessConfig(GradingConfig):
     """What a process judge's `config` may set."""
 
     value: StepsValue = Field(
@@ -50,18 +50,6 @@ class ProcessConfig(ModelConfig):
         title="Value of an answer",
         description="least: that of its worst step. product: all steps multiplied, so that a long "
         "answer has to be right throughout.",
-    )
-    has_log_probabilities: bool = Field(
-        True,
-        title="Log-probabilities",
-        description="Ask how likely each mark was, so that a mark is the mean of what it could have "
-        "been.",
-    )
-    has_reference: bool = Field(
-        False,
-        title="Reference answer",
-        description="Show the model the environment's own answer to the task; without one the "
-        "judge abstains.",
     )
 
 

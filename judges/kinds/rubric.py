@@ -18,7 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from judges.asking import ask
 from judges.fencing import cut_note, fenced, one_line, says_something
-from judges.kinds.config import ModelConfig
+from judges.kinds.config import GradingConfig
 from judges.kinds.grading import (
     FULL_MARK,
     LIKELIEST,
@@ -57,7 +57,7 @@ class RubricCriterion(BaseModel):
     weight: float = Field(1.0, gt=0.0, le=100.0, title="Weight", description="Among the criteria.")
 
 
-class RubricConfig(ModelConfig):
+class RubricConfig(GradingConfig):
     """What a rubric judge's `config` may set."""
 
     criteria: tuple[RubricCriterion, ...] = Field(
@@ -65,18 +65,6 @@ class RubricConfig(ModelConfig):
         max_length=8,
         title="Criteria",
         description="What each answer is graded on, with the weight of each.",
-    )
-    has_log_probabilities: bool = Field(
-        True,
-        title="Log-probabilities",
-        description="Ask how likely each mark was, so that a mark is the mean of what it could have "
-        "been.",
-    )
-    has_reference: bool = Field(
-        False,
-        title="Reference answer",
-        description="Show the model the environment's own answer to the task; without one the "
-        "judge abstains.",
     )
 
     @model_validator(mode="after")
