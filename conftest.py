@@ -31,6 +31,19 @@ GROUPS = {
     "training/data/tests/test_export_to_trl.py": "trainers",
     "agents/inference/tests/test_serve.py": "mended server",
     "judges/tests/test_scorers.py": "scorer",
+    **dict.fromkeys(
+        (
+            "agents/tests/test_migrations.py",
+            "arena/matches/tests/test_committed_tasks.py",
+            "arena/matches/tests/test_terms.py",
+            "arena/spaces/tests/test_beliefs.py",
+            "judges/tests/test_versions.py",
+            "training/tests/test_coded_share.py",
+            "training/tests/test_episode_settings.py",
+            "training/tests/test_migrations.py",
+        ),
+        "migrations",
+    ),
 }
 
 

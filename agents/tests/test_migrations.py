@@ -4,13 +4,12 @@ from collections.abc import Iterator
 
 import pytest
 from django.apps.registry import Apps
-from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.models import Agent, User
 from agents.names import name_key
-from arena.tests.builders import migrate
+from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -19,11 +18,8 @@ BEFORE = [("agents", "0004_adapter_refusal")]
 
 @pytest.fixture
 def before() -> Iterator[Apps]:
-    today = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    try:
-        yield migrate(BEFORE)
-    finally:
-        migrate(today)
+    with rewound(BEFORE) as apps:
+        yield apps
 
 
 def test_names_that_looked_alike_before_stay_and_the_oldest_has_the_key(before: Apps) -> None:
@@ -36,7 +32,7 @@ def test_names_that_looked_alike_before_stay_and_the_oldest_has_the_key(before: 
         for name in ("Ruler", "\uff32uler")
     )
     agents.create(owner_id=ids[1], name="Ruler", base_model=base, engine="model")
-    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    migrate_to_today()
 
     assert list(User.objects.order_by("id").values_list("username", flat=True)) == names
     keys = dict(User.objects.values_list("id", "username_key"))
@@ -70,22 +66,18 @@ def test_versions_of_before_people_could_leave_never_change_and_so_it_is_again(
         agent=agent, number=1, prompt="Mine.", sampling={}, origin="created"
     )
     refuses(before)
-    today = migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    today = migrate_to_today()
     refuses(today)
     User.objects.update(leaving_since=timezone.now())
     refuses(migrate(BEFORE))
 
 
 def test_the_house_agents_of_before_become_references_and_no_others() -> None:
-    today = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    try:
-        apps = migrate([("agents", "0008_code_percent")])
+    with rewound([("agents", "0008_code_percent")]) as apps:
         users, agents = (apps.get_model("agents", name).objects for name in ("User", "Agent"))
         base = apps.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
         for name, is_house in (("house", True), ("ann", False)):
             owner = users.create(username=name, password="!", is_house=is_house)
             agents.create(owner=owner, name=f"{name} one", base_model=base, engine="model")
-    finally:
-        migrate(today)
     marked = dict(Agent.objects.values_list("owner__username", "is_reference"))
     assert marked == {"house": True, "ann": False}

@@ -7,9 +7,7 @@ from collections.abc import Callable, Mapping
 from random import Random
 from typing import Any
 
-from django.apps.registry import Apps
 from django.db import connection, transaction
-from django.db.migrations.executor import MigrationExecutor
 from django.test.utils import CaptureQueriesContext
 
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
@@ -190,14 +188,6 @@ def at_once(*calls: Callable[[], Any]) -> list[Any]:
     for thread in threads:
         thread.join(timeout=30)
     return outcomes
-
-
-def migrate(targets: list[tuple[str, str]]) -> Apps:
-    """The models as they were, or are, after these migrations."""
-    executor = MigrationExecutor(connection)
-    executor.migrate(targets)
-    executor.loader.build_graph()
-    return executor.loader.project_state(targets).apps
 
 
 def plans_of(call: Callable[[], object]) -> list[str]:

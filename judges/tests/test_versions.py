@@ -1,11 +1,9 @@
 """Votes name the version of their judge, and a version never changes."""
 
-from typing import Any
-
 import pytest
-from django.db import IntegrityError, connection, transaction
-from django.db.migrations.executor import MigrationExecutor
+from django.db import IntegrityError, transaction
 
+from arena.config.tests.rewinding import migrate, rewound
 from judges import versions
 from judges.kinds.config import BadConfig
 from judges.models import Judge, JudgeKind, JudgeVersion
@@ -62,18 +60,10 @@ def test_a_version_never_changes(change: str) -> None:
 
 
 def test_judges_of_an_earlier_release_get_version_1() -> None:
-    def migrated(name: str) -> Any:
-        executor = MigrationExecutor(connection)
-        executor.migrate([("judges", name)])
-        executor.loader.build_graph()
-        return executor.loader.project_state([("judges", name)]).apps
-
-    latest = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    try:
-        before = migrated("0003_calibration").get_model("judges", "Judge")
-        before.objects.create(slug="old", name="Old", kind="poem", config=POEM)
-        row = migrated("0004_judge_versions").get_model("judges", "JudgeVersion").objects.get()
+    with rewound([("judges", "0003_calibration")]) as before:
+        judges = before.get_model("judges", "Judge").objects
+        judges.create(slug="old", name="Old", kind="poem", config=POEM)
+        after = migrate([("judges", "0004_judge_versions")])
+        row = after.get_model("judges", "JudgeVersion").objects.get()
         assert (row.judge.slug, row.number, row.kind, row.config) == ("old", 1, "poem", POEM)
         assert row.prompt_digest == ""
-    finally:
-        MigrationExecutor(connection).migrate(latest)

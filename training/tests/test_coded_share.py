@@ -6,20 +6,18 @@ import pytest
 from django.apps.registry import Apps
 
 from agents.models import Agent
-from arena.tests.builders import migrate
+from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 from training.methods import config_from_json
 from training.models import TrainingRun
-from training.tests.test_migrations import BEFORE, migrate_to_today, seed
+from training.tests.test_migrations import BEFORE, seed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def earlier() -> Iterator[Apps]:
-    try:
-        yield migrate(BEFORE)
-    finally:
-        migrate_to_today()
+    with rewound(BEFORE) as apps:
+        yield apps
 
 
 def test_runs_under_way_keep_learning_from_coded_seats_and_the_way_back_forgets_the_setting(

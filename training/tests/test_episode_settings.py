@@ -6,22 +6,20 @@ import pytest
 from django.apps.registry import Apps
 
 from agents.models import Agent
+from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 from arena.models import Round
-from arena.tests.builders import migrate
 from training.methods import config_from_json
 from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
-from training.tests.test_migrations import BEFORE, migrate_to_today, seed
+from training.tests.test_migrations import BEFORE, seed
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
 def earlier() -> Iterator[Apps]:
-    try:
-        yield migrate(BEFORE)
-    finally:
-        migrate_to_today()
+    with rewound(BEFORE) as apps:
+        yield apps
 
 
 def test_runs_under_way_practise_as_planned_and_the_way_back_forgets_episodes(

@@ -8,15 +8,13 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
+from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 from arena.credits import ledger
 from arena.matches import play
 from arena.matches.events import event_digest
 from arena.models import Account, Match, MatchEvent, SpaceCount
 from arena.states import MatchStatus
-from arena.tests.builders import migrate
 from training.models import Pair, PairCount, TrainingRun
 from training.runs.queries import gate_figures, run_view, runs_of_agent
 from training.states import RunStatus
@@ -94,15 +92,8 @@ SAMPLING = {"temperature": 0.8, "top_p": 0.95, "max_tokens": 32}
 @pytest.fixture
 def before() -> Iterator[Apps]:
     """The models of the commit before, and its database; afterwards the database is today's."""
-    today = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    try:
-        yield migrate(BEFORE)
-    finally:
-        migrate(today)
-
-
-def migrate_to_today() -> None:
-    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
+    with rewound(BEFORE) as apps:
+        yield apps
 
 
 def seed(apps: Apps) -> dict[str, int]:

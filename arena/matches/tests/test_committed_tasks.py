@@ -13,9 +13,9 @@ from django.apps.registry import Apps
 from django.contrib import admin
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from agents.canonical import text_digest
+from arena.config.tests.rewinding import migrate_to_today, rewound
 from arena.environments.base import Task
 from arena.matches import play, runner, seating
 from arena.matches.events import event_digest
@@ -31,7 +31,6 @@ from arena.tests.builders import (
     make_match,
     make_space,
     make_user,
-    migrate,
     play_round,
 )
 
@@ -239,17 +238,11 @@ def test_a_secret_has_no_form_no_name_and_no_event_before_the_end() -> None:
     assert row.secret in json.dumps(match_transcript(match.id))
 
 
-def migrate_to_today() -> None:
-    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
-
-
 @pytest.fixture
 def before() -> Iterator[Apps]:
     """The models of the commit before there were commitments."""
-    try:
-        yield migrate([("arena", "0017_asked_positions")])
-    finally:
-        migrate_to_today()
+    with rewound([("arena", "0017_asked_positions")]) as apps:
+        yield apps
 
 
 def test_a_match_seated_before_there_were_commitments_is_played_and_ends(before: Apps) -> None:

@@ -7,11 +7,10 @@ from typing import Any
 
 import pytest
 from django.apps.registry import Apps
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
 from agents.errors import Refused
 from agents.models import Agent
+from arena.config.tests.rewinding import migrate_to_today, rewound
 from arena.credits import ledger
 from arena.matches import play, seating
 from arena.matches.events import MatchSettled, decode
@@ -26,7 +25,6 @@ from arena.tests.builders import (
     make_match,
     make_space,
     make_user,
-    migrate,
     play_round,
 )
 
@@ -136,17 +134,11 @@ def test_entries_from_before_there_were_terms_are_played_by_the_spaces() -> None
     assert play.state_of(match).seating.rake_percent == 10
 
 
-def migrate_to_today() -> None:
-    migrate(MigrationExecutor(connection).loader.graph.leaf_nodes())
-
-
 @pytest.fixture
 def before() -> Iterator[Apps]:
     """The models of the commit before there were tiers."""
-    try:
-        yield migrate([("arena", "0020_coded_seats")])
-    finally:
-        migrate_to_today()
+    with rewound([("arena", "0020_coded_seats")]) as apps:
+        yield apps
 
 
 def test_the_migration_keeps_the_terms_of_those_who_wait(before: Apps) -> None:

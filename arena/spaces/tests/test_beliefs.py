@@ -3,21 +3,17 @@
 from math import sqrt
 
 import pytest
-from django.db import connection
-from django.db.migrations.executor import MigrationExecutor
 
+from arena.config.tests.rewinding import rewound
 from arena.models import OverallRating
 from arena.spaces.ratings import Skill
 from arena.spaces.trust import starting_skill
-from arena.tests.builders import migrate
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 def test_the_first_overall_rating_is_what_a_new_agent_would_start_with() -> None:
-    today = MigrationExecutor(connection).loader.graph.leaf_nodes()
-    try:
-        apps = migrate([("agents", "0009_references"), ("arena", "0027_tournaments")])
+    with rewound([("agents", "0009_references"), ("arena", "0027_tournaments")]) as apps:
         base = apps.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
         owner = apps.get_model("agents", "User").objects.create(username="ann", password="!")
         agents = apps.get_model("agents", "Agent").objects
@@ -43,8 +39,6 @@ def test_the_first_overall_rating_is_what_a_new_agent_would_start_with() -> None
         ):
             for agent in (mine, house):
                 ratings.create(agent=agent, space=space, mu=mu, sigma=sigma, match_count=count)
-    finally:
-        migrate(today)
     (row,) = OverallRating.objects.all()
     start = starting_skill([Skill(30, 1), Skill(20, 2)])
     assert row.agent_id == mine.pk
