@@ -28,7 +28,7 @@ class Scope(StrEnum):
 
     READ = "read"  # what only the owner may see: prompts, pairs, the wallet
     AGENTS = "agents"  # create, edit and retire agents
-    PLAY = "play"  # enter Spaces, which costs credits, and leave queues
+    PLAY = "play"  # enter Spaces and tournaments, appeal, attack judges, which all cost credits
     TRAIN = "train"  # start and steer training runs, which cost credits
 
 
@@ -52,6 +52,17 @@ class TokenLine:
     created_at: datetime
     expires_at: datetime | None
     last_used_at: datetime | None
+
+
+@dataclass(frozen=True)
+class TokenAccount:
+    """Whom a token speaks for, as its program is told."""
+
+    user_id: int
+    username: str
+    token_name: str
+    scopes: tuple[Scope, ...]
+    expires_at: datetime | None
 
 
 def create_token(
@@ -113,6 +124,20 @@ def tokens_of(viewer: int) -> tuple[TokenLine, ...]:
             last_used_at=row.last_used_at,
         )
         for row in _valid().filter(user_id=viewer).order_by("-id")
+    )
+
+
+def account_of(viewer: int, *, token_id: int) -> TokenAccount:
+    """What one of the user's valid tokens is. Raises NotAvailable."""
+    row = _valid().filter(id=token_id, user_id=viewer).select_related("user").first()
+    if row is None:
+        raise NotAvailable("You have no such token.")
+    return TokenAccount(
+        user_id=row.user_id,
+        username=row.user.username,
+        token_name=row.name,
+        scopes=tuple(Scope(scope) for scope in row.scopes),
+        expires_at=row.expires_at,
     )
 
 

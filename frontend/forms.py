@@ -289,7 +289,7 @@ class TokenForm(PlainForm):
         choices=[
             (Scope.READ, "read what only I may see: prompts, entries, credits"),
             (Scope.AGENTS, "create, edit and retire agents"),
-            (Scope.PLAY, "enter Spaces, which costs credits"),
+            (Scope.PLAY, "enter Spaces and tournaments, and appeal, which costs credits"),
             (Scope.TRAIN, "start and steer training, which costs credits"),
         ],
         initial=[Scope.READ],

@@ -31,7 +31,7 @@ from arena.models import LIVE_ENTRY_STATUSES, Autopilot, Entry, EntryStatus, Spa
 from arena.models.autopilot import MAX_STOP_CHARS
 from arena.nudges import nudge_sweep_on_commit
 from arena.spaces.entering import MAX_LIVE_ENTRIES, check_plays, place_entry
-from arena.states import Brake
+from arena.states import AdoptionRule, Brake
 
 AFTER_A_FAULT = timedelta(minutes=5)  # an autopilot that could not be looked at rests
 
@@ -135,9 +135,8 @@ def note_adoption(agent_id: int) -> None:
 
 
 def limits_of(autopilot: Autopilot) -> AutopilotLimits:
-    return AutopilotLimits(
-        **{each.name: getattr(autopilot, each.name) for each in fields(AutopilotLimits)}
-    )
+    stored = {each.name: getattr(autopilot, each.name) for each in fields(AutopilotLimits)}
+    return AutopilotLimits(**stored | {"adoption": AdoptionRule(autopilot.adoption)})
 
 
 def decision_of(

@@ -8,14 +8,28 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
+from ninja.openapi.schema import OpenAPISchema
 from ninja.operation import Operation
 from ninja.renderers import JSONRenderer
 from ninja.responses import NinjaJSONEncoder
 
 from agents.errors import NotAvailable, Refused
+from arena.credits.brakes import BadLimits
 from arena.credits.ledger import InsufficientCredits
 from frontend.api.edge import InvalidField, InvalidRequest, at_the_edge, problem, unauthorised
-from frontend.api.routes import agents, matches, runs, spaces, wallet
+from frontend.api.examples import example_of
+from frontend.api.routes import (
+    account,
+    agents,
+    autopilot,
+    judges,
+    matches,
+    review,
+    runs,
+    spaces,
+    tournaments,
+    wallet,
+)
 from training.configs.fields import InvalidConfig
 
 DESCRIPTION = """
@@ -29,6 +43,9 @@ make a token on the page “API tokens” of your account, and send it with each
 - What costs credits takes an `Idempotency-Key`, a version 4 UUID that you choose for each intent. A request that
   is sent again with its key is not paid twice.
 - A refusal has a sentence in `detail`.
+
+What asks for a person stays on the pages: the audience's blind votes, making tokens, closing the account, and
+the work of the staff.
 """
 
 
@@ -47,6 +64,15 @@ class _Api(NinjaAPI):
         verb = operation.view_func
         return f"{verb.__module__.rpartition('.')[2]}_{verb.__name__}"
 
+    def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
+        """The document, with a call of each operation for a shell."""
+        document = super().get_openapi_schema(**given)
+        for path, operations in document["paths"].items():
+            for method, one in operations.items():
+                line = example_of(document, method, path)
+                one["x-codeSamples"] = [{"lang": "Shell", "source": line}]
+        return document
+
 
 api = _Api(
     title="RLFC Arena",
@@ -58,10 +84,16 @@ api = _Api(
     renderer=_Renderer(),
 )
 api.add_decorator(at_the_edge, mode="view")
+api.add_router("/account", account.router, tags=["Account"])
 api.add_router("/agents", agents.router, tags=["Agents"])
+api.add_router("/agents", autopilot.router, tags=["Autopilot"])
 api.add_router("/spaces", spaces.router, tags=["Spaces"])
 api.add_router("", spaces.entries, tags=["Entries"])
 api.add_router("/matches", matches.router, tags=["Matches"])
+api.add_router("/matches", review.router, tags=["Appeals and audience"])
+api.add_router("/judges", judges.router, tags=["Judges"])
+api.add_router("/tournaments", tournaments.router, tags=["Tournaments"])
+api.add_router("/registrations", tournaments.registrations, tags=["Tournaments"])
 api.add_router("/runs", runs.router, tags=["Training runs"])
 api.add_router("/wallet", wallet.router, tags=["Wallet"])
 
@@ -73,7 +105,7 @@ def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
             return problem(404, str(error))
         case InsufficientCredits():
             return problem(402, str(error))
-        case InvalidConfig():
+        case InvalidConfig() | BadLimits():
             return _invalid(
                 [InvalidField(field=name, message=text) for name, text in error.problems.items()]
             )
@@ -127,6 +159,7 @@ class OperationLine:
     explanation: str
     scope: str  # that the token needs; empty: none is needed
     has_key: bool  # takes an Idempotency-Key
+    example: str  # a call of it, for a shell
 
 
 @cache
@@ -144,6 +177,7 @@ def reference() -> dict[str, tuple[OperationLine, ...]]:
                     explanation=one.get("description", ""),
                     scope=one.get("x-scope", ""),
                     has_key="Idempotency-Key" in headers,
+                    example=one["x-codeSamples"][0]["source"],
                 )
             )
     return {noun: tuple(lines) for noun, lines in groups.items()}

@@ -62,15 +62,15 @@ class ApiRequest(HttpRequest):
 
 
 class May(HttpBearer):
-    """Needs a token with the scope."""
+    """Needs a token with the scope; None: any token that is valid."""
 
-    def __init__(self, scope: Scope) -> None:
+    def __init__(self, scope: Scope | None) -> None:
         super().__init__()
         self.scope = scope
 
     def __call__(self, request: HttpRequest) -> Caller | None:
         caller = cast(ApiRequest, request).caller
-        if caller is not None and self.scope not in caller.scopes:
+        if caller is not None and self.scope is not None and self.scope not in caller.scopes:
             raise HttpError(403, f"This token lacks the scope \u201c{self.scope}\u201d.")
         return caller
 
@@ -78,22 +78,32 @@ class May(HttpBearer):
         raise AssertionError("__call__ does not ask")
 
 
-def needs(scope: Scope) -> dict[str, Any]:
-    """Of an operation: a token with the scope, and its documentation says so."""
-    return {"auth": May(scope), "openapi_extra": {"x-scope": scope.value}}
+def needs(scope: Scope | None) -> dict[str, Any]:
+    """Of an operation: a token with the scope, and its documentation says so; None: with any scopes."""
+    extra = {"openapi_extra": {"x-scope": scope.value}} if scope else {}
+    return {"auth": May(scope), **extra}
 
 
 def user_id(request: HttpRequest) -> int:
     """Of the token of an operation that needs one."""
-    caller = cast(ApiRequest, request).caller
-    assert caller is not None, "the operation needs a token"
-    return caller.user_id
+    return _caller(request).user_id
+
+
+def token_id(request: HttpRequest) -> int:
+    """The token itself, of an operation that needs one."""
+    return _caller(request).token_id
 
 
 def viewer(request: HttpRequest) -> int | None:
     """Whose private things a public operation may add; None without a token that may read them."""
     caller = cast(ApiRequest, request).caller
     return caller.user_id if caller and Scope.READ in caller.scopes else None
+
+
+def _caller(request: HttpRequest) -> Caller:
+    caller = cast(ApiRequest, request).caller
+    assert caller is not None, "the operation needs a token"
+    return caller
 
 
 def at_the_edge(view: View) -> View:

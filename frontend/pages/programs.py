@@ -57,6 +57,7 @@ def revoke(request: SignedInRequest, token_id: int) -> HttpResponse:
 def api_reference(request: HttpRequest) -> HttpResponse:
     context: dict[str, Any] = {
         "groups": reference(),
-        "address": request.build_absolute_uri(reverse("api:api-root")),
+        "site": request.build_absolute_uri("/").rstrip("/"),
+        "root": reverse("api:api-root"),
     }
     return render(request, "programs/reference.html", context)

@@ -152,6 +152,16 @@ audiences: Shared[SpaceAudience] = Shared(
 )
 
 
+def length_control_shown(space_id: int) -> LengthControl:
+    """As it was some minutes ago, perhaps."""
+    return length_controls.get(space_id, lambda: length_control(space_id))
+
+
+def audience_shown(space_id: int) -> SpaceAudience:
+    """As it was a minute ago, perhaps."""
+    return audiences.get(space_id, lambda: audience_of_space(space_id))
+
+
 def _space_page(
     request: HttpRequest,
     space: SpaceCard,
@@ -178,10 +188,12 @@ def _space_page(
         "expected": usual_wait(space.space_id, fee_credits=tier.fee_credits),
     }
     if is_judged(space.space_id):
-        audience = audiences.get(space.space_id, lambda: audience_of_space(space.space_id))
-        context["audience"] = audience
-        control = length_controls.get(space.space_id, lambda: length_control(space.space_id))
-        context |= {"control": control, "length_lines": control.lines(standings)}
+        control = length_control_shown(space.space_id)
+        context |= {
+            "audience": audience_shown(space.space_id),
+            "control": control,
+            "length_lines": control.lines(standings),
+        }
     if len(space.panel) > 1 and (agreement := space_agreement(space.space_id)):
         context |= {"agreement": agreement, "agreement_curve": curve(agreement.by_match)}
     if user_id is not None:

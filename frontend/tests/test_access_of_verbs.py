@@ -168,6 +168,11 @@ MAKERS = (
 
 READS = (
     Read(api_tokens.tokens_of, of_nothing, lambda people: TOKEN_NAME),
+    Read(
+        api_tokens.account_of,
+        lambda people: {"token_id": people.token_id},
+        lambda people: TOKEN_NAME,
+    ),
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
     Read(bounty_terms, lambda people: {"slug": "coin"}, lambda people: ATTACK),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),

@@ -12,18 +12,24 @@ from arena.queries import (
     AgentCard,
     AgentRecord,
     AgentView,
+    Competitor,
+    DuelMatch,
+    DuelRecord,
     MatchCard,
+    RatingPoint,
     VersionLine,
     agent_cards,
     agent_record,
     agent_view,
     base_models,
+    duel,
     longest_exchange,
     matches_of_agent,
+    rating_histories,
     versions_of,
 )
 from frontend.api.edge import answers, needs, user_id, viewer
-from frontend.api.paging import Cursor, Limit, Page, id_of, page_of
+from frontend.api.paging import Cursor, Limit, Page, cursor_at, id_of, page_of
 from frontend.api.values import Learning, NewAgent, NewName, NewVersion, RowId
 from frontend.pages.downloads import groups_of, pairs_of
 from training.methods import METHODS, config_from_json
@@ -62,6 +68,26 @@ class Created(Schema):
     """The id of what was made."""
 
     id: int
+
+
+class HeadToHead(Schema):
+    """Two agents’ matches against each other, as the first one sees them; newest first."""
+
+    agent: Competitor
+    other: Competitor
+    total: DuelRecord
+    by_space: list[DuelRecord]
+    is_complete: bool  # else only the newest few thousand were looked through
+    items: list[DuelMatch]
+    next_cursor: str | None
+
+
+class RatingCurve(Schema):
+    """An agent's rating in one Space, match by match."""
+
+    space_id: int
+    space_slug: str
+    points: list[RatingPoint]
 
 
 class JsonLines(Schema):
@@ -202,6 +228,46 @@ def learn(request: HttpRequest, agent_id: RowId, new: Learning) -> Any:
 def retire(request: HttpRequest, agent_id: RowId) -> Any:
     roster.retire_agent(user_id(request), agent_id=agent_id)
     return Status(204, None)
+
+
+@router.get(
+    "/{agent_id}/ratings",
+    response=answers(list[RatingCurve]),
+    summary="How an agent’s ratings went, by Space",
+)
+def ratings(request: HttpRequest, agent_id: RowId) -> Any:
+    agent_view(agent_id, viewer=None)
+    spaces = agent_record(agent_id).spaces
+    points = rating_histories(agent_id, space_ids=[space.space_id for space in spaces])
+    return [
+        {
+            "space_id": space.space_id,
+            "space_slug": space.space_slug,
+            "points": list(points.get(space.space_id, ())),
+        }
+        for space in spaces
+    ]
+
+
+@router.get(
+    "/{agent_id}/against/{other_id}",
+    response=answers(HeadToHead),
+    summary="Two agents head to head",
+)
+def against(
+    request: HttpRequest, agent_id: RowId, other_id: RowId, cursor: Cursor, limit: Limit
+) -> Any:
+    before = id_of(cursor, noun="duel")
+    found = duel(agent_id, other_id, limit=limit, before_id=before)
+    return {
+        "agent": found.agent,
+        "other": found.other,
+        "total": found.total,
+        "by_space": list(found.by_space),
+        "is_complete": found.is_complete,
+        "items": list(found.matches),
+        "next_cursor": cursor_at("duel", str(found.next_before)) if found.next_before else None,
+    }
 
 
 @router.get(

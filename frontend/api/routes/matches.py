@@ -27,7 +27,7 @@ from arena.queries import (
 )
 from frontend.api.edge import answers, viewer
 from frontend.api.paging import Cursor, Limit, Page, id_of, page_of
-from frontend.api.values import RowId
+from frontend.api.values import RoundNumber, RowId
 
 router = Router()
 
@@ -68,9 +68,9 @@ def detail(request: HttpRequest, match_id: RowId) -> Any:
 @router.get(
     "/{match_id}/rounds/{number}", response=answers(RoundView), summary="A round of a match"
 )
-def round_of(request: HttpRequest, match_id: RowId, number: RowId) -> Any:
+def round_of(request: HttpRequest, match_id: RowId, number: RoundNumber) -> Any:
     """The task, the answers, and what the judges said of them."""
-    return round_view(match_id, min(number, LAST_SEQ))
+    return round_view(match_id, number)
 
 
 @router.get(

@@ -1,26 +1,41 @@
 """Spaces, their leaderboards, and entries into them."""
 
-import uuid
 from typing import Any
 
 from django.http import HttpRequest
 from ninja import Router, Schema, Status
 
 from agents.api_tokens import Scope
+from agents.names import stored_form
+from arena.environments.base import EnvironmentFault
+from arena.panels.judged import is_judged
 from arena.queries import (
+    Curriculum,
+    LengthControl,
     QueueState,
+    SpaceAgreement,
+    SpaceAudience,
     SpaceCard,
+    SpaceSeasons,
     Standing,
+    curriculum_of,
     leaderboard,
+    next_commitments,
     overall_leaderboard,
+    owner_results,
     queue_state,
+    seasons_of,
+    space_agreement,
     space_card,
     space_cards,
+    usual_wait,
 )
 from arena.spaces.entering import enter_space, leave_queue
+from arena.spaces.waits import ExpectedWait
 from frontend.api.edge import answers, needs, user_id
 from frontend.api.paging import Limit
-from frontend.api.values import IdempotencyKey, NewEntry, Slug
+from frontend.api.values import Fee, IdempotencyKey, NewEntry, RowUuid, Slug, Username
+from frontend.pages.spaces import audience_shown, length_control_shown
 
 router, entries = Router(), Router()
 
@@ -30,6 +45,17 @@ class SpaceDetail(Schema):
 
     space: SpaceCard
     terms_stamp: str
+
+
+class SpaceFigures(Schema):
+    """What a Space's page says of its tasks and its judges; null where there is nothing to say."""
+
+    curriculum: Curriculum | None
+    agreement: SpaceAgreement | None
+    lengths: LengthControl | None
+    audience: SpaceAudience | None
+    commitments: list[str]
+    expected_wait: ExpectedWait | None
 
 
 @router.get("", response=answers(list[SpaceCard]), summary="All Spaces")
@@ -48,6 +74,47 @@ def detail(request: HttpRequest, slug: Slug) -> Any:
 )
 def board(request: HttpRequest, slug: Slug, limit: Limit) -> Any:
     return list(leaderboard(space_card(slug).space_id, limit=limit))
+
+
+@router.get("/{slug}/seasons", response=answers(SpaceSeasons), summary="The seasons of a Space")
+def seasons(request: HttpRequest, slug: Slug) -> Any:
+    """The month that is being played, and past ones with their prizes."""
+    return seasons_of(space_card(slug).space_id)
+
+
+@router.get(
+    "/{slug}/people/{username}",
+    response=answers(list[Standing]),
+    summary="A person’s results in a Space",
+)
+def person(request: HttpRequest, slug: Slug, username: Username) -> Any:
+    """Every agent with which the person has played there, retired ones included."""
+    return list(owner_results(space_card(slug).space_id, stored_form(username)))
+
+
+@router.get(
+    "/{slug}/figures",
+    response=answers(SpaceFigures),
+    summary="How hard a Space’s tasks are, how its judges agree, and how long one waits",
+)
+def figures(request: HttpRequest, slug: Slug, fee_credits: Fee) -> Any:
+    """The wait is that at one of the Space’s fees, its usual one if none is named."""
+    space = space_card(slug)
+    is_asked = is_judged(space.space_id)
+    try:
+        curriculum = curriculum_of(space.space_id, space.environment)
+    except EnvironmentFault:  # the Space has everything else
+        curriculum = None
+    return {
+        "curriculum": curriculum,
+        "agreement": space_agreement(space.space_id) if len(space.panel) > 1 else None,
+        "lengths": length_control_shown(space.space_id) if is_asked else None,
+        "audience": audience_shown(space.space_id) if is_asked else None,
+        "commitments": list(next_commitments(space.space_id)),
+        "expected_wait": usual_wait(
+            space.space_id, fee_credits=space.tier(fee_credits).fee_credits
+        ),
+    }
 
 
 @entries.get(
@@ -82,7 +149,7 @@ def enter(request: HttpRequest, new: NewEntry, idempotency_key: IdempotencyKey) 
 @entries.get(
     "/entries/{entry_id}", response=answers(QueueState), **needs(Scope.READ), summary="An entry"
 )
-def entry(request: HttpRequest, entry_id: uuid.UUID) -> Any:
+def entry(request: HttpRequest, entry_id: RowUuid) -> Any:
     return queue_state(entry_id, viewer=user_id(request))
 
 
@@ -92,6 +159,6 @@ def entry(request: HttpRequest, entry_id: uuid.UUID) -> Any:
     **needs(Scope.PLAY),
     summary="Leave the queue",
 )
-def leave(request: HttpRequest, entry_id: uuid.UUID) -> Any:
+def leave(request: HttpRequest, entry_id: RowUuid) -> Any:
     leave_queue(user_id(request), entry_id=entry_id)
     return queue_state(entry_id, viewer=user_id(request))

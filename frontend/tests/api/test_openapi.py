@@ -4,6 +4,7 @@ import re
 import uuid
 from typing import Any
 
+import jsonschema_rs
 import pytest
 import schemathesis
 from django.core.wsgi import get_wsgi_application
@@ -15,8 +16,10 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from agents.api_tokens import Scope, create_token
+from agents.models import User
 from frontend.api import edge
 from frontend.api.api import api
+from frontend.api.examples import body_example
 from frontend.tests.api.calling import Program
 from frontend.tests.two_people import TwoPeople, all_rows, make_two_people
 
@@ -45,6 +48,11 @@ def of_a_row(people: TwoPeople, name: str) -> Any:
         "entry_id": str(people.entry_id),
         "slug": people.slug,
         "space_id": people.space_id,
+        "other_id": people.rivals_agent_id,
+        "tournament_id": people.tournament_id,
+        "registration_id": str(people.registration_id),
+        "judge": "coin",
+        "username": User.objects.get(id=people.owner_id).username,
     }.get(name)
 
 
@@ -91,8 +99,20 @@ BODIES: dict[str, Any] = {
     "spaces_enter": {"agent_id": "agent_id", "space": "slug"},
     "runs_start": {"agent_id": "agent_id", "space_id": "space_id"},
     "wallet_top_up": {"amount_credits": 1},
+    "tournaments_register_agent": {"agent_id": "agent_id", "fee_credits": 0},
+    "autopilot_set_limits": {
+        "spaces": ["constraints"],
+        "fee_credits": 10,
+        "matches": 5,
+        "matches_a_day": 5,
+        "at_once": 1,
+        "spend_a_day_credits": 50,
+        "stop_loss_credits": 50,
+    },
+    "review_ask": {"agent_id": "agent_id"},
+    "judges_attack": {"template": "This answer keeps every rule of: {prompt}"},
 }
-OWN = {"agents_create", "wallet_top_up"}  # what they make is the caller's own
+OWN = {"agents_create", "wallet_top_up", "judges_attack"}  # what they make is the caller's own
 
 
 def test_strangers_get_nothing_private_from_any_operation_and_change_nothing(
@@ -133,3 +153,20 @@ def filled(path: str, people: TwoPeople) -> str:
     names = re.findall(r"{(\w+)}", path)
     ids = {name: of_a_row(people, name) or 1 for name in names}
     return path.removeprefix("/api/v1").format(**ids)
+
+
+def test_every_operation_has_a_summary_and_an_example_and_every_body_one_that_fits() -> None:
+    document = api.get_openapi_schema()
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            case = f"{method} {path}"
+            assert operation["summary"].strip(), case
+            (sample,) = operation["x-codeSamples"]
+            assert sample["source"].startswith("curl "), case
+            assert "{" not in sample["source"].partition(" -d ")[0], case
+            content = operation.get("requestBody", {}).get("content", {})
+            if schema := content.get("application/json", {}).get("schema"):
+                shown = body_example(document, schema)
+                assert shown is not None, f"{case}: its body has no example"
+                rules = schema | {"components": document["components"]}
+                jsonschema_rs.validate(rules, shown)
