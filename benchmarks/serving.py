@@ -22,6 +22,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
+from arena.config.gpu.hardware import hardware
 from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import tail, this_machine
 from arena.config.supervisor.parts import INFERENCE, Options, Part, choose_endpoints, plan
@@ -110,7 +111,10 @@ def main() -> None:
     base_path = base_path or environment.rlfc_home / "models" / environment.base_model
     options = Options(parts=frozenset({INFERENCE}), free_ports=True)
     endpoints = choose_endpoints(environment, options)
-    ours = next(part for part in plan(environment, options, endpoints) if part.name == INFERENCE)
+    server = hardware(environment, serves=True, trains=False)
+    ours = next(
+        part for part in plan(environment, options, endpoints, server) if part.name == INFERENCE
+    )
     served = environment.base_model
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

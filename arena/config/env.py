@@ -131,6 +131,11 @@ class Variables(BaseSettings):
         "INFO", description="Lowest level that is logged."
     )
     sentry_dsn: SecretStr | None = Field(None, description="Where to send error reports, if set.")
+    gpu: Literal["auto", "0", "1"] = Field(
+        "auto",
+        description="Whether vLLM and trainers started here use a GPU: 0 never, 1 or nothing starts, "
+        "auto if one can be used.",
+    )
     train_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where trainers run; auto uses a GPU if there is one."
     )

@@ -13,6 +13,7 @@ import training.tasks
 from arena import sweeping
 from arena.config import celery_app
 from arena.config.env import REPOSITORY, Variables
+from arena.config.gpu.hardware import Hardware
 from arena.config.supervisor.parts import Options, choose_endpoints, plan
 from arena.matches import play
 from arena.matches.runner import task_of
@@ -154,7 +155,8 @@ def test_every_task_has_a_worker_for_its_queue(tmp_path: Path) -> None:
     """On one machine and in containers."""
     queues = {celery_app.amqp.router.route({}, task)["queue"].name for task in TASKS}
     environment = Variables(rlfc_home=tmp_path, base_model_path=None)
-    local = plan(environment, Options(), choose_endpoints(environment, Options(free_ports=True)))
+    endpoints = choose_endpoints(environment, Options(free_ports=True))
+    local = plan(environment, Options(), endpoints, Hardware())
     compose = (REPOSITORY / "docker-compose.yml").read_text()
     for commands in (" ".join(" ".join(part.command) for part in local), compose):
         served = {each for found in re.findall(r" -Q (\S+)", commands) for each in found.split(",")}

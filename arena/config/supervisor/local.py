@@ -22,11 +22,13 @@ from typing import IO, Self
 
 from agents.files import write_atomically
 from arena.config.env import Variables
+from arena.config.gpu.hardware import Hardware, hardware, loss
 from arena.config.supervisor import leftovers, machine
 from arena.config.supervisor.child import Child, State, Status, exit_words, tail_sentence
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.parts import (
     INFERENCE,
+    TRAIN_WORKER,
     Endpoints,
     Options,
     choose_endpoints,
@@ -51,6 +53,7 @@ class Local:
         self.options = options or Options()
         self.home = environment.rlfc_home.resolve()
         self.endpoints: Endpoints
+        self.hardware = Hardware()
         self.notes: list[str] = []  # sentences about what was found or decided at startup
         self._run = self.home / "run"
         self._children: dict[str, Child] = {}
@@ -90,10 +93,17 @@ class Local:
             names = ", ".join(child.name for child in stopped)
             self.notes.append(f"An earlier run was killed and left {names} running; stopped now.")
         machine.check_disk(self.home)
-        if INFERENCE in self.options.parts and not self.environment.vllm_url:
+        self.hardware = hardware(
+            self.environment,
+            serves=INFERENCE in self.options.parts,
+            trains=TRAIN_WORKER in self.options.parts,
+        )
+        self.notes += self.hardware.notes
+        on_cpus = self.hardware.serving is None and not self.environment.vllm_url
+        if INFERENCE in self.options.parts and on_cpus:
             machine.check_memory(self.environment.vllm_servers)
         self.endpoints = choose_endpoints(self.environment, self.options)
-        for part in plan(self.environment, self.options, self.endpoints):
+        for part in plan(self.environment, self.options, self.endpoints, self.hardware):
             self._children[part.name] = Child(part, self.home / "logs" / f"{part.name}.log")
         self._write_endpoints()
         self._thread = threading.Thread(target=self._supervise, name="supervisor", daemon=True)
@@ -155,7 +165,7 @@ class Local:
     def environ(self) -> dict[str, str]:
         """The environment for a child process, for example another `manage.py` command."""
         ours = {"RLFC_HOME": str(self.home), "PYTHONUNBUFFERED": "1"}
-        return {**os.environ, **ours, **self.endpoints.variables}
+        return {**os.environ, **ours, **self.endpoints.variables, **self.hardware.variables}
 
     # Before the start.
 
@@ -319,12 +329,18 @@ class Local:
         if child.crashes > len(BACK_OFF_SECONDS):
             raise LocalError(
                 f"The {child.part.name} died {child.crashes} times in a row, most recently with "
-                f"{exit_words(code)}.{tail_sentence(child.log)}"
+                f"{exit_words(code)}.{self._lost_gpu(child)}{tail_sentence(child.log)}"
             )
         delay = BACK_OFF_SECONDS[child.crashes - 1]
         child.state, child.restart_at = State.RESTARTING, now + delay
         when = f"in {delay:.0f} s" if delay else "now"
         child.detail = f"died ({exit_words(code)}); restarting {when}"
+
+    def _lost_gpu(self, child: Child) -> str:
+        card = self.hardware.serving
+        if card is None or child.part.variables.get("CUDA_VISIBLE_DEVICES") != card.uuid:
+            return ""
+        return f" {sentence}" if (sentence := loss(card)) else ""
 
     def _stop_children(self) -> None:
         """Stop each part once nothing that needs it is running."""

@@ -8,6 +8,7 @@ import socket
 from pathlib import Path
 
 from agents.inference import processor
+from arena.config.gpu import cards
 from arena.config.supervisor.errors import LocalError
 
 # vLLM with the small base model on a CPU; it takes 4.5 GiB in float32.
@@ -23,8 +24,15 @@ def this_machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     return (
         f"{processor.described()}, {os.cpu_count()} cores, {memory:.0f} GiB, "
-        f"Python {platform.python_version()}"
+        f"Python {platform.python_version()}, {_gpus()}"
     )
+
+
+def _gpus() -> str:
+    try:
+        return ", ".join(card.described for card in cards.cards(cards.ask()))
+    except cards.NoGpu:
+        return "no GPU"
 
 
 def check_disk(folder: Path) -> None:

@@ -4,16 +4,15 @@ import os
 import secrets
 import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import quote
 
-from agents.adapters.lora import LORA_MODULES, MAX_LORA_RANK
-from agents.inference.processor import cpu_dtype
 from arena.config.env import REPOSITORY, Variables
+from arena.config.gpu.hardware import Hardware
 from arena.config.pools import ProcessRole, needed_by_one_of_each
-from arena.config.supervisor import embedded, probes
+from arena.config.supervisor import embedded, probes, servers
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.machine import free_port, is_free
 
@@ -138,7 +137,9 @@ def _web_port(environment: Variables, options: Options) -> int:
     return free_port(host, 0 if options.free_ports else port)
 
 
-def plan(environment: Variables, options: Options, endpoints: Endpoints) -> list[Part]:
+def plan(
+    environment: Variables, options: Options, endpoints: Endpoints, hardware: Hardware
+) -> list[Part]:
     """The parts to run, in display order; `needs` names only parts of the plan."""
     parts: list[Part] = []
     if DATABASE in options.parts:
@@ -148,14 +149,14 @@ def plan(environment: Variables, options: Options, endpoints: Endpoints) -> list
     if INFERENCE in options.parts or TRAIN_WORKER in options.parts:
         parts += _base_model(environment, options)
     if INFERENCE in options.parts:
-        parts += _inference(environment, endpoints)
+        parts += _inference(environment, endpoints, hardware)
     if options.parts & (WORKERS | {WEB, BEAT}):
         parts.append(_manage(MIGRATE, "migrate", "--noinput", needs=(DATABASE,)))
         parts.append(_manage(SEED, "seed", needs=(MIGRATE, BROKER)))
     if WEB in options.parts:
         parts.append(_manage(STATIC, "collectstatic", "--noinput", needs=()))
         parts.append(_web(environment, endpoints))
-    parts += _workers(environment, options, endpoints)
+    parts += _workers(environment, options, endpoints, hardware)
     names = {part.name for part in parts}
     return [_with_known_needs(part, names) for part in parts]
 
@@ -211,7 +212,7 @@ def _base_model(environment: Variables, options: Options) -> list[Part]:
     return [Part(BASE_MODEL, probes.always, command=command, job=True, ready_seconds=300.0)]
 
 
-def _inference(environment: Variables, endpoints: Endpoints) -> list[Part]:
+def _inference(environment: Variables, endpoints: Endpoints, hardware: Hardware) -> list[Part]:
     urls = endpoints.vllm_urls
     names = [INFERENCE, *(f"{INFERENCE}-{number}" for number in range(2, len(urls) + 1))]
     if environment.vllm_url:
@@ -224,60 +225,19 @@ def _inference(environment: Variables, endpoints: Endpoints) -> list[Part]:
             )
             for name, url in zip(names, urls, strict=True)
         ]
-    shares = _shares_of_cores(len(urls))
+    commands = servers.commands(environment, urls=urls, hardware=hardware)
     return [
-        _local_inference(environment, endpoints, name, url, share)
-        for name, url, share in zip(names, urls, shares, strict=True)
+        Part(
+            name,
+            probes.http(url, path="/health"),
+            command=command,
+            needs=(BASE_MODEL,),
+            variables={**variables, "VLLM_API_KEY": endpoints.vllm_api_key},  # arguments are public
+            death_signal=signal.SIGTERM,  # so that it can stop its engine processes
+            ready_seconds=600.0,
+        )
+        for name, url, (command, variables) in zip(names, urls, commands, strict=True)
     ]
-
-
-def _shares_of_cores(count: int) -> list[list[int]]:
-    """Cores for each of `count` servers; an empty share lets vLLM choose by itself."""
-    own = sorted(os.sched_getaffinity(0))
-    if count == 1:
-        return [[]]
-    if count > len(own):
-        raise LocalError(f"VLLM_SERVERS is {count}, but this machine has {len(own)} cores.")
-    return [own[len(own) * i // count : len(own) * (i + 1) // count] for i in range(count)]
-
-
-def _local_inference(
-    environment: Variables, endpoints: Endpoints, name: str, url: str, share: Sequence[int]
-) -> Part:
-    home = environment.rlfc_home
-    model = environment.base_model_path or home / "models" / environment.base_model
-    command = [sys.executable, "-m", "agents.inference.serve"]  # vLLM, patched
-    command += ["--model", str(model), "--served-model-name", environment.base_model]
-    # Its key does not guard every route, so it must not be reachable from other machines.
-    command += ["--host", "127.0.0.1", "--port", url.rpartition(":")[2]]
-    command += ["--enable-lora", "--max-loras", "8", "--max-cpu-loras", "16"]
-    command += ["--max-lora-rank", str(MAX_LORA_RANK), "--dtype", cpu_dtype()]
-    command += ["--lora-target-modules", *LORA_MODULES]
-    # Tokens that several answers to one task share are read once: docs/decisions/kv-blocks.md
-    command += ["--max-model-len", "2048", "--max-num-seqs", "64", "--block-size", "32"]
-    command += ["--uvicorn-log-level", "warning"]
-    variables = {
-        "VLLM_API_KEY": endpoints.vllm_api_key,  # not an argument: arguments are public
-        "VLLM_ALLOW_RUNTIME_LORA_UPDATING": "True",
-        "VLLM_CPU_KVCACHE_SPACE": "2",
-        "VLLM_NO_USAGE_STATS": "1",
-        "DO_NOT_TRACK": "1",
-        "HF_HUB_OFFLINE": "1",
-        # Its worker binds itself to all cores but one, and uses one thread unless told otherwise.
-        # Measured: docs/decisions/vllm-on-cpus.md
-        "OMP_NUM_THREADS": str(len(share) or cores()),
-    }
-    if share:
-        variables["VLLM_CPU_OMP_THREADS_BIND"] = ",".join(map(str, share))
-    return Part(
-        name,
-        probes.http(url, path="/health"),
-        command=tuple(command),
-        needs=(BASE_MODEL,),
-        variables=variables,
-        death_signal=signal.SIGTERM,  # so that it can stop its engine processes
-        ready_seconds=600.0,
-    )
 
 
 def _manage(name: str, *arguments: str, needs: tuple[str, ...]) -> Part:
@@ -301,7 +261,9 @@ def _web(environment: Variables, endpoints: Endpoints) -> Part:
     )
 
 
-def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> list[Part]:
+def _workers(
+    environment: Variables, options: Options, endpoints: Endpoints, hardware: Hardware
+) -> list[Part]:
     # The steps before them check the settings once; with the pages it takes a worker a second.
     celery = (sys.executable, "-m", "celery", "-A", "arena.config.celery", "--skip-checks")
     workers = {
@@ -326,7 +288,11 @@ def _workers(environment: Variables, options: Options, endpoints: Endpoints) -> 
                 probes.worker(endpoints.valkey_url, name=node),
                 command=(*celery, "worker", *flags, "--without-gossip", "--without-mingle"),
                 needs=needs,
-                variables={"OMP_NUM_THREADS": str(omp_threads), "PROCESS_ROLE": roles[name]},
+                variables={
+                    "OMP_NUM_THREADS": str(omp_threads),
+                    "PROCESS_ROLE": roles[name],
+                    **(hardware.training_variables if name == TRAIN_WORKER else {}),
+                },
                 stop_seconds=15.0,  # then killed: its tasks survive, because their leases expire
             )
         )

@@ -7,6 +7,7 @@ import pytest
 from ruamel.yaml import YAML
 
 from arena.config.env import REPOSITORY, Variables
+from arena.config.gpu.hardware import Hardware
 from arena.config.pools import SPARE, ProcessRole, needed_by_one_of_each, pool_size
 from arena.config.settings import _database
 from arena.config.supervisor.parts import Options, choose_endpoints, plan
@@ -27,7 +28,7 @@ def test_a_pool_is_as_large_as_the_process_needs(monkeypatch: pytest.MonkeyPatch
 def test_each_part_says_what_it_is_and_the_local_database_has_room(tmp_path: Path) -> None:
     environment = Variables(rlfc_home=tmp_path, match_threads=256, database_url=None)
     options = Options(free_ports=True)
-    parts = plan(environment, options, choose_endpoints(environment, options))
+    parts = plan(environment, options, choose_endpoints(environment, options), Hardware())
     roles = {part.name: part.variables.get("PROCESS_ROLE") for part in parts if part.variables}
     assert roles["web"] == "web"
     assert roles["match-worker"] == "match"

@@ -19,6 +19,7 @@ from django.db import connection
 
 from agents.models import Agent, AgentVersion, User, VersionOrigin
 from arena.config.env import REPOSITORY, Variables
+from arena.config.gpu.hardware import Hardware
 from arena.config.supervisor.parts import (
     BEAT,
     MATCH_WORKER,
@@ -69,7 +70,7 @@ def running(home: Path, inference_url: str) -> Iterator[None]:
     options = Options(parts=frozenset(names))
     endpoints = choose_endpoints(environment, options)
     with ExitStack() as processes:
-        for part in plan(environment, options, endpoints):
+        for part in plan(environment, options, endpoints, Hardware()):
             if part.name not in names:
                 continue
             process = subprocess.Popen(

@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from arena.config.env import REPOSITORY, Variables
+from arena.config.gpu.hardware import Hardware
 from arena.config.supervisor import embedded, leftovers, machine, parts, probes
 from arena.config.supervisor.child import State
 from arena.config.supervisor.errors import LocalError
@@ -69,7 +70,9 @@ def test_addresses_that_are_set_are_used_and_nothing_is_started_for_them(tmp_pat
     chosen = choose_endpoints(environment, Options())
     assert chosen.database_url == "postgresql://u:p@db/x"
     assert chosen.vllm_urls == ("http://gpu1:8000", "http://gpu2:8000")
-    external = [part.name for part in plan(environment, Options(), chosen) if part.external]
+    external = [
+        part.name for part in plan(environment, Options(), chosen, Hardware()) if part.external
+    ]
     assert external == ["database", "broker", "inference", "inference-2"]
 
 
@@ -81,7 +84,9 @@ def test_several_vllm_servers_share_the_cores(
     options = Options(parts=frozenset({parts.INFERENCE}))
     chosen = choose_endpoints(environment, options)
     assert len(set(chosen.vllm_urls)) == 2
-    servers = [part for part in plan(environment, options, chosen) if "--port" in part.command]
+    servers = [
+        part for part in plan(environment, options, chosen, Hardware()) if "--port" in part.command
+    ]
     assert [part.name for part in servers] == ["inference", "inference-2"]
     for url, part in zip(chosen.vllm_urls, servers, strict=True):
         assert url.endswith(":" + part.command[part.command.index("--port") + 1])
@@ -97,14 +102,16 @@ def test_more_vllm_servers_than_cores_are_refused(
     environment = Variables(rlfc_home=tmp_path, vllm_servers=3)
     options = Options(parts=frozenset({parts.INFERENCE}))
     with pytest.raises(LocalError, match="VLLM_SERVERS is 3, but this machine has 2 cores"):
-        plan(environment, options, choose_endpoints(environment, options))
+        plan(environment, options, choose_endpoints(environment, options), Hardware())
 
 
 def test_secrets_reach_no_argument_list(tmp_path: Path) -> None:
     environment = Variables(rlfc_home=tmp_path)
     (tmp_path / "run").mkdir()
     chosen = choose_endpoints(environment, Options())
-    arguments = " ".join(" ".join(part.command) for part in plan(environment, Options(), chosen))
+    arguments = " ".join(
+        " ".join(part.command) for part in plan(environment, Options(), chosen, Hardware())
+    )
     password = chosen.valkey_url.partition(":")[2].split("@")[0].strip("/:")
     assert len(password) > 20
     assert password not in arguments
@@ -115,7 +122,8 @@ def test_vllm_listens_on_this_machine_only(tmp_path: Path) -> None:
     environment = Variables(rlfc_home=tmp_path, web_host="0.0.0.0")
     options = Options(parts=frozenset({parts.INFERENCE}))
     commands = [
-        part.command for part in plan(environment, options, choose_endpoints(environment, options))
+        part.command
+        for part in plan(environment, options, choose_endpoints(environment, options), Hardware())
     ]
     vllm = commands[-1]
     assert vllm[vllm.index("--host") + 1] == "127.0.0.1"
@@ -126,7 +134,7 @@ def test_parts_need_only_parts_of_the_plan(tmp_path: Path) -> None:
     (tmp_path / "run").mkdir()
     for left_out in ALL_PARTS:
         options = Options(parts=ALL_PARTS - {left_out}, free_ports=True)
-        planned = plan(environment, options, choose_endpoints(environment, options))
+        planned = plan(environment, options, choose_endpoints(environment, options), Hardware())
         names = {part.name for part in planned}
         assert left_out not in names
         assert all(set(part.needs) <= names for part in planned)
@@ -136,7 +144,7 @@ def test_a_worker_starts_without_the_pages(tmp_path: Path) -> None:
     """Importing them costs a second, and all that a worker's death holds up waits for it."""
     environment, options = Variables(rlfc_home=tmp_path), Options(free_ports=True)
     endpoints = choose_endpoints(environment, options)
-    for part in plan(environment, options, endpoints):
+    for part in plan(environment, options, endpoints, Hardware()):
         if part.name in {*parts.WORKERS, parts.BEAT}:
             assert "--skip-checks" in part.command
     loaded = (
@@ -155,14 +163,14 @@ def test_an_unknown_base_model_needs_a_folder_or_a_server(tmp_path: Path) -> Non
     environment = Variables(rlfc_home=tmp_path, base_model="qwen")
     options = Options(parts=frozenset({parts.INFERENCE}))
     with pytest.raises(LocalError, match="BASE_MODEL_PATH"):
-        plan(environment, options, choose_endpoints(environment, options))
+        plan(environment, options, choose_endpoints(environment, options), Hardware())
 
 
 def test_a_base_model_folder_without_a_model_is_refused(tmp_path: Path) -> None:
     environment = Variables(rlfc_home=tmp_path, base_model_path=tmp_path)
     options = Options(parts=frozenset({parts.INFERENCE}))
     with pytest.raises(LocalError, match=r"no config\.json"):
-        plan(environment, options, choose_endpoints(environment, options))
+        plan(environment, options, choose_endpoints(environment, options), Hardware())
 
 
 def test_a_long_home_gets_a_short_socket_path(tmp_path: Path) -> None:
@@ -266,7 +274,11 @@ def test_the_web_server_is_asked_under_a_name_that_it_serves(tmp_path: Path) -> 
             )
             options = Options(parts=frozenset({parts.WEB}))
             chosen = replace(choose_endpoints(environment, options), web_port=server.server_port)
-            (web,) = [each for each in plan(environment, options, chosen) if each.name == parts.WEB]
+            (web,) = [
+                each
+                for each in plan(environment, options, chosen, Hardware())
+                if each.name == parts.WEB
+            ]
             assert web.ready() is None
         server.shutdown()
     assert asked == ["arena.example", "example.org", f"127.0.0.1:{server.server_port}"]

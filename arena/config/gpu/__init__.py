@@ -1,0 +1,1 @@
+"""The GPUs of this machine: which one to use, and how its memory is shared."""

@@ -1,0 +1,1 @@
+"""Rules of choosing GPUs and sharing their memory, from what nvidia-smi answers."""
