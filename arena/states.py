@@ -25,6 +25,15 @@ class PrizeRule(StrEnum):
     COOPERATIVE = "cooperative"
 
 
+class DataLicence(StrEnum):
+    """Under which licence a Space's answers are data for everybody, as hubs of data sets name it."""
+
+    NONE = ""  # they are no public data
+    CC0 = "cc0-1.0"
+    CC_BY = "cc-by-4.0"
+    CC_BY_SA = "cc-by-sa-4.0"
+
+
 class RoundStatus(StrEnum):
     """playing -> judging -> decided, or -> void (no verdict possible: nobody is scored)."""
 

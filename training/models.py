@@ -57,6 +57,13 @@ class Pair(models.Model):
     # on how many comparisons that rests, 0: not known. See training.data.lengths.
     length_bias = models.FloatField(default=0.0, db_default=0.0)
     length_bias_pairs = models.PositiveIntegerField(default=0, db_default=0)
+    # What selections for export ask of a pair, which a trigger notes: training_describe_pair.
+    prompt_key = models.UUIDField(null=True, editable=False)  # same task or position, same key
+    answers_key = models.UUIDField(null=True, editable=False)  # and the same two texts
+    is_cut = models.BooleanField(default=False, db_default=False, editable=False)  # the worse one
+    is_verified = models.BooleanField(default=False, db_default=False, editable=False)  # by code
+    # A task of a split that agents must not learn from; no match should have asked it.
+    is_held_out = models.BooleanField(default=False, db_default=False, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
@@ -64,7 +71,11 @@ class Pair(models.Model):
             models.UniqueConstraint(fields=["agent", "chosen", "rejected"], name="pair_unique"),
             models.CheckConstraint(condition=Q(margin__gt=0), name="pair_margin_positive"),
         ]
-        indexes = [models.Index(fields=["agent", "space", "id"])]
+        indexes = [
+            models.Index(fields=["agent", "space", "id"]),
+            models.Index(fields=["prompt_key", "id"], name="pair_of_prompt"),
+            models.Index(fields=["answers_key", "id"], name="pair_with_answers"),
+        ]
 
     def __str__(self) -> str:
         return f"pair {self.pk}"

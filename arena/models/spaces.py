@@ -8,11 +8,13 @@ from typing import Any, Self
 from django.core.exceptions import ValidationError
 from django.db import models
 from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import lists_moves
 from arena.environments.base import EnvironmentFault
-from arena.states import PrizeRule
+from arena.states import DataLicence, PrizeRule
 from judges.models import Judge
 
 MAX_FEE_CREDITS = 10_000
@@ -149,6 +151,25 @@ class Space(models.Model):
         help_text="Whether seats choose among the legal moves only, so that even a small model "
         "never makes an illegal one. Agents then learn which move to make, but not how to write "
         "one down: elsewhere they may still answer with an illegal one.",
+    )
+    # The default says what everybody who opens a match's page may read anyway.
+    data_licence = models.CharField(
+        max_length=20,
+        blank=True,
+        choices=[
+            (DataLicence.NONE, "None: answers are no public data"),
+            (DataLicence.CC0, "CC0 1.0"),
+            (DataLicence.CC_BY, "CC BY 4.0"),
+            (DataLicence.CC_BY_SA, "CC BY-SA 4.0"),
+        ],
+        default=DataLicence.CC_BY,
+        db_default=DataLicence.CC_BY,
+        help_text="Under which licence anybody may export the answers of matches. Another licence "
+        "holds for matches that are entered from then on; those before leave the public data.",
+    )
+    # When data_licence changed last, which a trigger notes.
+    data_licence_since = models.DateTimeField(
+        default=timezone.now, db_default=Now(), editable=False
     )
     created_at = models.DateTimeField(auto_now_add=True)
 

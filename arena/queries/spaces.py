@@ -76,6 +76,8 @@ class SpaceCard:
     waits_for_training: bool
     restricts_moves: bool
     has_coded_seats: bool
+    data_licence: str  # of its answers, as hubs of data sets name it; empty: no public data
+    data_licence_name: str
     panel: tuple[JudgeLine, ...]
     bench: Bench  # what quarantines have left of it
     excludes_same_base: bool  # those of the panel that run on the agents' own base stay out
@@ -317,6 +319,8 @@ def _card(
         waits_for_training=row.waits_for_training,
         restricts_moves=row.restricts_moves,
         has_coded_seats=row.has_coded_seats,
+        data_licence=row.data_licence,
+        data_licence_name=row.get_data_licence_display(),
         panel=tuple(
             JudgeLine(
                 slug=chair["judge"],

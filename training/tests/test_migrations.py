@@ -13,7 +13,7 @@ from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 from arena.credits import ledger
 from arena.matches import play
 from arena.matches.events import event_digest
-from arena.models import Account, Match, MatchEvent, SpaceCount
+from arena.models import Account, Match, MatchEvent, Space, SpaceCount
 from arena.states import MatchStatus
 from training.models import Pair, PairCount, TrainingRun
 from training.runs.queries import gate_figures, run_view, runs_of_agent
@@ -178,7 +178,9 @@ def seed(apps: Apps) -> dict[str, int]:
     }
 
 
-def test_the_pairs_and_the_harvested_matches_of_before_are_counted(before: Apps) -> None:
+def test_the_pairs_and_the_harvested_matches_of_before_are_counted_and_described(
+    before: Apps,
+) -> None:
     ids = seed(before)
     before.get_model("training", "Harvest").objects.create(match_id=ids["match"], pair_count=1)
     migrate_to_today()
@@ -186,6 +188,11 @@ def test_the_pairs_and_the_harvested_matches_of_before_are_counted(before: Apps)
     assert counted.get(agent_id=ids["agent"]) == (1, ids["pair"], 0)
     assert Match.objects.get().is_harvested
     assert SpaceCount.objects.get().settled_matches == 1
+    pair, space = Pair.objects.get(), Space.objects.get()
+    assert pair.prompt_key
+    assert pair.answers_key
+    assert not pair.is_held_out
+    assert space.data_licence_since == space.created_at
 
 
 _MODELS = (
