@@ -27,7 +27,9 @@ def bootstrap(
     task_count = len(groups[0])
 
     def resampled() -> float:
-        drawn = rng.choices(groups, k=len(groups)) if len(groups) > 1 else groups
+        if len(groups) == 1:  # the usual case, in half the time
+            return figure(rng.choices(groups[0], k=task_count))
+        drawn = rng.choices(groups, k=len(groups))
         tasks = rng.choices(range(task_count), k=task_count)
         return figure([group[task] for group in drawn for task in tasks])
 

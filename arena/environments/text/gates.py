@@ -64,17 +64,19 @@ def copied_share(said: Sequence[str], asked: Sequence[str]) -> float:
 
 
 def echoed_share(said: Sequence[str], asked: Sequence[str]) -> float:
-    """Share of the words in `said` that also occur, in the same order, in `asked`; in [0, 1]."""
-    longest = [0] * (len(asked) + 1)  # longest common subsequence with each prefix of the prompt
-    known = set(asked)
+    """Share of the words in `said` that also occur, in the same order, in `asked`; in [0, 1].
+
+    The longest common subsequence, all places of `asked` at once as the bits of one number (Hyyrö
+    2004, "Bit-parallel LCS-length computation revisited").
+    """
+    places: dict[str, int] = {}
+    for place, word in enumerate(asked):
+        places[word] = places.get(word, 0) | 1 << place
+    row = whole = (1 << len(asked)) - 1
     for word in said:
-        if word not in known:
-            continue
-        before, longest = longest, [0]
-        for place, other in enumerate(asked, start=1):
-            grown = before[place - 1] + 1
-            longest.append(grown if word == other else max(before[place], longest[-1]))
-    return longest[-1] / len(said) if said else 0.0
+        if found := row & places.get(word, 0):
+            row = (row + found) | (row - found)
+    return (len(asked) - (row & whole).bit_count()) / len(said) if said else 0.0
 
 
 def is_disguised(said: Sequence[str]) -> bool:
