@@ -42,7 +42,7 @@ export RLFC_HOME
 # Tests and benchmarks start many processes: compiled files are worth keeping.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up build test test-fast lint bench bundle lock clean FORCE
+.PHONY: help install demo up build test test-fast lint lint-types lint-rest bench bundle lock clean FORCE
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -161,8 +161,14 @@ test-fast: $(TO_TEST) ## run the quick tests: make test-fast [ARGS=PATH]
 	@$(PY) -m pytest -n 2 -m "not vllm and not slow" --ignore=training/trainers $(ARGS)
 
 lint: $(DONE)/dev $(DONE)/build ## run every static check
-	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .
+	@$(MAKE) --no-print-directory -j 2 lint-types lint-rest
+
+# mypy takes as long as everything else together.
+lint-types: $(DONE)/dev
 	@echo "mypy" && $(VENV)/bin/mypy --no-error-summary .
+
+lint-rest: $(DONE)/dev $(DONE)/build
+	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .
 	@echo "import-linter" && $(VENV)/bin/lint-imports --no-logo --no-cache
 	@echo "rooms" && $(PY) .ci/rooms.py
 	@echo "TypeScript" && $(NPM) run --silent check
