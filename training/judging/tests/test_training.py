@@ -31,7 +31,7 @@ def test_a_command_trains_measures_and_records_a_version(
     monkeypatch.setattr(training, "CODE_GOLD", 6)
     monkeypatch.setattr(training, "_others", lambda gold, rng: {})
     report = folders / "report.json"
-    call_command("judge_train", minutes=0.5, json=report)
+    call_command("judge_train", minutes=0.1, json=report)
     version = LearnedVersion.objects.get()
     assert (folders / "judges" / version.digest / HEAD_FILE).exists()
     assert version.reason.startswith("Only 6 held-out prompts")  # too few for the gate

@@ -58,8 +58,8 @@ class Greedy(run.Run):
 learner.Run = Greedy
 sys.exit(learner.learn([Path(folder) for folder in sys.argv[1:]]))
 """
-PAIRS = some_pairs(40)
-STEPS = 120
+PAIRS = some_pairs(20)
+STEPS = 60
 LONG: dict[str, Any] = {"lines": PAIRS, "epochs": 3, "pairs_per_step": 1}
 
 
@@ -76,9 +76,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_adapter(
 ) -> None:
     killed = write_job(tmp_path / "killed", tiny_base, **LONG)
     process = start(killed, program=("-c", EAGER))
-    wait_for_step(killed, process, step=20)
+    wait_for_step(killed, process, step=10)
     process.kill()
-    assert 20 <= len(steps_of(killed)) < STEPS, "it was killed in the middle"
+    assert 10 <= len(steps_of(killed)) < STEPS, "it was killed in the middle"
     assert read_result(killed) is None
     train(killed)
     assert weights_of(killed) == weights_of(whole)
