@@ -17,6 +17,7 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
+from frontend.pages.exports import builder
 from frontend.pages.judges import bounty, public, staff
 from frontend.pages.review import appeals, vote
 
@@ -56,6 +57,8 @@ urlpatterns = [
     path("spaces/<slug:slug>/enter/", spaces.enter, name="enter_space"),
     path("entries/<uuid:entry_id>/", spaces.entry, name="entry"),
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
+    path("exports/", builder.exports, name="exports"),
+    path("exports/chosen/", builder.chosen, name="chosen_pairs"),
     path("judges/", public.judge_list, name="judges"),
     path("judges/<slug:judge>/", public.judge_detail, name="judge"),
     path("judges/<slug:judge>/bounty/", bounty.bounty, name="judge_bounty"),

@@ -103,6 +103,8 @@ ROUTES: Mapping[str, Access] = {
     "vote": Access.PUBLIC,
     "wallet": Access.SIGNED_IN,
     "judge_bounty": Access.SIGNED_IN,
+    "exports": Access.SIGNED_IN,
+    "chosen_pairs": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
 OWNERS_FIND: Mapping[str, str] = {

@@ -41,7 +41,10 @@ from frontend.tests.two_people import (
     make_two_people,
 )
 from training.data import pair_dataset
-from training.models import TrainingRun
+from training.exports import rows
+from training.exports.selection import Selection
+from training.exports.summary import summary
+from training.models import Pair, TrainingRun
 from training.practice import group_dataset
 from training.runs import leaving, moves, starting, steering
 from training.runs.queries import (
@@ -88,6 +91,15 @@ def of_agent(**more: Any) -> Ids:
 
 def of_run(people: TwoPeople) -> Mapping[str, Any]:
     return {"run_id": people.run_id}
+
+
+def of_chosen(**more: Any) -> Ids:
+    """A selection of the owner's pairs."""
+    return lambda people: {"selection": Selection(agents=(people.agent_id,))} | more
+
+
+def first_pair(people: TwoPeople) -> str:
+    return str(Pair.objects.filter(agent=people.agent_id).order_by("id").values_list("id")[0][0])
 
 
 def of_nothing(people: TwoPeople) -> Mapping[str, Any]:
@@ -233,6 +245,10 @@ READS = (
     ),
     Read(pair_dataset.export_pairs, of_agent(), lambda people: PROMPT),
     Read(group_dataset.export_groups, of_agent(), lambda people: "[]"),
+    Read(rows.choices_for, of_nothing, lambda people: f"({people.agent_id}, "),
+    Read(rows.chosen_pairs, of_chosen(), lambda people: "<Pair: pair"),
+    Read(rows.pairs_after, of_chosen(after_id=0, limit=2), first_pair),
+    Read(summary, of_chosen(), lambda people: f"match_id={people.match_id},"),
 )
 
 

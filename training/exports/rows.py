@@ -6,6 +6,7 @@ public is what its match's page shows: the task and the answers, never an agent'
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 
@@ -20,9 +21,29 @@ from training.configs.fields import InvalidConfig
 from training.exports.selection import Selection, Whose
 from training.models import Pair
 
+MAX_OFFERED = 200  # of one's agents, the newest
 
-def check(selection: Selection, user_id: int) -> None:
-    """Raise InvalidConfig where the selection names what is not there, or not the user's."""
+
+@dataclass(frozen=True)
+class Choices:
+    """What there is to choose from, each with its name."""
+
+    spaces: tuple[tuple[str, str], ...]  # by slug
+    agents: tuple[tuple[int, str], ...]  # the viewer's own, also retired ones
+    judges: tuple[tuple[str, str], ...]  # by slug
+
+
+def choices_for(viewer: int) -> Choices:
+    agents = Agent.objects.filter(owner=viewer).order_by("-id")
+    return Choices(
+        spaces=tuple(Space.objects.order_by("name").values_list("slug", "name")),
+        agents=tuple(agents.values_list("id", "name")[:MAX_OFFERED]),
+        judges=tuple(Judge.objects.order_by("name").values_list("slug", "name")),
+    )
+
+
+def check(selection: Selection, asker_id: int) -> None:
+    """Raise InvalidConfig where the selection names what is not there, or not the asker's."""
     problems = {}
     today = timezone.now().astimezone(UTC).date()
     for name, label in (("since", "first"), ("until", "last")):
@@ -41,45 +62,45 @@ def check(selection: Selection, user_id: int) -> None:
     judges = Judge.objects.filter(slug__in=selection.judges).values_list("slug", flat=True)
     if unknown := _unknown(selection.judges, judges):
         problems["judges"] = f"There is no judge {unknown!r}."
-    own = Agent.objects.filter(id__in=selection.agents, owner=user_id)
+    own = Agent.objects.filter(id__in=selection.agents, owner=asker_id)
     if stranger := _unknown(selection.agents, own.values_list("id", flat=True)):
         problems["agents"] = f"You have no agent {stranger}."
     if problems:
         raise InvalidConfig(problems)
 
 
-def chosen_pairs(selection: Selection, user_id: int) -> QuerySet[Pair]:
+def chosen_pairs(selection: Selection, viewer: int) -> QuerySet[Pair]:
     """The selection's pairs, in no order: a page of them by id costs the same wherever it begins.
 
     What repeats is left out by looking at the pairs with the same key, so that no page needs the
     ones before it.
     """
-    rows = _filtered(selection, user_id)
+    rows = _filtered(selection, viewer)
     if selection.one_per_prompt:
-        same = _filtered(selection, user_id).filter(prompt_key=OuterRef("prompt_key"))
+        same = _filtered(selection, viewer).filter(prompt_key=OuterRef("prompt_key"))
         clearer = Q(margin__gt=OuterRef("margin"))
         as_clear = Q(margin=OuterRef("margin"), id__lt=OuterRef("id"))
         return rows.filter(~Exists(same.filter(clearer | as_clear)))
     if selection.dedup:
-        same = _filtered(selection, user_id).filter(answers_key=OuterRef("answers_key"))
+        same = _filtered(selection, viewer).filter(answers_key=OuterRef("answers_key"))
         return rows.filter(~Exists(same.filter(id__lt=OuterRef("id"))))
     return rows
 
 
-def pairs_after(selection: Selection, user_id: int, *, after_id: int, limit: int) -> list[int]:
+def pairs_after(selection: Selection, viewer: int, *, after_id: int, limit: int) -> list[int]:
     """Ids of at most `limit` of the selection's pairs after this one, in order."""
-    rows = chosen_pairs(selection, user_id).filter(id__gt=after_id).order_by("id")
+    rows = chosen_pairs(selection, viewer).filter(id__gt=after_id).order_by("id")
     return list(rows.values_list("id", flat=True)[:limit])
 
 
-def _filtered(selection: Selection, user_id: int) -> QuerySet[Pair]:
+def _filtered(selection: Selection, viewer: int) -> QuerySet[Pair]:
     """Its pairs with those that repeat."""
     rows = Pair.objects.filter(
         is_held_out=False,
         chosen__seat__agent__owner__leaving_since=None,
         rejected__seat__agent__owner__leaving_since=None,
     )
-    rows = _public(rows) if selection.whose == Whose.PUBLIC else rows.filter(agent__owner=user_id)
+    rows = _public(rows) if selection.whose == Whose.PUBLIC else rows.filter(agent__owner=viewer)
     if selection.spaces:
         rows = rows.filter(space__slug__in=selection.spaces)
     if selection.agents:

@@ -81,6 +81,8 @@ ONLY_FOR_PEOPLE: Mapping[str, str] = {
     "delete_account": "asks for the password",
     "api_tokens": "a token that leaks must not make others",
     "revoke_token": "a token that leaks must not lock its owner's programs out",
+    "exports": "counts and shows pairs before they are exported; programs export and look",
+    "chosen_pairs": "as exports",
     "vote": "a blind vote says what people prefer: docs/decisions/audience.md",
     "room": "of the staff",
     "staff_judges": "of the staff",

@@ -1,0 +1,1 @@
+"""Pages of datasets: building them, and their files."""
