@@ -27,6 +27,7 @@ SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
 MAKE_ROOM = "training.tasks.make_room"
+WRITE_EXPORTS = "training.tasks.write_exports"
 
 TASKS = (
     PLAY_MATCH,
@@ -39,6 +40,7 @@ TASKS = (
     RUN_TRAINING,
     SWEEP_TRAINING,
     MAKE_ROOM,
+    WRITE_EXPORTS,
 )
 
 # After a nudge that failed, this process sends none for so long: a person's request waits once.

@@ -17,7 +17,7 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
-from frontend.pages.exports import builder
+from frontend.pages.exports import builder, files
 from frontend.pages.judges import bounty, public, staff
 from frontend.pages.review import appeals, vote
 
@@ -59,6 +59,7 @@ urlpatterns = [
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
     path("exports/", builder.exports, name="exports"),
     path("exports/chosen/", builder.chosen, name="chosen_pairs"),
+    path("exports/files/<str:key>/<path:name>", files.export_file, name="export_file"),
     path("judges/", public.judge_list, name="judges"),
     path("judges/<slug:judge>/", public.judge_detail, name="judge"),
     path("judges/<slug:judge>/bounty/", bounty.bounty, name="judge_bounty"),

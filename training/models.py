@@ -1,4 +1,4 @@
-"""Preference pairs made from verdicts, and the runs that learn from them."""
+"""Preference pairs made from verdicts, the runs that learn from them, and exports of them."""
 
 from django.contrib.postgres.fields import ArrayField
 from django.db import models
@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from arena.states import CUT_OFF
 from training.methods import DEFAULT
-from training.states import PairSource, RunStatus
+from training.states import ExportState, PairSource, RunStatus
 
 
 class Harvest(models.Model):
@@ -238,6 +238,59 @@ class RehearsalText(models.Model):
 
     def __str__(self) -> str:
         return f"rehearsal text {self.pk}"
+
+
+class Export(models.Model):
+    """A dataset that its owner ordered: what is in it, how far it is written, and its files.
+
+    The row is the queue of the export workers; see training.exports.writing.
+    """
+
+    owner = models.ForeignKey("agents.User", on_delete=models.PROTECT, related_name="exports")
+    # The requester's own key, so that a request that is sent again finds the export that it made.
+    request_id = models.UUIDField(editable=False)
+    selection = models.JSONField()  # training.exports.selection.Selection.as_json
+    format = models.CharField(max_length=20)  # of training.exports.formats.FORMATS
+    container = models.CharField(max_length=10)  # of training.exports.formats.container.Container
+    state = models.CharField(
+        max_length=10,
+        choices=[(s.value, s.value) for s in ExportState],
+        default=ExportState.WAITING,
+    )
+    up_to_id = models.BigIntegerField()  # what came after the order is not in it
+    after_id = models.BigIntegerField(default=0)  # up to it, everything is in whole files
+    rows_written = models.PositiveBigIntegerField(default=0)  # also those of the file in progress
+    rows_estimated = models.PositiveBigIntegerField(null=True, blank=True)  # null: not counted yet
+    # [{"name", "rows", "bytes", "sha256"}], whole files in the order in which they were written
+    files = models.JSONField(default=list)
+    size_bytes = models.PositiveBigIntegerField(default=0)
+    tally = models.JSONField(default=dict)  # what the card counts: training.exports.formats.tally
+    manifest = models.JSONField(default=dict)  # once it is whole
+    reason = models.TextField(blank=True)  # why it failed or has to wait, a sentence
+    attempts = models.PositiveSmallIntegerField(default=0)  # in a row without a new file
+    lease_owner = models.UUIDField(null=True, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    turn_at = models.DateTimeField(auto_now_add=True)  # whose file is next: the longest ago
+    finished_at = models.DateTimeField(null=True, blank=True)
+    expires_at = models.DateTimeField(null=True, blank=True)  # of the files
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=["owner", "request_id"], name="export_once_a_request"),
+        ]
+        indexes = [
+            models.Index(fields=["owner", "-id"], name="export_newest_of_owner"),
+            models.Index(
+                fields=["turn_at"],
+                condition=Q(state__in=["waiting", "writing"]),
+                name="export_waiting",
+            ),
+            models.Index(fields=["expires_at"], condition=Q(state="whole"), name="export_expiring"),
+        ]
+
+    def __str__(self) -> str:
+        return f"export {self.pk}"
 
 
 class Collected(models.Model):

@@ -1,4 +1,4 @@
-"""What training's rows store: a pair's source, a run's states and the moves between them. Pure."""
+"""What training's rows store: a pair's source, the states of runs and exports, and a run's moves. Pure."""
 
 from collections.abc import Mapping
 from enum import StrEnum
@@ -45,6 +45,19 @@ class RunEvent(StrEnum):
     CANCEL = "cancel"
     PAUSE = "pause"
     RESUME = "resume"
+
+
+class ExportState(StrEnum):
+    """waiting -> writing -> whole -> expired; failed from either of the first two."""
+
+    WAITING = "waiting"
+    WRITING = "writing"
+    WHOLE = "whole"
+    FAILED = "failed"
+    EXPIRED = "expired"  # its files are deleted
+
+
+LIVE_EXPORTS = frozenset({ExportState.WAITING, ExportState.WRITING})
 
 
 class IllegalRunEvent(Exception):

@@ -6,6 +6,7 @@ from celery.worker import state as worker_state
 
 from arena.nudges import SWEEP_TRAINING, forget_sweep_nudge
 from training.data.harvest import harvest_matches
+from training.exports.writing import nudge_waiting_exports, write_due
 from training.retention.sweep import collect
 from training.runs.attempts import tidy_runs
 from training.runs.leaving import erase_leavers
@@ -31,6 +32,7 @@ def sweep() -> None:
     cancel_runs_of_retired()
     start_due_runs()
     nudge_waiting_runs()
+    nudge_waiting_exports()
     erase_leavers()
 
 
@@ -38,3 +40,10 @@ def sweep() -> None:
 def make_room() -> None:
     """Delete a little of what no setting keeps any longer."""
     collect()
+
+
+@shared_task
+def write_exports() -> None:
+    """Write exports file by file, whichever sent the nudge, until none waits."""
+    while worker_state.should_stop is None and write_due():
+        pass

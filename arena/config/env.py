@@ -83,7 +83,7 @@ class Variables(BaseSettings):
     process_role: ProcessRole = Field(
         ProcessRole.COMMAND,
         description="What this process is, which sizes its pool of database connections: web, match, "
-        "judge, train, sweep, beat or command.",
+        "judge, train, sweep, export, beat or command.",
     )
     database_pool: int | None = Field(
         None,
@@ -215,6 +215,9 @@ class Variables(BaseSettings):
         le=36_500,
         description="Days that the tokens of prompts and the pace of answers are kept.",
     )
+    retain_exports_days: int = Field(
+        7, ge=1, le=365, description="Days that the files of an export are kept."
+    )
     adapter_dtype: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="Type of stored weights. bfloat16 takes half the room, for servers on GPUs.",
@@ -230,6 +233,9 @@ class Variables(BaseSettings):
     )
     quota_versions: int = Field(
         2000, ge=1, description="Versions that one owner's agents may have in all."
+    )
+    quota_exports_mb: int = Field(
+        4000, ge=1, description="Megabytes that the files of one owner's exports may take."
     )
 
     plugin_environments: Annotated[list[str], NoDecode] = Field(

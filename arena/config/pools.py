@@ -11,6 +11,7 @@ class ProcessRole(StrEnum):
     JUDGE = "judge"  # only judges, where matches and judging have workers of their own
     TRAIN = "train"
     SWEEP = "sweep"
+    EXPORT = "export"
     BEAT = "beat"
     COMMAND = "command"  # a `manage.py` command
 
@@ -19,6 +20,7 @@ _FIXED = {
     ProcessRole.WEB: 20,  # pages under way at once; more would wait for the processor anyway
     ProcessRole.TRAIN: 6,
     ProcessRole.SWEEP: 3,
+    ProcessRole.EXPORT: 3,
     ProcessRole.BEAT: 1,
     ProcessRole.COMMAND: 8,
 }

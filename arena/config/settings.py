@@ -123,6 +123,7 @@ INFERENCE_PATIENCE_SECONDS = 180.0
 ADAPTER_STORE = HOME / "adapters"
 RUN_STORE = HOME / "runs"
 JUDGE_STORE = HOME / "judges"
+EXPORT_STORE = HOME / "exports"
 BASE_MODEL_PATH = ENV.base_model_path or HOME / "models" / ENV.base_model
 
 # A Valkey that accepts and stays silent is as away as one that refuses.
@@ -157,6 +158,8 @@ CELERY_TASK_ROUTES = {
     "arena.tasks.sweep": {"queue": "sweep"},
     "training.tasks.sweep": {"queue": "sweep"},
     "training.tasks.make_room": {"queue": "sweep"},
+    # A process of their own, too: writing keeps a processor busy, which would slow down live text.
+    "training.tasks.write_exports": {"queue": "export"},
 }
 
 AUTHENTICATION_BACKENDS = [

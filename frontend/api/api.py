@@ -22,6 +22,7 @@ from frontend.api.routes import (
     account,
     agents,
     autopilot,
+    exports,
     judges,
     matches,
     review,
@@ -95,6 +96,7 @@ api.add_router("/judges", judges.router, tags=["Judges"])
 api.add_router("/tournaments", tournaments.router, tags=["Tournaments"])
 api.add_router("/registrations", tournaments.registrations, tags=["Tournaments"])
 api.add_router("/runs", runs.router, tags=["Training runs"])
+api.add_router("/exports", exports.router, tags=["Exports"])
 api.add_router("/wallet", wallet.router, tags=["Wallet"])
 
 

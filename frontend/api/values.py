@@ -107,6 +107,24 @@ class NewRun(Schema):
     space_id: int = Field(ge=1, le=LARGEST_ID)
 
 
+class NewExport(Schema):
+    """A dataset to be written."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {
+                "selection": {"spaces": ["constraints"], "least_margin": 0.3},
+                "format": "preference",
+                "container": "parquet",
+            }
+        }
+    )
+
+    selection: dict[str, Any] = Field({}, description="Filters; see the page of exports.")
+    format: Text = Field("preference", max_length=50, description="See /api/v1/exports/formats.")
+    container: Text = Field("parquet", max_length=20, description="parquet or jsonl")
+
+
 class NewEntry(Schema):
     """An agent's place in the queue of a Space."""
 

@@ -67,6 +67,7 @@ ROUTES: Mapping[str, Access] = {
     "agent_pairs": Access.OWNER,
     "agent_groups": Access.OWNER,
     "agent_state": Access.OWNER,
+    "export_file": Access.PUBLIC,  # to whoever has the key in its address
     "spaces": Access.PUBLIC,
     "space": Access.PUBLIC,
     "owner_results": Access.PUBLIC,

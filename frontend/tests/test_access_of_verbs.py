@@ -32,6 +32,7 @@ from arena.tournaments import registering
 from frontend.tests.two_people import (
     ATTACK,
     AUTOPILOT_LIMITS,
+    EXPORTED,
     PRICE,
     PROMPT,
     STOP_LOSS,
@@ -41,10 +42,10 @@ from frontend.tests.two_people import (
     make_two_people,
 )
 from training.data import pair_dataset
-from training.exports import rows
+from training.exports import building, listing, rows
 from training.exports.selection import Selection
 from training.exports.summary import summary
-from training.models import Pair, TrainingRun
+from training.models import Export, Pair, TrainingRun
 from training.practice import group_dataset
 from training.runs import leaving, moves, starting, steering
 from training.runs.queries import (
@@ -100,6 +101,10 @@ def of_chosen(**more: Any) -> Ids:
 
 def first_pair(people: TwoPeople) -> str:
     return str(Pair.objects.filter(agent=people.agent_id).order_by("id").values_list("id")[0][0])
+
+
+def of_export(people: TwoPeople) -> Mapping[str, Any]:
+    return {"export_id": Export.objects.get(owner=people.owner_id).pk}
 
 
 def of_nothing(people: TwoPeople) -> Mapping[str, Any]:
@@ -163,6 +168,7 @@ VERBS = (
     Verb(steering.cancel_run, of_run, run=TRAINING),
     Verb(steering.adopt_offered, of_run),
     Verb(steering.decline_offered, of_run),
+    Verb(building.delete_export, of_export),
     Verb(moves.own_locked_run, of_run, changes=False),
     Verb(access.agent_for_owner, of_agent(), changes=False),
     Verb(access.entry_for_owner, lambda people: {"entry_id": people.entry_id}, changes=False),
@@ -175,6 +181,7 @@ MAKERS = (
     cast_blind_vote,
     api_tokens.create_token,
     submit_attack,
+    building.build_export,
     access.require_staff,
 )
 
@@ -243,6 +250,8 @@ READS = (
         lambda people: {"agent_id": people.student_id},
         lambda people: f"{people.balance:,} are available",
     ),
+    Read(listing.exports_of, of_nothing, lambda people: EXPORTED),
+    Read(listing.export_view, of_export, lambda people: EXPORTED),
     Read(pair_dataset.export_pairs, of_agent(), lambda people: PROMPT),
     Read(group_dataset.export_groups, of_agent(), lambda people: "[]"),
     Read(rows.choices_for, of_nothing, lambda people: f"({people.agent_id}, "),

@@ -3,11 +3,13 @@
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import timedelta
 from random import Random
 from typing import Any
 
 from django.apps import apps
 from django.db import transaction
+from django.utils import timezone
 
 from agents.api_tokens import Scope, create_token
 from agents.models import Agent, ApiToken
@@ -25,11 +27,13 @@ from frontend.tests.builders import make_offer, play_to_the_end
 from judges.models import Judge, JudgeKind
 from training.data.harvest import harvest_matches
 from training.methods.dpo import DPOConfig
-from training.models import Rollout
+from training.models import Export, Rollout
+from training.states import ExportState
 from training.tests.builders import make_base, make_pairs_for
 
 PROMPT = "Zanzibar is the word that only the owner may read."
 TOKEN_NAME = "Umbrella of the night shift"
+EXPORTED = "valparaiso-of-the-night"  # the Space of which the owner has an export
 ATTACK = "Yokohama is the word with which the owner tries to fool a judge."
 SEED = 918_273_645  # of the learning settings
 PRICE = 7_654_321
@@ -78,6 +82,7 @@ class TwoPeople:
         return (
             PROMPT,
             TOKEN_NAME,
+            EXPORTED,
             str(SEED),
             f"{PRICE:,}",
             f"price_credits={PRICE}",
@@ -124,6 +129,7 @@ def make_two_people() -> TwoPeople:
     _submit_attack(owner.pk)
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)
+    _exported(owner.pk)
     version = agent.versions.get(number=1)
     tournament = make_tournament(space, fee_credits=0)
     return TwoPeople(
@@ -164,6 +170,21 @@ def _submit_attack(user_id: int) -> None:
             code=TransferCode.BOUNTY,
             reference=f"bounty:{bounty.pk}",
         )
+
+
+def _exported(user_id: int) -> None:
+    now = timezone.now()
+    Export.objects.create(
+        owner_id=user_id,
+        request_id=uuid.uuid4(),
+        selection={"spaces": [EXPORTED]},
+        format="preference",
+        container="jsonl",
+        state=ExportState.WHOLE,
+        up_to_id=0,
+        finished_at=now,
+        expires_at=now + timedelta(days=1),
+    )
 
 
 def _token_of(user_id: int) -> int:

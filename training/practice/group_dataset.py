@@ -6,6 +6,7 @@ from itertools import chain
 from typing import Any
 
 import structlog
+from django.db.models import QuerySet
 
 from agents.errors import Refused
 from agents.models import Engine
@@ -113,21 +114,25 @@ def export_groups(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     An episode has `turns` instead, each with its own `prompt`. Only the agent's own answers are in
     it. Raises NotAvailable at once.
     """
-    practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
     agent = access.agent_for_owner(viewer, agent_id)
-    runs = TrainingRun.objects.filter(agent=agent, method__in=practising)
+    return chain.from_iterable(
+        chain(practised_texts(run, run_folder(run.pk)), _episode_texts(run))
+        for run in by_id(practising_runs().filter(agent=agent), page_rows=EXPORT_RUNS)
+    )
+
+
+def practising_runs() -> QuerySet[TrainingRun]:
+    """Runs of methods that practise, with what telling of their groups needs. For the system."""
+    practising = [name for name, method in METHODS.items() if method.examples is GROUPS]
+    runs = TrainingRun.objects.filter(method__in=practising)
     # Of a run's own columns, an export needs few; its manifest and its curve may be large.
-    light = runs.select_related("space", "parent_version").only(
+    return runs.select_related("space", "parent_version").only(
         "config",
         "last_pair_id",
         "space__slug",
         "space__environment",
         "parent_version__prompt",
         "parent_version__agent",
-    )
-    return chain.from_iterable(
-        chain(practised_texts(run, run_folder(run.pk)), _episode_texts(run))
-        for run in by_id(light, page_rows=EXPORT_RUNS)
     )
 
 

@@ -103,6 +103,7 @@ def practised_texts(run: TrainingRun, folder: Path) -> Iterator[JSON]:
                 | {
                     "prompt_token_ids": list(row.prompt_token_ids),
                     "token_ids": list(row.token_ids),
+                    "logprobs": list(row.logprobs),
                     "allowed_token_ids": row.allowed_token_ids,
                 }
                 for (_, row, _), one in zip(own, origin["answers"], strict=True)

@@ -19,8 +19,9 @@ from arena.config.supervisor.machine import free_port, is_free
 # In display order. Users may leave some out; the rest start without them.
 DATABASE, BROKER, INFERENCE = "database", "broker", "inference"
 WEB, BEAT = "web", "beat"
-MATCH_WORKER, TRAIN_WORKER, SWEEP_WORKER = "match-worker", "train-worker", "sweep-worker"
-WORKERS = frozenset({MATCH_WORKER, TRAIN_WORKER, SWEEP_WORKER})
+MATCH_WORKER, TRAIN_WORKER = "match-worker", "train-worker"
+SWEEP_WORKER, EXPORT_WORKER = "sweep-worker", "export-worker"
+WORKERS = frozenset({MATCH_WORKER, TRAIN_WORKER, SWEEP_WORKER, EXPORT_WORKER})
 ALL_PARTS = WORKERS | {DATABASE, BROKER, INFERENCE, WEB, BEAT}
 # Preparatory jobs; they run to their end and cannot be left out.
 BASE_MODEL, MIGRATE, SEED, STATIC = "base-model", "migrate", "seed", "static-files"
@@ -270,11 +271,13 @@ def _workers(
         MATCH_WORKER: (environment.match_threads, "match,judge", (SEED, BROKER, INFERENCE), 1),
         TRAIN_WORKER: (1, "train", (SEED, BROKER, BASE_MODEL), cores()),
         SWEEP_WORKER: (1, "sweep", (SEED, BROKER), 1),
+        EXPORT_WORKER: (1, "export", (SEED, BROKER), 1),
     }
     roles = {
         MATCH_WORKER: ProcessRole.MATCH,
         TRAIN_WORKER: ProcessRole.TRAIN,
         SWEEP_WORKER: ProcessRole.SWEEP,
+        EXPORT_WORKER: ProcessRole.EXPORT,
     }
     parts = []
     for name, (threads, queues, needs, omp_threads) in workers.items():

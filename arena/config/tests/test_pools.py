@@ -34,6 +34,7 @@ def test_each_part_says_what_it_is_and_the_local_database_has_room(tmp_path: Pat
     assert roles["match-worker"] == "match"
     assert roles["train-worker"] == "train"
     assert roles["sweep-worker"] == "sweep"
+    assert roles["export-worker"] == "export"
     assert roles["beat"] == "beat"
     (database,) = (part for part in parts if part.name == "database")
     needed = needed_by_one_of_each(match_threads=256)
@@ -50,8 +51,8 @@ def test_compose_gives_its_database_room_for_the_scale_that_it_describes() -> No
         role = (service.get("environment") or {}).get("PROCESS_ROLE")
         if role is not None:
             needed += int(scale.get(name, 1)) * pool_size(ProcessRole(role), match_threads=8)
-    assert needed == 170
-    assert f"is\n# 3 x 20 + 4 x 18 + 6 + 3 + 1 + 8 = {needed - SPARE}" in text
+    assert needed == 173
+    assert f"is\n# 3 x 20 + 4 x 18 + 6 + 3 + 3 + 1 + 8 = {needed - SPARE}" in text
     room = re.search(r"max_connections=(\d+)", services["database"]["command"])
     assert room is not None
     assert needed <= int(room[1])

@@ -11,6 +11,7 @@ from arena.config.supervisor.parts import (
     BEAT,
     BROKER,
     DATABASE,
+    EXPORT_WORKER,
     INFERENCE,
     MATCH_WORKER,
     SWEEP_WORKER,
@@ -20,7 +21,16 @@ from arena.config.supervisor.parts import (
 
 SUPERVISOR, BACKEND, TRAINER, EVERYTHING = "supervisor", "database-backend", "trainer", "everything"
 MODEL_PID = "model.pid"
-PARTS = (DATABASE, BROKER, WEB, BEAT, MATCH_WORKER, TRAIN_WORKER, SWEEP_WORKER)
+PARTS = (
+    DATABASE,
+    BROKER,
+    WEB,
+    BEAT,
+    MATCH_WORKER,
+    TRAIN_WORKER,
+    SWEEP_WORKER,
+    EXPORT_WORKER,
+)
 # How often each is drawn, against the others: the start of everything takes longest.
 VICTIMS = {
     **dict.fromkeys(PARTS, 3),

@@ -39,6 +39,7 @@ OPERATIONS: Mapping[str, str] = {
     "agent_pairs": "agents_pairs",
     "agent_groups": "agents_groups",
     "agent_state": "agents_detail",
+    "export_file": "exports_detail",
     "duel": "agents_against",
     "compare_agents": "agents_against",
     "spaces": "spaces_all_spaces",

@@ -1,0 +1,67 @@
+"""Answers by themselves, each with a verdict on it, as TRL's KTOTrainer reads them."""
+
+from collections.abc import Iterator, Sequence
+
+from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar
+from training.exports.formats.lines import as_json, member
+from training.exports.formats.pairs import PROVENANCE, READS, PairFormat, provenance_parts
+from training.exports.formats.reading import read_as_sampled
+from training.exports.formats.records import Answer, PairRecord
+from training.exports.formats.tally import Tally
+
+# Of a pair's answer, in formats in which each answer has a row of its own.
+ANSWER_COLUMNS = (
+    READS,
+    *PROVENANCE,
+    Column("margin", Scalar.NUMBER, "The difference of the panel's scores in the pair, 0 to 1."),
+    Column("agreement", Scalar.NUMBER, "The share of the panel that agrees with the pair."),
+    Column("version", Scalar.TEXT, "The version of the agent that gave the answer."),
+    Column("adapter", Scalar.TEXT, "SHA-256 of its adapter; empty: the plain base."),
+    Column("finish_reason", Scalar.TEXT, "Why the answer ended; length: it was cut off."),
+    Column("prompt_token_ids", TOKENS, "The prompt as it was sampled; empty: another's prompt."),
+    Column("token_ids", TOKENS, "The answer as it was sampled."),
+    Column("allowed_token_ids", ListOf(TOKENS), "For each token those that it was drawn among."),
+)
+
+
+class Unpaired(PairFormat):
+    """Two rows a pair: the better answer is desirable, the worse one is not."""
+
+    name = "unpaired"
+    label = "Unpaired, for KTO (TRL)"
+    explanation = "Each answer by itself, with whether it was the better one of its pair."
+    columns = (
+        Column("prompt", MESSAGES, "What was asked; without the prompt of another's agent."),
+        Column("completion", MESSAGES, "The answer."),
+        Column("label", Scalar.FLAG, "Whether it was the better one."),
+        *ANSWER_COLUMNS,
+    )
+
+    def lines(self, pairs: Sequence[PairRecord], tally: Tally) -> Iterator[str]:
+        reads = read_as_sampled(one for pair in pairs for one in pair.answers)
+        for pair in pairs:
+            for answer in pair.answers:
+                is_read = reads[answer.completion_id]
+                tally.otherwise += not is_read
+                yield member(
+                    prompt=pair.prompt_json,
+                    completion=answer.said_json,
+                    label=as_json(answer is pair.chosen),
+                    **answer_parts(pair, answer, is_read=is_read),
+                )
+
+
+def answer_parts(pair: PairRecord, answer: Answer, *, is_read: bool) -> dict[str, str]:
+    """The columns of ANSWER_COLUMNS."""
+    return {
+        "reads_as_sampled": as_json(is_read),
+        **provenance_parts(pair),
+        "margin": repr(float(pair.margin)),
+        "agreement": repr(float(pair.agreement)),
+        "version": as_json(answer.version),
+        "adapter": as_json(answer.adapter_digest),
+        "finish_reason": as_json(answer.finish_reason),
+        "prompt_token_ids": pair.prompt_ids_json,
+        "token_ids": answer.ids_json,
+        "allowed_token_ids": answer.allowed_json,
+    }
