@@ -46,8 +46,12 @@ class Reader:
         if not isinstance(source, str):
             raise ValueError("The base has no chat template.")
         self._template = _environment().from_string(source)
-        self._asked = self.rendered(_ASKED, is_asked=True)
-        self._before = self._ids([self._asked])[0]
+        # What stands before the last control token is read by itself: it changes no answer's ids.
+        asked = self.rendered(_ASKED, is_asked=True)
+        added = self._tokenizer.get_added_tokens_decoder().values()
+        cut = max((asked.rfind(one.content) for one in added if one.special), default=-1)
+        self._passed, self._opening = asked[: max(cut, 0)], asked[max(cut, 0) :]
+        self._before = self._ids([self._opening])[0]
         self._end = self._end_of_turn()
         # What the tokenizer puts before every text by itself.
         bare = self._tokenizer.encode("a", add_special_tokens=False).ids
@@ -69,7 +73,7 @@ class Reader:
         `is_plain`: as a text after a prompt that is one, see `plain_prompt` and `plain_answer`.
         """
         if is_plain:
-            texts = [self._asked + self.plain_answer(one) for one in answers]
+            texts = [self._opening + self.plain_answer(one) for one in answers]
         else:
             texts = [self._answered(one) for one in answers]
         wanted = [[*self._before, *json.loads(one.ids_json)] for one in answers]
@@ -104,14 +108,16 @@ class Reader:
         return after[: after.index(end) + len(end)] if end and end in after else after
 
     def _answered(self, answer: Answer) -> str:
+        """The message of an assistant from its first control token on; empty if there is none."""
         try:
             said = {"role": "assistant", "content": answer.said}
-            return self.rendered([*_ASKED, said], is_asked=False)
+            text = self.rendered([*_ASKED, said], is_asked=False)
         except TemplateError:
             return ""
+        return text.removeprefix(self._passed) if text.startswith(self._passed) else ""
 
     def _ids(self, texts: Sequence[str]) -> list[list[int]]:
-        found = self._tokenizer.encode_batch(list(texts), add_special_tokens=False)
+        found = self._tokenizer.encode_batch_fast(list(texts), add_special_tokens=False)
         return [one.ids for one in found]
 
 
