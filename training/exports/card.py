@@ -10,7 +10,7 @@ from typing import Any
 
 from arena.states import DataLicence
 from training.exports.formats.base import Format
-from training.exports.formats.columns import ColumnType, ListOf, Record, Scalar, described
+from training.exports.formats.columns import ColumnType, ListOf, Scalar, Struct, described
 
 CARD_FILE = "README.md"
 # Up to so many rows; the hub's names of sizes.
@@ -74,11 +74,11 @@ def _feature(kind: ColumnType) -> dict[str, Any]:
     match kind:
         case Scalar():
             return {"dtype": kind.value}
-        case Record(parts):
+        case Struct(parts):
             return {"struct": [{"name": name, **_feature(one)} for name, one in parts.items()]}
         case ListOf(Scalar() as each):
             return {"list": each.value}
-        case ListOf(Record() as each):
+        case ListOf(Struct() as each):
             return {"list": _feature(each)["struct"]}
         case ListOf(each):
             return {"list": _feature(each)}

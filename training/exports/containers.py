@@ -19,7 +19,7 @@ import pyarrow.json
 import pyarrow.parquet
 
 from agents.files import sync
-from training.exports.formats.columns import Column, ColumnType, ListOf, Record, Scalar
+from training.exports.formats.columns import Column, ColumnType, ListOf, Scalar, Struct
 
 ROW_GROUP_BYTES = 16 * 2**20  # of JSON
 
@@ -95,7 +95,10 @@ class FileWriter:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._output.close()
+        if not self._output.closed:
+            self._output.is_abandoned = True
+            self._sink.close()
+            self._output.close()
         self._unfinished.unlink(missing_ok=True)
 
 
@@ -106,14 +109,16 @@ class _Hashed(io.RawIOBase):
         self._file = file
         self._digest = hashlib.sha256()
         self.size_bytes = 0
+        self.is_abandoned = False  # nobody reads what is still written
 
     def writable(self) -> bool:
         return True
 
     def write(self, data: Any) -> int:
         view = memoryview(data)
-        self._digest.update(view)
-        self._file.write(view)
+        if not self.is_abandoned:
+            self._digest.update(view)
+            self._file.write(view)
         self.size_bytes += view.nbytes
         return view.nbytes
 
@@ -197,5 +202,5 @@ def _arrow(kind: ColumnType) -> pa.DataType:
             return pa.type_for_alias(kind.value)
         case ListOf(each):
             return pa.list_(_arrow(each))
-        case Record(parts):
+        case Struct(parts):
             return pa.struct([(name, _arrow(one)) for name, one in parts.items()])

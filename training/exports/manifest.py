@@ -12,7 +12,7 @@ from judges.models import Judge, JudgeVersion
 from training.exports.containers import File
 from training.exports.formats import FORMATS
 from training.exports.formats.columns import described
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 from training.models import Export
 
 MANIFEST_VERSION = 1
@@ -20,7 +20,7 @@ MANIFEST_FILE = "manifest.json"
 _PROJECT = Path(__file__).resolve().parents[2] / "pyproject.toml"
 
 
-def manifest_of(export: Export, files: Sequence[File], tally: Tally) -> dict[str, Any]:
+def manifest_of(export: Export, files: Sequence[File], tally: ExportTally) -> dict[str, Any]:
     """Of a whole export. For the system."""
     chosen = FORMATS[export.format]
     return {
@@ -43,13 +43,13 @@ def manifest_of(export: Export, files: Sequence[File], tally: Tally) -> dict[str
     }
 
 
-def _spaces(tally: Tally) -> Iterator[dict[str, Any]]:
+def _spaces(tally: ExportTally) -> Iterator[dict[str, Any]]:
     licences = dict(Space.objects.filter(slug__in=tally.spaces).values_list("slug", "data_licence"))
     for slug, rows in tally.spaces.most_common():
         yield {"slug": slug, "rows": rows, "licence": licences.get(slug, "")}
 
 
-def _judges(tally: Tally) -> Iterator[dict[str, Any]]:
+def _judges(tally: ExportTally) -> Iterator[dict[str, Any]]:
     """Each version of a judge that voted, with what is known of how well it judges."""
     for (slug, version_id), votes in sorted(tally.judge_votes().items()):
         judge = Judge.objects.get(slug=slug)

@@ -35,7 +35,7 @@ from training.exports.containers import Container, File, FileWriter
 from training.exports.folders import export_folder
 from training.exports.formats import FORMATS
 from training.exports.formats.base import Order
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 from training.exports.manifest import MANIFEST_FILE, manifest_of
 from training.exports.selection import Selection
 from training.models import Export
@@ -136,7 +136,7 @@ def _write_next(export: Export, held: _Held) -> None:
     if problem := problem_with_room(export.owner_id):
         raise Refused(problem)
     files = [File(**one) for one in export.files]
-    tally = Tally.from_json(export.tally)
+    tally = ExportTally.from_json(export.tally)
     found = _write_file(export, held, number=len(files), tally=tally)
     if found.file:
         files.append(found.file)
@@ -164,7 +164,7 @@ class _Found:
     is_last: bool
 
 
-def _write_file(export: Export, held: _Held, *, number: int, tally: Tally) -> _Found:
+def _write_file(export: Export, held: _Held, *, number: int, tally: ExportTally) -> _Found:
     """The next file, if there is anything for it; the tally gets what is in it."""
     order = Order(
         owner_id=export.owner_id,
@@ -195,7 +195,7 @@ def _write_file(export: Export, held: _Held, *, number: int, tally: Tally) -> _F
 
 
 def _finish(
-    export: Export, held: _Held, files: Sequence[File], tally: Tally, fields: dict[str, Any]
+    export: Export, held: _Held, files: Sequence[File], tally: ExportTally, fields: dict[str, Any]
 ) -> None:
     """Write what tells of the whole, and say that it is whole."""
     folder = export_folder(export.pk)

@@ -8,7 +8,7 @@ from typing import Protocol, TypeVar
 from django.db.models import Model, QuerySet
 
 from training.exports.formats.columns import Column
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 from training.exports.selection import Selection
 
 
@@ -22,12 +22,12 @@ class Order:
 
 
 @dataclass(frozen=True)
-class Page:
+class RowBatch:
     """Some rows, after which an export can go on with another file."""
 
     up_to_id: int
     lines: Sequence[str]  # JSON objects, one a row
-    tally: Tally = field(default_factory=Tally)
+    tally: ExportTally = field(default_factory=ExportTally)
 
 
 ALL_FILTERS = frozenset(one.name for one in fields(Selection))
@@ -72,5 +72,5 @@ class Format(Protocol):
     def newest_id(self) -> int:
         """Of what it is made of: whatever comes later is not in an export that is ordered now."""
 
-    def pages(self, order: Order, *, after_id: int) -> Iterator[Page]:
+    def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         """What the order chooses and comes after this id. Raises Refused."""

@@ -27,13 +27,13 @@ class ListOf:
 
 
 @dataclass(frozen=True)
-class Record:
+class Struct:
     """Named values."""
 
     parts: Mapping[str, "ColumnType"]
 
 
-ColumnType: TypeAlias = Scalar | ListOf | Record
+ColumnType: TypeAlias = Scalar | ListOf | Struct
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Column:
 
 
 TOKENS = ListOf(Scalar.ID)
-MESSAGES = ListOf(Record({"role": Scalar.TEXT, "content": Scalar.TEXT}))
+MESSAGES = ListOf(Struct({"role": Scalar.TEXT, "content": Scalar.TEXT}))
 
 
 def described(kind: ColumnType) -> str:
@@ -56,6 +56,6 @@ def described(kind: ColumnType) -> str:
             return kind.value
         case ListOf(each):
             return f"list<{described(each)}>"
-        case Record(parts):
+        case Struct(parts):
             inner = ", ".join(f"{name}: {described(one)}" for name, one in parts.items())
             return f"struct<{inner}>"

@@ -10,10 +10,10 @@ from django.db.models import Exists, Max, OuterRef, QuerySet
 from agents.prompts import neutralised
 from arena.environments.base import Split
 from arena.models import Completion, MatchStatus, Round, RoundStatus, Seat
-from training.exports.formats.base import Order, Page, selected_between
-from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Record, Scalar
+from training.exports.formats.base import Order, RowBatch, selected_between
+from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar, Struct
 from training.exports.formats.lines import as_json
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 
 PAGE_ROUNDS = 50  # read at once
 _NUMBERS = ListOf(Scalar.NUMBER)
@@ -42,7 +42,7 @@ class Episodes:
         Column(
             "turns",
             ListOf(
-                Record(
+                Struct(
                     {
                         "seat": Scalar.WHOLE,
                         "is_legal": Scalar.FLAG,
@@ -65,15 +65,15 @@ class Episodes:
     def newest_id(self) -> int:
         return Round.objects.aggregate(newest=Max("id"))["newest"] or 0
 
-    def pages(self, order: Order, *, after_id: int) -> Iterator[Page]:
+    def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         rounds = _rounds(order)
         while page := list(rounds.filter(id__gt=after_id).order_by("id")[:PAGE_ROUNDS]):
-            tally = Tally()
+            tally = ExportTally()
             for one in page:
                 tally.spaces[one.match.space.slug] += 1
                 tally.note_match(one.match_id)
             after_id = page[-1].pk
-            yield Page(after_id, list(_lines(page, order, tally)), tally)
+            yield RowBatch(after_id, list(_lines(page, order, tally)), tally)
 
 
 def _rounds(order: Order) -> QuerySet[Round]:
@@ -95,7 +95,7 @@ def _rounds(order: Order) -> QuerySet[Round]:
     return selected_between(rounds, chosen).select_related("match__space", "verdict")
 
 
-def _lines(rounds: Sequence[Round], order: Order, tally: Tally) -> Iterator[str]:
+def _lines(rounds: Sequence[Round], order: Order, tally: ExportTally) -> Iterator[str]:
     turns: dict[int, list[Completion]] = defaultdict(list)
     answers = Completion.objects.filter(round__in=rounds).defer("chunk_times", "view", "asked")
     for turn in answers.select_related("seat__agent__owner", "version").order_by("id"):

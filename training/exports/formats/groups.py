@@ -9,10 +9,10 @@ from typing import Any
 
 from django.db.models import Max
 
-from training.exports.formats.base import Order, Page, selected_between
+from training.exports.formats.base import Order, RowBatch, selected_between
 from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar
 from training.exports.formats.lines import as_json
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 from training.models import TrainingRun
 from training.practice.group_dataset import practising_runs
 from training.practice.practised import practised_texts
@@ -66,7 +66,7 @@ class Groups:
     def newest_id(self) -> int:
         return TrainingRun.objects.aggregate(newest=Max("id"))["newest"] or 0
 
-    def pages(self, order: Order, *, after_id: int) -> Iterator[Page]:
+    def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         """A page is a run: its groups are read together."""
         chosen = order.selection
         runs = practising_runs().filter(agent__owner_id=order.owner_id, id__lte=order.up_to_id)
@@ -76,14 +76,14 @@ class Groups:
         if chosen.agents:
             runs = runs.filter(agent__in=chosen.agents)
         while run := runs.filter(id__gt=after_id).order_by("id").first():
-            after_id, tally, lines = run.pk, Tally(), []
+            after_id, tally, lines = run.pk, ExportTally(), []
             for group in practised_texts(run, run_folder(run.pk)):
                 if row := _row(group):
                     lines.append(as_json(row))
                     tally.spaces[group["space"]] += 1
                     tally.agents[str(run.parent_version.agent_id)] += 1
                     tally.note_match(group["match"])
-            yield Page(after_id, lines, tally)
+            yield RowBatch(after_id, lines, tally)
 
 
 def _row(group: Mapping[str, Any]) -> dict[str, Any] | None:

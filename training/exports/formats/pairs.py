@@ -5,11 +5,11 @@ from collections.abc import Iterator, Sequence
 
 from django.db.models import Max
 
-from training.exports.formats.base import ALL_FILTERS, Order, Page
-from training.exports.formats.columns import TOKENS, Column, ListOf, Record, Scalar
+from training.exports.formats.base import ALL_FILTERS, Order, RowBatch
+from training.exports.formats.columns import TOKENS, Column, ListOf, Scalar, Struct
 from training.exports.formats.lines import as_json, listed, member
 from training.exports.formats.records import PairRecord, read_pairs, votes_on
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 from training.exports.rows import pairs_after
 from training.exports.selection import Whose
 from training.models import Pair
@@ -53,7 +53,7 @@ PAIR_COLUMNS = (
     Column(
         "judge_votes",
         ListOf(
-            Record(
+            Struct(
                 {
                     "judge": Scalar.TEXT,
                     "weight": Scalar.NUMBER,
@@ -88,19 +88,19 @@ class PairFormat(ABC):
     def newest_id(self) -> int:
         return Pair.objects.aggregate(newest=Max("id"))["newest"] or 0
 
-    def pages(self, order: Order, *, after_id: int) -> Iterator[Page]:
+    def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         while ids := self._next(order, after_id):
-            tally = Tally()
+            tally = ExportTally()
             # What anybody may export has nobody's own prompt, not even the person's who exports it.
             owner_id = order.owner_id if order.selection.whose == Whose.MINE else None
             pairs = list(read_pairs(ids, owner_id=owner_id))
             for pair in pairs:
                 _count(pair, tally)
             after_id = ids[-1]
-            yield Page(after_id, list(self.lines(pairs, tally)), tally)
+            yield RowBatch(after_id, list(self.lines(pairs, tally)), tally)
 
     @abstractmethod
-    def lines(self, pairs: Sequence[PairRecord], tally: Tally) -> Iterator[str]:
+    def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         """The rows, which it counts in the tally. Raises Refused."""
 
     def _next(self, order: Order, after_id: int) -> list[int]:
@@ -160,7 +160,7 @@ def _votes_json(pair: PairRecord) -> str:
     )
 
 
-def _count(pair: PairRecord, tally: Tally) -> None:
+def _count(pair: PairRecord, tally: ExportTally) -> None:
     tally.spaces[pair.round.space] += 1
     tally.agents[str(pair.agent_id)] += 1
     tally.note_match(pair.round.match_id)

@@ -10,8 +10,8 @@ from training.exports.formats.columns import Column, Scalar
 from training.exports.formats.lines import as_json, member
 from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_parts
 from training.exports.formats.reading import Reader, needed_reader
-from training.exports.formats.records import Answer, PairRecord
-from training.exports.formats.tally import Tally
+from training.exports.formats.records import PairRecord, ToldAnswer
+from training.exports.formats.tally import ExportTally
 
 
 class PlainPreference(PairFormat):
@@ -27,7 +27,7 @@ class PlainPreference(PairFormat):
         *PAIR_COLUMNS,
     )
 
-    def lines(self, pairs: Sequence[PairRecord], tally: Tally) -> Iterator[str]:
+    def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         texts = _Texts(pairs)
         for pair in pairs:
             is_read = texts.is_read(pair)
@@ -63,7 +63,7 @@ class _Texts:
         )
 
     def _add(self, reader: Reader, pairs: Sequence[PairRecord]) -> None:
-        answers: dict[int, Answer] = {}
+        answers: dict[int, ToldAnswer] = {}
         asked: dict[tuple[int, bool], str] = {}
         for pair in pairs:
             key = (pair.own.completion_id, pair.is_own)

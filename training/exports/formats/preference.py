@@ -10,7 +10,7 @@ from training.exports.formats.lines import member
 from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_parts
 from training.exports.formats.reading import read_as_sampled
 from training.exports.formats.records import PairRecord
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 
 
 class Preference(PairFormat):
@@ -26,7 +26,7 @@ class Preference(PairFormat):
         *PAIR_COLUMNS,
     )
 
-    def lines(self, pairs: Sequence[PairRecord], tally: Tally) -> Iterator[str]:
+    def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         reads = read_as_sampled(one for pair in pairs for one in pair.answers)
         for pair in pairs:
             is_read = all(reads[one.completion_id] for one in pair.answers)

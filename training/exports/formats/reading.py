@@ -20,7 +20,7 @@ from tokenizers import Tokenizer
 
 from agents.errors import Refused
 from agents.models import BaseModel
-from training.exports.formats.records import Answer
+from training.exports.formats.records import ToldAnswer
 
 Messages = Sequence[Mapping[str, str]]
 _ASKED = [{"role": "user", "content": "?"}]
@@ -67,7 +67,7 @@ class Reader:
             messages=messages, add_generation_prompt=is_asked, **self._named
         )
 
-    def reads(self, answers: Sequence[Answer], *, is_plain: bool = False) -> list[bool]:
+    def reads(self, answers: Sequence[ToldAnswer], *, is_plain: bool = False) -> list[bool]:
         """For each answer, whether its message gives its ids, after whatever prompt.
 
         `is_plain`: as a text after a prompt that is one, see `plain_prompt` and `plain_answer`.
@@ -87,7 +87,7 @@ class Reader:
         beginning = self._named["bos_token"]
         return text.removeprefix(beginning) if self._beginning and beginning else text
 
-    def reads_prompts(self, prompts: Sequence[str], answers: Sequence[Answer]) -> list[bool]:
+    def reads_prompts(self, prompts: Sequence[str], answers: Sequence[ToldAnswer]) -> list[bool]:
         """For each plain prompt, whether a tokenizer reads what this answer's model was given."""
         wanted = [json.loads(one.prompt_ids_json) for one in answers]
         return [
@@ -95,7 +95,7 @@ class Reader:
             for found, ids in zip(self._ids(prompts), wanted, strict=True)
         ]
 
-    def plain_answer(self, answer: Answer) -> str:
+    def plain_answer(self, answer: ToldAnswer) -> str:
         """The answer with the end of its turn, unless it was cut off before."""
         return answer.said if answer.is_cut else answer.said + self._end
 
@@ -107,7 +107,7 @@ class Reader:
         end = self._named["eos_token"]
         return after[: after.index(end) + len(end)] if end and end in after else after
 
-    def _answered(self, answer: Answer) -> str:
+    def _answered(self, answer: ToldAnswer) -> str:
         """The message of an assistant from its first control token on; empty if there is none."""
         try:
             said = {"role": "assistant", "content": answer.said}
@@ -121,9 +121,9 @@ class Reader:
         return [one.ids for one in found]
 
 
-def read_as_sampled(answers: Iterable[Answer]) -> dict[int, bool]:
+def read_as_sampled(answers: Iterable[ToldAnswer]) -> dict[int, bool]:
     """By completion id, as messages; False also where the base's tokenizer is not here to ask."""
-    by_base: dict[int, dict[int, Answer]] = defaultdict(dict)
+    by_base: dict[int, dict[int, ToldAnswer]] = defaultdict(dict)
     for one in answers:
         by_base[one.base_id][one.completion_id] = one
     found: dict[int, bool] = {}

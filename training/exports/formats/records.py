@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from django.db.models import F, Func, TextField
-from django.db.models.functions import Cast, Coalesce
+from django.db.models import F, Func, IntegerField, TextField
+from django.db.models.functions import Cast
 
 from agents.prompts import neutralised
 from arena.models import Completion, Round, Vote
@@ -28,7 +28,7 @@ NO_IDS = "[]"
 
 
 @dataclass(frozen=True)
-class Answer:
+class ToldAnswer:
     """A stored answer; what ends in `_json` is JSON already."""
 
     completion_id: int
@@ -110,8 +110,8 @@ class PairRecord:
     pair_id: int
     agent_id: int
     round: RoundFacts
-    chosen: Answer
-    rejected: Answer
+    chosen: ToldAnswer
+    rejected: ToldAnswer
     source: str
     margin: float
     agreement: float
@@ -120,12 +120,12 @@ class PairRecord:
     is_own: bool  # of the person whose prompts are told
 
     @property
-    def own(self) -> Answer:
+    def own(self) -> ToldAnswer:
         """The answer that the pair's own agent gave."""
         return self.chosen if self.source == PairSource.OWN_CHOSEN else self.rejected
 
     @property
-    def answers(self) -> tuple[Answer, Answer]:
+    def answers(self) -> tuple[ToldAnswer, ToldAnswer]:
         return self.chosen, self.rejected
 
     @property
@@ -183,7 +183,7 @@ def read_pairs(ids: Sequence[int], *, owner_id: int | None) -> Iterator[PairReco
         )
 
 
-def read_answers(ids: Collection[int]) -> dict[int, Answer]:
+def read_answers(ids: Collection[int]) -> dict[int, ToldAnswer]:
     """By completion id."""
     rows = Completion.objects.filter(id__in=ids).values_list(
         "id",
@@ -196,12 +196,12 @@ def read_answers(ids: Collection[int]) -> dict[int, Answer]:
         _as_text("prompt_token_ids"),
         _as_text("token_ids"),
         Cast("allowed_token_ids", TextField()),
-        Coalesce(Func("token_ids", 1, function="array_length"), 0),
+        Func("token_ids", function="cardinality", output_field=IntegerField()),
         "finish_reason",
         "adapter_digest",
     )
     return {
-        row[0]: Answer(
+        row[0]: ToldAnswer(
             completion_id=row[0],
             seat=row[1],
             agent_id=row[2],

@@ -9,7 +9,7 @@ MOST_AGENTS = 1000  # that are told apart; the others are counted in their rows 
 
 
 @dataclass
-class Tally:
+class ExportTally:
     """Rows by Space and agent, votes by judge and its version, and the range of matches."""
 
     spaces: Counter[str] = field(default_factory=Counter)
@@ -23,7 +23,7 @@ class Tally:
         self.first_match = min(match_id, self.first_match or match_id)
         self.last_match = max(match_id, self.last_match or match_id)
 
-    def add(self, other: "Tally") -> None:
+    def add(self, other: "ExportTally") -> None:
         self.spaces += other.spaces
         self.votes += other.votes
         self.otherwise += other.otherwise

@@ -6,8 +6,8 @@ from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, S
 from training.exports.formats.lines import as_json, member
 from training.exports.formats.pairs import PROVENANCE, READS, PairFormat, provenance_parts
 from training.exports.formats.reading import read_as_sampled
-from training.exports.formats.records import Answer, PairRecord
-from training.exports.formats.tally import Tally
+from training.exports.formats.records import PairRecord, ToldAnswer
+from training.exports.formats.tally import ExportTally
 
 # Of a pair's answer, in formats in which each answer has a row of its own.
 ANSWER_COLUMNS = (
@@ -37,7 +37,7 @@ class Unpaired(PairFormat):
         *ANSWER_COLUMNS,
     )
 
-    def lines(self, pairs: Sequence[PairRecord], tally: Tally) -> Iterator[str]:
+    def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         reads = read_as_sampled(one for pair in pairs for one in pair.answers)
         for pair in pairs:
             for answer in pair.answers:
@@ -51,7 +51,7 @@ class Unpaired(PairFormat):
                 )
 
 
-def answer_parts(pair: PairRecord, answer: Answer, *, is_read: bool) -> dict[str, str]:
+def answer_parts(pair: PairRecord, answer: ToldAnswer, *, is_read: bool) -> dict[str, str]:
     """The columns of ANSWER_COLUMNS."""
     return {
         "reads_as_sampled": as_json(is_read),

@@ -7,7 +7,7 @@ from training.exports.formats.lines import member
 from training.exports.formats.pairs import PairFormat
 from training.exports.formats.reading import read_as_sampled
 from training.exports.formats.records import PairRecord
-from training.exports.formats.tally import Tally
+from training.exports.formats.tally import ExportTally
 from training.exports.formats.unpaired import ANSWER_COLUMNS, answer_parts
 
 
@@ -23,7 +23,7 @@ class Winners(PairFormat):
         *ANSWER_COLUMNS,
     )
 
-    def lines(self, pairs: Sequence[PairRecord], tally: Tally) -> Iterator[str]:
+    def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         """An agent's answer that beat several others comes once in a page."""
         reads = read_as_sampled(pair.chosen for pair in pairs)
         shown: set[tuple[int, int]] = set()

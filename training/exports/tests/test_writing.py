@@ -41,7 +41,7 @@ def test_an_export_has_every_pair_once_with_the_digests_of_its_files(container: 
     assert found == list(
         Pair.objects.filter(agent=agent).order_by("id").values_list("id", flat=True)
     )
-    assert rows[0]["prompt"][0] == {"role": "system", "content": "Answer briefly."}
+    assert rows[0]["prompt"][0] == {"role": "system", "content": "ToldAnswer briefly."}
     for one in export.files:
         content = (export_folder(export.pk) / one["name"]).read_bytes()
         assert (len(content), sha256(content).hexdigest()) == (one["size_bytes"], one["sha256"])
