@@ -41,6 +41,8 @@ def problem_with_prompt(text: str) -> str | None:
 
 def neutralised(text: str) -> str:
     """The text with control tokens broken up, so that no template reads them as structure."""
+    if "<" not in text and "[" not in text:  # most texts: every control token begins with one
+        return text
     return _CONTROL_TOKEN.sub(_broken, text).replace("<|", "<¦")
 
 

@@ -6,12 +6,14 @@ user.
 """
 
 import errno
+import gc
 import hashlib
 import json
 import shutil
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
@@ -179,7 +181,10 @@ def _write_file(export: Export, held: _Held, *, number: int, tally: ExportTally)
     for half in path.parent.glob(".*"):  # of a worker that died
         half.unlink(missing_ok=True)
     up_to_id, told_at = export.after_id, time.monotonic()
-    with FileWriter(path, container=container, columns=chosen.columns) as writer:
+    with (
+        _garbage_of_its_own(),
+        FileWriter(path, container=container, columns=chosen.columns) as writer,
+    ):
         for page in chosen.pages(order, after_id=export.after_id):
             writer.write(page.lines)
             tally.add(page.tally)
@@ -192,6 +197,16 @@ def _write_file(export: Export, held: _Held, *, number: int, tally: ExportTally)
                 return _Found(writer.finish(name), up_to_id, is_last=False)
         held.record()  # nobody else may write it while it gets its name
         return _Found(writer.finish(name) if writer.rows else None, up_to_id, is_last=True)
+
+
+@contextmanager
+def _garbage_of_its_own() -> Iterator[None]:
+    """Rows are many small objects: looking through the whole process at each turn takes half the time."""
+    gc.freeze()
+    try:
+        yield
+    finally:
+        gc.unfreeze()
 
 
 def _finish(

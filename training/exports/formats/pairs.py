@@ -7,8 +7,8 @@ from django.db.models import Max
 
 from training.exports.formats.base import ALL_FILTERS, Order, RowBatch
 from training.exports.formats.columns import TOKENS, Column, ListOf, Scalar, Struct
-from training.exports.formats.lines import as_json, listed, member
-from training.exports.formats.records import PairRecord, read_pairs, votes_on
+from training.exports.formats.lines import flag_json, listed, text_json
+from training.exports.formats.records import PairRecord, read_pairs
 from training.exports.formats.tally import ExportTally
 from training.exports.rows import pairs_after
 from training.exports.selection import Whose
@@ -108,55 +108,31 @@ class PairFormat(ABC):
         return [each for each in ids if each <= order.up_to_id]
 
 
-def provenance_parts(pair: PairRecord) -> dict[str, str]:
-    one = pair.round
-    return {
-        "pair": str(pair.pair_id),
-        "space": as_json(one.space),
-        "match": str(one.match_id),
-        "round": str(one.number),
-        "task": as_json(one.task_key),
-        "task_kind": as_json(one.task_kind),
-    }
-
-
-def pair_parts(pair: PairRecord, *, is_read: bool) -> dict[str, str]:
-    """The columns of PAIR_COLUMNS."""
+def pair_json(pair: PairRecord, *, is_read: bool) -> str:
+    """The columns of PAIR_COLUMNS, without braces."""
     chosen, rejected = pair.chosen, pair.rejected
-    return {
-        "reads_as_sampled": as_json(is_read),
-        **provenance_parts(pair),
-        "source": as_json(pair.source),
-        "margin": repr(float(pair.margin)),
-        "agreement": repr(float(pair.agreement)),
-        "chosen_length": str(chosen.length),
-        "rejected_length": str(rejected.length),
-        "length_bias": repr(float(pair.length_bias)),
-        "length_bias_pairs": str(pair.length_bias_pairs),
-        "chosen_version": as_json(chosen.version),
-        "rejected_version": as_json(rejected.version),
-        "chosen_adapter": as_json(chosen.adapter_digest),
-        "rejected_adapter": as_json(rejected.adapter_digest),
-        "chosen_finish_reason": as_json(chosen.finish_reason),
-        "rejected_finish_reason": as_json(rejected.finish_reason),
-        "judge_votes": _votes_json(pair),
-        "prompt_token_ids": pair.prompt_ids_json,
-        "chosen_token_ids": chosen.ids_json,
-        "rejected_token_ids": rejected.ids_json,
-        "chosen_allowed_token_ids": chosen.allowed_json,
-        "rejected_allowed_token_ids": rejected.allowed_json,
-    }
+    return (
+        f'"reads_as_sampled": {flag_json(is_read)}, "pair": {pair.pair_id}, {pair.round.parts_json}, '
+        f'"source": "{pair.source}", "margin": {float(pair.margin)!r}, '
+        f'"agreement": {float(pair.agreement)!r}, "chosen_length": {chosen.length}, '
+        f'"rejected_length": {rejected.length}, "length_bias": {float(pair.length_bias)!r}, '
+        f'"length_bias_pairs": {pair.length_bias_pairs}, "chosen_version": {chosen.version_json}, '
+        f'"rejected_version": {rejected.version_json}, "chosen_adapter": {chosen.adapter_json}, '
+        f'"rejected_adapter": {rejected.adapter_json}, '
+        f'"chosen_finish_reason": {chosen.finish_json}, '
+        f'"rejected_finish_reason": {rejected.finish_json}, "judge_votes": {_votes_json(pair)}, '
+        f'"prompt_token_ids": {pair.prompt_ids_json}, "chosen_token_ids": {chosen.ids_json}, '
+        f'"rejected_token_ids": {rejected.ids_json}, '
+        f'"chosen_allowed_token_ids": {chosen.allowed_json}, '
+        f'"rejected_allowed_token_ids": {rejected.allowed_json}'
+    )
 
 
 def _votes_json(pair: PairRecord) -> str:
     return listed(
-        member(
-            judge=as_json(vote.judge),
-            weight=repr(float(vote.weight)),
-            chosen=repr(float(better)),
-            rejected=repr(float(worse)),
-        )
-        for vote, better, worse in votes_on(pair)
+        f'{{"judge": {text_json(vote.judge)}, "weight": {float(vote.weight)!r}, '
+        f'"chosen": {float(better)!r}, "rejected": {float(worse)!r}}}'
+        for vote, better, worse in pair.votes
     )
 
 
@@ -164,5 +140,5 @@ def _count(pair: PairRecord, tally: ExportTally) -> None:
     tally.spaces[pair.round.space] += 1
     tally.agents[str(pair.agent_id)] += 1
     tally.note_match(pair.round.match_id)
-    for vote, _, _ in votes_on(pair):
+    for vote, _, _ in pair.votes:
         tally.votes[f"{vote.judge} {vote.version_id or ''}".strip()] += 1

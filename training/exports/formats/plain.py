@@ -7,8 +7,8 @@ it; an answer ends with the token that ends a turn, unless it was cut off.
 from collections.abc import Iterator, Sequence
 
 from training.exports.formats.columns import Column, Scalar
-from training.exports.formats.lines import as_json, member
-from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_parts
+from training.exports.formats.lines import text_json
+from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_json
 from training.exports.formats.reading import Reader, needed_reader
 from training.exports.formats.records import PairRecord, ToldAnswer
 from training.exports.formats.tally import ExportTally
@@ -32,11 +32,11 @@ class PlainPreference(PairFormat):
         for pair in pairs:
             is_read = texts.is_read(pair)
             tally.otherwise += not is_read
-            yield member(
-                prompt=as_json(texts.prompts[pair.pair_id]),
-                chosen=as_json(texts.answers[pair.chosen.completion_id]),
-                rejected=as_json(texts.answers[pair.rejected.completion_id]),
-                **pair_parts(pair, is_read=is_read),
+            yield (
+                f'{{"prompt": {text_json(texts.prompts[pair.pair_id])}, '
+                f'"chosen": {text_json(texts.answers[pair.chosen.completion_id])}, '
+                f'"rejected": {text_json(texts.answers[pair.rejected.completion_id])}, '
+                f"{pair_json(pair, is_read=is_read)}}}"
             )
 
 

@@ -6,8 +6,7 @@ https://huggingface.co/docs/trl/dataset_formats
 from collections.abc import Iterator, Sequence
 
 from training.exports.formats.columns import MESSAGES, Column
-from training.exports.formats.lines import member
-from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_parts
+from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_json
 from training.exports.formats.reading import read_as_sampled
 from training.exports.formats.records import PairRecord
 from training.exports.formats.tally import ExportTally
@@ -31,9 +30,7 @@ class Preference(PairFormat):
         for pair in pairs:
             is_read = all(reads[one.completion_id] for one in pair.answers)
             tally.otherwise += not is_read
-            yield member(
-                prompt=pair.prompt_json,
-                chosen=pair.chosen.said_json,
-                rejected=pair.rejected.said_json,
-                **pair_parts(pair, is_read=is_read),
+            yield (
+                f'{{"prompt": {pair.prompt_json}, "chosen": {pair.chosen.said_json}, '
+                f'"rejected": {pair.rejected.said_json}, {pair_json(pair, is_read=is_read)}}}'
             )

@@ -20,7 +20,7 @@ from arena.models import Completion, Round, Vote
 from arena.states import CUT_OFF
 from judges.panel import preference
 from judges.transcript import Comparisons
-from training.exports.formats.lines import as_json, listed, member
+from training.exports.formats.lines import listed, text_json
 from training.models import Pair
 from training.states import PairSource
 
@@ -35,29 +35,21 @@ class ToldAnswer:
     seat: int
     agent_id: int
     base_id: int
-    version: str
-    text: str
+    said: str  # its text for a chat template
     messages: Sequence[Mapping[str, str]]
+    finish_reason: str
+    length: int  # in tokens
+    said_json: str  # as the message of an assistant, in a list
+    version_json: str
+    adapter_json: str
+    finish_json: str
     prompt_ids_json: str
     ids_json: str
     allowed_json: str
-    length: int  # in tokens
-    finish_reason: str
-    adapter_digest: str
 
     @property
     def is_cut(self) -> bool:
         return self.finish_reason == CUT_OFF
-
-    @cached_property
-    def said(self) -> str:
-        """Its text for a chat template."""
-        return neutralised(self.text)
-
-    @cached_property
-    def said_json(self) -> str:
-        """As the message of an assistant, in a list."""
-        return listed([_message("assistant", self.said)])
 
     @cached_property
     def asked(self) -> Sequence[Mapping[str, str]]:
@@ -102,6 +94,14 @@ class RoundFacts:
     is_episode: bool
     votes: Sequence[Voted] = field(default_factory=list)
 
+    @cached_property
+    def parts_json(self) -> str:
+        """Columns of PROVENANCE in training.exports.formats.pairs, without braces."""
+        return (
+            f'"space": {text_json(self.space)}, "match": {self.match_id}, "round": {self.number}, '
+            f'"task": {text_json(self.task_key)}, "task_kind": {text_json(self.task_kind)}'
+        )
+
 
 @dataclass(frozen=True)
 class PairRecord:
@@ -127,6 +127,23 @@ class PairRecord:
     @property
     def answers(self) -> tuple[ToldAnswer, ToldAnswer]:
         return self.chosen, self.rejected
+
+    @cached_property
+    def votes(self) -> list[tuple[Voted, float, float]]:
+        """What its judges gave the two answers; without those that said nothing of them."""
+        if self.round.is_episode:
+            # Moves of an episode are valued by code, and the other may come from another match.
+            return []
+        chosen, rejected = self.chosen.seat, self.rejected.seat
+        found = []
+        for vote in self.round.votes:
+            better, worse = vote.scores.get(str(chosen)), vote.scores.get(str(rejected))
+            if better is None or worse is None:
+                continue
+            scores = {chosen: better, rejected: worse}
+            if preference(scores, vote.compared, chosen, rejected) is not None:
+                found.append((vote, better, worse))
+        return found
 
     @property
     def prompt(self) -> Sequence[Mapping[str, str]]:
@@ -200,24 +217,42 @@ def read_answers(ids: Collection[int]) -> dict[int, ToldAnswer]:
         "finish_reason",
         "adapter_digest",
     )
-    return {
-        row[0]: ToldAnswer(
-            completion_id=row[0],
-            seat=row[1],
-            agent_id=row[2],
-            base_id=row[3],
-            version=f"{row[2]}.v{row[4]}",
-            text=row[5],
-            messages=row[6],
-            prompt_ids_json=row[7],
-            ids_json=row[8],
-            allowed_json=row[9],
-            length=row[10],
-            finish_reason=row[11],
-            adapter_digest=row[12],
-        )
-        for row in rows
-    }
+    return {row[0]: _told(*row) for row in rows}
+
+
+def _told(
+    completion_id: int,
+    seat: int,
+    agent_id: int,
+    base_id: int,
+    version: int,
+    text: str,
+    messages: Sequence[Mapping[str, str]],
+    prompt_ids: str,
+    ids: str,
+    allowed: str,
+    length: int,
+    finish_reason: str,
+    adapter: str,
+) -> ToldAnswer:
+    said = neutralised(text)
+    return ToldAnswer(
+        completion_id=completion_id,
+        seat=seat,
+        agent_id=agent_id,
+        base_id=base_id,
+        said=said,
+        messages=messages,
+        finish_reason=finish_reason,
+        length=length,
+        said_json=listed([_message("assistant", said)]),
+        version_json=text_json(f"{agent_id}.v{version}"),
+        adapter_json=text_json(adapter),
+        finish_json=text_json(finish_reason),
+        prompt_ids_json=prompt_ids,
+        ids_json=ids,
+        allowed_json=allowed,
+    )
 
 
 def read_rounds(ids: Collection[int]) -> dict[int, RoundFacts]:
@@ -253,19 +288,6 @@ def read_rounds(ids: Collection[int]) -> dict[int, RoundFacts]:
     }
 
 
-def votes_on(pair: PairRecord) -> Iterator[tuple[Voted, float, float]]:
-    """What its judges gave the better and the worse answer; without those that said nothing of them."""
-    # Moves of an episode are valued by code, and the other one may come from another match.
-    for vote in [] if pair.round.is_episode else pair.round.votes:
-        chosen, rejected = pair.chosen.seat, pair.rejected.seat
-        better, worse = vote.scores.get(str(chosen)), vote.scores.get(str(rejected))
-        if better is None or worse is None:
-            continue
-        if preference({chosen: better, rejected: worse}, vote.compared, chosen, rejected) is None:
-            continue
-        yield vote, better, worse
-
-
 def _as_text(column: str) -> Cast:
     return Cast(Func(F(column), function="array_to_json"), TextField())
 
@@ -275,4 +297,4 @@ def _messages(messages: Sequence[Mapping[str, str]]) -> str:
 
 
 def _message(role: str, content: str) -> str:
-    return member(role=as_json(role), content=as_json(content))
+    return f'{{"role": {text_json(role)}, "content": {text_json(content)}}}'

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Sequence
 
 from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar
-from training.exports.formats.lines import as_json, member
-from training.exports.formats.pairs import PROVENANCE, READS, PairFormat, provenance_parts
+from training.exports.formats.lines import flag_json
+from training.exports.formats.pairs import PROVENANCE, READS, PairFormat
 from training.exports.formats.reading import read_as_sampled
 from training.exports.formats.records import PairRecord, ToldAnswer
 from training.exports.formats.tally import ExportTally
@@ -43,25 +43,19 @@ class Unpaired(PairFormat):
             for answer in pair.answers:
                 is_read = reads[answer.completion_id]
                 tally.otherwise += not is_read
-                yield member(
-                    prompt=pair.prompt_json,
-                    completion=answer.said_json,
-                    label=as_json(answer is pair.chosen),
-                    **answer_parts(pair, answer, is_read=is_read),
+                yield (
+                    f'{{"prompt": {pair.prompt_json}, "completion": {answer.said_json}, '
+                    f'"label": {flag_json(answer is pair.chosen)}, '
+                    f"{answer_json(pair, answer, is_read=is_read)}}}"
                 )
 
 
-def answer_parts(pair: PairRecord, answer: ToldAnswer, *, is_read: bool) -> dict[str, str]:
-    """The columns of ANSWER_COLUMNS."""
-    return {
-        "reads_as_sampled": as_json(is_read),
-        **provenance_parts(pair),
-        "margin": repr(float(pair.margin)),
-        "agreement": repr(float(pair.agreement)),
-        "version": as_json(answer.version),
-        "adapter": as_json(answer.adapter_digest),
-        "finish_reason": as_json(answer.finish_reason),
-        "prompt_token_ids": pair.prompt_ids_json,
-        "token_ids": answer.ids_json,
-        "allowed_token_ids": answer.allowed_json,
-    }
+def answer_json(pair: PairRecord, answer: ToldAnswer, *, is_read: bool) -> str:
+    """The columns of ANSWER_COLUMNS, without braces."""
+    return (
+        f'"reads_as_sampled": {flag_json(is_read)}, "pair": {pair.pair_id}, {pair.round.parts_json}, '
+        f'"margin": {float(pair.margin)!r}, "agreement": {float(pair.agreement)!r}, '
+        f'"version": {answer.version_json}, "adapter": {answer.adapter_json}, '
+        f'"finish_reason": {answer.finish_json}, "prompt_token_ids": {pair.prompt_ids_json}, '
+        f'"token_ids": {answer.ids_json}, "allowed_token_ids": {answer.allowed_json}'
+    )

@@ -3,12 +3,11 @@
 from collections.abc import Iterator, Sequence
 
 from training.exports.formats.columns import MESSAGES, Column
-from training.exports.formats.lines import member
 from training.exports.formats.pairs import PairFormat
 from training.exports.formats.reading import read_as_sampled
 from training.exports.formats.records import PairRecord
 from training.exports.formats.tally import ExportTally
-from training.exports.formats.unpaired import ANSWER_COLUMNS, answer_parts
+from training.exports.formats.unpaired import ANSWER_COLUMNS, answer_json
 
 
 class Winners(PairFormat):
@@ -34,8 +33,7 @@ class Winners(PairFormat):
             shown.add(key)
             is_read = reads[pair.chosen.completion_id]
             tally.otherwise += not is_read
-            yield member(
-                prompt=pair.prompt_json,
-                completion=pair.chosen.said_json,
-                **answer_parts(pair, pair.chosen, is_read=is_read),
+            yield (
+                f'{{"prompt": {pair.prompt_json}, "completion": {pair.chosen.said_json}, '
+                f"{answer_json(pair, pair.chosen, is_read=is_read)}}}"
             )

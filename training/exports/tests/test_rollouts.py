@@ -8,6 +8,7 @@ import pytest
 from agents.models import Agent
 from arena.models import Match, Round
 from training.configs.fields import InvalidConfig
+from training.exports.folders import export_folder
 from training.exports.formats.groups import MASKED, NO_LOGPROB
 from training.exports.selection import Selection, Whose
 from training.exports.tests.orders import learner, order, rows_of, written
@@ -16,6 +17,43 @@ from training.practice import practice
 from training.practice.tests.builders import ScriptedInference, make_grpo_run, practise_now
 from training.states import ExportState, RunStatus
 from training.tests.builders import make_agent, make_match
+
+TIMEOUT_SECONDS = 240
+
+# What GRPO does with a group, from the columns as they are: clipped ratios times advantages.
+STEP = """
+import os, sys
+os.environ["HF_HOME"] = sys.argv[2]
+import torch
+from datasets import load_dataset
+from transformers import LlamaConfig, LlamaForCausalLM
+
+torch.manual_seed(1)
+model = LlamaForCausalLM(LlamaConfig(
+    vocab_size=512, hidden_size=16, intermediate_size=16, num_hidden_layers=1,
+    num_attention_heads=2, num_key_value_heads=2,
+))
+steps = torch.optim.SGD(model.parameters(), lr=1.0)
+before = [one.detach().clone() for one in model.parameters()]
+for row in load_dataset(sys.argv[1], split="train"):
+    losses, count = [], 0
+    for tokens, masks, advantages, sampled in zip(
+        row["tokens"], row["masks"], row["advantages"], row["inference_logprobs"], strict=True
+    ):
+        ids = torch.tensor([tokens])
+        logprobs = model(ids).logits[0, :-1].log_softmax(-1).gather(1, ids[0, 1:, None])[:, 0]
+        taught = torch.tensor(masks)[1:] != -100
+        ratio = torch.exp(logprobs - torch.tensor(sampled)[1:])[taught]
+        advantage = torch.tensor(advantages)[1:][taught]
+        losses.append(-torch.min(ratio * advantage, ratio.clamp(0.8, 1.2) * advantage).sum())
+        count += int(taught.sum())
+    steps.zero_grad()
+    (torch.stack(losses).sum() / count).backward()
+    steps.step()
+moved = sum(float((one - old).abs().sum()) for one, old in zip(model.parameters(), before))
+assert moved > 0 and moved == moved, moved
+print("moved")
+"""
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -66,6 +104,19 @@ def test_a_group_has_what_a_policy_gradient_needs_of_each_answer(
                     assert logprob < 0
             assert row["messages"][answer][-1]["role"] == "assistant"
         assert sum(one[-1] for one in row["advantages"]) == pytest.approx(0), "the whole group"
+
+
+@pytest.mark.slow
+def test_a_step_of_grpo_takes_the_columns_of_groups_as_they_are(
+    run: TrainingRun, tmp_path: Path
+) -> None:
+    from training.trainers.tests.builders import trainers  # noqa: PLC0415 torch takes seconds
+
+    export = written(order(run.agent, format="groups", container="parquet"))
+    arguments = (str(export_folder(export.pk)), str(tmp_path / "hub"))
+    done = trainers().start(("-c", STEP, *arguments), log=tmp_path / "log")
+    assert done.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, done.output[-3000:]
+    assert "moved" in done.output
 
 
 def test_nobody_exports_the_groups_of_another(run: TrainingRun) -> None:
