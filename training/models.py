@@ -57,6 +57,10 @@ class Pair(models.Model):
     # on how many comparisons that rests, 0: not known. See training.data.lengths.
     length_bias = models.FloatField(default=0.0, db_default=0.0)
     length_bias_pairs = models.PositiveIntegerField(default=0, db_default=0)
+    # Whether the base of whoever gave the answer reads its text as it was sampled, see
+    # training.data.reading; null: its tokenizer was not there when the pair was made.
+    chosen_reads = models.BooleanField(null=True, editable=False)
+    rejected_reads = models.BooleanField(null=True, editable=False)
     # What selections for export ask of a pair, which a trigger notes: training_describe_pair.
     prompt_key = models.UUIDField(null=True, editable=False)  # same task or position, same key
     answers_key = models.UUIDField(null=True, editable=False)  # and the same two texts

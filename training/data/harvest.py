@@ -24,6 +24,7 @@ from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
 from training.data.lengths import LengthBias, LengthBiases, measure
 from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
 from training.data.positions import position_pairs
+from training.data.reading import note_readings
 from training.models import Harvest, HarvestDelay, Pair
 
 HARVEST_LIMIT = 50  # matches per sweep
@@ -99,6 +100,7 @@ def _yield_of(match: Match, biases: LengthBiases) -> _Yield:
             log.exception("harvest_failed", match_id=match.pk)
             found.problem = found.problem or _UNREADABLE.format(number=one.number)
     measure(found.pairs)
+    note_readings(found.pairs)
     return found
 
 

@@ -4,12 +4,13 @@ A trainer puts the tokenizer's beginning token before a text by itself, so that 
 it; an answer ends with the token that ends a turn, unless it was cut off.
 """
 
+import json
 from collections.abc import Iterator, Sequence
 
+from training.data.reading import Reader, needed_reader
 from training.exports.formats.columns import Column, Scalar
 from training.exports.formats.lines import text_json
 from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_json
-from training.exports.formats.reading import Reader, needed_reader
 from training.exports.formats.records import PairRecord, ToldAnswer
 from training.exports.formats.tally import ExportTally
 
@@ -71,12 +72,14 @@ class _Texts:
                 asked[key] = reader.plain_prompt(pair.prompt)
             self.prompts[pair.pair_id] = asked[key]
             answers |= {one.completion_id: one for one in pair.answers}
-        self.answers |= {each: reader.plain_answer(one) for each, one in answers.items()}
-        reads = reader.reads(list(answers.values()), is_plain=True)
+        sampled = {each: one.sampled for each, one in answers.items()}
+        self.answers |= {each: reader.plain_answer(one) for each, one in sampled.items()}
+        reads = reader.reads(list(sampled.values()), is_plain=True)
         self._reads |= dict(zip(answers, reads, strict=True))
         own = {pair.own.completion_id: pair for pair in pairs if pair.is_own}
         read = reader.reads_prompts(
-            [self.prompts[one.pair_id] for one in own.values()], [one.own for one in own.values()]
+            [self.prompts[one.pair_id] for one in own.values()],
+            [json.loads(one.own.prompt_ids_json) for one in own.values()],
         )
         is_read = dict(zip(own, read, strict=True))
         for pair in pairs:

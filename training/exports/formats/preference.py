@@ -7,8 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from training.exports.formats.columns import MESSAGES, Column
 from training.exports.formats.pairs import PAIR_COLUMNS, PairFormat, pair_json
-from training.exports.formats.reading import read_as_sampled
-from training.exports.formats.records import PairRecord
+from training.exports.formats.records import PairRecord, readings
 from training.exports.formats.tally import ExportTally
 
 
@@ -26,7 +25,7 @@ class Preference(PairFormat):
     )
 
     def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
-        reads = read_as_sampled(one for pair in pairs for one in pair.answers)
+        reads = readings(pairs)
         for pair in pairs:
             is_read = all(reads[one.completion_id] for one in pair.answers)
             tally.otherwise += not is_read

@@ -6,6 +6,7 @@ Token ids come from the database as text: nothing here looks into them. Texts pa
 chat template is applied.
 """
 
+import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +21,7 @@ from arena.models import Completion, Round, Vote
 from arena.states import CUT_OFF
 from judges.panel import preference
 from judges.transcript import Comparisons
+from training.data.reading import Sampled, read_as_sampled
 from training.exports.formats.lines import listed, text_json
 from training.models import Pair
 from training.states import PairSource
@@ -48,8 +50,8 @@ class ToldAnswer:
     allowed_json: str
 
     @property
-    def is_cut(self) -> bool:
-        return self.finish_reason == CUT_OFF
+    def sampled(self) -> Sampled:
+        return Sampled(self.said, json.loads(self.ids_json), self.finish_reason == CUT_OFF)
 
     @cached_property
     def asked(self) -> Sequence[Mapping[str, str]]:
@@ -117,6 +119,9 @@ class PairRecord:
     agreement: float
     length_bias: float
     length_bias_pairs: int
+    # Whether the base reads the texts as they were sampled; None: not known when the pair was made.
+    chosen_reads: bool | None
+    rejected_reads: bool | None
     is_own: bool  # of the person whose prompts are told
 
     @property
@@ -178,6 +183,8 @@ def read_pairs(ids: Sequence[int], *, owner_id: int | None) -> Iterator[PairReco
             "agreement",
             "length_bias",
             "length_bias_pairs",
+            "chosen_reads",
+            "rejected_reads",
         )
     }
     answers = read_answers({each for row in rows.values() for each in row[4:6]})
@@ -196,8 +203,25 @@ def read_pairs(ids: Sequence[int], *, owner_id: int | None) -> Iterator[PairReco
             agreement=row[8],
             length_bias=row[9],
             length_bias_pairs=row[10],
+            chosen_reads=row[11],
+            rejected_reads=row[12],
             is_own=row[2] == owner_id,
         )
+
+
+def readings(pairs: Sequence[PairRecord]) -> dict[int, bool]:
+    """By completion id, whether messages with it are read as they were sampled; False: or not known."""
+    known: dict[int, bool] = {}
+    unknown: dict[int, tuple[int, Sampled]] = {}
+    for pair in pairs:
+        noted = (pair.chosen_reads, pair.rejected_reads)
+        for answer, is_read in zip(pair.answers, noted, strict=True):
+            if is_read is not None:
+                known[answer.completion_id] = is_read
+            elif answer.completion_id not in unknown:
+                unknown[answer.completion_id] = (answer.base_id, answer.sampled)
+    found = read_as_sampled(unknown)
+    return {key: bool(is_read) for key, is_read in found.items()} | known
 
 
 def read_answers(ids: Collection[int]) -> dict[int, ToldAnswer]:

@@ -5,8 +5,7 @@ from collections.abc import Iterator, Sequence
 from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar
 from training.exports.formats.lines import flag_json
 from training.exports.formats.pairs import PROVENANCE, READS, PairFormat
-from training.exports.formats.reading import read_as_sampled
-from training.exports.formats.records import PairRecord, ToldAnswer
+from training.exports.formats.records import PairRecord, ToldAnswer, readings
 from training.exports.formats.tally import ExportTally
 
 # Of a pair's answer, in formats in which each answer has a row of its own.
@@ -38,7 +37,7 @@ class Unpaired(PairFormat):
     )
 
     def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
-        reads = read_as_sampled(one for pair in pairs for one in pair.answers)
+        reads = readings(pairs)
         for pair in pairs:
             for answer in pair.answers:
                 is_read = reads[answer.completion_id]

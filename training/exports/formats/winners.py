@@ -4,8 +4,7 @@ from collections.abc import Iterator, Sequence
 
 from training.exports.formats.columns import MESSAGES, Column
 from training.exports.formats.pairs import PairFormat
-from training.exports.formats.reading import read_as_sampled
-from training.exports.formats.records import PairRecord
+from training.exports.formats.records import PairRecord, readings
 from training.exports.formats.tally import ExportTally
 from training.exports.formats.unpaired import ANSWER_COLUMNS, answer_json
 
@@ -24,7 +23,7 @@ class Winners(PairFormat):
 
     def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         """An agent's answer that beat several others comes once in a page."""
-        reads = read_as_sampled(pair.chosen for pair in pairs)
+        reads = readings(pairs)
         shown: set[tuple[int, int]] = set()
         for pair in pairs:
             key = (pair.agent_id, pair.chosen.completion_id)

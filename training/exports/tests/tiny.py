@@ -9,7 +9,7 @@ from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers, 
 from agents.models import Agent, BaseModel
 from arena.models import Completion
 from training.data.harvest import harvest_matches
-from training.exports.formats.reading import Reader
+from training.data.reading import Reader
 from training.tests.builders import make_agent, make_match
 
 BEGIN, START, END = "<s>", "<|im_start|>", "<|im_end|>"

@@ -7,10 +7,10 @@ tokens that stood in the text. Without the training libraries, so that a worker 
 
 import json
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import structlog
 from django.utils import timezone
@@ -20,13 +20,24 @@ from tokenizers import Tokenizer
 
 from agents.errors import Refused
 from agents.models import BaseModel
-from training.exports.formats.records import ToldAnswer
+from agents.prompts import neutralised
+from arena.models import Completion
+from arena.states import CUT_OFF
+from training.models import Pair
 
 Messages = Sequence[Mapping[str, str]]
 _ASKED = [{"role": "user", "content": "?"}]
 _NAMED_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 log = structlog.get_logger(__name__)
+
+
+class Sampled(NamedTuple):
+    """An answer's text, as a chat template gets it, and its ids as they were sampled."""
+
+    said: str
+    ids: Sequence[int]
+    is_cut: bool
 
 
 class Reader:
@@ -67,7 +78,7 @@ class Reader:
             messages=messages, add_generation_prompt=is_asked, **self._named
         )
 
-    def reads(self, answers: Sequence[ToldAnswer], *, is_plain: bool = False) -> list[bool]:
+    def reads(self, answers: Sequence[Sampled], *, is_plain: bool = False) -> list[bool]:
         """For each answer, whether its message gives its ids, after whatever prompt.
 
         `is_plain`: as a text after a prompt that is one, see `plain_prompt` and `plain_answer`.
@@ -75,8 +86,8 @@ class Reader:
         if is_plain:
             texts = [self._opening + self.plain_answer(one) for one in answers]
         else:
-            texts = [self._answered(one) for one in answers]
-        wanted = [[*self._before, *json.loads(one.ids_json)] for one in answers]
+            texts = [self._answered(one.said) for one in answers]
+        wanted = [[*self._before, *one.ids] for one in answers]
         return [
             found[: len(ids)] == ids for found, ids in zip(self._ids(texts), wanted, strict=True)
         ]
@@ -87,15 +98,14 @@ class Reader:
         beginning = self._named["bos_token"]
         return text.removeprefix(beginning) if self._beginning and beginning else text
 
-    def reads_prompts(self, prompts: Sequence[str], answers: Sequence[ToldAnswer]) -> list[bool]:
-        """For each plain prompt, whether a tokenizer reads what this answer's model was given."""
-        wanted = [json.loads(one.prompt_ids_json) for one in answers]
+    def reads_prompts(self, prompts: Sequence[str], ids: Sequence[Sequence[int]]) -> list[bool]:
+        """For each plain prompt, whether a tokenizer reads it as these ids."""
         return [
-            [*self._beginning, *found] == ids
-            for found, ids in zip(self._ids(prompts), wanted, strict=True)
+            [*self._beginning, *found] == list(wanted)
+            for found, wanted in zip(self._ids(prompts), ids, strict=True)
         ]
 
-    def plain_answer(self, answer: ToldAnswer) -> str:
+    def plain_answer(self, answer: Sampled) -> str:
         """The answer with the end of its turn, unless it was cut off before."""
         return answer.said if answer.is_cut else answer.said + self._end
 
@@ -107,11 +117,11 @@ class Reader:
         end = self._named["eos_token"]
         return after[: after.index(end) + len(end)] if end and end in after else after
 
-    def _answered(self, answer: ToldAnswer) -> str:
+    def _answered(self, said: str) -> str:
         """The message of an assistant from its first control token on; empty if there is none."""
         try:
-            said = {"role": "assistant", "content": answer.said}
-            text = self.rendered([*_ASKED, said], is_asked=False)
+            message = {"role": "assistant", "content": said}
+            text = self.rendered([*_ASKED, message], is_asked=False)
         except TemplateError:
             return ""
         return text.removeprefix(self._passed) if text.startswith(self._passed) else ""
@@ -121,17 +131,36 @@ class Reader:
         return [one.ids for one in found]
 
 
-def read_as_sampled(answers: Iterable[ToldAnswer]) -> dict[int, bool]:
-    """By completion id, as messages; False also where the base's tokenizer is not here to ask."""
-    by_base: dict[int, dict[int, ToldAnswer]] = defaultdict(dict)
-    for one in answers:
-        by_base[one.base_id][one.completion_id] = one
-    found: dict[int, bool] = {}
-    for base_id, those in by_base.items():
-        reader = reader_of(base_id)
-        read = reader.reads(list(those.values())) if reader else [False] * len(those)
-        found |= dict(zip(those, read, strict=True))
+def read_as_sampled(answers: Mapping[int, tuple[int, Sampled]]) -> dict[int, bool | None]:
+    """For answers with their bases, by any key: whether the base reads the message as it was sampled.
+
+    None where the base's tokenizer is not here to ask.
+    """
+    found: dict[int, bool | None] = dict.fromkeys(answers)
+    by_base: dict[int, list[int]] = defaultdict(list)
+    for key, (base_id, _) in answers.items():
+        by_base[base_id].append(key)
+    for base_id, keys in by_base.items():
+        if reader := reader_of(base_id):
+            read = reader.reads([answers[key][1] for key in keys])
+            found |= dict(zip(keys, read, strict=True))
     return found
+
+
+def note_readings(pairs: Sequence[Pair]) -> None:
+    """Write into rows that are not stored yet whether their answers are read as they were sampled."""
+    ids = {pair.chosen_id for pair in pairs} | {pair.rejected_id for pair in pairs}
+    rows = Completion.objects.filter(id__in=ids).values_list(
+        "id", "version__agent__base_model", "text", "token_ids", "finish_reason"
+    )
+    found = read_as_sampled(
+        {
+            key: (base_id, Sampled(neutralised(text), token_ids, reason == CUT_OFF))
+            for key, base_id, text, token_ids, reason in rows
+        }
+    )
+    for pair in pairs:
+        pair.chosen_reads, pair.rejected_reads = found[pair.chosen_id], found[pair.rejected_id]
 
 
 def needed_reader(base_id: int) -> Reader:
@@ -147,16 +176,11 @@ def needed_reader(base_id: int) -> Reader:
 
 def reader_of(base_id: int) -> Reader | None:
     """Of the base, or None if its tokenizer or its template cannot be read here."""
-    folder = _folder(base_id)
+    folder = BaseModel.objects.get(id=base_id).folder
     try:
         return _reader(folder, (folder / "tokenizer.json").stat().st_mtime_ns) if folder else None
     except OSError:
         return None
-
-
-@lru_cache(maxsize=64)
-def _folder(base_id: int) -> Path | None:
-    return BaseModel.objects.get(id=base_id).folder
 
 
 @lru_cache(maxsize=8)
