@@ -13,6 +13,7 @@ from arena.states import AdoptionRule
 from judges.attacks.submitted import MAX_TEMPLATE_CHARACTERS
 
 LARGEST_ID = 2**63 - 1
+MAX_JSON_LEVELS = 5  # of what is given as it is
 MOST_CREDITS = 2**31 - 1  # of one fee
 
 
@@ -20,6 +21,28 @@ def _storable(text: str) -> str:
     if "\x00" in text:
         raise ValueError("Remove the NUL characters.")
     return text
+
+
+def _storable_json(value: Any) -> Any:
+    """The value if it is not nested too deeply, and every text in it can be stored."""
+    _check_json(value, levels=MAX_JSON_LEVELS)
+    return value
+
+
+def _check_json(value: Any, *, levels: int) -> None:
+    if levels == 0:
+        raise ValueError("This is nested too deeply.")
+    match value:
+        case str():
+            if any(one == "\x00" or "\ud800" <= one <= "\udfff" for one in value):
+                raise ValueError("Remove the NUL characters and the lone surrogates.")
+        case dict():
+            for name, each in value.items():
+                _check_json(name, levels=levels)
+                _check_json(each, levels=levels - 1)
+        case list():
+            for each in value:
+                _check_json(each, levels=levels - 1)
 
 
 def _random_uuid(given: uuid.UUID) -> uuid.UUID:
@@ -120,7 +143,9 @@ class NewExport(Schema):
         }
     )
 
-    selection: dict[str, Any] = Field({}, description="Filters; see the page of exports.")
+    selection: Annotated[dict[str, Any], AfterValidator(_storable_json)] = Field(
+        {}, description="Filters, all optional; docs/datasets.md names them."
+    )
     format: Text = Field("preference", max_length=50, description="See /api/v1/exports/formats.")
     container: Text = Field("parquet", max_length=20, description="parquet or jsonl")
 

@@ -130,6 +130,17 @@ def test_the_api_orders_tells_and_lists_an_export(export: Export) -> None:
     assert "The format must be one of" in wrong.json()["errors"][0]["message"]
 
 
+@pytest.mark.parametrize(
+    "selection",
+    [{"spaces": ["\x00"]}, {"spaces": ["\ud800"]}, {"\x00": 1}, {"since": {"deep": ["\udfff"]}}],
+)
+def test_nul_and_lone_surrogates_are_refused_in_words(selection: Any) -> None:
+    program, key = Program(learner().owner_id), "0b9c4f7e-2d61-4a7c-9f4b-0f3f2a1f5d11"
+    refused = program.post("/exports", {"selection": selection}, key=key)
+    assert refused.status_code == 422
+    assert "NUL characters and the lone surrogates" in refused.json()["errors"][0]["message"]
+
+
 def test_to_others_an_export_does_not_exist(export: Export) -> None:
     stranger = Program(learner().owner_id)
     assert stranger.get(f"/exports/{export.pk}").status_code == 404
