@@ -39,6 +39,7 @@ class Access(StrEnum):
     PUBLIC = "anybody may look"
     SIGNED_IN = "everybody their own, with an account"
     OWNER = "to others it does not exist"
+    LINK = "to nobody without the key of a link"
 
 
 ROUTES: Mapping[str, Access] = {
@@ -67,7 +68,7 @@ ROUTES: Mapping[str, Access] = {
     "agent_pairs": Access.OWNER,
     "agent_groups": Access.OWNER,
     "agent_state": Access.OWNER,
-    "export_file": Access.PUBLIC,  # to whoever has the key in its address
+    "export_file": Access.LINK,
     "spaces": Access.PUBLIC,
     "space": Access.PUBLIC,
     "owner_results": Access.PUBLIC,
@@ -145,6 +146,8 @@ def path_of(name: str, people: TwoPeople) -> str:
         "judge": "coin",
         "username": User.objects.get(id=people.owner_id).username,
         "number": 1,
+        "key": "made-up",
+        "name": "data/train-00000.jsonl",
     }
     return reverse(name, kwargs={key: ids[key] for key in patterns()[name].pattern.converters})
 
@@ -198,6 +201,8 @@ def test_strangers_see_nothing_private_on_any_route_and_change_nothing(people: T
             acted = [answer for answer in answers if answer.status_code != 405]
             assert acted, case
             match access:
+                case Access.LINK:
+                    assert {answer.status_code for answer in acted} == {404}, case
                 case Access.OWNER if is_known:
                     assert {answer.status_code for answer in acted} == {404}, case
                 case Access.OWNER | Access.SIGNED_IN if not is_known:

@@ -139,7 +139,7 @@ def _write_next(export: Export, held: _Held) -> None:
         raise Refused(problem)
     files = [File(**one) for one in export.files]
     tally = ExportTally.from_json(export.tally)
-    found = _write_file(export, held, number=len(files), tally=tally)
+    found = _write_file(export, held, files, tally)
     if found.file:
         files.append(found.file)
     if not files:
@@ -166,7 +166,7 @@ class _Found:
     is_last: bool
 
 
-def _write_file(export: Export, held: _Held, *, number: int, tally: ExportTally) -> _Found:
+def _write_file(export: Export, held: _Held, files: Sequence[File], tally: ExportTally) -> _Found:
     """The next file, if there is anything for it; the tally gets what is in it."""
     order = Order(
         owner_id=export.owner_id,
@@ -175,12 +175,13 @@ def _write_file(export: Export, held: _Held, *, number: int, tally: ExportTally)
     )
     chosen = FORMATS[export.format]
     container = Container(export.container)
-    name = f"data/train-{number:05}.{container}"
+    name = f"data/train-{len(files):05}.{container}"
     path = export_folder(export.pk) / name
     path.parent.mkdir(parents=True, exist_ok=True)
     for half in path.parent.glob(".*"):  # of a worker that died
         half.unlink(missing_ok=True)
     up_to_id, told_at = export.after_id, time.monotonic()
+    before = sum(one.rows for one in files)
     with (
         _garbage_of_its_own(),
         FileWriter(path, container=container, columns=chosen.columns) as writer,
@@ -190,10 +191,10 @@ def _write_file(export: Export, held: _Held, *, number: int, tally: ExportTally)
             tally.add(page.tally)
             up_to_id = page.up_to_id
             if time.monotonic() - told_at >= PROGRESS_SECONDS:
-                held.record(rows_written=export.rows_written + writer.rows)
+                held.record(rows_written=before + writer.rows)
                 told_at = time.monotonic()
             if writer.rows >= FILE_ROWS or writer.size_bytes >= FILE_BYTES:
-                held.record(rows_written=export.rows_written + writer.rows)
+                held.record(rows_written=before + writer.rows)
                 return _Found(writer.finish(name), up_to_id, is_last=False)
         held.record()  # nobody else may write it while it gets its name
         return _Found(writer.finish(name) if writer.rows else None, up_to_id, is_last=True)

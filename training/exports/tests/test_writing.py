@@ -41,7 +41,7 @@ def test_an_export_has_every_pair_once_with_the_digests_of_its_files(container: 
     assert found == list(
         Pair.objects.filter(agent=agent).order_by("id").values_list("id", flat=True)
     )
-    assert rows[0]["prompt"][0] == {"role": "system", "content": "ToldAnswer briefly."}
+    assert rows[0]["prompt"][0] == {"role": "system", "content": "Answer briefly."}
     for one in export.files:
         content = (export_folder(export.pk) / one["name"]).read_bytes()
         assert (len(content), sha256(content).hexdigest()) == (one["size_bytes"], one["sha256"])
@@ -65,7 +65,7 @@ def test_files_take_turns_so_that_nobody_waits_behind_a_large_export(
     assert writing.write_due()
     small.refresh_from_db()
     large.refresh_from_db()
-    assert (small.state, large.state) == (ExportState.WHOLE, ExportState.WAITING)
+    assert (small.state, large.state) == (ExportState.WHOLE, ExportState.WRITING)
     assert [one["rows"] for one in written(large).files if one["rows"]] == [2, 2, 2]
 
 
