@@ -201,6 +201,7 @@ class VersionOrigin(StrEnum):
     CREATED = "created"
     EDITED = "edited"
     TRAINED = "trained"
+    UPLOADED = "uploaded"  # with weights that its owner brought
 
 
 class AgentVersion(models.Model):

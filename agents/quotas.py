@@ -20,12 +20,17 @@ def check_versions(owner_id: int) -> None:
         )
 
 
-def check_room(owner_id: int) -> None:
-    """Refuse to make one more version and its weights with a sentence if there is no room."""
+def check_room(owner_id: int, *, more_bytes: int = 0) -> None:
+    """Refuse to make one more version and its weights with a sentence if there is no room.
+
+    `more_bytes`: of the weights, where their size is known before they are made.
+    """
     check_versions(owner_id)
     most = settings.ENV.quota_adapters_mb
     used = stored_bytes(owner_id) / 1e6
-    if used >= most and not User.objects.filter(id=owner_id, is_house=True).exists():
+    if (used >= most or used + more_bytes / 1e6 > most) and not User.objects.filter(
+        id=owner_id, is_house=True
+    ).exists():
         raise Refused(
             f"The weights of your agents take {used:,.0f} MB, and {most:,} MB may be kept. Retire an "
             f"agent, or wait: weights that do not play go after {settings.ENV.retain_adapters_days} "

@@ -133,6 +133,24 @@ def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: in
         )
 
 
+def add_uploaded_version(agent: Agent, *, adapter_id: int) -> AgentVersion:
+    """The agent's current version with weights that its owner brought. The gate decides whether it plays.
+
+    Inside the caller's transaction, which has locked the agent.
+    """
+    assert connection.in_atomic_block, "a version is added in its caller's transaction"
+    parent = agent.current_version
+    assert parent is not None, "an agent has a version from its creation on"
+    return _add_version(
+        agent,
+        parent=parent,
+        prompt=parent.prompt,
+        sampling=parent.sampling,
+        adapter_id=adapter_id,
+        origin=VersionOrigin.UPLOADED,
+    )
+
+
 def activate_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVersion:
     """Make the version the one that plays next; a rollback is one step.
 
@@ -151,7 +169,7 @@ def activate_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVe
 
 
 def activate_child(agent_id: int, *, version_id: int) -> bool:
-    """Make a trained version current if its parent still is; False if the owner moved on.
+    """Make a version that the gate passed current if its parent still is; False if the owner moved on.
 
     For the system, without a user. Inside the caller's transaction, so that adopting the run and
     playing its child are one fact.

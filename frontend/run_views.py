@@ -17,7 +17,7 @@ from training.gate.record import GateRecord
 from training.methods import METHODS
 from training.methods.base import LOSS, ChartWords, MethodWords
 from training.methods.examples import KINDS, PAIRS
-from training.states import TRANSITIONS, PairSource, RunEvent, RunStatus
+from training.states import TRANSITIONS, UPLOAD, PairSource, RunEvent, RunStatus
 
 if TYPE_CHECKING:
     from training.runs.queries import RunView
@@ -168,19 +168,19 @@ def verbs_of(status: str) -> tuple[str, ...]:
 def stages_of(run: "RunView") -> tuple[Stage, ...]:
     """Where the run stands."""
     status = RunStatus(run.status)
-    names = ("Queued", "Training", "Gate")
+    names = ("Queued", "Gate") if run.is_upload else ("Queued", "Training", "Gate")
     match status:
         case RunStatus.QUEUED:
             at = 0
         case RunStatus.TRAINING:
             at = 1
         case RunStatus.EVALUATING:
-            at = 2
+            at = len(names) - 1
         case RunStatus.PAUSED:
             at = 1 if run.progress else 0
         case _:
-            at = 3
-    is_over = at == 3
+            at = len(names)
+    is_over = at == len(names)
     stages = [Stage(name, index < at, index == at) for index, name in enumerate(names)]
     if status == RunStatus.PAUSED:
         stages[at] = Stage(f"{names[at]}, paused", is_done=False, is_current=True)
@@ -203,6 +203,12 @@ def words_of(name: str) -> MethodWords:
     """The method in the words of its run's page, also of one that this site no longer has."""
     if method := METHODS.get(name):
         return method.words
+    if name == UPLOAD:
+        return MethodWords(
+            title="Uploaded",
+            headline="weights that its owner brought",
+            explanation="Nothing was trained here: the run is the gate alone.",
+        )
     return MethodWords(
         title=name,
         headline="no longer on this site",

@@ -44,6 +44,12 @@ urlpatterns = [
         agents.activate,
         name="activate_version",
     ),
+    path(
+        "agents/<int:agent_id>/versions/<int:version_id>/adapter.zip",
+        downloads.adapter,
+        name="version_adapter",
+    ),
+    path("agents/<int:agent_id>/upload/", agents.upload, name="upload_adapter"),
     path("agents/<int:agent_id>/train/", agents.train_now, name="train_now"),
     path("agents/<int:agent_id>/retire/", agents.retire, name="retire_agent"),
     path("agents/<int:agent_id>/pairs.jsonl", downloads.pairs, name="agent_pairs"),

@@ -6,7 +6,7 @@ from django.db.models import Q
 
 from arena.states import CUT_OFF
 from training.methods import DEFAULT
-from training.states import ExportState, PairSource, RunStatus
+from training.states import UPLOAD, ExportState, PairSource, RunStatus
 
 
 class Harvest(models.Model):
@@ -110,7 +110,7 @@ class PairCount(models.Model):
 
 
 class TrainingRun(models.Model):
-    """One attempt to improve an agent with its pairs from one Space."""
+    """One attempt to improve an agent with its pairs from one Space, or with weights that were brought."""
 
     agent = models.ForeignKey("agents.Agent", on_delete=models.PROTECT, related_name="runs")
     space = models.ForeignKey("arena.Space", on_delete=models.PROTECT, related_name="runs")
@@ -130,7 +130,7 @@ class TrainingRun(models.Model):
         choices=[(s.value, s.value) for s in RunStatus],
         default=RunStatus.QUEUED,
     )
-    method = models.CharField(max_length=10, default=DEFAULT)  # of training.methods
+    method = models.CharField(max_length=10, default=DEFAULT)  # of training.methods, or UPLOAD
     config = models.JSONField()  # the method's config as a dict
     # Requested by its owner: comes before automatic runs among the same owner's runs.
     is_by_hand = models.BooleanField(default=False, db_default=False)
@@ -182,6 +182,11 @@ class TrainingRun(models.Model):
 
     def __str__(self) -> str:
         return f"run {self.pk}"
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether nothing trains: its version was brought by the owner."""
+        return self.method == UPLOAD
 
 
 class Rollout(models.Model):

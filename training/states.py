@@ -4,6 +4,9 @@ from collections.abc import Mapping
 from enum import StrEnum
 from types import MappingProxyType
 
+# In place of a method's name: the version was brought by its owner, and the run is its gate alone.
+UPLOAD = "upload"
+
 
 class PairSource(StrEnum):
     """Where an agent's own answer stands in its pair."""

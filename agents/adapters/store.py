@@ -1,8 +1,7 @@
 """The adapter store: LoRA weights addressed by the SHA-256 of their safetensors file.
 
-vLLM answers HTTP 200 to adapters with NaN weights, wrong shapes and unknown layers and then
-plays nonsense, so `check_adapter` is the guard: nothing else enters the store. What else servers do
-with adapters: docs/decisions/adapter-names.md. The layout is
+Nothing enters it that `agents.adapters.checks` has not passed. What else servers do with adapters:
+docs/decisions/adapter-names.md. The layout is
 ADAPTER_STORE/<first two hex digits>/<digest>/adapter_{config.json,model.safetensors}.
 """
 
@@ -11,54 +10,30 @@ import hashlib
 import json
 import re
 import shutil
-import struct
 import tempfile
 import uuid
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from datetime import timedelta
-from functools import cache
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 from django.conf import settings
 from django.utils import timezone
-from safetensors import SafetensorError, deserialize
 
-from agents.adapters.lora import MAX_LORA_RANK
+from agents.adapters.checks import (
+    CONFIG_FILE,
+    WEIGHTS_FILE,
+    AdapterFacts,
+    BadAdapter,
+    check_adapter,
+)
 from agents.adapters.types import in_bfloat16
-from agents.errors import Refused
 from agents.files import publish_folder
 from agents.models import MAX_REFUSAL_CHARS, Adapter, BaseModel
 
-WEIGHTS_FILE = "adapter_model.safetensors"
-CONFIG_FILE = "adapter_config.json"
-MAX_ALPHA = 1024
-MAX_WEIGHTS_BYTES = 1_000_000_000
-MAX_CONFIG_BYTES = 100_000
-MAX_HEADER_BYTES = 50_000_000
 # A server that refused an adapter may have been restarted since, with other limits.
 REFUSAL_HOLDS = timedelta(hours=1)
-MAX_WEIGHT = 65_504.0  # the largest float16: a float16 server reads more as infinity
 
 _DIGEST = re.compile(r"[0-9a-f]{64}")
-_TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
-_FORBIDDEN_MODULES = ("lm_head", "embed_tokens")
-# Options that would change what the weights mean, with the only values that do not.
-_PLAIN_LORA: Mapping[str, tuple[Any, ...]] = {
-    "bias": ("none",),
-    "use_dora": (False, None),
-    "use_rslora": (False, None),
-    "modules_to_save": (None, []),
-    "rank_pattern": (None, {}),
-    "alpha_pattern": (None, {}),
-    "fan_in_fan_out": (False, None),
-}
-
-
-class BadAdapter(Refused):
-    """These weights cannot be offered to the inference servers."""
 
 
 class AdapterMissing(BadAdapter):
@@ -67,53 +42,6 @@ class AdapterMissing(BadAdapter):
 
 class AdapterCorrupt(BadAdapter):
     """The stored file does not match its digest."""
-
-
-@dataclass(frozen=True)
-class AdapterFacts:
-    """What is known about a checked adapter."""
-
-    digest: str
-    rank: int
-    alpha: int
-    target_modules: tuple[str, ...]  # "q_proj", ...: sorted
-    size_bytes: int
-
-    def config(self) -> dict[str, Any]:
-        """The adapter_config.json of the store: what PEFT and vLLM need and nothing else."""
-        return {
-            "peft_type": "LORA",
-            "task_type": "CAUSAL_LM",
-            "r": self.rank,
-            "lora_alpha": self.alpha,
-            "lora_dropout": 0.0,
-            "target_modules": list(self.target_modules),
-            "bias": "none",
-            "inference_mode": True,
-        }
-
-
-def check_adapter(folder: Path, *, base_folder: Path) -> AdapterFacts:
-    """Check every tensor against the base's layers. Raises BadAdapter with a sentence."""
-    _refuse_pickles(folder)
-    config = _read_config(folder / CONFIG_FILE)
-    weights_path = folder / WEIGHTS_FILE
-    try:
-        size = weights_path.stat().st_size
-    except FileNotFoundError:
-        raise BadAdapter(f"The adapter has no {WEIGHTS_FILE}.") from None
-    if size > MAX_WEIGHTS_BYTES:
-        raise BadAdapter(f"The adapter is larger than {MAX_WEIGHTS_BYTES:,} bytes.")
-    weights = weights_path.read_bytes()
-    rank, alpha = config["r"], config["lora_alpha"]
-    modules = _check_tensors(weights, rank=rank, shapes=linear_shapes(base_folder))
-    return AdapterFacts(
-        digest=hashlib.sha256(weights).hexdigest(),
-        rank=rank,
-        alpha=alpha,
-        target_modules=tuple(sorted({name.rpartition(".")[2] for name in modules})),
-        size_bytes=size,
-    )
 
 
 def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None) -> Adapter:
@@ -231,109 +159,6 @@ def adapter_folder(digest: str, *, verify: bool = False) -> Path:
             "go back to an earlier version."
         )
     return folder
-
-
-@cache
-def linear_shapes(base_folder: Path) -> Mapping[str, tuple[int, int]]:
-    """{module: (outputs, inputs)} of the base's linear layers, from its safetensors headers.
-
-    Raises BadAdapter if the folder holds no safetensors.
-    """
-    shapes: dict[str, tuple[int, int]] = {}
-    for path in sorted(base_folder.glob("*.safetensors")):
-        for name, entry in _read_header(path).items():
-            module, _, leaf = name.rpartition(".")
-            is_linear = leaf == "weight" and len(entry.get("shape", ())) == 2
-            if is_linear and not module.endswith(_FORBIDDEN_MODULES):
-                shapes[module] = (entry["shape"][0], entry["shape"][1])
-    if not shapes:
-        raise BadAdapter("The base model's folder holds no safetensors to compare with.")
-    return shapes
-
-
-def _refuse_pickles(folder: Path) -> None:
-    if not folder.is_dir():
-        raise BadAdapter("The adapter's folder does not exist.")
-    for path in folder.iterdir():
-        if path.suffix in {".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt"}:
-            raise BadAdapter(
-                f"{path.name} may be a pickle, which can run code when it is read; adapters must "
-                "be safetensors."
-            )
-
-
-def _read_config(path: Path) -> dict[str, Any]:
-    try:
-        if path.stat().st_size > MAX_CONFIG_BYTES:
-            raise BadAdapter(f"{CONFIG_FILE} is larger than {MAX_CONFIG_BYTES:,} bytes.")
-        config = json.loads(path.read_bytes())
-    except FileNotFoundError:
-        raise BadAdapter(f"The adapter has no {CONFIG_FILE}.") from None
-    except ValueError:
-        raise BadAdapter(f"{CONFIG_FILE} is not valid JSON.") from None
-    if not isinstance(config, dict) or config.get("peft_type") != "LORA":
-        raise BadAdapter(f"{CONFIG_FILE} does not describe a LoRA adapter.")
-    for key, low, high in (("r", 1, MAX_LORA_RANK), ("lora_alpha", 1, MAX_ALPHA)):
-        value = config.get(key)
-        if type(value) is not int or not low <= value <= high:
-            raise BadAdapter(f"{CONFIG_FILE}: {key} must be a whole number from {low} to {high}.")
-    for key, plain in _PLAIN_LORA.items():
-        if config.get(key, plain[0]) not in plain:
-            raise BadAdapter(f"{CONFIG_FILE}: {key} is not supported; only plain LoRA is.")
-    return config
-
-
-def _check_tensors(weights: bytes, *, rank: int, shapes: Mapping[str, tuple[int, int]]) -> set[str]:
-    """Return the modules that the weights adapt."""
-    try:
-        tensors = deserialize(weights)
-    except SafetensorError:
-        raise BadAdapter(f"{WEIGHTS_FILE} is truncated or not safetensors.") from None
-    sides: dict[str, set[str]] = {"A": set(), "B": set()}
-    for name, tensor in tensors:
-        match = _TENSOR.fullmatch(name)
-        module = match["module"] if match else ""
-        if match is None or module not in shapes:
-            raise BadAdapter(f"The base model has no linear layer for the tensor {name[:120]}.")
-        outputs, inputs = shapes[module]
-        expected = [rank, inputs] if match["side"] == "A" else [outputs, rank]
-        if list(tensor["shape"]) != expected:
-            raise BadAdapter(
-                f"{name} has the shape {list(tensor['shape'])}; rank and base model require "
-                f"{expected}."
-            )
-        _check_values(name, tensor["dtype"], tensor["data"])
-        sides[match["side"]].add(module)
-    if not sides["A"]:
-        raise BadAdapter("The adapter holds no weights.")
-    if lonely := sides["A"] ^ sides["B"]:
-        raise BadAdapter(f"The layer {min(lonely)} has only one of lora_A and lora_B.")
-    return sides["A"]
-
-
-def _check_values(name: str, dtype: str, data: bytes | bytearray) -> None:
-    if dtype == "BF16":  # NumPy has no bfloat16: it is the upper half of a float32
-        upper = np.frombuffer(data, dtype="<u2").astype(np.uint32)
-        values = (upper << 16).view(np.float32)
-    elif dtype in {"F32", "F16"}:
-        values = np.frombuffer(data, dtype="<f4" if dtype == "F32" else "<f2")
-    else:
-        raise BadAdapter(f"{name} is of type {dtype}; only F32, F16 and BF16 are supported.")
-    if not np.isfinite(values).all():
-        raise BadAdapter(f"{name} holds values that are not finite numbers.")
-    if np.abs(values).max(initial=0) > MAX_WEIGHT:
-        raise BadAdapter(f"{name} holds values beyond {MAX_WEIGHT:,.0f}.")
-
-
-def _read_header(path: Path) -> dict[str, Any]:
-    """The JSON header of a safetensors file: 8 bytes of length, then the header."""
-    with path.open("rb") as file:
-        (length,) = struct.unpack("<Q", file.read(8))
-        if length > MAX_HEADER_BYTES:
-            raise BadAdapter(f"{path.name} is not safetensors.")
-        header: dict[str, Any] = json.loads(file.read(length))
-    header.pop("__metadata__", None)
-    return header
 
 
 def _copy_into_store(folder: Path, facts: AdapterFacts) -> None:

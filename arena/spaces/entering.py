@@ -6,7 +6,8 @@ from collections.abc import Iterable, Sequence
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from agents.adapters.store import BadAdapter, check_playable
+from agents.adapters.checks import BadAdapter
+from agents.adapters.store import check_playable
 from agents.errors import NotAvailable, Refused
 from agents.inference.client import Sampling
 from agents.models import Agent, Engine, User

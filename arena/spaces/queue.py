@@ -8,7 +8,8 @@ from uuid import UUID
 from django.db.models import Q
 from django.utils import timezone
 
-from agents.adapters.store import BadAdapter, check_playable
+from agents.adapters.checks import BadAdapter
+from agents.adapters.store import check_playable
 from agents.models import Agent, Engine
 from agents.roster import code_share_of
 from arena.models import Entry, EntryStatus, Rating, Seat, Space

@@ -20,6 +20,7 @@ from frontend.api.edge import InvalidField, InvalidRequest, at_the_edge, problem
 from frontend.api.examples import example_of
 from frontend.api.routes import (
     account,
+    adapters,
     agents,
     autopilot,
     exports,
@@ -31,6 +32,7 @@ from frontend.api.routes import (
     tournaments,
     wallet,
 )
+from training.adapters.folder import WeightsCollected
 from training.configs.fields import InvalidConfig
 
 DESCRIPTION = """
@@ -88,6 +90,7 @@ api.add_decorator(at_the_edge, mode="view")
 api.add_router("/account", account.router, tags=["Account"])
 api.add_router("/agents", agents.router, tags=["Agents"])
 api.add_router("/agents", autopilot.router, tags=["Autopilot"])
+api.add_router("/agents", adapters.router, tags=["Adapters"])
 api.add_router("/spaces", spaces.router, tags=["Spaces"])
 api.add_router("", spaces.entries, tags=["Entries"])
 api.add_router("/matches", matches.router, tags=["Matches"])
@@ -105,6 +108,8 @@ def _refused(request: HttpRequest, error: Refused) -> HttpResponse:
     match error:
         case NotAvailable():
             return problem(404, str(error))
+        case WeightsCollected():
+            return problem(410, str(error))
         case InsufficientCredits():
             return problem(402, str(error))
         case InvalidConfig() | BadLimits():

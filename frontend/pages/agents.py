@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 
 from agents import roster
+from agents.adapters.lora import MAX_ALPHA, MAX_LORA_RANK
 from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.models import Agent
 from arena import access
@@ -26,6 +27,7 @@ from arena.queries import (
     versions_of,
     wallet_balance,
 )
+from frontend.adapter_forms import UploadForm
 from frontend.catalog import BY_SLUG, DEFAULT_TEMPLATE, TEMPLATES
 from frontend.forms import EditAgentForm, LearningForm, NewAgentForm, RenameForm
 from frontend.pages.edge import (
@@ -37,6 +39,7 @@ from frontend.pages.edge import (
     refuse,
     viewer_id,
 )
+from training.adapters.uploading import upload_adapter, upload_terms
 from training.runs.queries import (
     gate_figures,
     has_practised,
@@ -225,6 +228,41 @@ def rename(request: SignedInRequest, agent_id: int) -> HttpResponse:
                 return redirect("agent", agent_id=agent_id)
     context = {"agent": agent, "form": form}
     return render(request, "agents/rename.html", context, status=422 if form.errors else 200)
+
+
+@owner_page("GET", "HEAD", "POST")
+def upload(request: SignedInRequest, agent_id: int) -> HttpResponse:
+    """The form for an adapter that was trained elsewhere."""
+    agent = _in_play(request, agent_id)
+    spaces = [(space.slug, space.name) for space in spaces_to_enter(agent.base_model_id)]
+    played = [space.space_slug for space in agent_record(agent_id).spaces]
+    form = UploadForm.fresh(spaces, chosen=next(iter(played), None))
+    if request.method == "POST":
+        form = UploadForm(request.POST, request.FILES, spaces=spaces)
+        if form.is_valid():
+            try:
+                run = upload_adapter(
+                    request.user.pk,
+                    agent_id=agent_id,
+                    space_slug=form.cleaned_data["space"],
+                    files=form.sent(),
+                    request_id=form.cleaned_data["request_id"],
+                )
+            except NotAvailable:
+                raise
+            except Refused as error:
+                form.add_error(None, str(error))
+            else:
+                return redirect("run", run_id=run.pk)
+    context = {
+        "agent": agent,
+        "form": form,
+        "terms": upload_terms(agent_id, viewer=request.user.pk),
+        "max_rank": MAX_LORA_RANK,
+        "max_alpha": MAX_ALPHA,
+    }
+    page = render(request, "agents/upload.html", context, status=422 if form.errors else 200)
+    return not_cached(page)
 
 
 @owner_page("POST")

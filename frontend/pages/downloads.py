@@ -1,6 +1,7 @@
-"""What an owner downloads: an agent's preference pairs and its practised groups, as JSON Lines."""
+"""What an owner downloads: an agent's pairs and practised groups as JSON Lines, an adapter as a zip."""
 
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from functools import partial
 from tempfile import TemporaryFile
 from typing import IO, Any
 
@@ -9,8 +10,10 @@ from asgiref.sync import sync_to_async
 from django.http import HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 
+from agents.adapters.archive import write_archive
 from agents.errors import Refused
 from frontend.pages.edge import SignedInRequest, owner_page, refuse
+from training.adapters.folder import adapter_of
 from training.data.dataset import json_lines
 from training.data.pair_dataset import export_pairs
 from training.practice.group_dataset import export_groups
@@ -30,6 +33,21 @@ def pairs(request: SignedInRequest, agent_id: int) -> HttpResponseBase:
 def groups(request: SignedInRequest, agent_id: int) -> HttpResponseBase:
     """The groups that the agent practised on, each of its answers with its reward."""
     return _or_back(request, agent_id, groups_of)
+
+
+@owner_page()
+def adapter(request: SignedInRequest, agent_id: int, version_id: int) -> HttpResponseBase:
+    """A version's weights as a folder that PEFT and vLLM load, with its card."""
+    return _or_back(
+        request, agent_id, lambda agent_id, asker_id: zip_of(agent_id, version_id, asker_id)
+    )
+
+
+def zip_of(agent_id: int, version_id: int, asker_id: int) -> HttpResponseBase:
+    """A download of a version's adapter. Raises Refused."""
+    folder = adapter_of(agent_id, version_id, viewer=asker_id)
+    file, length = _written(partial(write_archive, folder=folder.name, members=folder.members))
+    return _as_download(file, length, name=f"{folder.name}.zip", content_type="application/zip")
 
 
 def pairs_of(agent_id: int, asker_id: int) -> HttpResponseBase:
@@ -53,32 +71,42 @@ def _or_back(
 
 
 def _download(rows: Iterable[Mapping[str, Any]], *, agent_id: int, noun: str) -> HttpResponseBase:
-    """The rows as a file of known length, so that a download that was cut off cannot look whole.
+    def write(file: IO[bytes]) -> None:
+        for line in json_lines(rows):
+            file.write(line)
+        if not file.tell():
+            # Loaders of data sets do not take an empty file.
+            raise Refused(f"There are no {noun} to download yet.")
 
-    It is written to the disk first: a slow reader keeps no database connection, and a fault ends
-    in a message, not in half a file.
-    """
-    file, length = _written(rows, noun)
+    file, length = _written(write)
+    name = f"agent-{agent_id}-{noun}.jsonl"
+    return _as_download(file, length, name=name, content_type="application/x-ndjson")
+
+
+def _as_download(
+    file: IO[bytes], length: int, *, name: str, content_type: str
+) -> StreamingHttpResponse:
+    """The file, of known length, so that a download that was cut off cannot look whole."""
     return StreamingHttpResponse(
         _in_pieces(file),
-        content_type="application/x-ndjson",
+        content_type=content_type,
         headers={
-            "Content-Disposition": f'attachment; filename="agent-{agent_id}-{noun}.jsonl"',
+            "Content-Disposition": f'attachment; filename="{name}"',
             "Content-Length": str(length),
         },
     )
 
 
-def _written(rows: Iterable[Mapping[str, Any]], noun: str) -> tuple[IO[bytes], int]:
-    """An open file at its beginning, and its length. Raises Refused."""
+def _written(write: Callable[[IO[bytes]], None]) -> tuple[IO[bytes], int]:
+    """An open file at its beginning, and its length. Raises Refused.
+
+    It is written to the disk first: a slow reader keeps no database connection, and a fault ends
+    in a message, not in half a file.
+    """
     file: IO[bytes] = TemporaryFile()  # noqa: SIM115 _in_pieces closes it
     try:
-        for line in json_lines(rows):
-            file.write(line)
+        write(file)
         length = file.tell()
-        if not length:
-            # Loaders of data sets do not take an empty file.
-            raise Refused(f"There are no {noun} to download yet.")
         file.seek(0)
     except OSError as error:
         file.close()

@@ -122,12 +122,19 @@ def _run(request: HttpRequest, run_id: int) -> RunView:
     return run_view(run_id, viewer=viewer_id(request))
 
 
+def _heading(run: RunView) -> str:
+    status = RunStatus(run.status)
+    if run.is_upload and status in (RunStatus.QUEUED, RunStatus.TRAINING):
+        return "Waiting for the gate"
+    return HEADINGS[status]
+
+
 def _context(run: RunView) -> dict[str, Any]:
     method = METHODS.get(run.method)
     return {
         "run": run,
         "is_owner": run.is_own,
-        "heading": HEADINGS[RunStatus(run.status)],
+        "heading": _heading(run),
         "method": words_of(run.method),
         "noun": method.examples.noun if method else "examples",
         "stages": stages_of(run),

@@ -67,6 +67,8 @@ ROUTES: Mapping[str, Access] = {
     "dismiss_autopilot": Access.OWNER,
     "agent_pairs": Access.OWNER,
     "agent_groups": Access.OWNER,
+    "version_adapter": Access.OWNER,
+    "upload_adapter": Access.OWNER,
     "agent_state": Access.OWNER,
     "export_file": Access.LINK,
     "spaces": Access.PUBLIC,

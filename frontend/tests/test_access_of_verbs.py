@@ -17,8 +17,10 @@ from django.conf import settings
 from django.db import transaction
 
 from agents import api_tokens, roster
+from agents.adapters.checks import CONFIG_FILE, WEIGHTS_FILE
 from agents.errors import NotAvailable, Refused
 from agents.leaving import leave
+from agents.models import BaseModel
 from arena import access, queries
 from arena.credits import wallet
 from arena.models import Entry
@@ -41,6 +43,8 @@ from frontend.tests.two_people import (
     all_rows,
     make_two_people,
 )
+from training.adapters import folder, uploading
+from training.adapters.tests.builders import sent, small_base, some_tensors
 from training.data import pair_dataset
 from training.exports import building, listing, rows
 from training.exports.selection import Selection
@@ -162,6 +166,15 @@ VERBS = (
         starting.request_run,
         lambda people: {"agent_id": people.student_id, "space_id": people.space_id},
     ),
+    Verb(
+        uploading.upload_adapter,
+        lambda people: {
+            "agent_id": people.student_id,
+            "space_slug": people.slug,
+            "files": sent(some_tensors(Path(BaseModel.objects.get(slug="tiny").path))),
+            "request_id": uuid4(),
+        },
+    ),
     Verb(api_tokens.revoke_token, lambda people: {"token_id": people.token_id}),
     Verb(steering.pause_run, of_run, run=TRAINING),
     Verb(steering.resume_run, of_run, run=TRAINING | {"status": RunStatus.PAUSED}),
@@ -258,14 +271,26 @@ READS = (
     Read(rows.chosen_pairs, of_chosen(), lambda people: "<Pair: pair"),
     Read(rows.pairs_after, of_chosen(after_id=0, limit=2), first_pair),
     Read(summary, of_chosen(), lambda people: f"match_id={people.match_id},"),
+    Read(uploading.upload_terms, of_agent(), lambda people: "UploadTerms("),
+    Read(
+        folder.adapter_of,
+        lambda people: {"agent_id": people.agent_id, "version_id": people.adapted_id},
+        lambda people: PROMPT,
+    ),
 )
 
 
 @pytest.fixture
-def people(monkeypatch: pytest.MonkeyPatch) -> TwoPeople:
+def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TwoPeople:
+    for name in (WEIGHTS_FILE, CONFIG_FILE):
+        (tmp_path / name).write_text("{}")
+    monkeypatch.setattr(folder, "adapter_folder", lambda digest, verify=False: tmp_path)
     monkeypatch.setattr(settings.ENV, "training_pairs", 8)
     monkeypatch.setattr(settings.ENV, "training_price", 1)
-    return make_two_people()
+    monkeypatch.setattr(settings, "ADAPTER_STORE", tmp_path / "store")
+    people = make_two_people()
+    BaseModel.objects.filter(slug="tiny").update(path=str(small_base(tmp_path / "base")))
+    return people
 
 
 @cache

@@ -61,6 +61,7 @@ class TwoPeople:
     agent_id: int  # with a match, pairs, an offered version, an entry that waits, an autopilot
     student_id: int  # with pairs enough to be trained
     version_id: int
+    adapted_id: int  # the version that plays, which has an adapter
     entry_id: uuid.UUID
     match_id: int
     run_id: int
@@ -139,6 +140,7 @@ def make_two_people() -> TwoPeople:
         agent_id=agent.pk,
         student_id=student.pk,
         version_id=version.pk,
+        adapted_id=run.parent_version_id,
         entry_id=entry_id,
         match_id=match.pk,
         run_id=run.pk,

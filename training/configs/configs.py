@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from enum import StrEnum
 
-from agents.adapters.lora import MAX_LORA_RANK
+from agents.adapters.lora import MAX_ALPHA, MAX_LORA_RANK
 from training.configs.fields import Settings, setting
 
 PRESETS = ("gentle", "steady", "bold")  # how boldly an agent learns; each method has its own values
@@ -58,7 +58,7 @@ class LearningConfig(Settings):
         "The adapter's weights are scaled by alpha / rank; twice the rank is usual. An "
         "agent that already has an adapter keeps that adapter's alpha.",
         low=1,
-        high=256,
+        high=MAX_ALPHA,
     )
     target_modules: Targets = setting(
         Targets.ALL_LINEAR,

@@ -18,6 +18,12 @@ ARITHMETIC_MAX_TOKENS = 32
 _BY_CODE = [PanelJudge(judge_id=0, slug="code", kind="code", config={}, weight=1.0)]
 
 
+def asked_answers() -> int:
+    """How many answers a gate usually asks for: of both versions, without a second look."""
+    probed = MAX_PROBED_SPACES + ARITHMETIC_TASK_FACTOR
+    return 2 * (settings.ENV.gate_tasks + probed * settings.ENV.probe_tasks)
+
+
 def own_exam(run: TrainingRun) -> Exam:
     """ENV.gate_tasks held-out tasks of the run's Space, in the run's own mix of difficulties."""
     return _exam(run.space, settings.ENV.gate_tasks, tuple(run.exam_weights))

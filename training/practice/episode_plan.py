@@ -6,7 +6,8 @@ from math import ceil, floor
 from random import Random
 from typing import Any
 
-from agents.adapters.store import BadAdapter, check_playable
+from agents.adapters.checks import BadAdapter
+from agents.adapters.store import check_playable
 from agents.lineage import ancestors
 from agents.models import AgentVersion
 from arena.environments import ENVIRONMENTS

@@ -14,7 +14,8 @@ from django.db import transaction
 from django.db.models import Exists, F, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from agents.adapters.store import WEIGHTS_FILE, remove_files
+from agents.adapters.checks import WEIGHTS_FILE
+from agents.adapters.store import remove_files
 from agents.models import Adapter, Agent, AgentVersion
 from arena.models import Seat
 from arena.states import LIVE_MATCH_STATUSES

@@ -90,7 +90,7 @@ def is_another_due(run_id: int) -> bool:
 
 def _companions_of(lease: Lease) -> Q:
     run = TrainingRun.objects.select_related("agent").get(id=lease.run_id)
-    if run.status != RunStatus.TRAINING or run.attempts == MAX_ATTEMPTS:
+    if run.status != RunStatus.TRAINING or run.attempts == MAX_ATTEMPTS or run.is_upload:
         return Q(pk__in=[])
     try:
         precision = config_from_json(run.config).precision
@@ -99,7 +99,7 @@ def _companions_of(lease: Lease) -> Q:
     return Q(
         status__in=[RunStatus.QUEUED, RunStatus.TRAINING],
         agent__base_model=run.agent.base_model_id,
-        config__precision=precision,
+        config__precision=precision,  # which an upload does not have: it shares no process
         # A run makes its last attempt alone: the earlier crashes may have been a neighbour's fault,
         # or its own.
         attempts__lt=MAX_ATTEMPTS - 1,
@@ -146,7 +146,9 @@ def _parent_of(run: TrainingRun) -> AgentVersion | None:
     If only the agent's prompt was edited while the run waited, the run starts from that version.
     """
     parent, current = run.parent_version, run.agent.current_version
-    has_begun = run.status != RunStatus.QUEUED or run.manifest or run.rollouts.exists()
+    has_begun = (
+        run.status != RunStatus.QUEUED or run.is_upload or run.manifest or run.rollouts.exists()
+    )
     if has_begun or current is None or current == parent:
         return parent
     return current if current.adapter_id == parent.adapter_id else None

@@ -15,7 +15,7 @@ from training.configs.configs import ATTENTION_MODULES, Targets
 from training.gate.record import GateRecord, gate_from_json
 from training.models import PairCount, Rollout, TrainingRun
 from training.runs import charges
-from training.states import LIVE_STATUSES, RunStatus
+from training.states import LIVE_STATUSES, UPLOAD, RunStatus
 
 MAX_ROWS = 100
 
@@ -65,6 +65,11 @@ class RunLine:
     @property
     def is_final(self) -> bool:
         return RunStatus(self.status).is_final
+
+    @property
+    def is_upload(self) -> bool:
+        """Whether nothing trains: its version was brought by the owner."""
+        return self.method == UPLOAD
 
 
 @dataclass(frozen=True)
@@ -190,7 +195,7 @@ def unjudged_runs() -> QuerySet[TrainingRun]:
     return TrainingRun.objects.filter(
         child_version__isnull=False,
         gate={},
-        status__in=[RunStatus.EVALUATING, RunStatus.FAILED, RunStatus.CANCELLED],
+        status__in=LIVE_STATUSES | {RunStatus.FAILED, RunStatus.CANCELLED},
     )
 
 

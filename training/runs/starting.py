@@ -33,7 +33,7 @@ START_LIMIT = 20  # runs per sweep
 LOOK_LIMIT = 200  # agents with enough pairs that one sweep considers
 MIN_PAIRS = 8  # fewer would teach only their own wording
 
-_IN_TRAINING = "This agent is already in training; wait for that run or cancel it."
+IN_TRAINING = "This agent is already in training; wait for that run or cancel it."
 
 
 def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
@@ -129,18 +129,24 @@ def _check_request(agent: Agent, space_id: int, plan: "_Plan") -> None:
             f"The weights of {agent.base_model} are not on this site's machines, so it cannot be trained."
         )
     assert agent.current_version is not None, "an agent has a version from its creation on"
-    offered = Q(status=RunStatus.OFFERED, parent_version=agent.current_version)
-    in_hand = TrainingRun.objects.filter(offered | Q(status__in=LIVE_STATUSES), agent=agent)
-    statuses = set(in_hand.values_list("status", flat=True))
-    if RunStatus.OFFERED in statuses:
-        raise Refused("A trained version awaits your decision: adopt or decline it first.")
+    is_busy = refuse_offered(agent)
     if plan.unlearned < MIN_PAIRS:
         raise Refused(
             f"{agent.name} has {plan.unlearned} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
             "are needed. Play more matches there."
         )
-    if statuses:
-        raise Refused(_IN_TRAINING)
+    if is_busy:
+        raise Refused(IN_TRAINING)
+
+
+def refuse_offered(agent: Agent) -> bool:
+    """Whether the agent has a run under way. Raises Refused if a version awaits its owner's decision."""
+    offered = Q(status=RunStatus.OFFERED, parent_version=agent.current_version)
+    in_hand = TrainingRun.objects.filter(offered | Q(status__in=LIVE_STATUSES), agent=agent)
+    statuses = set(in_hand.values_list("status", flat=True))
+    if RunStatus.OFFERED in statuses:
+        raise Refused("A new version awaits your decision: adopt or decline it first.")
+    return bool(statuses)
 
 
 def _due() -> QuerySet[PairCount]:
@@ -194,7 +200,7 @@ def _queue_run(
     except InsufficientCredits as error:
         raise InsufficientCredits(f"Not enough credits to train. {error}") from None
     except IntegrityError:
-        raise Refused(_IN_TRAINING) from None
+        raise Refused(IN_TRAINING) from None
     return run
 
 

@@ -17,7 +17,7 @@ from training.models import TrainingRun
 from training.runs.moves import apply_event, locked_run, own_locked_run
 from training.runs.nudges import nudge_again, nudge_waiting_runs
 from training.runs.queries import unjudged_runs
-from training.states import RunEvent, RunStatus
+from training.states import LIVE_STATUSES, RunEvent, RunStatus
 
 log = structlog.get_logger(__name__)
 
@@ -32,7 +32,10 @@ def pause_run(user_id: int, *, run_id: int) -> None:
                 raise Refused("The new version is being evaluated; that will end soon by itself.")
             case _:
                 _refuse_final(run)
-        apply_event(run, RunEvent.PAUSE, reason="Paused. The run keeps what it has learned so far.")
+        reason = "Paused. The run keeps what it has learned so far."
+        if run.is_upload:
+            reason = "Paused. It goes to the gate once you resume it."
+        apply_event(run, RunEvent.PAUSE, reason=reason)
 
 
 def resume_run(user_id: int, *, run_id: int) -> None:
@@ -57,19 +60,7 @@ def cancel_run(user_id: int, *, run_id: int) -> None:
     """
     with _steered(user_id, run_id) as run:
         _refuse_final(run)
-        reason = "Cancelled. Its pairs stay for the next run."
-        if run.child_version:
-            number = run.child_version.number
-            reason = (
-                f"Cancelled after training, so its price is spent. Version {number} was not "
-                "evaluated and cannot play; its pairs stay for the next run."
-            )
-            if run.gate:
-                reason = (
-                    "Cancelled after training, so its price is spent. You can still activate "
-                    f"version {number} by hand; otherwise its pairs stay for the next run."
-                )
-        apply_event(run, RunEvent.CANCEL, reason=reason)
+        apply_event(run, RunEvent.CANCEL, reason=_cancelled_words(run))
 
 
 def cancel_runs_of_retired() -> None:
@@ -121,15 +112,31 @@ def use_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVersion
         run = unjudged_runs().filter(child_version=version).first()
         if run is None:
             return version
-        if run.status == RunStatus.EVALUATING:
+        if run.status in LIVE_STATUSES:
             raise Refused(
                 f"Version {version.number} is still being evaluated; you can use it once the gate "
                 "has decided."
             )
         raise Refused(
-            f"Version {version.number} was never evaluated, so it cannot play. Train again for a "
-            "version that can."
+            f"Version {version.number} was never evaluated, so it cannot play. "
+            f"{'Upload it' if run.is_upload else 'Train'} again for a version that can."
         )
+
+
+def _cancelled_words(run: TrainingRun) -> str:
+    """What becomes of the run's price, version and pairs."""
+    if run.child_version is None:
+        return "Cancelled. Its pairs stay for the next run."
+    number, pairs = run.child_version.number, ""
+    began = "before the gate"
+    if run.status == RunStatus.EVALUATING:
+        began = f"{'at the gate' if run.is_upload else 'after training'}, so its price is spent"
+    if not run.is_upload:
+        pairs = "; otherwise its pairs stay" if run.gate else "; its pairs stay"
+        pairs += " for the next run"
+    if run.gate:
+        return f"Cancelled {began}. You can still activate version {number} by hand{pairs}."
+    return f"Cancelled {began}. Version {number} was not evaluated and cannot play{pairs}."
 
 
 @contextmanager

@@ -83,11 +83,14 @@ def prepare(
 ) -> Path | None:
     """The folder with everything that a trainer needs, or the folder of one that has finished.
 
-    None for a run that has been trained. `is_turn_over` is asked every few seconds of practice.
+    None for a run that has been trained, or has nothing to train: an upload. `is_turn_over` is asked every few seconds of practice.
     Raises Refused if there is nothing to learn from, TurnOver, InferenceUnavailable, LeaseLost.
     """
     run, parent = spec.run, spec.parent.adapter
     if run.status != RunStatus.TRAINING:
+        return None
+    if run.is_upload:
+        move_run(lease, RunEvent.TRAINED, attempts=1, outage_since=None)
         return None
     if finished := finished_attempt(run.pk):
         return finished
@@ -207,7 +210,7 @@ def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
                 locked,
                 RunEvent.REJECT,
                 reason=(
-                    "The agent's version changed during training. Activate version "
+                    "The agent's version changed in the meantime. Activate version "
                     f"{child.number} by hand if you want it. {gate.in_words()}"
                 ),
             )

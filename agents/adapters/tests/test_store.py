@@ -10,16 +10,18 @@ from django.utils import timezone
 from safetensors.numpy import save_file
 from safetensors.torch import load_file
 
-from agents.adapters.store import (
+from agents.adapters.checks import (
     CONFIG_FILE,
     WEIGHTS_FILE,
+    BadAdapter,
+    check_adapter,
+    linear_shapes,
+)
+from agents.adapters.store import (
     AdapterCorrupt,
     AdapterMissing,
-    BadAdapter,
     adapter_folder,
-    check_adapter,
     check_playable,
-    linear_shapes,
     remove_files,
     store_adapter,
 )

@@ -13,7 +13,8 @@ from django.db import connection
 from django.db.models import F
 from kombu.exceptions import OperationalError
 
-from agents.adapters.store import CONFIG_FILE, REFUSAL_HOLDS, WEIGHTS_FILE, note_refusal
+from agents.adapters.checks import CONFIG_FILE, WEIGHTS_FILE
+from agents.adapters.store import REFUSAL_HOLDS, note_refusal
 from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, User, VersionOrigin
 from arena.credits import ledger

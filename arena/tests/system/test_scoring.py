@@ -5,14 +5,22 @@ import json
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import fmean
+from typing import Any
+from zipfile import ZipFile
 
 import numpy as np
 import pytest
 from safetensors.numpy import save_file
 
+from agents.adapters.archive import write_archive
+from agents.adapters.store import store_adapter
 from agents.inference.client import Generation, Inference, Sampling, ServedModel, plain_model
+from agents.models import BaseModel
+from agents.roster import add_trained_version
 from arena.config.env import Variables
+from arena.tests.builders import make_agent
 from arena.tests.system.product import Product
+from training.adapters.folder import adapter_of
 
 pytestmark = pytest.mark.vllm
 
@@ -68,6 +76,46 @@ def test_sampled_tokens_score_what_they_were_sampled_with(
     assert len(scored) == len(said.token_ids) > 0
     # The same engine, in bf16: one prefill instead of one token after the other.
     assert apart(scored, said.logprobs) < 0.15
+
+
+@pytest.mark.django_db
+def test_a_folder_that_an_owner_took_home_is_served_as_it_is(
+    product: Product, base: ServedModel, settings: Any, tmp_path: Path
+) -> None:
+    base_folder = Path(product.environ_of_another["BASE_MODEL_PATH"])
+    settings.ADAPTER_STORE = tmp_path / "store"
+    served = settings.ENV.base_model
+    settings.BASE_MODEL_PATH = base_folder
+    row = BaseModel.objects.create(
+        slug="home", served_name=served, name="Home", path=str(base_folder)
+    )
+    made = random_adapter(tmp_path / "made", base_folder=base_folder, seed=99)
+    adapter = store_adapter(made, base_model=row, parent=None)
+    agent = make_agent()
+    agent.base_model = row
+    agent.save()
+    assert agent.current_version is not None
+    version = add_trained_version(
+        agent.pk, parent_version_id=agent.current_version.pk, adapter_id=adapter.pk
+    )
+    folder = adapter_of(agent.pk, version.pk, viewer=agent.owner_id)
+    with (tmp_path / "home.zip").open("w+b") as file:
+        write_archive(file, folder.name, folder.members)
+        with ZipFile(file) as archive:
+            archive.extractall(product.home)  # where the server reads
+    taken = ServedModel(base.name, "taken-home", product.home / folder.name)
+
+    async def ask() -> tuple[list[float], list[float]]:
+        async with inference_of(product) as inference:
+            said = await answer(inference, base)
+            plain, changed = [
+                await inference.score_tokens(model, said.prompt_token_ids, said.token_ids)
+                for model in (base, taken)
+            ]
+            return plain, changed
+
+    plain, changed = asyncio.run(ask())
+    assert apart(plain, changed) > 0.5
 
 
 def test_the_plain_base_stays_itself_beside_adapters(product: Product, base: ServedModel) -> None:

@@ -1,9 +1,10 @@
 """Calls of the API in tests."""
 
 import json
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.http.response import HttpResponseBase
 from django.test import Client
 
@@ -40,6 +41,14 @@ class Program:
         return self._client.generic(
             method, f"/api/v1{path}", data, content_type="application/json", headers=headers
         )
+
+    def send_files(
+        self, path: str, files: Mapping[str, bytes], fields: Mapping[str, Any], *, key: str = ""
+    ) -> Any:
+        """As a multipart form whose files are all called "files"."""
+        headers = self._headers | ({"Idempotency-Key": key} if key else {})
+        data = {"files": [SimpleUploadedFile(*one) for one in files.items()], **fields}
+        return self._client.post(f"/api/v1{path}", data, headers=headers)
 
     def post(self, path: str, body: Any = None, *, key: str = "") -> Any:
         return self.send("POST", path, body, key=key)

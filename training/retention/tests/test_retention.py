@@ -13,7 +13,8 @@ from django.core.management import call_command
 from django.utils import timezone
 
 from agents import quotas, roster
-from agents.adapters.store import WEIGHTS_FILE, BadAdapter, check_playable
+from agents.adapters.checks import WEIGHTS_FILE, BadAdapter
+from agents.adapters.store import check_playable
 from agents.errors import Refused
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, User
 from arena.matches.events import content_digest

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from agents.adapters.store import WEIGHTS_FILE
+from agents.adapters.checks import WEIGHTS_FILE
 from agents.tests.forks import Fork, ForkServer, Program
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig

@@ -8,7 +8,7 @@ import torch
 from safetensors.numpy import load_file
 from transformers import AutoTokenizer
 
-from agents.adapters.store import WEIGHTS_FILE, check_adapter
+from agents.adapters.checks import WEIGHTS_FILE, check_adapter
 from training.configs.configs import Precision
 from training.methods.examples import Unit
 from training.trainers.job import ADAPTER_FOLDER

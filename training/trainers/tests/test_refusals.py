@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from agents.adapters.store import CONFIG_FILE, WEIGHTS_FILE
+from agents.adapters.checks import CONFIG_FILE, WEIGHTS_FILE
 from training.configs.configs import Precision, Targets
 from training.trainers.job import ADAPTER_FOLDER
 from training.trainers.model.base_model import choose_device, load_base

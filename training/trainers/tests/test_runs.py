@@ -10,7 +10,7 @@ from peft import PeftModel
 from safetensors.numpy import load_file
 from transformers import AutoModelForCausalLM
 
-from agents.adapters.store import WEIGHTS_FILE, check_adapter
+from agents.adapters.checks import WEIGHTS_FILE, check_adapter
 from training.configs.configs import Precision
 from training.methods.examples import Unit
 from training.trainers.job import ADAPTER_FOLDER

@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from agents.adapters.store import WEIGHTS_FILE, adapter_folder, check_adapter, store_adapter
+from agents.adapters.checks import WEIGHTS_FILE, check_adapter
+from agents.adapters.store import adapter_folder, store_adapter
 from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
 from arena.environments.base import EnvironmentFault

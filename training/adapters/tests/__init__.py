@@ -1,0 +1,1 @@
+"""Rules of adapters that are taken home and brought in."""
