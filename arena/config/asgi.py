@@ -10,13 +10,14 @@ from django.core.asgi import get_asgi_application
 
 pages = get_asgi_application()  # sets Django up: what follows imports models
 
+from arena.config.bodies import BodyLimit
 from arena.live.consumers import match_sockets
 from frontend.drawings import draw
 from training.consumers import run_sockets
 
 application = ProtocolTypeRouter(
     {
-        "http": pages,
+        "http": BodyLimit(pages),
         # Without sessions: whoever they are, all spectators get the same.
         "websocket": AllowedHostsOriginValidator(URLRouter([*match_sockets(draw), *run_sockets])),
     }

@@ -1,0 +1,91 @@
+"""A body that is too large, or for which the disk has no room, is answered with a sentence."""
+
+import asyncio
+import errno
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from arena.config import bodies
+from arena.config.bodies import BodyLimit
+
+UPLOAD = "/api/v1/agents/7/adapters"
+
+
+async def read_whole(scope: Any, receive: Any, send: Any) -> None:
+    """Stands for the pages, which read the body first."""
+    while (await receive()).get("more_body"):
+        pass
+    await send({"type": "http.response.start", "status": 200, "headers": []})
+    await send({"type": "http.response.body", "body": b"taken"})
+
+
+def sending(
+    pieces: list[bytes],
+    *,
+    path: str = "/wallet/",
+    declared: int | None = None,
+    to: Any = read_whole,
+) -> tuple[int, bytes, int]:
+    """Status, answer, and how many pieces were read."""
+    sent: list[Mapping[str, Any]] = []
+    left = list(pieces)
+
+    async def receive() -> dict[str, Any]:
+        body = left.pop(0) if left else b""
+        return {"type": "http.request", "body": body, "more_body": bool(left)}
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    length = [] if declared is None else [(b"content-length", str(declared).encode())]
+    scope = {"type": "http", "path": path, "headers": length}
+    asyncio.run(BodyLimit(to)(scope, receive, send))
+    return sent[0]["status"], sent[1]["body"], len(pieces) - len(left)
+
+
+def test_what_fits_is_taken() -> None:
+    assert sending([b"a", b"b"])[:2] == (200, b"taken")
+
+
+@pytest.mark.parametrize("declared", [None, 10**9, 3])
+def test_what_is_too_large_is_refused_whatever_it_says_of_its_length(
+    declared: int | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 100)
+    status, answer, read = sending([b"x" * 60] * 9, declared=declared)
+    assert (status, read) == (413, 9)
+    assert b"larger than 100 bytes" in answer
+
+
+def test_nothing_of_what_says_that_it_is_too_large_reaches_the_pages() -> None:
+    async def fail(*_: Any) -> None:
+        raise AssertionError
+
+    assert sending([b"x"], declared=bodies.MAX_BODY_BYTES + 1, to=fail)[0] == 413
+
+
+def test_an_adapter_may_be_larger_than_a_form(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bodies, "MAX_BODY_BYTES", 10)
+    pieces = [b"x" * 60] * 3
+    assert sending(pieces, path=UPLOAD)[0] == 200
+    assert sending(pieces, path="/agents/7/upload/")[0] == 200
+    assert sending(pieces, path="/agents/7/edit/")[0] == 413
+    assert sending(pieces, path=f"{UPLOAD}/more")[0] == 413
+
+
+def test_a_program_reads_the_refusal_as_it_reads_all_others() -> None:
+    _, answer, _ = sending([b"x"], path=UPLOAD, declared=bodies.MAX_UPLOAD_BYTES + 1)
+    assert "larger than 500,000,000 bytes" in json.loads(answer)["detail"]
+
+
+def test_a_disk_without_room_for_the_body_is_a_sentence() -> None:
+    async def full(scope: Any, receive: Any, send: Any) -> None:
+        await receive()
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    status, answer, _ = sending([b"a", b"b"], path=UPLOAD, to=full)
+    assert status == 503
+    assert "no room on its disk" in json.loads(answer)["detail"]
