@@ -35,8 +35,15 @@ def body_example(document: Mapping[str, Any], schema: Mapping[str, Any]) -> Any:
 
 def _body(document: Mapping[str, Any], kind: str, schema: Mapping[str, Any]) -> list[str]:
     if kind == "multipart/form-data":
-        return ["-F", "file=@FILE"]
+        parts = schema.get("properties", {}).items()
+        return [word for name, one in parts for word in ("-F", f"{name}={_part(name, one)}")]
     head = ["-H", f'"Content-Type: {kind}"']
     if kind != "application/json":
         return [*head, "--data-binary", "@FILE"]
     return [*head, "-d", f"'{json.dumps(body_example(document, schema) or {})}'"]
+
+
+def _part(name: str, schema: Mapping[str, Any]) -> str:
+    if schema.get("items", schema).get("format") == "binary":
+        return "@FILE"
+    return str(schema.get("examples", [name.upper()])[0])

@@ -4,7 +4,6 @@ from typing import IO, Annotated, Any, cast
 
 from django.http import HttpRequest
 from ninja import File, Form, Router, Schema, Status, UploadedFile
-from pydantic import Field
 
 from agents.adapters.archive import SentFile
 from agents.api_tokens import Scope
@@ -45,8 +44,13 @@ def upload(
     request: HttpRequest,
     agent_id: RowId,
     files: File[list[UploadedFile]],
-    space: Form[
-        Annotated[Text, Field(max_length=50, description="The Space whose gate judges it.")]
+    space: Annotated[
+        Text,
+        Form(
+            max_length=50,
+            description="The slug of the Space whose gate judges it.",
+            examples=["constraints"],
+        ),
     ],
     idempotency_key: IdempotencyKey,
 ) -> Any:

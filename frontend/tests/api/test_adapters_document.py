@@ -41,7 +41,7 @@ def test_the_documented_commands_take_an_adapter_home_and_bring_one_in(
     environ = {
         "PATH": os.environ["PATH"],
         "RLFC_TOKEN": create_token(agent.owner_id, name="Document", scopes=list(Scope)),
-        "RLFC_URL": live_server.url,
+        "RLFC_SITE": live_server.url,
         "AGENT": str(agent.pk),
         "VERSION": str(version.pk),
     }
