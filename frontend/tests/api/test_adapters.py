@@ -81,9 +81,10 @@ def test_the_agents_page_offers_its_owner_each_adapter(version: AgentVersion) ->
     assert link in client.get(page).content.decode()
     assert link not in signed_in(make_agent().owner_id).get(page).content.decode()
 
+    reader = AsyncClient()
+    reader.force_login(agent.owner)
+
     async def read() -> bytes:
-        reader = AsyncClient()
-        await reader.aforce_login(agent.owner)
         response: Any = await reader.get(link)
         return await whole(response)
 

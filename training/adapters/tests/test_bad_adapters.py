@@ -95,7 +95,7 @@ def test_what_cannot_be_played_is_refused_in_words_and_leaves_nothing(
 def test_a_base_of_the_same_shape_is_told_by_its_name(
     agent: Agent, space: Space, base_folder: Path
 ) -> None:
-    BaseModel.objects.update(served_name="smollm2-135m-instruct")
+    BaseModel.objects.update(served_name="HuggingFaceTB/SmolLM2-135M-Instruct")
     tensors = some_tensors(base_folder)
     with pytest.raises(BadAdapter, match="was made for HuggingFaceTB/SmolLM2-135M; the agent"):
         bring(agent, space, sent(tensors, base_model_name_or_path="HuggingFaceTB/SmolLM2-135M"))

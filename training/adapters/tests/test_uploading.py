@@ -134,9 +134,9 @@ def test_an_upload_spends_no_pairs(agent: Agent, space: Space, base_folder: Path
 
 
 def test_an_upload_does_not_wait_for_a_training_that_shares_its_batch(
-    agent: Agent, space: Space, base_folder: Path, settings: Any
+    agent: Agent, space: Space, base_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ENV.training_together = 4
+    monkeypatch.setattr(settings.ENV, "training_together", 4)
     other = make_agent()
     make_pairs_for(other, count=8, space=space)
     upload = bring(agent, space, sent(some_tensors(base_folder)))
@@ -211,9 +211,9 @@ def test_a_full_disk_is_a_sentence_and_leaves_nothing(
 
 
 def test_the_owners_room_bounds_what_is_brought(
-    agent: Agent, space: Space, base_folder: Path, settings: Any
+    agent: Agent, space: Space, base_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ENV.quota_versions = 1
+    monkeypatch.setattr(settings.ENV, "quota_versions", 1)
     before = kept()
     with pytest.raises(Refused, match="1 may be kept"):
         bring(agent, space, sent(some_tensors(base_folder)))
@@ -221,9 +221,9 @@ def test_the_owners_room_bounds_what_is_brought(
 
 
 def test_who_cannot_pay_for_the_gate_is_told_before_anything_is_kept(
-    agent: Agent, space: Space, base_folder: Path, settings: Any
+    agent: Agent, space: Space, base_folder: Path, settings: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    settings.ENV.training_price = CREDITS
+    monkeypatch.setattr(settings.ENV, "training_price", CREDITS)
     before = kept()
     with pytest.raises(InsufficientCredits, match="The gate costs 3,000 credits"):
         bring(agent, space, sent(some_tensors(base_folder)))
