@@ -30,10 +30,8 @@ MAX_ADAPTER_HEADER_BYTES = 5_000_000
 MAX_WEIGHT = 65_504.0  # the largest float16: a float16 server reads more as infinity
 
 _LARGEST_NUMBER_BYTES = 4
-_PICKLE_BEGINNINGS = (
-    b"\x80",
-    b"PK",
-)  # of pickle's own protocol, and of the zip files that torch writes
+# Of pickle's own protocol, and of the zip files that torch writes.
+_PICKLE_BEGINNINGS = (b"\x80", b"PK")
 _HUB_NAME = re.compile(r"[\w.-]+/[\w.-]+", re.ASCII)
 _TENSOR = re.compile(r"base_model\.model\.(?P<module>.+)\.lora_(?P<side>[AB])\.weight")
 _FORBIDDEN_MODULES = ("lm_head", "embed_tokens")

@@ -10,6 +10,7 @@ import pytest
 
 from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, VersionOrigin
+from agents.quotas import check_room
 from agents.roster import edit_agent
 from arena.credits.ledger import InsufficientCredits
 from arena.credits.statement import wallet_balance
@@ -218,6 +219,11 @@ def test_the_owners_room_bounds_what_is_brought(
     with pytest.raises(Refused, match="1 may be kept"):
         bring(agent, space, sent(some_tensors(base_folder)))
     assert kept() == before
+    monkeypatch.setattr(settings.ENV, "quota_versions", 9)
+    monkeypatch.setattr(settings.ENV, "quota_adapters_mb", 1)
+    check_room(agent.owner_id, more_bytes=1_000_000)
+    with pytest.raises(Refused, match="1 MB may be kept"):
+        check_room(agent.owner_id, more_bytes=1_000_001)
 
 
 def test_who_cannot_pay_for_the_gate_is_told_before_anything_is_kept(
