@@ -17,10 +17,8 @@ from django.conf import settings
 from django.db import transaction
 
 from agents import api_tokens, roster
-from agents.adapters.checks import CONFIG_FILE, WEIGHTS_FILE
 from agents.errors import NotAvailable, Refused
 from agents.leaving import leave
-from agents.models import BaseModel
 from arena import access, queries
 from arena.credits import wallet
 from arena.models import Entry
@@ -31,6 +29,7 @@ from arena.review.bounty import submit_attack
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
 from arena.tournaments import registering
+from frontend.tests.api.weights import brought, of_adapted, with_weights
 from frontend.tests.two_people import (
     ATTACK,
     AUTOPILOT_LIMITS,
@@ -44,7 +43,6 @@ from frontend.tests.two_people import (
     make_two_people,
 )
 from training.adapters import folder, uploading
-from training.adapters.tests.builders import sent, small_base, some_tensors
 from training.data import pair_dataset
 from training.exports import building, listing, rows
 from training.exports.selection import Selection
@@ -111,6 +109,10 @@ def of_export(people: TwoPeople) -> Mapping[str, Any]:
     return {"export_id": Export.objects.get(owner=people.owner_id).pk}
 
 
+def of_version(people: TwoPeople) -> Mapping[str, Any]:
+    return {"agent_id": people.agent_id, "version_id": people.version_id}
+
+
 def of_nothing(people: TwoPeople) -> Mapping[str, Any]:
     return {}
 
@@ -118,14 +120,8 @@ def of_nothing(people: TwoPeople) -> Mapping[str, Any]:
 TRAINING = {"status": RunStatus.TRAINING, "price_credits": 0, "child_version": None}
 VERBS = (
     Verb(roster.edit_agent, of_agent(prompt="Taken over.", sampling=SAMPLING)),
-    Verb(
-        roster.activate_version,
-        lambda people: {"agent_id": people.agent_id, "version_id": people.version_id},
-    ),
-    Verb(
-        steering.use_version,
-        lambda people: {"agent_id": people.agent_id, "version_id": people.version_id},
-    ),
+    Verb(roster.activate_version, of_version),
+    Verb(steering.use_version, of_version),
     Verb(roster.set_learning, of_agent(learning={}, is_training_enabled=False)),
     Verb(roster.rename_agent, of_agent(name="Taken over")),
     Verb(roster.retire_agent, of_agent()),
@@ -166,15 +162,7 @@ VERBS = (
         starting.request_run,
         lambda people: {"agent_id": people.student_id, "space_id": people.space_id},
     ),
-    Verb(
-        uploading.upload_adapter,
-        lambda people: {
-            "agent_id": people.student_id,
-            "space_slug": people.slug,
-            "files": sent(some_tensors(Path(BaseModel.objects.get(slug="tiny").path))),
-            "request_id": uuid4(),
-        },
-    ),
+    Verb(uploading.upload_adapter, brought),
     Verb(api_tokens.revoke_token, lambda people: {"token_id": people.token_id}),
     Verb(steering.pause_run, of_run, run=TRAINING),
     Verb(steering.resume_run, of_run, run=TRAINING | {"status": RunStatus.PAUSED}),
@@ -272,25 +260,15 @@ READS = (
     Read(rows.pairs_after, of_chosen(after_id=0, limit=2), first_pair),
     Read(summary, of_chosen(), lambda people: f"match_id={people.match_id},"),
     Read(uploading.upload_terms, of_agent(), lambda people: "UploadTerms("),
-    Read(
-        folder.adapter_of,
-        lambda people: {"agent_id": people.agent_id, "version_id": people.adapted_id},
-        lambda people: PROMPT,
-    ),
+    Read(folder.adapter_of, of_adapted, lambda people: PROMPT),
 )
 
 
 @pytest.fixture
 def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TwoPeople:
-    for name in (WEIGHTS_FILE, CONFIG_FILE):
-        (tmp_path / name).write_text("{}")
-    monkeypatch.setattr(folder, "adapter_folder", lambda digest, verify=False: tmp_path)
     monkeypatch.setattr(settings.ENV, "training_pairs", 8)
     monkeypatch.setattr(settings.ENV, "training_price", 1)
-    monkeypatch.setattr(settings, "ADAPTER_STORE", tmp_path / "store")
-    people = make_two_people()
-    BaseModel.objects.filter(slug="tiny").update(path=str(small_base(tmp_path / "base")))
-    return people
+    return with_weights(make_two_people(), monkeypatch, tmp_path)
 
 
 @cache
