@@ -1,43 +1,39 @@
 """The API of an arena as Python functions: plain values in, plain values out."""
 
 import json
-import time
-import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
+from urllib.parse import quote
 
 import httpx
 
-TRIES = 4  # of one request, while the arena or the way to it is busy
-PAUSE_SECONDS = 1.0  # before the second try; it doubles
-LONGEST_PAUSE_SECONDS = 60.0
-TIMEOUT_SECONDS = 30.0
+from rlfc import exports
+from rlfc.agent_file import AgentFile, Plan, changes_between, merged
+from rlfc.connection import TIMEOUT_SECONDS, ArenaError, Connection
+from rlfc.downloads import Tell, download
+from rlfc.settings import read_login
+
 SILENCE_SECONDS = 60.0  # of a followed match, which says at least every ten that it lives
+FOLLOW_TRIES = 8  # of a connection in a row that bring no event: the arena may start anew meanwhile
 LAST_EVENTS = ("match_settled", "match_cancelled")
 
 
-class ArenaError(Exception):
-    """The arena refused, or cannot be reached; the sentence says why. `status` is 0 without an answer."""
-
-    def __init__(self, sentence: str, *, status: int = 0) -> None:
-        super().__init__(sentence)
-        self.status = status
-
-
 class Arena:
-    """One arena, seen with one token or without. Every method raises ArenaError."""
+    """One arena, seen with one token or without. Every method raises ArenaError.
+
+    What costs credits takes a `key`, a version 4 UUID: what is sent again with it is not paid again.
+    """
 
     def __init__(self, url: str, token: str = "") -> None:
-        self.url = url.rstrip("/")
-        headers = {"Authorization": f"Bearer {token}"} if token else {}
-        try:
-            self._http = httpx.Client(
-                base_url=f"{self.url}/api/v1", headers=headers, timeout=TIMEOUT_SECONDS
-            )
-        except (httpx.InvalidURL, UnicodeEncodeError):
-            raise ArenaError("The address or the token holds characters that none has.") from None
+        self.connection = Connection(url, token)
+        self.url = self.connection.url
+
+    @classmethod
+    def of_login(cls) -> Self:
+        """The arena that RLFC_URL and RLFC_TOKEN name, or else the one of `rlfc login`."""
+        return cls(*read_login())
 
     def __enter__(self) -> Self:
         return self
@@ -48,11 +44,15 @@ class Arena:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._http.close()
+        self.connection.close()
 
     def get(self, path: str, **query: Any) -> Any:
         """Whatever is there."""
-        return self._json("GET", path, params=query)
+        return self.connection.json("GET", path, params=query)
+
+    def post(self, path: str, body: Mapping[str, Any] | None = None) -> Any:
+        """Do it, and return what the arena says."""
+        return self.connection.json("POST", path, json=body)
 
     def pieces(self, path: str, **query: Any) -> Iterator[Any]:
         """Each entry of a list that comes in pieces."""
@@ -66,8 +66,13 @@ class Arena:
         return list(self.get("/spaces"))
 
     def space(self, slug: str) -> dict[str, Any]:
-        found: dict[str, Any] = self.get(f"/spaces/{slug}")["space"]
+        found: dict[str, Any] = self.get(f"/spaces/{quote(slug, safe='')}")["space"]
         return found
+
+    def leaderboard(self, slug: str | None = None, *, limit: int = 20) -> list[dict[str, Any]]:
+        """Of a Space; without one, over all."""
+        path = f"/spaces/{quote(slug, safe='')}/leaderboard" if slug else "/leaderboard"
+        return list(self.get(path, limit=limit))
 
     def agents(self) -> list[dict[str, Any]]:
         """Your own."""
@@ -80,52 +85,96 @@ class Arena:
                 return one
         raise ArenaError(f"You have no agent named {name}.")
 
-    def push(self, settings: Mapping[str, Any]) -> tuple[int, str]:
-        """Create the agent, or bring the one of that name to these settings.
+    def versions(self, agent_id: int) -> Iterator[dict[str, Any]]:
+        """Newest first."""
+        return self.pieces(f"/agents/{agent_id}/versions")
 
-        Returns its id and what was done, as a sentence.
-        """
-        known = {"name", "prompt", "sampling", "learning"}
-        if unknown := sorted(settings.keys() - known):
-            raise ArenaError(
-                f"There is no setting named {unknown[0]}; there are {', '.join(sorted(known))}."
-            )
-        if not isinstance(name := settings.get("name"), str):
-            raise ArenaError("Give the agent a name.")
-        mine = [one for one in self.agents() if one["name"].casefold() == name.casefold()]
+    def version(self, agent_id: int, number: int | None = None) -> dict[str, Any]:
+        """The version with that number; without one, the version that plays."""
+        for one in self.versions(agent_id):
+            if one["number"] == number or (number is None and one["is_current"]):
+                return one
+        raise ArenaError(f"There is no version {number}.")
+
+    def use(self, agent_id: int, number: int) -> None:
+        """Play with that version from the next match on."""
+        version_id = self.version(agent_id, number)["version_id"]
+        self.post(f"/agents/{agent_id}/versions/{version_id}/use")
+
+    def agent_file(self, agent: Mapping[str, Any]) -> AgentFile:
+        """One of your agents, as `agent` finds it, in the words of a file."""
+        learning = self.get(f"/agents/{agent['agent_id']}/learning")
+        version = self.version(agent["agent_id"])
+        return AgentFile(
+            name=agent["name"],
+            prompt=version["prompt"],
+            sampling=version["sampling"],
+            is_training_enabled=learning["is_training_enabled"],
+            learning=learning["settings"],
+        )
+
+    def plan(self, wanted: AgentFile) -> Plan:
+        """What must be done so that the agent of that name is what is wanted."""
+        mine = [one for one in self.agents() if one["name"].casefold() == wanted.name.casefold()]
         if not mine:
-            made = self._json("POST", "/agents", json=dict(settings))
-            return int(made["id"]), f"{name} is ready."
-        agent_id = int(mine[0]["agent_id"])
-        wanted = {"prompt": settings.get("prompt", ""), "sampling": settings.get("sampling", {})}
-        before = mine[0]["version_number"]
-        now = self._json("POST", f"/agents/{agent_id}/versions", json=wanted)["version"]
-        if "learning" in settings:
-            body = {
-                "is_training_enabled": mine[0]["is_training_enabled"],
-                "settings": settings["learning"],
-            }
-            self._json("PUT", f"/agents/{agent_id}/learning", json=body)
-        if now == before:
-            return agent_id, f"{name} plays on with version {now}."
-        return agent_id, f"Version {now} of {name} plays from the next match on."
+            return Plan(agent=None, wanted=wanted, changes=())
+        before = self.agent_file(mine[0])
+        after = merged(before, wanted)
+        return Plan(agent=mine[0], wanted=after, changes=changes_between(before, after))
+
+    def push(self, plan: Plan) -> tuple[int, str]:
+        """Create the agent or change it; its id, and what was done, as a sentence."""
+        wanted = plan.wanted
+        if plan.agent is None:
+            return self._create(wanted), f"{wanted.name} is ready."
+        agent_id, number = int(plan.agent["agent_id"]), int(plan.agent["version_number"])
+        if any(change.is_of_learning for change in plan.changes):
+            self._put_learning(agent_id, wanted)
+        if all(change.is_of_learning for change in plan.changes):
+            return agent_id, f"{wanted.name} plays on with version {number}."
+        new = {"prompt": wanted.prompt, "sampling": wanted.sampling}
+        number = self.post(f"/agents/{agent_id}/versions", new)["version"]
+        return agent_id, f"Version {number} of {wanted.name} plays from the next match on."
+
+    def _create(self, wanted: AgentFile) -> int:
+        given = {
+            "name": wanted.name,
+            "prompt": wanted.prompt,
+            "sampling": wanted.sampling,
+            "learning": wanted.learning,
+        }
+        body = {key: value for key, value in given.items() if value is not None}
+        agent_id = int(self.post("/agents", body)["id"])
+        if wanted.is_training_enabled is not None:
+            self._put_learning(agent_id, wanted)
+        return agent_id
+
+    def _put_learning(self, agent_id: int, wanted: AgentFile) -> None:
+        body = {
+            "settings": wanted.learning or {},
+            "is_training_enabled": wanted.is_training_enabled,
+        }
+        self.connection.json("PUT", f"/agents/{agent_id}/learning", json=body)
 
     def enter(
         self, agent_id: int, space: str, *, fee_credits: int | None = None, key: str = ""
     ) -> dict[str, Any]:
-        """The entry, whose fee is held. What is sent again with its key is not paid twice."""
+        """The entry, whose fee is held."""
         body = {"agent_id": agent_id, "space": space, "fee_credits": fee_credits}
-        return dict(self._paid("/entries", body, key))
+        return dict(self.connection.paid("/entries", body, key))
 
     def entry(self, entry_id: str) -> dict[str, Any]:
         return dict(self.get(f"/entries/{entry_id}"))
 
     def leave(self, entry_id: str) -> dict[str, Any]:
         """Leave the queue; the fee comes back."""
-        return dict(self._json("POST", f"/entries/{entry_id}/leave"))
+        return dict(self.post(f"/entries/{entry_id}/leave"))
 
     def match(self, match_id: int) -> dict[str, Any]:
         return dict(self.get(f"/matches/{match_id}"))
+
+    def round(self, match_id: int, number: int) -> dict[str, Any]:
+        return dict(self.get(f"/matches/{match_id}/rounds/{number}"))
 
     def events(self, match_id: int, *, after: int = 0) -> Iterator[dict[str, Any]]:
         """The match's events as they come, until it is over; a broken connection is taken up again."""
@@ -137,28 +186,28 @@ class Arena:
                     yield event
                     if event["kind"] in LAST_EVENTS:
                         return
-                if self.match(match_id)["finished_at"] is not None:
+                match = self.match(match_id)
+                if match["finished_at"] is not None and match["seq"] <= after:
                     return
             except httpx.TransportError:
-                failures += 1
-                if failures == TRIES:
-                    raise ArenaError("The connection to the match broke again and again.") from None
-                time.sleep(PAUSE_SECONDS * 2**failures)
+                pass
+            failures += 1
+            if failures == FOLLOW_TRIES:
+                raise ArenaError("The connection to the match broke again and again.")
+            self.connection.pause(failures)
 
     def _events_of_one_connection(self, match_id: int, after: int) -> Iterator[dict[str, Any]]:
         timeout = httpx.Timeout(TIMEOUT_SECONDS, read=SILENCE_SECONDS)
-        path = f"/matches/{match_id}/events"
-        with self._http.stream("GET", path, params={"after": after}, timeout=timeout) as response:
-            if response.status_code != 200:
-                response.read()
-                raise _refusal(response)
+        path, query = f"/matches/{match_id}/events", {"after": after}
+        with self.connection.stream(path, params=query, timeout=timeout) as response:
             for line in response.iter_lines():
                 if line:
                     yield json.loads(line)
 
     def train(self, agent_id: int, space_id: int, *, key: str = "") -> dict[str, Any]:
-        """The run, whose price is held. What is sent again with its key is not paid twice."""
-        return dict(self._paid("/runs", {"agent_id": agent_id, "space_id": space_id}, key))
+        """The run, whose price is held."""
+        body = {"agent_id": agent_id, "space_id": space_id}
+        return dict(self.connection.paid("/runs", body, key))
 
     def run(self, run_id: int) -> dict[str, Any]:
         return dict(self.get(f"/runs/{run_id}"))
@@ -166,80 +215,42 @@ class Arena:
     def wallet(self) -> dict[str, int]:
         return dict(self.get("/wallet"))
 
+    def top_up(self, amount_credits: int, *, key: str = "") -> dict[str, int]:
+        """Sandbox credits, where the arena gives them; the balance after it."""
+        body = {"amount_credits": amount_credits}
+        return dict(self.connection.paid("/wallet/top-ups", body, key))
+
     def download(
-        self, path: str, to: Path, *, tell: Callable[[int, int], None] = lambda done, size: None
+        self,
+        path: str,
+        to: Path,
+        *,
+        sha256: str = "",
+        tell: Tell = lambda done, size: None,
     ) -> int:
         """Write what is there to a file, and return its size in bytes.
 
-        The file appears once it is whole. `tell` hears how many bytes of how many are there.
+        The file appears once it is whole. With its digest, a download that broke off goes on from
+        there. `tell` hears how many bytes of how many are there.
         """
-        part = to.with_name(f"{to.name}.part")
-        try:
-            with self._http.stream("GET", path) as response:
-                if response.status_code != 200:
-                    response.read()
-                    raise _refusal(response)
-                size, done = int(response.headers.get("Content-Length", 0)), 0
-                with part.open("wb") as file:
-                    for piece in response.iter_bytes():
-                        file.write(piece)
-                        done += len(piece)
-                        tell(done, size)
-        except httpx.TransportError:
-            part.unlink(missing_ok=True)
-            raise ArenaError("The download broke off; nothing was written.") from None
-        except OSError as error:
-            raise ArenaError(f"{part} cannot be written: {error.strerror}.") from None
-        part.replace(to)
-        return done
+        return download(self.connection, path, to, sha256=sha256, tell=tell)
 
-    def _paid(self, path: str, body: Mapping[str, Any], key: str) -> Any:
-        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-        return self._json("POST", path, json=body, headers=headers)
+    def save_export(
+        self,
+        folder: Path,
+        *,
+        format: str = "preference",
+        container: str = "parquet",
+        **selection: Any,
+    ) -> Path:
+        """Order a dataset, wait until it is written, and fetch it; the folder.
 
-    def _json(self, method: str, path: str, **options: Any) -> Any:
-        response = self._answer(method, path, **options)
-        if response.status_code == 204:
-            return None
-        if not response.is_success:
-            raise _refusal(response)
-        try:
-            return response.json()
-        except ValueError:
-            raise ArenaError(f"{self.url} does not answer like an arena.") from None
-
-    def _answer(self, method: str, path: str, **options: Any) -> httpx.Response:
-        """Tried again while the arena is busy, or if sending it twice does no harm."""
-        is_repeatable = method != "POST" or "Idempotency-Key" in options.get("headers", {})
-        for place in range(1, TRIES + 1):
-            pause = PAUSE_SECONDS * 2 ** (place - 1)
-            try:
-                response = self._http.request(method, path, **options)
-            except httpx.TransportError as error:
-                if place == TRIES or not is_repeatable:
-                    raise ArenaError(
-                        f"{self.url} cannot be reached ({type(error).__name__})."
-                    ) from None
-            except httpx.InvalidURL:
-                raise ArenaError(f"{self.url} is not an address.") from None
-            else:
-                if response.status_code not in (429, 503) or place == TRIES:
-                    return response
-                asked = response.headers.get("Retry-After", "")
-                pause = float(asked) if asked.isdecimal() else pause
-            time.sleep(min(pause, LONGEST_PAUSE_SECONDS))
-        raise AssertionError("the last try returns or raises")
-
-
-def _refusal(response: httpx.Response) -> ArenaError:
-    try:
-        told = response.json()
-        sentence = " ".join(
-            [
-                told["detail"],
-                *(f"{one['field']}: {one['message']}" for one in told.get("errors", [])),
-            ]
+        `selection` are its filters, such as `spaces=["poems"]`; what the folder has of it already is
+        not fetched again.
+        """
+        ordered = exports.order(
+            self.connection, format=format, container=container, selection=selection
         )
-    except (ValueError, KeyError, TypeError):
-        sentence = f"{response.url.host} answered {response.status_code}, not like an arena."
-    return ArenaError(sentence, status=response.status_code)
+        whole = exports.awaited(self.connection, ordered["export"]["export_id"])
+        exports.fetch(self.connection, whole, folder)
+        return folder

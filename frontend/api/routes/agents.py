@@ -8,6 +8,7 @@ from ninja.errors import HttpError
 
 from agents import roster
 from agents.api_tokens import Scope
+from arena.access import agent_for_owner
 from arena.queries import (
     AgentCard,
     AgentRecord,
@@ -200,6 +201,21 @@ def use(request: HttpRequest, agent_id: RowId, version_id: RowId) -> Any:
 def rename(request: HttpRequest, agent_id: RowId, new: NewName) -> Any:
     roster.rename_agent(user_id(request), agent_id=agent_id, name=new.name)
     return new
+
+
+@router.get(
+    "/{agent_id}/learning",
+    response=answers(Learning),
+    **needs(Scope.READ),
+    summary="How an agent learns",
+)
+def learns(request: HttpRequest, agent_id: RowId) -> Any:
+    """Its training settings, those with their default values too."""
+    agent = agent_for_owner(user_id(request), agent_id)
+    return {
+        "is_training_enabled": agent.is_training_enabled,
+        "settings": config_from_json(agent.learning).as_json(),
+    }
 
 
 @router.put(

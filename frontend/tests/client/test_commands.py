@@ -5,59 +5,31 @@ import json
 import re
 import stat
 import threading
-from collections.abc import Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
 
 import pytest
 from rlfc import Arena, ArenaError
-from rlfc import arena as client
-from rlfc.cli import app
-from typer.testing import CliRunner
 
-from agents.api_tokens import Scope, create_token
 from agents.models import Agent
 from arena.matches import seating
 from arena.models import Entry, Match
-from arena.tests.builders import enter, make_agent, make_base_model, make_space, make_user
+from arena.tests.builders import (
+    enter,
+    make_agent,
+    make_base_model,
+    make_match,
+    make_space,
+    make_user,
+)
 from frontend.tests.builders import play_to_the_end, settled_match
-from frontend.tests.live.serving import serving
+from frontend.tests.client.terminals import Terminal
 from frontend.tests.two_people import TwoPeople, make_two_people
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ROOT = Path(__file__).parents[3]
-
-
-@pytest.fixture
-def port() -> Iterator[int]:
-    with serving() as port:
-        yield port
-
-
-@pytest.fixture(autouse=True)
-def short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(client, "PAUSE_SECONDS", 0.01)
-
-
-class Terminal:
-    """A person's terminal."""
-
-    def __init__(self, port: int, user_id: int, home: Path) -> None:
-        token = create_token(user_id, name="Terminal", scopes=list(Scope))
-        self.env = {
-            "RLFC_URL": f"http://127.0.0.1:{port}",
-            "RLFC_TOKEN": token,
-            "HOME": str(home),
-            "XDG_CONFIG_HOME": str(home / "config"),
-            "COLUMNS": "200",
-        }
-
-    def type(self, *words: str, fails: bool = False) -> str:
-        result = CliRunner().invoke(app, list(words), env=self.env)
-        assert result.exit_code == (1 if fails else 0), (result.output, result.exception)
-        return result.output
 
 
 def test_an_agent_is_written_pushed_and_changed(port: int, tmp_path: Path) -> None:
@@ -72,12 +44,26 @@ def test_an_agent_is_written_pushed_and_changed(port: int, tmp_path: Path) -> No
     file.write_text(text[0])
     assert "Ada is ready." in terminal.type("push", str(file))
     assert "Ada plays on with version 1." in terminal.type("push", str(file))
-    file.write_text(text[0].replace("short line", "line"))
+    file.write_text(text[0].replace("short line", "line").replace('"dpo"', '"grpo"'))
+    would = terminal.type("push", str(file), "--dry-run")
+    assert "prompt: Answer in one short line. -> Answer in one line." in would
+    assert "learning.method: dpo -> grpo" in would
+    assert "sampling" not in would
     assert "Version 2 of Ada plays from the next match on." in terminal.type("push", str(file))
     agent = Agent.objects.get(owner=user)
     assert agent.current_version is not None
     assert agent.current_version.prompt == "Answer in one line."
-    assert agent.learning["method"] == "dpo"
+    assert agent.learning["method"] == "grpo"
+    file.write_text('name = "Ada"\nis_training_enabled = false\n')
+    assert "is_training_enabled: True -> False" in terminal.type("push", str(file))
+    agent.refresh_from_db()
+    assert not agent.is_training_enabled
+    assert agent.learning["method"] == "grpo"
+    assert agent.current_version.number == 2
+    assert re.search(r"2 +plays +edited +1", terminal.type("versions", "Ada"))
+    terminal.type("use", "Ada", "1")
+    assert "version 1" in terminal.type("agent", "ada")
+    assert "Nothing would change." in terminal.type("push", str(file), "--dry-run")
     assert re.search(r"Ada +2 +no +0", terminal.type("agents"))
     assert "70 credits available, 0 held" in terminal.type("wallet")
 
@@ -87,6 +73,8 @@ def test_an_agent_is_written_pushed_and_changed(port: int, tmp_path: Path) -> No
     [
         ("name = ", "is not TOML"),
         ("\xff", "is not TOML"),
+        ("name = 3", "name must be text."),
+        ('name = "A"\nsampling = 1', "sampling must be a table."),
         ('prompt = "x"', "Give the agent a name."),
         ('name = "A"', "prompt: "),
         ('name = "A"\nspeed = 3', "There is no setting named speed"),
@@ -100,8 +88,8 @@ def test_a_file_that_is_no_agent_is_refused_in_words(
     terminal = Terminal(port, make_user().pk, tmp_path)
     file = tmp_path / "agent.toml"
     file.write_bytes(text.encode("latin-1"))
-    assert sentence in terminal.type("push", str(file), fails=True)
-    assert "cannot be read" in terminal.type("push", str(tmp_path / "none.toml"), fails=True)
+    assert sentence in terminal.type("push", str(file), status=1)
+    assert "cannot be read" in terminal.type("push", str(tmp_path / "none.toml"), status=1)
     assert not Agent.objects.exists()
 
 
@@ -134,7 +122,14 @@ def test_a_match_that_is_over_is_shown_too(port: int, tmp_path: Path) -> None:
     shown = terminal.type("watch", str(match.pk))
     assert f"/matches/{match.pk}/" in shown
     assert shown.count("decided: ") == match.space.round_count
-    assert "There is no such match." in terminal.type("watch", "999999", fails=True)
+    assert shown.count("An answer.") == 2 * match.space.round_count
+    events = [
+        json.loads(line)
+        for line in terminal.type("watch", str(match.pk), "--json").split("\n")
+        if line
+    ]
+    assert [event["seq"] for event in events] == list(range(1, match.seq + 1))
+    assert "There is no such match." in terminal.type("watch", "999999", status=1)
 
 
 def test_pairs_arrive_whole(port: int, tmp_path: Path) -> None:
@@ -146,9 +141,9 @@ def test_pairs_arrive_whole(port: int, tmp_path: Path) -> None:
     assert len(rows) == 8
     assert {"prompt", "chosen", "rejected"} <= rows[0].keys()
     assert [file.name for file in tmp_path.glob("*.part")] == []
-    empty = terminal.type("pairs", "Student", "--groups", "--out", str(tmp_path / "g"), fails=True)
+    empty = terminal.type("pairs", "Student", "--groups", "--out", str(tmp_path / "g"), status=1)
     assert "There are no groups to download yet." in empty
-    assert "You have no agent named Nobody." in terminal.type("pairs", "Nobody", fails=True)
+    assert "You have no agent named Nobody." in terminal.type("pairs", "Nobody", status=1)
 
 
 def test_training_is_requested_once_and_followed(
@@ -159,21 +154,46 @@ def test_training_is_requested_once_and_followed(
     slug = Arena(terminal.env["RLFC_URL"]).spaces()
     space = next(one["slug"] for one in slug if one["space_id"] == people.space_id)
     assert "is queued" in terminal.type("train", "Student", space, "--no-follow")
-    again = terminal.type("train", "Student", space, fails=True)
+    again = terminal.type("train", "Student", space, status=1)
     assert "training" in again
 
 
 def test_a_login_is_kept_for_its_owner_only(port: int, tmp_path: Path) -> None:
     terminal = Terminal(port, make_user().pk, tmp_path)
-    url = terminal.env.pop("RLFC_URL")
-    assert "Which arena?" in terminal.type("wallet", fails=True)
-    terminal.type("login", "--url", url)
-    terminal.env.pop("RLFC_TOKEN")
+    del terminal.env["RLFC_URL"], terminal.env["RLFC_TOKEN"]
+    assert "Which arena?" in terminal.type("wallet", status=1)
+    terminal.type("login", "--url", terminal.url, piped=f"{terminal.token}\n")
     assert "credits available" in terminal.type("wallet")
     (kept,) = tmp_path.rglob("settings.json")
     assert stat.S_IMODE(kept.stat().st_mode) == 0o600
     terminal.env["RLFC_TOKEN"] = "rlfc_made-up"
-    assert "not valid" in terminal.type("wallet", fails=True)
+    assert "not valid" in terminal.type("wallet", status=1)
+    del terminal.env["RLFC_TOKEN"]
+    terminal.type("logout")
+    assert "Which arena?" in terminal.type("wallet", status=1)
+
+
+def test_a_token_is_never_an_argument_and_goes_to_no_other_arena(port: int, tmp_path: Path) -> None:
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    del terminal.env["RLFC_TOKEN"]
+    login = ("login", "--url", terminal.url)
+    assert "No such option" in terminal.type(*login, "--token", terminal.token, status=2)
+    assert "not valid" in terminal.type(*login, piped="rlfc_made-up\n", status=1)
+    assert "Give a token" in terminal.type(*login, piped="", status=1)
+    assert not list(tmp_path.rglob("settings.json"))
+    terminal.type(*login, piped=f"{terminal.token}\n")
+    terminal.env["RLFC_URL"] = terminal.url.replace("127.0.0.1", "localhost")
+    assert "This needs a token" in terminal.type("wallet", status=1)
+
+
+def test_what_others_wrote_commands_no_terminal(port: int, tmp_path: Path) -> None:
+    match = make_match()
+    play_to_the_end(match, texts={0: "\x1b[2J[red]\u202eevil\x07", 1: "Fine."})
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    shown = terminal.type("watch", str(match.pk))
+    assert "\ufffd[2J[red]\ufffdevil\ufffd" in shown
+    assert not {"\x1b", "\x07", "\u202e"} & set(shown)
+    assert "\x1b" not in terminal.type("watch", str(match.pk), "--json")
 
 
 def test_what_is_no_arena_is_said_in_words(port: int) -> None:
@@ -190,7 +210,7 @@ def test_what_is_no_arena_is_said_in_words(port: int) -> None:
 
 def test_the_client_imports_nothing_of_the_arena() -> None:
     rooms = {"agents", "arena", "benchmarks", "django", "frontend", "judges", "training"}
-    for file in (ROOT / "client/rlfc").glob("*.py"):
+    for file in (ROOT / "client/rlfc").rglob("*.py"):
         for node in ast.walk(ast.parse(file.read_text())):
             names: list[Any] = []
             if isinstance(node, ast.Import):

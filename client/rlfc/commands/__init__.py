@@ -1,0 +1,1 @@
+"""The commands of `rlfc`, a file for each noun."""

@@ -1,0 +1,92 @@
+"""Files from an arena: each appears once it is whole, and one with a digest is taken up where it broke."""
+
+import hashlib
+from collections.abc import Callable
+from pathlib import Path, PurePosixPath
+
+import httpx
+
+from rlfc.connection import TRIES, ArenaError, Connection
+
+READ_BYTES = 1 << 20
+
+Tell = Callable[[int, int], None]  # hears how many bytes of how many are there; of 0: nobody knows
+
+
+def download(
+    connection: Connection,
+    path: str,
+    to: Path,
+    *,
+    sha256: str = "",
+    tell: Tell = lambda done, size: None,
+) -> int:
+    """Write what is there to a file, and return its size in bytes. Raises ArenaError.
+
+    With a digest, what an earlier try has left in `to`.part is not fetched again.
+    """
+    part = to.with_name(f"{to.name}.part")
+    try:
+        if not sha256:
+            part.unlink(missing_ok=True)
+        for failures in range(1, TRIES + 1):
+            try:
+                _fetch(connection, path, part, tell)
+                break
+            except httpx.TransportError:
+                if not sha256:
+                    part.unlink(missing_ok=True)
+                    raise ArenaError("The download broke off; nothing was written.") from None
+                if failures == TRIES:
+                    raise ArenaError(
+                        f"The download broke off; what is there stays in {part}, and the next try goes on from there."
+                    ) from None
+                connection.pause(failures)
+        if sha256 and digest_of_file(part) != sha256:
+            part.unlink()
+            raise ArenaError(f"{to.name} is not what its digest says; nothing was written.")
+        part.replace(to)
+        return to.stat().st_size
+    except OSError as error:
+        raise ArenaError(f"{to} cannot be written: {error.strerror}.") from None
+
+
+def _fetch(connection: Connection, path: str, part: Path, tell: Tell) -> None:
+    done = part.stat().st_size if part.exists() else 0
+    # Compressed on its way, a file would not be as long as its manifest says.
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    try:
+        with connection.stream(path, headers=headers) as response:
+            is_rest = response.status_code == 206
+            done = done if is_rest else 0
+            size = done + int(response.headers.get("Content-Length", 0))
+            with part.open("ab" if is_rest else "wb") as file:
+                tell(done, size)
+                for piece in response.iter_bytes():
+                    file.write(piece)
+                    done += len(piece)
+                    tell(done, size)
+    except ArenaError as error:
+        if error.status != 416:  # nothing is left to fetch, or the part is no part of it
+            raise
+
+
+def digest_of_file(file: Path) -> str:
+    """SHA-256, in hexadecimal digits."""
+    digest = hashlib.sha256()
+    with file.open("rb") as opened:
+        while piece := opened.read(READ_BYTES):
+            digest.update(piece)
+    return digest.hexdigest()
+
+
+def is_whole(file: Path, sha256: str) -> bool:
+    return file.is_file() and digest_of_file(file) == sha256
+
+
+def place_in(folder: Path, name: str) -> Path:
+    """Where a file of that name belongs; a name that leads out of the folder raises ArenaError."""
+    parts = PurePosixPath(name).parts
+    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+        raise ArenaError(f"The arena names a file {name!r}, which leads out of the folder.")
+    return folder.joinpath(*parts)
