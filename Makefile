@@ -180,7 +180,7 @@ lint-rest: $(DONE)/dev $(DONE)/build
 	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
 bench: install $(DONE)/dev ## run every benchmark in benchmarks/
-	@for name in curriculum farming judges live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
+	@for name in api curriculum farming judges live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
 
 TO ?= bundle
 bundle: $(DONE)/build ## pack all that a machine without a network needs: make bundle [GPU=1] [TO=FOLDER] [PART_MB=1000]

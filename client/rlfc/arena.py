@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import httpx
 
-from rlfc import exports
 from rlfc.agent_file import AgentFile, Plan, changes_between, merged
 from rlfc.connection import TIMEOUT_SECONDS, ArenaError, Connection
 from rlfc.downloads import Tell, download
@@ -161,7 +160,7 @@ class Arena:
     ) -> dict[str, Any]:
         """The entry, whose fee is held."""
         body = {"agent_id": agent_id, "space": space, "fee_credits": fee_credits}
-        return dict(self.connection.paid("/entries", body, key))
+        return dict(self.connection.paid("/entries", key, json=body))
 
     def entry(self, entry_id: str) -> dict[str, Any]:
         return dict(self.get(f"/entries/{entry_id}"))
@@ -207,7 +206,7 @@ class Arena:
     def train(self, agent_id: int, space_id: int, *, key: str = "") -> dict[str, Any]:
         """The run, whose price is held."""
         body = {"agent_id": agent_id, "space_id": space_id}
-        return dict(self.connection.paid("/runs", body, key))
+        return dict(self.connection.paid("/runs", key, json=body))
 
     def run(self, run_id: int) -> dict[str, Any]:
         return dict(self.get(f"/runs/{run_id}"))
@@ -218,7 +217,7 @@ class Arena:
     def top_up(self, amount_credits: int, *, key: str = "") -> dict[str, int]:
         """Sandbox credits, where the arena gives them; the balance after it."""
         body = {"amount_credits": amount_credits}
-        return dict(self.connection.paid("/wallet/top-ups", body, key))
+        return dict(self.connection.paid("/wallet/top-ups", key, json=body))
 
     def download(
         self,
@@ -234,23 +233,3 @@ class Arena:
         there. `tell` hears how many bytes of how many are there.
         """
         return download(self.connection, path, to, sha256=sha256, tell=tell)
-
-    def save_export(
-        self,
-        folder: Path,
-        *,
-        format: str = "preference",
-        container: str = "parquet",
-        **selection: Any,
-    ) -> Path:
-        """Order a dataset, wait until it is written, and fetch it; the folder.
-
-        `selection` are its filters, such as `spaces=["poems"]`; what the folder has of it already is
-        not fetched again.
-        """
-        ordered = exports.order(
-            self.connection, format=format, container=container, selection=selection
-        )
-        whole = exports.awaited(self.connection, ordered["export"]["export_id"])
-        exports.fetch(self.connection, whole, folder)
-        return folder

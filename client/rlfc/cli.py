@@ -2,10 +2,19 @@
 
 import typer
 
-from rlfc.commands import account, agents, datasets, learning, play, spaces
+from rlfc.commands import (
+    account,
+    agents,
+    datasets,
+    judges,
+    learning,
+    play,
+    spaces,
+    tournaments,
+)
 
 app = typer.Typer(no_args_is_help=True, help="The arena in a terminal.", add_completion=False)
-for commands in (account, agents, spaces, play, learning, datasets):
+for commands in (account, agents, spaces, play, tournaments, judges, learning, datasets):
     app.add_typer(commands.app)
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -57,11 +57,11 @@ class Connection:
         except ValueError:
             raise ArenaError(f"{self.url} does not answer like an arena.") from None
 
-    def paid(self, path: str, body: Mapping[str, Any], key: str) -> Any:
+    def paid(self, path: str, key: str, **options: Any) -> Any:
         """What costs credits, once: what is sent again with its key is not paid again."""
         key = key or str(uuid.uuid4())
         try:
-            return self.json("POST", path, json=body, headers={"Idempotency-Key": key})
+            return self.json("POST", path, headers={"Idempotency-Key": key}, **options)
         except ArenaError as error:
             if error.status and error.status not in BUSY:
                 raise

@@ -58,7 +58,7 @@ def train(
             return show_json(run)
         say(f"Run {run['run_id']} is {run['status']}  {arena.url}/runs/{run['run_id']}/")
         if follow:
-            _follow(arena, run["run_id"])
+            follow_run(arena, run["run_id"])
     return None
 
 
@@ -101,13 +101,14 @@ def run(
             return show_json(found)
         say(f"Run {run_id} of {found['agent_name']} in {found['space_name']}")
         if follow:
-            _follow(arena, run_id)
+            follow_run(arena, run_id)
         else:
             say(_outcome(found))
     return None
 
 
-def _follow(arena: Arena, run_id: int) -> None:
+def follow_run(arena: Arena, run_id: int) -> None:
+    """Show how far a run is until it is over. Raises ArenaError if it ends without a version."""
     with progress_bar("waiting") as move:
         while (run := arena.run(run_id))["status"] in LIVE:
             done = run["progress"]

@@ -27,7 +27,7 @@ OPERATIONS: Mapping[str, str] = {
     "new_agent": "agents_create agents_bases agents_settings",
     "agent": "agents_detail agents_versions agents_matches agents_runs agents_ratings",
     "edit_agent": "agents_edit",
-    "agent_learning": "agents_learn",
+    "agent_learning": "agents_learns agents_learn",
     "autopilot": "autopilot_detail autopilot_set_limits",
     "autopilot_state": "autopilot_detail",
     "switch_off_autopilot": "autopilot_off",

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from rlfc import Arena, ArenaError, connection
+from rlfc import Arena, ArenaError
 
 FILE = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(FILE).hexdigest()
@@ -32,7 +32,7 @@ def answering(*answers: Answer) -> Iterator[Arena]:
             """Nothing."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
+    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
     try:
         with Arena(f"http://127.0.0.1:{server.server_port}") as arena:
             yield arena
@@ -73,7 +73,7 @@ def lines(*seqs: int, last: str = "round_started") -> bytes:
 
 def test_it_waits_for_as_long_as_a_busy_arena_asks(monkeypatch: pytest.MonkeyPatch) -> None:
     waits: list[float] = []
-    monkeypatch.setattr(connection.time, "sleep", waits.append)
+    monkeypatch.setattr("rlfc.connection.time.sleep", waits.append)
     with answering(says(429, Retry_After="7"), says(503, Retry_After="3"), says(200)) as arena:
         assert arena.wallet() == {}
     assert waits == [7, 3]
@@ -149,7 +149,7 @@ def test_a_download_goes_on_where_it_broke_and_is_checked(tmp_path: Path) -> Non
 
 def test_a_download_that_fails_goes_on_in_the_next_try(tmp_path: Path) -> None:
     to = tmp_path / "shard"
-    away: Answer = lambda request: setattr(request, "close_connection", True)  # noqa: E731
+    away: Answer = lambda request: setattr(request, "close_connection", True)
     with answering(half_of_the_file, *[away] * 4) as arena, pytest.raises(ArenaError):
         arena.download("/shard", to, sha256=DIGEST)
     assert not to.exists()

@@ -24,6 +24,7 @@ from arena.tests.builders import (
     make_user,
 )
 from frontend.tests.builders import play_to_the_end, settled_match
+from frontend.tests.client.documents import blocks_of
 from frontend.tests.client.terminals import Terminal
 from frontend.tests.two_people import TwoPeople, make_two_people
 
@@ -37,14 +38,11 @@ def test_an_agent_is_written_pushed_and_changed(port: int, tmp_path: Path) -> No
     user = make_user(credits=70)
     terminal = Terminal(port, user.pk, tmp_path)
     file = tmp_path / "ada.toml"
-    text = re.search(
-        r'    name = "Ada"\n.*?method = "dpo"\n', (ROOT / "client/README.md").read_text(), re.DOTALL
-    )
-    assert text is not None
-    file.write_text(text[0])
+    text = blocks_of("client/README.md")[0].text
+    file.write_text(text)
     assert "Ada is ready." in terminal.type("push", str(file))
     assert "Ada plays on with version 1." in terminal.type("push", str(file))
-    file.write_text(text[0].replace("short line", "line").replace('"dpo"', '"grpo"'))
+    file.write_text(text.replace("short line", "line").replace('"dpo"', '"grpo"'))
     would = terminal.type("push", str(file), "--dry-run")
     assert "prompt: Answer in one short line. -> Answer in one line." in would
     assert "learning.method: dpo -> grpo" in would
@@ -64,7 +62,7 @@ def test_an_agent_is_written_pushed_and_changed(port: int, tmp_path: Path) -> No
     terminal.type("use", "Ada", "1")
     assert "version 1" in terminal.type("agent", "ada")
     assert "Nothing would change." in terminal.type("push", str(file), "--dry-run")
-    assert re.search(r"Ada +2 +no +0", terminal.type("agents"))
+    assert re.search(r"Ada +1 +no +0", terminal.type("agents"))
     assert "70 credits available, 0 held" in terminal.type("wallet")
 
 
