@@ -17,8 +17,9 @@ from dataclasses import asdict, dataclass, is_dataclass
 from random import Random
 from typing import Any
 
-os.environ["TAKEOVER_SECONDS"] = "3600"  # the leases of the history last for the measurement
-os.environ.setdefault("LOG_LEVEL", "WARNING")  # a line for each request would bury the table
+if __name__ == "__main__":  # a test of it must not set this for its neighbours
+    os.environ["TAKEOVER_SECONDS"] = "3600"  # the leases of the history last for the measurement
+    os.environ.setdefault("LOG_LEVEL", "WARNING")  # a line for each request would bury the table
 
 import arena.config.testing  # noqa: F401  starts PostgreSQL and Valkey
 import django

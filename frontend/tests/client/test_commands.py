@@ -2,8 +2,12 @@
 
 import ast
 import json
+import os
 import re
+import signal
 import stat
+import subprocess
+import sys
 import threading
 from pathlib import Path
 from random import Random
@@ -11,6 +15,7 @@ from typing import Any
 
 import pytest
 from rlfc import Arena, ArenaError
+from rlfc.board import Board
 
 from agents.models import Agent
 from arena.matches import seating
@@ -128,6 +133,40 @@ def test_a_match_that_is_over_is_shown_too(port: int, tmp_path: Path) -> None:
     ]
     assert [event["seq"] for event in events] == list(range(1, match.seq + 1))
     assert "There is no such match." in terminal.type("watch", "999999", status=1)
+
+
+def test_a_board_follows_its_match(port: int, tmp_path: Path) -> None:
+    match = settled_match()
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    with Arena(terminal.url) as arena:
+        snapshot = arena.match(match.pk)
+        board = Board.of(snapshot)
+        for event in arena.events(match.pk):
+            board.take(event)
+    assert board.now == "over"
+    for seat in snapshot["seats"]:
+        assert board.total(seat["index"]) == pytest.approx(seat["total"])
+    terminal.env["TTY_COMPATIBLE"] = "1"  # as in a window, where the board moves
+    shown = terminal.type("watch", str(match.pk))
+    assert "round 1: the seats answer" in shown
+    assert "round 2 is decided" in shown
+
+
+def test_ctrl_c_ends_quietly(port: int, tmp_path: Path) -> None:
+    match = make_match()
+    terminal = Terminal(port, make_user().pk, tmp_path)
+    watching = subprocess.Popen(
+        [sys.executable, "-m", "rlfc.cli", "watch", str(match.pk)],
+        env=os.environ | terminal.env | {"PYTHONPATH": str(ROOT / "client")},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    assert watching.stdout is not None
+    assert f"Match {match.pk}" in watching.stdout.readline()
+    watching.send_signal(signal.SIGINT)
+    said, _ = watching.communicate(timeout=60)
+    assert (watching.returncode, said) == (130, "")
 
 
 def test_pairs_arrive_whole(port: int, tmp_path: Path) -> None:
