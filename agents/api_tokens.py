@@ -30,6 +30,7 @@ class Scope(StrEnum):
     AGENTS = "agents"  # create, edit and retire agents
     PLAY = "play"  # enter Spaces and tournaments, appeal, attack judges, which all cost credits
     TRAIN = "train"  # start and steer training runs, which cost credits
+    WEBHOOKS = "webhooks"  # add, change and delete addresses that are told of events
 
 
 @dataclass(frozen=True)

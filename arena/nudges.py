@@ -23,6 +23,8 @@ HEAR_APPEAL = "arena.tasks.hear_appeal"
 ASK_GOLD = "arena.tasks.ask_gold"
 TRY_BOUNTY = "arena.tasks.try_bounty"
 SAMPLE_ATTACK = "arena.tasks.sample_attack"
+SEND_WEBHOOKS = "arena.tasks.send_webhooks"
+AUDIT_LEDGER = "arena.tasks.audit_ledger"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
@@ -36,6 +38,8 @@ TASKS = (
     ASK_GOLD,
     TRY_BOUNTY,
     SAMPLE_ATTACK,
+    SEND_WEBHOOKS,
+    AUDIT_LEDGER,
     SWEEP_MATCHES,
     RUN_TRAINING,
     SWEEP_TRAINING,
@@ -83,6 +87,12 @@ def nudge_training_on_commit() -> None:
     """Have pairs made at once when the caller's transaction is committed; one sweep waits at most."""
     soon = partial(_sweep_soon, SWEEP_TRAINING)
     transaction.on_commit(lambda: _unless_away(SWEEP_TRAINING, soon), robust=True)
+
+
+def nudge_webhooks_on_commit() -> None:
+    """Have webhooks told at once when the caller's transaction is committed; one task waits at most."""
+    soon = partial(_sweep_soon, SEND_WEBHOOKS)
+    transaction.on_commit(lambda: _unless_away(SEND_WEBHOOKS, soon), robust=True)
 
 
 def forget_sweep_nudge(task: str) -> None:

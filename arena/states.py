@@ -139,3 +139,23 @@ class Outcome(StrEnum):
     SECOND = "second"
     DRAW = "draw"
     VOID = "void"  # its match could not be finished
+
+
+MAX_HOOK_URL_CHARS = 500
+
+
+class HookEvent(StrEnum):
+    """What a webhook can be told of; its order is that of the form."""
+
+    MATCH_FINISHED = "match.finished"  # settled, or cancelled and refunded
+    RUN_DECIDED = "run.decided"  # adopted, offered, rejected or failed
+    TOURNAMENT_ENDED = "tournament.ended"
+    PING = "ping"  # its owner asked for it; goes to every webhook
+
+
+class DeliveryStatus(StrEnum):
+    """waiting -> delivered, or waiting -> dead (given up); a replay makes it wait again."""
+
+    WAITING = "waiting"
+    DELIVERED = "delivered"
+    DEAD = "dead"

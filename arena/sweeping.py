@@ -34,6 +34,7 @@ from arena.states import (
     TournamentStatus,
 )
 from arena.tournaments import running, scheduling
+from arena.webhooks import sending
 
 SWEEP_LIMIT = 100  # rows of each kind in one sweep
 FLIGHT_LIMIT = 40  # autopilots of one sweep: each takes a transaction of its own
@@ -115,6 +116,13 @@ def bounties_to_try() -> list[int]:
         status=BountyStatus.WAITING,
     )
     return _not_nudged_lately("bounty", waiting)
+
+
+def webhooks_wait() -> bool:
+    """Whether something is to be sent and no worker was told of it lately."""
+    step = int(time.time() // nudge_after().total_seconds())
+    seconds = nudge_after().total_seconds()
+    return sending.due_hooks().exists() and cache.add(f"webhook-nudge:{step}", 1, timeout=seconds)
 
 
 def settle_finished() -> int:

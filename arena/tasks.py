@@ -7,11 +7,16 @@ from random import SystemRandom
 from celery import shared_task
 
 from arena import sweeping
+from arena.credits.verdicts import audit_now
 from arena.matches import claiming, judging, play, runner
 from arena.nudges import (
+    ASK_GOLD,
+    AUDIT_LEDGER,
     HEAR_APPEAL,
     JUDGE_ROUND,
     PLAY_MATCH,
+    SAMPLE_ATTACK,
+    SEND_WEBHOOKS,
     SWEEP_MATCHES,
     TRY_BOUNTY,
     forget_sweep_nudge,
@@ -20,6 +25,8 @@ from arena.nudges import (
 from arena.panels.attacks import sample
 from arena.panels.gold import asking
 from arena.review import bounty, hearing
+from arena.sweep_times import timed
+from arena.webhooks import sending
 
 
 @shared_task
@@ -49,6 +56,7 @@ def hear_appeal(appeal_id: int) -> None:
 
 
 @shared_task
+@timed(ASK_GOLD)
 def ask_gold() -> None:
     """Ask judges what is due of the questions whose answer is known."""
     asking.ask_due_gold(rng=SystemRandom())
@@ -61,12 +69,29 @@ def try_bounty(bounty_id: int) -> None:
 
 
 @shared_task
+@timed(SAMPLE_ATTACK)
 def sample_attack() -> None:
     """Try one attack of the suite on a panel that judges here."""
     sample.sample_attack(SystemRandom())
 
 
 @shared_task
+def send_webhooks() -> None:
+    """Send to people's own servers what is due."""
+    forget_sweep_nudge(SEND_WEBHOOKS)  # before looking: what is stored from now on needs another
+    if sending.send_due():
+        nudge(SEND_WEBHOOKS)
+
+
+@shared_task
+@timed(AUDIT_LEDGER)
+def audit_ledger() -> None:
+    """Re-add every transfer; the log and the page of the site say if something differs."""
+    audit_now()
+
+
+@shared_task
+@timed(SWEEP_MATCHES)
 def sweep() -> None:
     """Let autopilots enter, seat queues, and pick up what a dead worker or a lost message left behind."""
     forget_sweep_nudge(SWEEP_MATCHES)  # before looking: who enters from now on needs another sweep
@@ -82,6 +107,8 @@ def sweep() -> None:
         nudge(HEAR_APPEAL, appeal_id, expires=expires)
     for bounty_id in sweeping.bounties_to_try():
         nudge(TRY_BOUNTY, bounty_id, expires=expires)
+    if sweeping.webhooks_wait():
+        nudge(SEND_WEBHOOKS, expires=expires)
     sweeping.settle_finished()
     sweeping.close_seasons()
     sweeping.run_tournaments()

@@ -291,6 +291,7 @@ class TokenForm(PlainForm):
             (Scope.AGENTS, "create, edit and retire agents"),
             (Scope.PLAY, "enter Spaces and tournaments, and appeal, which costs credits"),
             (Scope.TRAIN, "start and steer training, which costs credits"),
+            (Scope.WEBHOOKS, "add, change and delete webhooks"),
         ],
         initial=[Scope.READ],
         widget=forms.CheckboxSelectMultiple(

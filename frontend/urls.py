@@ -10,7 +10,6 @@ from frontend.pages import (
     downloads,
     home,
     matches,
-    programs,
     runs,
     site,
     spaces,
@@ -19,6 +18,7 @@ from frontend.pages import (
 )
 from frontend.pages.exports import builder, files
 from frontend.pages.judges import bounty, public, staff
+from frontend.pages.programs import tokens, webhooks
 from frontend.pages.review import appeals, vote
 
 urlpatterns = [
@@ -26,9 +26,22 @@ urlpatterns = [
     path("how-it-works/", home.how_it_works, name="how_it_works"),
     path("theme/", home.choose_theme, name="choose_theme"),
     path("account/delete/", account.delete, name="delete_account"),
-    path("account/tokens/", programs.tokens, name="api_tokens"),
-    path("account/tokens/<int:token_id>/revoke/", programs.revoke, name="revoke_token"),
-    path("api/", programs.api_reference, name="api_reference"),
+    path("account/tokens/", tokens.tokens, name="api_tokens"),
+    path("account/tokens/<int:token_id>/revoke/", tokens.revoke, name="revoke_token"),
+    path("account/webhooks/", webhooks.webhooks, name="webhooks"),
+    path("account/webhooks/<int:hook_id>/", webhooks.webhook, name="webhook"),
+    path("account/webhooks/<int:hook_id>/pause/", webhooks.pause, name="pause_webhook"),
+    path("account/webhooks/<int:hook_id>/resume/", webhooks.resume, name="resume_webhook"),
+    path("account/webhooks/<int:hook_id>/ping/", webhooks.ping, name="ping_webhook"),
+    path("account/webhooks/<int:hook_id>/secret/", webhooks.rotate, name="rotate_webhook"),
+    path("account/webhooks/<int:hook_id>/delete/", webhooks.delete, name="delete_webhook"),
+    path("account/webhooks/<int:hook_id>/replay/", webhooks.replay_failed, name="replay_failed"),
+    path(
+        "account/webhooks/<int:hook_id>/deliveries/<int:delivery_id>/replay/",
+        webhooks.replay,
+        name="replay_delivery",
+    ),
+    path("api/", tokens.api_reference, name="api_reference"),
     path("agents/", agents.agent_list, name="agents"),
     path("agents/new/", agents.new_agent, name="new_agent"),
     path("agents/<int:agent_id>/", agents.agent_detail, name="agent"),
@@ -91,6 +104,7 @@ urlpatterns = [
     path("runs/<int:run_id>/cancel/", runs.cancel, name="cancel_run"),
     path("runs/<int:run_id>/adopt/", runs.adopt, name="adopt_run"),
     path("runs/<int:run_id>/decline/", runs.decline, name="decline_run"),
+    path("site/", site.overview, name="site"),
     path("site/room/", site.room, name="room"),
     path("site/judges/", staff.office, name="staff_judges"),
     path("site/judges/<slug:slug>/", staff.configure, name="staff_judge"),

@@ -4,7 +4,8 @@ and may be lost; `sweep` finds whatever waits."""
 from celery import shared_task
 from celery.worker import state as worker_state
 
-from arena.nudges import SWEEP_TRAINING, forget_sweep_nudge
+from arena.nudges import MAKE_ROOM, SWEEP_TRAINING, forget_sweep_nudge
+from arena.sweep_times import timed
 from training.data.harvest import harvest_matches
 from training.exports.writing import nudge_waiting_exports, write_due
 from training.retention.sweep import collect
@@ -25,6 +26,7 @@ def run_training(run_id: int) -> None:
 
 
 @shared_task
+@timed(SWEEP_TRAINING)
 def sweep() -> None:
     """Make pairs from settled matches; end, start and offer runs that are due; erase who left."""
     forget_sweep_nudge(SWEEP_TRAINING)  # before looking: what is settled from now on needs another
@@ -37,6 +39,7 @@ def sweep() -> None:
 
 
 @shared_task
+@timed(MAKE_ROOM)
 def make_room() -> None:
     """Delete a little of what no setting keeps any longer."""
     collect()

@@ -9,9 +9,9 @@ import re
 import secrets
 import sys
 from functools import cache
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Annotated, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import Field, SecretStr, ValidationError, ValidationInfo, field_validator
@@ -19,6 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agents.files import write_once
 from arena.config.pools import ProcessRole, pool_size
+from arena.outbound.given_urls import checked_url
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # With "plugin/" before it, a name fits the column of a Space's environment.
@@ -98,13 +99,16 @@ class Variables(BaseSettings):
     judge_api_key: SecretStr | None = Field(None, description="Bearer key for JUDGE_URL.")
     outbound_allowed_hosts: Annotated[list[str], NoDecode] = Field(
         [],
-        description="Hosts inside your network that judges' endpoints may be on, as name or name:port, "
-        "comma-separated; all others there are refused.",
+        description="Hosts inside your network that judges' endpoints and webhooks may be on, as name or "
+        "name:port, comma-separated; all others there are refused.",
+    )
+    webhooks_over_http: bool = Field(
+        False, description="Lets webhooks be http:// addresses, for development."
     )
     encryption_keys: Annotated[list[SecretStr], NoDecode] = Field(
         [],
-        description="Secrets that encrypt the keys of judges' endpoints, the newest first, "
-        "comma-separated. Default: made from SECRET_KEY.",
+        description="Secrets that encrypt the keys of judges' endpoints and of webhooks, the newest "
+        "first, comma-separated. Default: made from SECRET_KEY.",
     )
     gold_a_day: int = Field(
         12,
@@ -117,6 +121,15 @@ class Variables(BaseSettings):
         ge=0.0,
         le=1.0,
         description="Agreement beyond chance (kappa) under which a judge is quarantined.",
+    )
+    metrics_token: SecretStr | None = Field(
+        None,
+        description="Bearer token with which /metrics is read. Without it and METRICS_NETWORKS: off.",
+    )
+    metrics_networks: Annotated[list[str], NoDecode] = Field(
+        [],
+        description="Networks whose programs may read /metrics without a token, comma-separated; for "
+        "example 10.0.0.0/8.",
     )
     email_url: str | None = Field(
         None,
@@ -218,6 +231,9 @@ class Variables(BaseSettings):
     retain_exports_days: int = Field(
         7, ge=1, le=365, description="Days that the files of an export are kept."
     )
+    retain_deliveries_days: int = Field(
+        30, ge=1, le=36_500, description="Days that the log of webhooks is kept."
+    )
     adapter_dtype: Literal["float32", "bfloat16"] = Field(
         "float32",
         description="Type of stored weights. bfloat16 takes half the room, for servers on GPUs.",
@@ -251,6 +267,7 @@ class Variables(BaseSettings):
         "plugin_environments",
         "outbound_allowed_hosts",
         "encryption_keys",
+        "metrics_networks",
         mode="before",
     )
     @classmethod
@@ -259,7 +276,7 @@ class Variables(BaseSettings):
             return [part.strip() for part in value.split(",") if part.strip()]
         return value
 
-    @field_validator("vllm_api_key", "judge_api_key", mode="before")
+    @field_validator("vllm_api_key", "judge_api_key", "metrics_token", mode="before")
     @classmethod
     def _fits_a_header(cls, value: object) -> object:
         if not isinstance(value, str):
@@ -277,29 +294,29 @@ class Variables(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _is_postgresql(cls, value: str | None) -> str | None:
-        return _check_url(value, {"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name")
+        return checked_url(value, {"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name")
 
     @field_validator("valkey_url")
     @classmethod
     def _is_valkey(cls, value: str | None) -> str | None:
-        return _check_url(value, {"redis", "rediss", "valkey", "unix"}, "redis://localhost:6379/0")
+        return checked_url(value, {"redis", "rediss", "valkey", "unix"}, "redis://localhost:6379/0")
 
     @field_validator("vllm_url")
     @classmethod
     def _are_http(cls, value: list[str]) -> list[str]:
         for url in value:
-            _check_url(url, {"http", "https"}, "http://localhost:8001")
+            checked_url(url, {"http", "https"}, "http://localhost:8001")
         return [url.rstrip("/") for url in value]
 
     @field_validator("judge_url")
     @classmethod
     def _is_http(cls, value: str | None) -> str | None:
-        return _check_url(value, {"http", "https"}, "https://judge.example/v1")
+        return checked_url(value, {"http", "https"}, "https://judge.example/v1")
 
     @field_validator("email_url")
     @classmethod
     def _is_smtp(cls, value: str | None) -> str | None:
-        return _check_url(value, {"smtp", "smtps"}, "smtps://user:password@mail.example:465")
+        return checked_url(value, {"smtp", "smtps"}, "smtps://user:password@mail.example:465")
 
     @field_validator("email_from")
     @classmethod
@@ -315,6 +332,14 @@ class Variables(BaseSettings):
             return ZoneInfo(value).key
         except (ZoneInfoNotFoundError, ValueError, OSError):
             raise ValueError("is not a time zone; for example Europe/Berlin") from None
+
+    @field_validator("metrics_networks")
+    @classmethod
+    def _are_networks(cls, value: list[str]) -> list[str]:
+        try:
+            return [str(ip_network(network)) for network in value]
+        except ValueError:
+            raise ValueError("takes networks; for example 10.0.0.0/8,::1/128") from None
 
     @field_validator("plugin_environments")
     @classmethod
@@ -334,19 +359,6 @@ class Variables(BaseSettings):
     @property
     def local_env_file(self) -> Path:
         return self.rlfc_home / "run" / "local.env"
-
-
-def _check_url(value: str | None, schemes: set[str], example: str) -> str | None:
-    if value is None:
-        return None
-    try:
-        parts = urlsplit(value)
-        port_is_valid = parts.port is None or parts.port > 0
-    except ValueError:
-        raise ValueError(f"is not a URL; for example {example}") from None
-    if parts.scheme not in schemes or not port_is_valid or not (parts.netloc or parts.path):
-        raise ValueError(f"is not a URL of this kind; for example {example}")
-    return value
 
 
 @cache

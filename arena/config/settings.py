@@ -153,6 +153,9 @@ CELERY_TASK_ROUTES = {
     "arena.tasks.ask_gold": {"queue": "judge"},
     "arena.tasks.try_bounty": {"queue": "judge"},
     "arena.tasks.sample_attack": {"queue": "judge"},
+    # Not among the sweeps: servers that do not answer would hold those up.
+    "arena.tasks.send_webhooks": {"queue": "judge"},
+    "arena.tasks.audit_ledger": {"queue": "judge"},
     "training.tasks.run_training": {"queue": "train"},
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
     "arena.tasks.sweep": {"queue": "sweep"},
@@ -227,7 +230,7 @@ SESSION_COOKIE_HTTPONLY = True
 CSRF_COOKIE_HTTPONLY = True
 if ENV.https_only:
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^health/$"]  # requested internally, without TLS
+    SECURE_REDIRECT_EXEMPT = [r"^health/$", r"^metrics$"]  # requested internally, without TLS
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SESSION_COOKIE_SECURE = True

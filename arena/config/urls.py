@@ -7,6 +7,7 @@ from django.urls import include, path
 from arena.config.accounts import SignUp
 from arena.config.health import health
 from frontend.api.api import api
+from frontend.pages.site import metrics
 
 # The admin uses the site's own sign-in, with its rate limits and second factor.
 admin.autodiscover()
@@ -19,6 +20,7 @@ urlpatterns = [
     path("accounts/signup/", SignUp.as_view(), name="account_signup"),
     path("accounts/", include("allauth.urls")),
     path("health/", health, name="health"),
+    path("metrics", metrics, name="metrics"),
     path("api/v1/", api.urls),
     path("", include("frontend.urls")),
 ]

@@ -60,6 +60,7 @@ from arena.spaces import seasons
 from arena.spaces.beliefs import rate
 from arena.spaces.committing import secret_of
 from arena.states import LIVE_MATCH_STATUSES, CompletionStatus, RoundStatus
+from arena.webhooks import news
 from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
@@ -264,6 +265,7 @@ def settle_match(match_id: int) -> None:
         match.entries.update(status=EntryStatus.FINISHED)
         _finish(match)
         settlement.pay(match, state, payout=shares)
+        news.match_finished(match, owner_ids=_owners(state))
         nudge_training_on_commit()
 
 
@@ -362,6 +364,11 @@ def _cancel(match: Match, state: MatchState, reason: str) -> None:
     match.entries.update(status=EntryStatus.CANCELLED, cancel_reason=reason[:200])
     _finish(match)
     settlement.give_back(match, state)
+    news.match_finished(match, owner_ids=_owners(state), reason=reason)
+
+
+def _owners(state: MatchState) -> set[int]:
+    return {player.user_id for player in state.seating.players}
 
 
 def _finish(match: Match) -> None:

@@ -19,6 +19,7 @@ from arena.models.spaces import (
     Terms,
 )
 from arena.models.tournaments import Pairing, Registration, Tournament, TournamentSchedule
+from arena.models.webhooks import Delivery, Webhook
 from arena.states import AppealStatus, CompletionStatus, MatchStatus, RoundStatus
 
 __all__ = [
@@ -35,6 +36,7 @@ __all__ = [
     "BountyStatus",
     "Completion",
     "CompletionStatus",
+    "Delivery",
     "DifficultyTally",
     "Entry",
     "EntryStatus",
@@ -63,4 +65,5 @@ __all__ = [
     "TransferKind",
     "Verdict",
     "Vote",
+    "Webhook",
 ]

@@ -51,6 +51,12 @@ class Account(models.Model):
                 name="account_sums_not_negative",
             ),
         ]
+        indexes = [
+            # The few that are not a person's, which the figures of the site add up.
+            models.Index(
+                fields=["kind"], condition=~Q(kind=AccountKind.USER), name="account_of_the_site"
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.key

@@ -9,13 +9,16 @@ Why: docs/decisions/outbound.md
 """
 
 import asyncio
+import contextlib
 import socket
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from urllib.parse import urljoin, urlsplit
 
 import httpx
 from django.conf import settings
+from django.http.request import validate_host
 
 from agents.inference.servers import certificates
 from arena.outbound.addresses import is_public
@@ -23,6 +26,7 @@ from arena.outbound.addresses import is_public
 MAX_REDIRECTS = 3
 MAX_ADDRESSES = 4  # of one name, each tried until one answers
 CONNECT_SECONDS = 5.0
+OWN_NAMES_SECONDS = 60.0  # that the addresses of the site's own names are remembered
 _KEEPS_METHOD = frozenset({307, 308})
 _REDIRECTS = frozenset({301, 302, 303, *_KEEPS_METHOD})
 _PORTS = {"http": 80, "https": 443}
@@ -49,6 +53,7 @@ class Outbound:
     is_trusted: bool = False
     max_bytes: int = 4_000_000  # of the reply's body
     timeout_seconds: float = 60.0  # for all of it, with redirects
+    follows: bool = True  # redirects; else a redirect is the reply
 
 
 @dataclass(frozen=True)
@@ -108,7 +113,7 @@ async def _follow(request: Outbound, resolving: Resolve) -> Inbound:
     for _ in range(MAX_REDIRECTS + 1):
         reply = await _exchange(request, method, url, content, resolving)
         target = reply.headers.get("location")
-        if reply.status not in _REDIRECTS or target is None:
+        if reply.status not in _REDIRECTS or target is None or not request.follows:
             return reply
         url = _on_same_host(url, target)
         if reply.status not in _KEEPS_METHOD and method != "HEAD":
@@ -154,13 +159,51 @@ async def _checked(url: str, host: str, resolving: Resolve) -> list[str]:
         addresses = await resolving(host, _port(url))
     except (OSError, UnicodeError):
         raise OutboundFailed("its name is not known") from None
+    if is_allowed_inside(url):
+        return list(addresses)[:MAX_ADDRESSES]
     # Of all: a name with one address outside and one inside is a trap.
-    if not is_allowed_inside(url) and not all(map(is_public, addresses)):
+    if not all(map(is_public, addresses)):
         raise OutboundRefused(
             "it leads into a network that is not public; the operator allows hosts in "
             "OUTBOUND_ALLOWED_HOSTS"
         )
+    # From inside, the site's own public address may open doors that it does not open to others.
+    if _is_own_name(host) or not (await _own_addresses()).isdisjoint(addresses):
+        raise OutboundRefused(
+            "it leads back to this site; the operator allows hosts in OUTBOUND_ALLOWED_HOSTS"
+        )
     return list(addresses)[:MAX_ADDRESSES]
+
+
+def _is_own_name(host: str) -> bool:
+    names = [name for name in settings.ALLOWED_HOSTS if name != "*"]
+    return validate_host(host.rstrip(".").lower(), names)
+
+
+async def _own_addresses() -> frozenset[str]:
+    """Where the site's own names lead, looked up at most once in OWN_NAMES_SECONDS."""
+    return await _own.addresses(tuple(name for name in settings.ALLOWED_HOSTS if "." in name[1:]))
+
+
+class _Own:
+    """What the site's names led to a moment ago."""
+
+    def __init__(self) -> None:
+        self._known: tuple[tuple[str, ...], float, frozenset[str]] | None = None
+
+    async def addresses(self, names: tuple[str, ...]) -> frozenset[str]:
+        now = time.monotonic()
+        if self._known and self._known[0] == names and now - self._known[1] < OWN_NAMES_SECONDS:
+            return self._known[2]
+        found: set[str] = set()
+        for name in names:
+            with contextlib.suppress(OSError, UnicodeError):
+                found.update(await resolve(name.lstrip("."), _PORTS["https"]))
+        self._known = (names, now, frozenset(found))
+        return self._known[2]
+
+
+_own = _Own()
 
 
 async def _read(http: httpx.AsyncClient, request: httpx.Request, *, max_bytes: int) -> Inbound:

@@ -10,9 +10,7 @@ import json
 import threading
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC
 from decimal import Decimal
-from email.utils import parsedate_to_datetime
 from typing import Any, TypeVar
 
 import structlog
@@ -21,6 +19,7 @@ from django.db import connections
 from django.utils import timezone
 
 from arena.outbound.client import Inbound, Outbound, OutboundFailed, OutboundRefused, send
+from arena.outbound.waiting import retry_after
 from judges.endpoints import breaker, spending
 from judges.endpoints.keys import KeyUnreadable, opened
 from judges.kinds.config import ARENA_BASE
@@ -298,7 +297,8 @@ async def _post(server: JudgeServer, path: str, body: Mapping[str, Any]) -> dict
     """The reply, after one retry if the server is busy or failed. Raises ServerFailed."""
     response = await _send(server, path, body)
     if response.status == 429 or response.status >= 500:
-        pause_seconds = _pause_seconds(response.headers.get("retry-after", ""))
+        asked = retry_after(response.headers.get("retry-after", ""), now=timezone.now())
+        pause_seconds = RETRY_SECONDS if asked is None else asked
         if pause_seconds <= MAX_RETRY_SECONDS:
             await asyncio.sleep(pause_seconds)
             response = await _send(server, path, body)
@@ -352,15 +352,3 @@ async def _in_thread(call: Callable[[], Value]) -> Value:
                 connections.close_all()
 
     return await asyncio.to_thread(run)
-
-
-def _pause_seconds(asked: str) -> float:
-    """What Retry-After asks for, in seconds or as a date; RETRY_SECONDS if it asks for nothing."""
-    asked = asked.strip()
-    if asked.isdecimal():
-        return float(asked)
-    try:
-        moment = parsedate_to_datetime(asked)
-        return max(0.0, (moment.astimezone(UTC) - timezone.now()).total_seconds())
-    except (ValueError, OverflowError):
-        return RETRY_SECONDS

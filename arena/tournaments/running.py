@@ -39,6 +39,7 @@ from arena.tournaments.formats.field import Field, Placing
 from arena.tournaments.formats.rules import RULES
 from arena.tournaments.registering import drop
 from arena.tournaments.standing import field_of
+from arena.webhooks import news
 
 RETURNED = "Every fee was returned."
 
@@ -307,3 +308,4 @@ def _close(tournament: Tournament, status: TournamentStatus, note: str, ended_at
     tournament.note = note[:200]
     tournament.ended_at = ended_at
     tournament.save(update_fields=["status", "note", "ended_at"])
+    news.tournament_ended(tournament)

@@ -31,6 +31,7 @@ from frontend.api.routes import (
     spaces,
     tournaments,
     wallet,
+    webhooks,
 )
 from training.adapters.folder import WeightsCollected
 from training.configs.fields import InvalidConfig
@@ -101,6 +102,7 @@ api.add_router("/registrations", tournaments.registrations, tags=["Tournaments"]
 api.add_router("/runs", runs.router, tags=["Training runs"])
 api.add_router("/exports", exports.router, tags=["Exports"])
 api.add_router("/wallet", wallet.router, tags=["Wallet"])
+api.add_router("/webhooks", webhooks.router, tags=["Webhooks"])
 
 
 @api.exception_handler(Refused)

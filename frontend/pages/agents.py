@@ -27,6 +27,7 @@ from arena.queries import (
     versions_of,
     wallet_balance,
 )
+from arena.webhooks.records import stopped_webhooks
 from frontend.adapter_forms import UploadForm
 from frontend.catalog import BY_SLUG, DEFAULT_TEMPLATE, TEMPLATES
 from frontend.forms import EditAgentForm, LearningForm, NewAgentForm, RenameForm
@@ -77,6 +78,7 @@ def agent_list(request: SignedInRequest) -> HttpResponse:
         "templates": TEMPLATES[:3],
         "spaces": space_cards(),
         "balance": wallet_balance(request.user.pk),
+        "stopped_webhooks": stopped_webhooks(request.user.pk),
     }
     return render(request, "agents/list.html", context)
 

@@ -25,6 +25,7 @@ from arena.queries import (
 from arena.states import INTERVAL_SIGMAS
 from frontend import charts, rating_words
 from training.gate.decisions import GateDecision
+from training.monitoring.troubles import in_words
 
 register = template.Library()
 
@@ -190,6 +191,9 @@ def minutes(seconds: float | None) -> str:
         return "–"
     whole = int(seconds)
     return f"{whole // 60} min {whole % 60:02d} s" if whole >= 60 else f"{whole} s"
+
+
+register.filter("lasting", in_words)
 
 
 @register.filter

@@ -6,7 +6,6 @@ They are found by their arguments, `user_id` and `viewer`: one that is missing h
 import ast
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,6 +28,8 @@ from arena.review.bounty import submit_attack
 from arena.spaces import autopilot, entering
 from arena.tests.builders import SAMPLING
 from arena.tournaments import registering
+from arena.webhooks import hooks
+from frontend.tests.api.walked import HOOK_READS, HOOK_VERBS, Ids, Read, Verb
 from frontend.tests.api.weights import brought, of_adapted, with_weights
 from frontend.tests.two_people import (
     ATTACK,
@@ -65,27 +66,6 @@ pytestmark = pytest.mark.django_db
 ROOT = Path(__file__).parents[2]
 ROOMS = ("agents", "arena", "frontend", "judges", "training")
 ACTS_FOR = re.compile(r"[Ff]or the (system|staff)\b")
-
-Ids = Callable[[TwoPeople], Mapping[str, Any]]
-
-
-@dataclass(frozen=True)
-class Verb:
-    """A function that acts for `user_id`, and the owner's ids to call it with."""
-
-    act: Callable[..., Any]
-    ids: Ids
-    run: Mapping[str, Any] = field(default_factory=dict)  # what the run must be for its owner
-    changes: bool = True  # what it gives its owner, else it only finds a row
-
-
-@dataclass(frozen=True)
-class Read:
-    """A function that leaves out what its viewer may not see."""
-
-    look: Callable[..., Any]
-    ids: Ids
-    hidden: Callable[[TwoPeople], str]  # what of it only the owner gets
 
 
 def of_agent(**more: Any) -> Ids:
@@ -164,6 +144,7 @@ VERBS = (
     ),
     Verb(uploading.upload_adapter, brought),
     Verb(api_tokens.revoke_token, lambda people: {"token_id": people.token_id}),
+    *HOOK_VERBS,
     Verb(steering.pause_run, of_run, run=TRAINING),
     Verb(steering.resume_run, of_run, run=TRAINING | {"status": RunStatus.PAUSED}),
     Verb(steering.cancel_run, of_run, run=TRAINING),
@@ -183,6 +164,7 @@ MAKERS = (
     api_tokens.create_token,
     submit_attack,
     building.build_export,
+    hooks.add_webhook,
     access.require_staff,
 )
 
@@ -193,6 +175,7 @@ READS = (
         lambda people: {"token_id": people.token_id},
         lambda people: TOKEN_NAME,
     ),
+    *HOOK_READS,
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
     Read(bounty_terms, lambda people: {"slug": "coin"}, lambda people: ATTACK),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),

@@ -24,6 +24,7 @@ from arena.tests.builders import SAMPLING, at_once, enter, make_agent, make_spac
 from frontend.tests.builders import play_to_the_end, signed_in
 from frontend.tests.two_people import (
     ATTACK,
+    HOOK_URL,
     PROMPT,
     TOKEN_NAME,
     TwoPeople,
@@ -94,6 +95,7 @@ def test_nothing_that_the_person_wrote_is_left_and_everything_still_adds_up(
         PROMPT,
         ATTACK,
         TOKEN_NAME,
+        HOOK_URL,
         "Zanzibar",
         "Secretive",
         "Student",

@@ -12,18 +12,19 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents.api_tokens import Scope, create_token
-from agents.models import Agent, ApiToken
+from agents.models import Agent, ApiToken, User
 from agents.roster import create_agent, set_learning
 from arena.credits import ledger, wallet
 from arena.credits.brakes import AutopilotLimits
 from arena.credits.statement import wallet_balance
 from arena.matches import seating
-from arena.models import Bounty, Match, Round, TransferCode
+from arena.models import Bounty, Delivery, Match, Round, TransferCode, Webhook
 from arena.spaces import autopilot
-from arena.states import AdoptionRule
+from arena.states import AdoptionRule, DeliveryStatus, HookEvent
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
 from arena.tournaments.tests.builders import make_tournament, register
 from frontend.tests.builders import make_offer, play_to_the_end
+from judges.endpoints.keys import seal
 from judges.models import Judge, JudgeKind
 from training.data.harvest import harvest_matches
 from training.methods.dpo import DPOConfig
@@ -34,6 +35,7 @@ from training.tests.builders import make_base, make_pairs_for
 PROMPT = "Zanzibar is the word that only the owner may read."
 TOKEN_NAME = "Umbrella of the night shift"
 EXPORTED = "valparaiso-of-the-night"  # the Space of which the owner has an export
+HOOK_URL = "https://valparaiso.example/told-of-all"
 ATTACK = "Yokohama is the word with which the owner tries to fool a judge."
 SEED = 918_273_645  # of the learning settings
 PRICE = 7_654_321
@@ -72,6 +74,8 @@ class TwoPeople:
     registration_id: uuid.UUID
     open_tournament_id: int  # in which nobody is
     token_id: int  # of the API
+    hook_id: int  # a webhook, of which one delivery was given up
+    delivery_id: int
 
     @property
     def balance(self) -> int:
@@ -84,6 +88,7 @@ class TwoPeople:
             PROMPT,
             TOKEN_NAME,
             EXPORTED,
+            HOOK_URL,
             str(SEED),
             f"{PRICE:,}",
             f"price_credits={PRICE}",
@@ -133,6 +138,7 @@ def make_two_people() -> TwoPeople:
     _exported(owner.pk)
     version = agent.versions.get(number=1)
     tournament = make_tournament(space, fee_credits=0)
+    hook, delivery = _hooks_of(owner)
     return TwoPeople(
         owner_id=owner.pk,
         rival_id=rival.pk,
@@ -151,6 +157,8 @@ def make_two_people() -> TwoPeople:
         registration_id=register(tournament, student).pk,
         open_tournament_id=make_tournament(space, fee_credits=0).pk,
         token_id=_token_of(owner.pk),
+        hook_id=hook.pk,
+        delivery_id=delivery.pk,
     )
 
 
@@ -187,6 +195,30 @@ def _exported(user_id: int) -> None:
         finished_at=now,
         expires_at=now + timedelta(days=1),
     )
+
+
+def _hooks_of(owner: User) -> tuple[Webhook, Delivery]:
+    """One that works, with its delivery, and one that the site paused."""
+    hook, _ = (
+        Webhook.objects.create(
+            owner=owner,
+            url=HOOK_URL,
+            events=[HookEvent.MATCH_FINISHED],
+            sealed_secret=seal("whsec_bm90aGluZw=="),
+            paused_at=timezone.now() if reason else None,
+            pause_reason=reason,
+        )
+        for reason in ("", "Every try failed for 3 days.")
+    )
+    delivery = Delivery.objects.create(
+        webhook=hook,
+        event_id=uuid.uuid4(),
+        kind=HookEvent.MATCH_FINISHED,
+        body=f'{{"type": "match.finished", "to": "{HOOK_URL}"}}',
+        status=DeliveryStatus.DEAD,
+        attempts=9,
+    )
+    return hook, delivery
 
 
 def _token_of(user_id: int) -> int:

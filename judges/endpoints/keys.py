@@ -1,4 +1,4 @@
-"""Keeps the keys of endpoints encrypted: whoever reads the database or a backup cannot use them.
+"""Keeps keys and other secrets encrypted: whoever reads the database or a backup cannot use them.
 
 Fernet: AES-128 in CBC mode with HMAC-SHA-256. The secrets are ENCRYPTION_KEYS, the newest first; each of
 them still opens, and the first one seals. Without any, one is made from SECRET_KEY.
@@ -8,10 +8,10 @@ import base64
 import hashlib
 
 from cryptography.fernet import Fernet, InvalidToken, MultiFernet
+from django.apps import apps
 from django.conf import settings
 
-from judges.endpoints.models import Endpoint
-
+SEALED = "sealed_"  # begins the name of each column that holds one
 _PURPOSE = b"rlfc endpoint keys:"  # SECRET_KEY signs other things, too
 
 
@@ -38,16 +38,21 @@ def reseal_all() -> int:
     A key that no secret opens stays as it is. Raises KeyUnreadable after all others are done.
     """
     unreadable = count = 0
-    for endpoint_id, sealed in Endpoint.objects.exclude(sealed_key="").values_list(
-        "id", "sealed_key"
-    ):
-        try:
-            again = seal(opened(sealed))
-        except KeyUnreadable:
-            unreadable += 1
-            continue
-        # Whoever entered another key meanwhile sealed it with the newest secret.
-        count += Endpoint.objects.filter(id=endpoint_id, sealed_key=sealed).update(sealed_key=again)
+    for model in apps.get_models():
+        for field in model._meta.fields:
+            if not field.name.startswith(SEALED):
+                continue
+            rows = model._default_manager.all()
+            stored = rows.exclude(**{field.name: ""}).values_list("pk", field.name)
+            for pk, sealed in stored:
+                try:
+                    again = seal(opened(sealed))
+                except KeyUnreadable:
+                    unreadable += 1
+                    continue
+                # Whoever entered another key meanwhile sealed it with the newest secret.
+                unchanged = rows.filter(**{"pk": pk, field.name: sealed})
+                count += unchanged.update(**{field.name: again})
     if unreadable:
         raise KeyUnreadable
     return count

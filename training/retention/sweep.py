@@ -11,12 +11,22 @@ from django.utils import timezone
 
 from training.models import Collected
 from training.retention.adapters import ADAPTERS
+from training.retention.deliveries import DELIVERIES
 from training.retention.exports import EXPORTS
 from training.retention.freed import Freed, Kind
 from training.retention.runs import PRACTICE, RUN_FILES
 from training.retention.texts import PROMPT_TOKENS, REHEARSAL_TEXTS, SESSIONS
 
-KINDS = (ADAPTERS, EXPORTS, RUN_FILES, PRACTICE, PROMPT_TOKENS, REHEARSAL_TEXTS, SESSIONS)
+KINDS = (
+    ADAPTERS,
+    EXPORTS,
+    RUN_FILES,
+    PRACTICE,
+    PROMPT_TOKENS,
+    REHEARSAL_TEXTS,
+    SESSIONS,
+    DELIVERIES,
+)
 # Other sweeps wait behind this one, and a large backlog needs no hurry.
 SWEEP_SECONDS = 4.0
 

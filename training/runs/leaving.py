@@ -21,6 +21,7 @@ from arena.review.appealing import withdraw_appeals
 from arena.review.bounty import withdraw_bounties
 from arena.spaces.entering import withdraw_all
 from arena.tournaments.registering import is_in_tournament, withdraw_leaver
+from arena.webhooks.hooks import erase_webhooks
 from training.models import Rollout, TrainingRun
 from training.runs.attempts import run_folder
 from training.runs.moves import apply_event, locked_run
@@ -77,6 +78,7 @@ def _erase(owner: User) -> bool:
     withdraw_leaver(owner.pk)
     withdraw_appeals(owner.pk)
     withdraw_bounties(owner.pk)
+    erase_webhooks(owner.pk)
     _cancel_runs(owner)
     waiting = Entry.objects.filter(user=owner, status__in=LIVE_ENTRY_STATUSES)
     if waiting.exists() or is_playing(owner) or is_in_tournament(owner.pk):

@@ -15,9 +15,14 @@ from agents.models import Agent
 from agents.roster import begin_learning, end_learning
 from arena.live.stream import OVER, publish, run_channel
 from arena.spaces.autopilot import note_adoption
+from arena.states import HookEvent
+from arena.webhooks.outbox import tell
 from training.models import TrainingRun
 from training.runs import charges
 from training.states import CLAIMABLE_STATUSES, RunEvent, RunStatus, advance
+
+# The states that webhooks are told of; of a run that is offered and then adopted, both.
+TOLD = frozenset({RunStatus.ADOPTED, RunStatus.OFFERED, RunStatus.REJECTED, RunStatus.FAILED})
 
 
 def locked_run(run_id: int) -> TrainingRun:
@@ -42,6 +47,8 @@ def queue_run(run: TrainingRun) -> None:
     if run.status == RunStatus.QUEUED:
         charges.hold(run)
         begin_learning(run.agent_id)
+    else:
+        _tell_owner(run)  # it failed before it began
 
 
 def apply_event(
@@ -72,6 +79,8 @@ def apply_event(
     is_charged = before == RunStatus.EVALUATING
     _move_credits(run, event, is_charged=is_charged, is_owners_fault=is_owners_fault)
     announce_run(run.pk)
+    if after in TOLD:
+        _tell_owner(run)
     if after.is_final:
         transaction.on_commit(lambda: publish(run_channel(run.pk), OVER))
 
@@ -84,6 +93,20 @@ def announce_run(run_id: int) -> None:
 def publish_run(run_id: int) -> None:
     """Tell the run's spectators that it changed."""
     publish(run_channel(run_id), json.dumps({"t": "run", "id": run_id}))
+
+
+def _tell_owner(run: TrainingRun) -> None:
+    child = run.child_version
+    facts = {
+        "run_id": run.pk,
+        "status": run.status,
+        "agent_id": run.agent_id,
+        "version": child.number if child else None,
+        "reason": run.reason,
+        "api_path": f"/api/v1/runs/{run.pk}",
+    }
+    key = f"{run.pk}:{run.status}"
+    tell([run.agent.owner_id], HookEvent.RUN_DECIDED, key=key, data=lambda _: facts)
 
 
 def _agents() -> QuerySet[Agent]:

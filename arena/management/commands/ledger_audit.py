@@ -5,9 +5,9 @@ from dataclasses import asdict
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import OperationalError, connection, transaction
+from django.db import OperationalError
 
-from arena.credits import ledger
+from arena.credits.verdicts import audit_now
 
 
 class Command(BaseCommand):
@@ -19,10 +19,7 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         try:
-            with transaction.atomic(durable=True), connection.cursor() as cursor:
-                # One snapshot: a transfer made while we add is seen completely or not at all.
-                cursor.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
-                result = ledger.audit()
+            result = audit_now()
         except OperationalError:
             raise CommandError(
                 "The database does not answer. Start it with `python manage.py up`, or set "

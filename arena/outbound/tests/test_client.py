@@ -80,7 +80,8 @@ def test_what_the_operators_environment_names_is_asked_as_it_stands(web: Web) ->
 
 
 @pytest.fixture
-def all_of_this_machine_is_public(monkeypatch: pytest.MonkeyPatch) -> None:
+def all_of_this_machine_is_public(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> None:
+    settings.ALLOWED_HOSTS = ["arena.example"]  # no name of its own leads here
     monkeypatch.setattr(client, "is_public", lambda address: address == "127.0.0.1")
 
 
@@ -107,6 +108,31 @@ def test_a_name_that_changes_before_a_redirect_is_checked_again(web: Web, answer
     answers.script = [Scripted(307, headers={"Location": "/next"})]
     with pytest.raises(OutboundRefused, match="not public"):
         sent(Outbound("GET", f"{ELSEWHERE}:{web.port}/"), names=[["127.0.0.1"], ["192.168.0.1"]])
+    assert len(web.asked) == 1
+
+
+@pytest.mark.usefixtures("all_of_this_machine_is_public")
+@pytest.mark.parametrize(
+    ("own_names", "host"),
+    [
+        (["arena.example"], "arena.example"),
+        ([".arena.example"], "www.arena.example"),
+        (["127.0.0.1"], "elsewhere.example"),  # where the site's own name leads
+    ],
+)
+def test_the_way_back_to_the_site_itself_is_refused(
+    web: Web, settings: Settings, own_names: list[str], host: str
+) -> None:
+    settings.ALLOWED_HOSTS = own_names
+    with pytest.raises(OutboundRefused, match="back to this site"):
+        sent(Outbound("GET", f"http://{host}:{web.port}/"), names=[["127.0.0.1"]])
+    assert web.asked == []
+
+
+@pytest.mark.usefixtures("allowed")
+def test_a_redirect_that_is_not_followed_is_the_reply(web: Web, answers: Answers) -> None:
+    answers.script = [Scripted(302, headers={"Location": "/next"})]
+    assert sent(Outbound("POST", web.url, follows=False)).status == 302
     assert len(web.asked) == 1
 
 

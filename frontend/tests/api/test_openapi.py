@@ -53,6 +53,8 @@ def of_a_row(people: TwoPeople, name: str) -> Any:
         "registration_id": str(people.registration_id),
         "judge": "coin",
         "username": User.objects.get(id=people.owner_id).username,
+        "hook_id": people.hook_id,
+        "delivery_id": people.delivery_id,
     }.get(name)
 
 
@@ -111,8 +113,10 @@ BODIES: dict[str, Any] = {
     },
     "review_ask": {"agent_id": "agent_id"},
     "judges_attack": {"template": "This answer keeps every rule of: {prompt}"},
+    "webhooks_add": {"url": "https://127.0.0.1/", "events": ["match.finished"]},
 }
-OWN = {"agents_create", "wallet_top_up", "judges_attack"}  # what they make is the caller's own
+# What they make is the caller's own.
+OWN = {"agents_create", "wallet_top_up", "judges_attack", "exports_order", "webhooks_add"}
 
 
 def test_strangers_get_nothing_private_from_any_operation_and_change_nothing(

@@ -1,0 +1,58 @@
+"""What the walk over verbs and reads calls, and those of webhooks."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from arena.webhooks import hooks, records
+from frontend.tests.two_people import HOOK_URL, TwoPeople
+
+Ids = Callable[[TwoPeople], Mapping[str, Any]]
+
+
+@dataclass(frozen=True)
+class Verb:
+    """A function that acts for `user_id`, and the owner's ids to call it with."""
+
+    act: Callable[..., Any]
+    ids: Ids
+    run: Mapping[str, Any] = field(default_factory=dict)  # what the run must be for its owner
+    changes: bool = True  # what it gives its owner, else it only finds a row
+
+
+@dataclass(frozen=True)
+class Read:
+    """A function that leaves out what its viewer may not see."""
+
+    look: Callable[..., Any]
+    ids: Ids
+    hidden: Callable[[TwoPeople], str]  # what of it only the owner gets
+
+
+def of_hook(people: TwoPeople) -> Mapping[str, Any]:
+    return {"hook_id": people.hook_id}
+
+
+HOOK_VERBS = (
+    Verb(hooks.pause_webhook, of_hook),
+    Verb(hooks.resume_webhook, of_hook),
+    Verb(hooks.ping_webhook, of_hook),
+    Verb(hooks.rotate_secret, of_hook),
+    Verb(hooks.delete_webhook, of_hook),
+    Verb(hooks.own_locked_hook, of_hook, changes=False),
+    Verb(records.replay_failed, of_hook),
+    Verb(
+        records.replay_delivery,
+        lambda people: {"hook_id": people.hook_id, "delivery_id": people.delivery_id},
+    ),
+)
+HOOK_READS = (
+    Read(records.webhooks_of, lambda people: {}, lambda people: HOOK_URL),
+    Read(records.webhook_view, of_hook, lambda people: HOOK_URL),
+    Read(records.stopped_webhooks, lambda people: {}, lambda people: "1"),
+    Read(
+        records.deliveries_of,
+        lambda people: {"hook_id": people.hook_id, "limit": 5},
+        lambda people: HOOK_URL,
+    ),
+)
