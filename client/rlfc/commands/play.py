@@ -145,7 +145,7 @@ def _watch(arena: Arena, match_id: int, *, as_json: bool) -> None:
             if event["kind"] == "round_decided":
                 _show_transcript(arena, match_id, event["payload"]["round"], board)
             if live:
-                live.update(board.table())
+                live.update(board.table(), refresh=True)
     _show_end(arena, match_id)
 
 

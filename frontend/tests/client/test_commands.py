@@ -146,7 +146,8 @@ def test_a_board_follows_its_match(port: int, tmp_path: Path) -> None:
     assert board.now == "over"
     for seat in snapshot["seats"]:
         assert board.total(seat["index"]) == pytest.approx(seat["total"])
-    terminal.env["TTY_COMPATIBLE"] = "1"  # as in a window, where the board moves
+    # As in a window, where the board moves.
+    terminal.env |= {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "TERM": "xterm"}
     shown = terminal.type("watch", str(match.pk))
     assert "round 1: the seats answer" in shown
     assert "round 2 is decided" in shown
