@@ -9,6 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
+from rlfc import exports
 from rlfc.agent_file import AgentFile, Plan, changes_between, merged
 from rlfc.connection import TIMEOUT_SECONDS, ArenaError, Connection
 from rlfc.downloads import Tell, download
@@ -233,3 +234,23 @@ class Arena:
         there. `tell` hears how many bytes of how many are there.
         """
         return download(self.connection, path, to, sha256=sha256, tell=tell)
+
+    def save_export(
+        self,
+        folder: Path | str,
+        *,
+        format: str = "preference",
+        container: str = "parquet",
+        **selection: Any,
+    ) -> Path:
+        """Order a dataset, wait until it is written, and fetch it; the folder.
+
+        `selection` are its filters, such as `spaces=["poems"]`; what the folder has of it already is
+        not fetched again.
+        """
+        ordered = exports.order(
+            self.connection, format=format, container=container, selection=selection
+        )
+        whole = exports.awaited(self.connection, ordered["export"]["export_id"])
+        exports.fetch(self.connection, whole, Path(folder))
+        return Path(folder)

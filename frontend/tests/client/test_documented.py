@@ -13,13 +13,14 @@ from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from frontend.tests.builders import play_to_the_end
 from frontend.tests.client.documents import Reader, blocks_of
+from training.exports.writing import write_due
 from training.models import Pair, TrainingRun
 from training.states import RunStatus
 from training.tests.builders import make_base, make_pairs_for
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
-DOCUMENTS = ("README.md",)
+DOCUMENTS = ("README.md", "client/README.md")
 PAIRS = 8
 
 
@@ -42,6 +43,7 @@ class PlayingArena:
         for agent in Agent.objects.filter(owner=self._reader):
             if not Pair.objects.filter(agent=agent).exists():
                 make_pairs_for(agent, count=PAIRS, space=Space.objects.get(pk=self.space.pk))
+        write_due()
 
 
 @pytest.mark.parametrize("document", DOCUMENTS)
@@ -50,6 +52,7 @@ def test_every_example_of_a_document_works(
 ) -> None:
     monkeypatch.setattr(settings.ENV, "training_pairs", PAIRS)
     monkeypatch.setattr(settings.ENV, "training_price", 1)
+    monkeypatch.setattr(settings, "EXPORT_STORE", tmp_path / "store")
     make_base()
     person = make_user(credits=500)
     arena = PlayingArena(person)
