@@ -14,6 +14,7 @@ from django.utils import timezone
 from arena import leases
 from arena.matches import claiming, play, seating
 from arena.matches.match import IllegalMove
+from arena.matches.practice import practising
 from arena.models import (
     Appeal,
     Bounty,
@@ -135,6 +136,16 @@ def settle_finished() -> int:
     )
     ids = waiting.order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
     return len(list(_one_by_one(play.settle_match, ids)))
+
+
+def void_stale_practice() -> int:
+    """End the practice matches that no worker had time for; returns how many."""
+
+    def void(match_id: int) -> None:
+        play.cancel_match(match_id, reason=practising.NOT_PLAYED)
+
+    ids = practising.stale_practice().order_by("id").values_list("id", flat=True)[:SWEEP_LIMIT]
+    return len(list(_one_by_one(void, ids)))
 
 
 def run_tournaments() -> None:

@@ -110,5 +110,6 @@ def sweep() -> None:
     if sweeping.webhooks_wait():
         nudge(SEND_WEBHOOKS, expires=expires)
     sweeping.settle_finished()
+    sweeping.void_stale_practice()
     sweeping.close_seasons()
     sweeping.run_tournaments()

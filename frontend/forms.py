@@ -330,6 +330,24 @@ class EnterForm(PlainForm):
         return cls(choices=choices, initial=initial)
 
 
+class PracticeForm(PlainForm):
+    """Which agent practises. Thanks to the hidden id, a double click practises once."""
+
+    prefix = "practice"  # beside the form to enter, whose control is called "agent", too
+
+    agent = forms.TypedChoiceField(label="Agent", coerce=int)
+    key = forms.UUIDField(widget=KEY)
+
+    def __init__(self, *args: Any, choices: Iterable[tuple[int, str]] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["agent"].choices = list(choices)  # type: ignore[attr-defined]
+
+    @classmethod
+    def offering(cls, agents: Iterable[AgentCard], *, chosen: int | None = None) -> "PracticeForm":
+        choices = [(agent.agent_id, f"{agent.name}, v{agent.version_number}") for agent in agents]
+        return cls(choices=choices, initial={"key": uuid.uuid4(), "agent": chosen})
+
+
 class TopUpForm(PlainForm):
     """Sandbox credits. Thanks to the hidden id, a double click pays once."""
 

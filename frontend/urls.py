@@ -74,6 +74,7 @@ urlpatterns = [
     path("spaces/<slug:slug>/seasons/", spaces.seasons, name="seasons"),
     path("spaces/<slug:slug>/people/<str:username>/", spaces.owner, name="owner_results"),
     path("spaces/<slug:slug>/enter/", spaces.enter, name="enter_space"),
+    path("spaces/<slug:slug>/practice/", spaces.practise_here, name="practise"),
     path("entries/<uuid:entry_id>/", spaces.entry, name="entry"),
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
     path("exports/", builder.exports, name="exports"),

@@ -179,6 +179,9 @@ class Variables(BaseSettings):
         le=1_000_000,
         description="Credits that the house stakes a day in matches with one owner's agents.",
     )
+    practice_a_day: int = Field(
+        3, ge=0, le=100, description="Free practice matches of one person in a day; 0: none."
+    )
     appeal_fee: int = Field(
         5,
         ge=1,

@@ -2,16 +2,16 @@
 
 Owners take turns: whoever has the fewest matches under way comes first, then whoever has waited
 longest since one was started. A match comes when the turn of any of its entrants has come:
-a newcomer does not wait because the others at the table are busy elsewhere. Why:
-docs/decisions/match-turns.md
+a newcomer does not wait because the others at the table are busy elsewhere. Practice comes after
+everything else, and counts for nobody's turn. Why: docs/decisions/match-turns.md
 
 For the system: workers claim, without a user.
 """
 
 import uuid
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.db import transaction
 from django.db.models import Count, F, Max, Q, QuerySet
@@ -19,7 +19,7 @@ from django.utils import timezone
 
 from arena import leases
 from arena.matches import play
-from arena.models import Entry, EntryStatus, Match
+from arena.models import Match, Seat
 from arena.states import LIVE_MATCH_STATUSES, MatchStatus, RoundStatus
 
 # Whoever has started no match for this long has waited long enough to come first.
@@ -73,23 +73,50 @@ def note_harvest(match: Match) -> None:
 
 
 def _fairest(passed_over: Sequence[int]) -> int | None:
-    waiting = waiting_matches().exclude(id__in=passed_over).values("id")
-    entrants = list(Entry.objects.filter(match__in=waiting).values_list("match_id", "user_id"))
-    under_way = Entry.objects.filter(status=EntryStatus.SEATED).exclude(
-        match__in=waiting_matches().values("id")
+    free = waiting_matches().values("id")
+    waiting = _tables(Seat.objects.filter(match__in=free.exclude(id__in=passed_over)))
+    under_way = _tables(
+        Seat.objects.filter(match__status__in=LIVE_MATCH_STATUSES, is_practice=False).exclude(
+            match__in=free
+        )
     )
-    busy = Counter(under_way.values_list("user_id", flat=True))
-    recent = Entry.objects.filter(match__started_at__gt=timezone.now() - TURN_WINDOW)
+    busy = Counter(owner for owners, _ in under_way.values() for owner in owners)
+    recent = Seat.objects.filter(
+        match__started_at__gt=timezone.now() - TURN_WINDOW,
+        agent__owner__is_house=False,
+        is_practice=False,
+    )
     started_at = dict(
-        recent.values("user_id")
+        recent.order_by()
+        .values("agent__owner_id")
         .annotate(last=Max("match__started_at"))
-        .values_list("user_id", "last")
+        .values_list("agent__owner_id", "last")
     )
 
-    def turn(entrant: tuple[int | None, int]) -> tuple[int, float, int]:
-        match_id, user_id = entrant
-        assert match_id is not None, "found by its match"
-        last = started_at.get(user_id)
-        return busy[user_id], last.timestamp() if last else 0.0, match_id
+    def turn(match_id: int) -> tuple[bool, int, float, int]:
+        owners, is_practice = waiting[match_id]
+        soonest = min((busy[owner], _seconds(started_at.get(owner))) for owner in owners)
+        return is_practice, *soonest, match_id
 
-    return min(entrants, key=turn)[0] if entrants else None
+    return min(waiting, key=turn, default=None)
+
+
+def _tables(seats: QuerySet[Seat]) -> dict[int, tuple[set[int], bool]]:
+    """By match, the people who sit there, or the house if it sits alone, and whether it is practice."""
+    rows = seats.order_by().values_list(
+        "match_id", "agent__owner_id", "agent__owner__is_house", "is_practice"
+    )
+    people: dict[int, set[int]] = defaultdict(set)
+    houses: dict[int, set[int]] = defaultdict(set)
+    practice: dict[int, bool] = {}
+    for match_id, owner_id, is_house, is_practice in rows:
+        (houses if is_house else people)[match_id].add(owner_id)
+        practice[match_id] = is_practice
+    return {
+        match_id: (people.get(match_id) or houses[match_id], is_practice)
+        for match_id, is_practice in practice.items()
+    }
+
+
+def _seconds(moment: datetime | None) -> float:
+    return moment.timestamp() if moment else 0.0

@@ -42,6 +42,7 @@ class MatchSeated:
     prize_rule: PrizeRule = PrizeRule.PLACES  # so in all matches seated before there were others
     panel_size: int = 0  # of the panel, how many judge a round; 0: all
     least_agreement: float = 0.0  # Krippendorff's alpha below which a round is a tie
+    is_practice: bool = False  # nothing follows from the match
 
 
 @dataclass(frozen=True)

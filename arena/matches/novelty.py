@@ -41,7 +41,7 @@ def with_novelty(row: Round, transcript: Transcript) -> Transcript:
 
 
 def _earlier(row: Round, agent_id: int) -> list[str]:
-    seats = Seat.objects.filter(agent=agent_id, match__space=row.match.space_id)
+    seats = Seat.objects.filter(agent=agent_id, match__space=row.match.space_id, is_practice=False)
     newest = seats.filter(match__lte=row.match_id).order_by("-match")[:EARLIER_MATCHES]
     return list(
         Completion.objects.filter(

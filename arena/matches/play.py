@@ -258,9 +258,12 @@ def settle_match(match_id: int) -> None:
         shares = state.payout()
         paid = {str(seat): prize for seat, prize in shares.prizes.items()}
         append(match, state, Settle(paid, shares.rake_credits, secret_of(match_id)))
-        rate(match, ranking)
-        seasons.note_settled(match_id, space_id=match.space_id, rake_credits=shares.rake_credits)
-        note_difficulties(match, state.seating, answers)
+        if not match.is_practice:
+            rate(match, ranking)
+            seasons.note_settled(
+                match_id, space_id=match.space_id, rake_credits=shares.rake_credits
+            )
+            note_difficulties(match, state.seating, answers)
         settlement.record_places(match, ranking, totals=state.totals(), prizes=shares.prizes)
         match.entries.update(status=EntryStatus.FINISHED)
         _finish(match)

@@ -78,10 +78,12 @@ def seat_matches(space_id: int, *, rng: Random) -> list[int]:
         return [table.match.pk for table in tables]
 
 
-def seat_given(space: Space, sides: Sequence[Sequence[Agent]]) -> list[int]:
-    """Seat these agents in matches without fees and prizes, for a tournament; returns their ids.
+def seat_given(
+    space: Space, sides: Sequence[Sequence[Agent]], *, is_practice: bool = False
+) -> list[int]:
+    """Seat these agents in matches without fees and prizes, for a tournament or for practice.
 
-    As many as have a secret that was committed before. Inside the caller's transaction, which holds
+    Returns their ids: as many as have a secret that was committed before. Inside the caller's transaction, which holds
     the Space's lock.
     """
     keep_committed(space.pk)
@@ -91,7 +93,13 @@ def seat_given(space: Space, sides: Sequence[Sequence[Agent]]) -> list[int]:
     mus = dict(rated.values_list("agent_id", "mu"))
     tables = [
         _Table(
-            match=Match(id=match_id, space=space, round_count=space.round_count),
+            match=Match(
+                id=match_id,
+                space=space,
+                round_count=space.round_count,
+                is_practice=is_practice,
+                is_harvested=is_practice,  # it gives no pairs
+            ),
             terms=Terms(rake_percent=0, prize_rule=PrizeRule.PLACES, prize_percents=(100,)),
             model_mus=[
                 mus.get(agent.pk, Skill().mu) for agent in agents if agent.engine != Engine.CODE
@@ -204,7 +212,16 @@ def _store(space: Space, tables: Sequence[_Table]) -> None:
         table.secret.match = match
         for index, (agent, entry) in enumerate(table.seats):
             version = agent.current_version
-            seats.append(Seat(match=match, index=index, agent=agent, version=version, entry=entry))
+            seats.append(
+                Seat(
+                    match=match,
+                    index=index,
+                    agent=agent,
+                    version=version,
+                    entry=entry,
+                    is_practice=match.is_practice,
+                )
+            )
             if entry:
                 entry_ids[table.stake.share_credits].append(entry.id)
     Match.objects.bulk_create(table.match for table in tables)
@@ -262,5 +279,6 @@ def _seating(
             prize_rule=table.terms.prize_rule,
             panel_size=space.panel_size if space.panel_size < len(panel) else 0,
             least_agreement=space.least_agreement,
+            is_practice=table.match.is_practice,
         )
     )

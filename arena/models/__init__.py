@@ -5,6 +5,7 @@ from arena.models.autopilot import Autopilot
 from arena.models.judging import Verdict, Vote
 from arena.models.ledger import Account, AccountKind, Transfer, TransferCode, TransferKind
 from arena.models.matches import Completion, Match, MatchEvent, Round, Seat
+from arena.models.practice import PracticeMatch
 from arena.models.proposals import DifficultyTally, TaskSecret
 from arena.models.ratings import OverallRating, Rating, RatingChange
 from arena.models.review import Appeal, AppealVote, AudienceVote
@@ -45,6 +46,7 @@ __all__ = [
     "MatchStatus",
     "OverallRating",
     "Pairing",
+    "PracticeMatch",
     "Rating",
     "RatingChange",
     "Registration",

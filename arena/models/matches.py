@@ -27,9 +27,17 @@ class Match(models.Model):
     finished_at = models.DateTimeField(null=True, blank=True)
     # Whether the pairs of a settled match have been made: arena.matches.claiming has the verbs.
     is_harvested = models.BooleanField(default=False, db_default=False, editable=False)
+    # Against the house, free and without consequences: arena.models.practice. Never changes.
+    is_practice = models.BooleanField(default=False, db_default=False, editable=False)
 
     class Meta:
         verbose_name_plural = "matches"
+        constraints = [
+            models.CheckConstraint(
+                condition=Q(is_practice=False) | Q(is_harvested=True),
+                name="practice_gives_no_pairs",
+            ),
+        ]
         indexes = [
             models.Index(fields=["status", "lease_expires_at"]),
             models.Index(fields=["started_at"]),  # whose turn it is depends on the last hour
@@ -57,22 +65,31 @@ class Seat(models.Model):
     )
     entry = models.OneToOneField(
         "arena.Entry", on_delete=models.PROTECT, null=True, blank=True, related_name="seat"
-    )  # null: a house seat
+    )  # null: a house seat, or one of a tournament or of practice
     # Set at settlement.
     rank = models.PositiveSmallIntegerField(null=True, blank=True)
     score = models.FloatField(null=True, blank=True)  # sum of the rounds' scores
     prize_credits = models.PositiveIntegerField(default=0)
+    is_practice = models.BooleanField(
+        default=False, db_default=False, editable=False
+    )  # the match's
 
     class Meta:
         ordering = ["match_id", "index"]
         constraints = [
+            models.CheckConstraint(
+                condition=Q(is_practice=False) | Q(entry__isnull=True, prize_credits=0),
+                name="practice_has_no_fee_and_no_prize",
+            ),
             models.UniqueConstraint(fields=["match", "index"], name="seat_index_unique"),
             models.UniqueConstraint(fields=["match", "agent"], name="seat_agent_once_a_match"),
         ]
         indexes = [
             models.Index(fields=["agent", "match"], name="seat_newest_of_agent"),
             models.Index(
-                fields=["version"], condition=Q(score__isnull=False), name="seat_settled_of_version"
+                fields=["version"],
+                condition=Q(score__isnull=False, is_practice=False),
+                name="seat_counted_of_version",
             ),
             models.Index(
                 fields=["agent", "prize_credits"],

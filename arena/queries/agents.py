@@ -309,7 +309,7 @@ def _records(agent_ids: list[int]) -> dict[int, tuple[SpaceRecord, ...]]:
 
 def _settled_with(version: OuterRef) -> QuerySet[Seat, int]:
     """How many settled matches the version has played: settling gives each seat its score."""
-    seats = Seat.objects.filter(version=version, score__isnull=False).order_by()
+    seats = Seat.objects.filter(version=version, score__isnull=False, is_practice=False).order_by()
     return seats.values("version").annotate(count=Count("id")).values_list("count", flat=True)
 
 

@@ -66,6 +66,7 @@ class MatchCard:
     seats: tuple[SeatLine, ...]
     created_at: datetime
     finished_at: datetime | None
+    is_practice: bool  # free, against the house, and nothing follows from it
 
     @property
     def is_live(self) -> bool:
@@ -129,6 +130,7 @@ def _cards(rows: QuerySet[Match]) -> tuple[MatchCard, ...]:
             seats=_seat_lines(row.seats.all()),
             created_at=row.created_at,
             finished_at=row.finished_at,
+            is_practice=row.is_practice,
         )
         for row in rows
     )

@@ -94,6 +94,7 @@ class MatchSnapshot:
     finished_at: datetime | None
     cancel_reason: str
     tournament: tuple[int, str] | None  # id and name, for one of its matches
+    is_practice: bool  # free, against the house, and nothing follows from it
 
     @property
     def is_live(self) -> bool:
@@ -164,6 +165,7 @@ def match_snapshot(match_id: int) -> MatchSnapshot:
         finished_at=match.finished_at,
         cancel_reason=reason,
         tournament=_tournament_of(match_id),
+        is_practice=match.is_practice,
     )
 
 

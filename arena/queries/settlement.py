@@ -52,7 +52,8 @@ class Settlement:
 def settlement_of(match_id: int) -> Settlement | None:
     """Fees, pool, rake and prizes, line by line.
 
-    None while the match is still open, and for one of a tournament, which has its own fees.
+    None while the match is still open, for one of a tournament, which has its own fees, and for
+    practice.
     """
     if Pairing.objects.filter(match_id=match_id).exists():
         return None
@@ -65,6 +66,8 @@ def settlement_of(match_id: int) -> Settlement | None:
     seating, result = events.get("match_seated"), events.get("match_settled")
     is_cancelled = "match_cancelled" in events
     if not isinstance(seating, MatchSeated) or (result is None and not is_cancelled):
+        return None
+    if seating.is_practice:
         return None
     names = {
         seat.index: Competitor.of(seat.agent)

@@ -80,6 +80,8 @@ def problem_with(row: Round) -> str:
     """Why nobody can appeal the round, as a sentence; empty if its owners can."""
     if row.match.status != MatchStatus.SETTLED or row.status != RoundStatus.DECIDED:
         return "Only a decided round of a settled match can be appealed."
+    if row.match.is_practice:
+        return "This was practice: nothing follows from its order, so it cannot be appealed."
     if timezone.now() > appeals_close_at(row.match):
         return f"Rounds can be appealed for {settings.ENV.appeal_hours} hours after their match."
     if has_leaver(row):

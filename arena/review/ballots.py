@@ -113,6 +113,7 @@ def is_votable(row: Round) -> bool:
     return (
         row.status == RoundStatus.DECIDED
         and row.match.status == MatchStatus.SETTLED
+        and not row.match.is_practice
         and row.task.get("split") == Split.TRAIN
     )
 
@@ -149,7 +150,7 @@ def _pairs_of(texts: Mapping[int, str]) -> Iterator[Sequence[int]]:
 def _rounds(voter: Voter, opened: Collection[int]) -> QuerySet[Round]:
     newest: list[int] = []
     for space in judged_spaces():
-        settled = Match.objects.filter(space=space, status=MatchStatus.SETTLED)
+        settled = Match.objects.filter(space=space, status=MatchStatus.SETTLED, is_practice=False)
         newest += settled.order_by("-id").values_list("id", flat=True)[:NEWEST_MATCHES]
     hidden = Q(match_id__in=list(opened)) | Q(
         match__seats__agent__owner__leaving_since__isnull=False

@@ -295,7 +295,8 @@ def _check_prompt(user_id: int, agent_id: int, space_slug: str) -> None:
         )
 
 
-def _check(agent: Agent, space: Space) -> None:
+def check_agent(agent: Agent, space: Space) -> None:
+    """Refuse an agent that does not fit the Space as both are now. Their rows are locked."""
     if space.status != SpaceStatus.OPEN:
         raise Refused(f"{space.name} is closed and takes no entries.")
     if agent.retired_at is not None:
@@ -310,6 +311,10 @@ def _check(agent: Agent, space: Space) -> None:
             f"{space.name} is played on {space.base_model.name}; {agent.name} uses "
             f"{agent.base_model.name}."
         )
+
+
+def _check(agent: Agent, space: Space) -> None:
+    check_agent(agent, space)
     live = Entry.objects.filter(user=agent.owner, status__in=LIVE_ENTRY_STATUSES)
     if entry := live.filter(agent=agent).select_related("space").first():
         doing = "waiting for" if entry.status == EntryStatus.QUEUED else "playing"

@@ -110,16 +110,16 @@ def _of_one_kind(
         is_patient = first.waited_seconds >= min(house_fill_seconds, WIDE_AFTER_SECONDS)
         chosen = _company(first, line, seat_count, may_meet_again=is_patient)
         empty = seat_count - len(chosen)
-        fill: tuple[HouseAgent, ...] = ()
+        filled: tuple[HouseAgent, ...] = ()
         if empty:
             if first.waited_seconds >= house_fill_seconds:
                 near = fmean(each.skill.mu for each in chosen)
-                fill = _fill(house, empty, near=near, rng=rng)
-            if len(fill) < empty:
+                filled = fill(house, empty, near=near, rng=rng)
+            if len(filled) < empty:
                 continue  # not yet, or the house is too small
         for each in chosen:
             line.take(each)
-        yield Lineup(tuple(chosen), fill)
+        yield Lineup(tuple(chosen), filled)
 
 
 def _company(
@@ -147,7 +147,7 @@ def _met(one: Waiting, other: Waiting) -> bool:
     return one.agent_id in other.met or other.agent_id in one.met
 
 
-def _fill(
+def fill(
     house: Sequence[HouseAgent], count: int, *, near: float, rng: Random
 ) -> tuple[HouseAgent, ...]:
     """The nearest of the house, at most one of them playing by code; () if there are too few.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-SITE = "$RLFC_SITE"
+SITE = "$RLFC_URL"
 KEY = "$(uuidgen)"  # of version 4, on Linux and on macOS
 
 

@@ -177,6 +177,14 @@ class TopUp(Schema):
     amount_credits: int = Field(ge=1, le=LARGEST_ID)
 
 
+class NewPractice(Schema):
+    """A practice match against the house."""
+
+    model_config = ConfigDict(json_schema_extra={"example": {"agent_id": 12}})
+
+    agent_id: int = Field(ge=1, le=LARGEST_ID)
+
+
 class NewRegistration(Schema):
     """An agent's place in a tournament."""
 

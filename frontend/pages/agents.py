@@ -2,6 +2,7 @@
 
 import uuid
 
+from django.conf import settings
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -11,6 +12,7 @@ from agents.adapters.lora import MAX_ALPHA, MAX_LORA_RANK
 from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.models import Agent
 from arena import access
+from arena.matches.practice.practising import practice_left
 from arena.queries import (
     AgentView,
     agent_cards,
@@ -319,7 +321,11 @@ def _workshop(agent: AgentView, viewer: int) -> dict[str, object]:
         "flown": autopilot_view(agent.agent_id, viewer=viewer),
         "balance": wallet_balance(viewer),
         # Each form has an id of its own: a double click enters once.
-        "offers": [(space, uuid.uuid4()) for space in spaces_to_enter(agent.base_model_id)],
+        "offers": [
+            (space, uuid.uuid4(), uuid.uuid4()) for space in spaces_to_enter(agent.base_model_id)
+        ],
+        "practice_left": practice_left(viewer),
+        "practice_a_day": settings.ENV.practice_a_day,
     }
 
 

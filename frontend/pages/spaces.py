@@ -14,6 +14,7 @@ from agents.errors import Refused
 from agents.names import stored_form
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Split
+from arena.matches.practice.practising import practice_left, practise
 from arena.panels.judged import is_judged
 from arena.queries import (
     Curriculum,
@@ -39,7 +40,7 @@ from arena.queries import (
 )
 from arena.spaces.entering import MAX_LIVE_ENTRIES, enter_space, leave_queue
 from frontend.charts import curve
-from frontend.forms import EnterForm
+from frontend.forms import EnterForm, PracticeForm
 from frontend.pages.edge import (
     MAX_ID_DIGITS,
     SignedInRequest,
@@ -94,6 +95,30 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
         agent, fee = form.cleaned_data["agent"], form.cleaned_data["fee"]
         return _space_page(request, space, refusal=str(error), chosen=agent, fee=fee)
     return redirect("entry", entry_id=entered.id)
+
+
+@owner_page("GET", "HEAD", "POST")
+def practise_here(request: SignedInRequest, slug: str) -> HttpResponse:
+    """Starts a practice match and leads to it."""
+    space = space_card(slug)
+    if request.method != "POST":  # back from signing in after a refusal was shown
+        return redirect("space", slug=slug)
+    cards = agent_cards(request.user.pk, with_curves=False)
+    form = PracticeForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in cards])
+    if not form.is_valid():
+        refusal = "Choose one of your agents to practise."
+        return _space_page(request, space, practice_refusal=refusal)
+    agent = form.cleaned_data["agent"]
+    try:
+        practice = practise(
+            request.user.pk,
+            agent_id=agent,
+            space_slug=slug,
+            practice_id=form.cleaned_data["key"],
+        )
+    except Refused as error:
+        return _space_page(request, space, practice_refusal=str(error), chosen=agent)
+    return redirect("match", match_id=practice.match_id)
 
 
 @owner_page()
@@ -167,6 +192,7 @@ def _space_page(
     space: SpaceCard,
     *,
     refusal: str = "",
+    practice_refusal: str = "",
     chosen: int | None = None,
     fee: int | None = None,
 ) -> HttpResponse:
@@ -178,6 +204,8 @@ def _space_page(
         "space": space,
         "tier": tier,
         "refusal": refusal,
+        "practice_refusal": practice_refusal,
+        "practice_a_day": settings.ENV.practice_a_day,
         "house_stake": settings.ENV.house_stake,
         "standings": standings,
         "live": live_matches(space_slug=space.slug, limit=4),
@@ -207,6 +235,8 @@ def _space_page(
             "form": EnterForm.offering(
                 free, fee=tier.fee_credits, terms=space.terms.stamp, chosen=chosen
             ),
+            "practice_form": PracticeForm.offering(free, chosen=chosen),
+            "practice_left": practice_left(user_id),
             "fitting": fitting,
             "free": free,
             "busy": [agent for agent in fitting if agent.is_busy],
@@ -214,7 +244,7 @@ def _space_page(
             "is_full": sum(agent.is_busy for agent in agents) >= MAX_LIVE_ENTRIES,
             "balance": wallet_balance(user_id),
         }
-    status = 422 if refusal else 200
+    status = 422 if refusal or practice_refusal else 200
     # Each form has an id of its own; a page from the browser's cache would send an old one.
     return not_cached(render(request, "spaces/detail.html", context, status=status))
 

@@ -86,6 +86,7 @@ ROUTES: Mapping[str, Access] = {
     "owner_results": Access.PUBLIC,
     "seasons": Access.PUBLIC,
     "enter_space": Access.SIGNED_IN,
+    "practise": Access.SIGNED_IN,
     "entry": Access.OWNER,
     "leave_queue": Access.OWNER,
     "duel": Access.PUBLIC,
@@ -174,6 +175,8 @@ def form_of(people: TwoPeople) -> dict[str, Any]:
     return {
         "agent": people.agent_id,
         "entry_id": people.entry_id,
+        "practice-agent": people.agent_id,
+        "practice-key": people.entry_id,
         "fee": 10,
         "space": people.space_id,
         "name": "Taken over",

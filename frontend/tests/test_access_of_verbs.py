@@ -20,13 +20,14 @@ from agents.errors import NotAvailable, Refused
 from agents.leaving import leave
 from arena import access, queries
 from arena.credits import wallet
+from arena.matches.practice.practising import practice_left, practise
 from arena.models import Entry
 from arena.queries.attacks import bounty_terms
 from arena.review import appealing
 from arena.review.audience import cast_blind_vote
 from arena.review.bounty import submit_attack
 from arena.spaces import autopilot, entering
-from arena.tests.builders import SAMPLING
+from arena.tests.builders import SAMPLING, make_agent, make_user
 from arena.tournaments import registering
 from arena.webhooks import hooks
 from frontend.tests.api.walked import HOOK_READS, HOOK_VERBS, Ids, Read, Verb
@@ -93,6 +94,14 @@ def of_version(people: TwoPeople) -> Mapping[str, Any]:
     return {"agent_id": people.agent_id, "version_id": people.version_id}
 
 
+def of_student(people: TwoPeople) -> Mapping[str, Any]:
+    return {"agent_id": people.student_id, "space_id": people.space_id}
+
+
+def in_space(people: TwoPeople, **more: Any) -> Mapping[str, Any]:
+    return {"agent_id": people.student_id, "space_slug": people.slug} | more
+
+
 def of_nothing(people: TwoPeople) -> Mapping[str, Any]:
     return {}
 
@@ -105,14 +114,7 @@ VERBS = (
     Verb(roster.set_learning, of_agent(learning={}, is_training_enabled=False)),
     Verb(roster.rename_agent, of_agent(name="Taken over")),
     Verb(roster.retire_agent, of_agent()),
-    Verb(
-        entering.enter_space,
-        lambda people: {
-            "agent_id": people.student_id,
-            "space_slug": people.slug,
-            "entry_id": uuid4(),
-        },
-    ),
+    Verb(entering.enter_space, lambda people: in_space(people, entry_id=uuid4())),
     Verb(
         autopilot.switch_on,
         lambda people: {
@@ -123,6 +125,7 @@ VERBS = (
     ),
     Verb(autopilot.switch_off, of_agent()),
     Verb(autopilot.dismiss_notice, of_agent()),
+    Verb(practise, lambda people: in_space(people, practice_id=uuid4())),
     Verb(entering.leave_queue, lambda people: {"entry_id": people.entry_id}),
     Verb(
         appealing.appeal,
@@ -138,10 +141,7 @@ VERBS = (
         },
     ),
     Verb(registering.withdraw, lambda people: {"registration_id": people.registration_id}),
-    Verb(
-        starting.request_run,
-        lambda people: {"agent_id": people.student_id, "space_id": people.space_id},
-    ),
+    Verb(starting.request_run, of_student),
     Verb(uploading.upload_adapter, brought),
     Verb(api_tokens.revoke_token, lambda people: {"token_id": people.token_id}),
     *HOOK_VERBS,
@@ -176,6 +176,7 @@ READS = (
         lambda people: TOKEN_NAME,
     ),
     *HOOK_READS,
+    Read(practice_left, of_nothing, lambda people: "2"),
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
     Read(bounty_terms, lambda people: {"slug": "coin"}, lambda people: ATTACK),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),
@@ -224,11 +225,7 @@ READS = (
         lambda people: {"agent_ids": [people.agent_id, people.student_id]},
         lambda people: f"agent_id={people.student_id},",
     ),
-    Read(
-        starting.requestable,
-        lambda people: {"agent_id": people.student_id, "space_id": people.space_id},
-        lambda people: "Requestable(",
-    ),
+    Read(starting.requestable, of_student, lambda people: "Requestable("),
     Read(
         starting.unaffordable,
         lambda people: {"agent_id": people.student_id},
@@ -251,7 +248,9 @@ READS = (
 def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TwoPeople:
     monkeypatch.setattr(settings.ENV, "training_pairs", 8)
     monkeypatch.setattr(settings.ENV, "training_price", 1)
-    return with_weights(make_two_people(), monkeypatch, tmp_path)
+    found = make_two_people()
+    make_agent(make_user(is_house=True))  # against whom one practises
+    return with_weights(found, monkeypatch, tmp_path)
 
 
 @cache

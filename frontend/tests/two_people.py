@@ -18,7 +18,15 @@ from arena.credits import ledger, wallet
 from arena.credits.brakes import AutopilotLimits
 from arena.credits.statement import wallet_balance
 from arena.matches import seating
-from arena.models import Bounty, Delivery, Match, Round, TransferCode, Webhook
+from arena.models import (
+    Bounty,
+    Delivery,
+    Match,
+    PracticeMatch,
+    Round,
+    TransferCode,
+    Webhook,
+)
 from arena.spaces import autopilot
 from arena.states import AdoptionRule, DeliveryStatus, HookEvent
 from arena.tests.builders import SAMPLING, enter, make_space, make_user
@@ -137,6 +145,7 @@ def make_two_people() -> TwoPeople:
     _practised(run.pk, match)
     _exported(owner.pk)
     version = agent.versions.get(number=1)
+    PracticeMatch.objects.create(id=uuid.uuid4(), match=match, agent=agent, user=owner)
     tournament = make_tournament(space, fee_credits=0)
     hook, delivery = _hooks_of(owner)
     return TwoPeople(

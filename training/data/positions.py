@@ -74,6 +74,7 @@ def _pairs_of(
             asked_key=own.asked_key,
             round__match__space=space,
             round__match__status=MatchStatus.SETTLED,
+            seat__is_practice=False,
             round__verdict__is_split=False,
         )
         .exclude(text=own.text)

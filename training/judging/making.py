@@ -139,6 +139,7 @@ def natural_answers(environments: Sequence[str]) -> Iterator[NaturalAnswer]:
             round__match__space__environment__in=environments,
             round__turn_limit=1,
             round__decided_at__isnull=False,
+            seat__is_practice=False,
             status=CompletionStatus.OK,
             seat__agent__engine=Engine.MODEL,
             seat__agent__owner__leaving_since=None,

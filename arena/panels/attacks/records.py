@@ -20,7 +20,10 @@ def stored_answers(space_slug: str) -> list[Honest]:
     environment = ENVIRONMENTS[space.environment]
     rows = (
         Completion.objects.filter(
-            round__match__space=space, round__turn_limit=1, status=CompletionStatus.OK
+            round__match__space=space,
+            round__turn_limit=1,
+            seat__is_practice=False,
+            status=CompletionStatus.OK,
         )
         .order_by("-id")
         .values_list("round__task", "text")[:MAX_STORED]

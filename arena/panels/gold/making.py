@@ -140,6 +140,7 @@ def _of_a_round(environment: str, rng: Random) -> Gold | None:
     newest = (
         Round.objects.filter(
             match__space__environment=environment,
+            match__is_practice=False,
             status=RoundStatus.DECIDED,
             turn_limit=1,
             decided_at__gt=timezone.now() - ROUNDS_WITHIN,

@@ -26,7 +26,7 @@ class SpaceAgreement:
 def space_agreement(space_id: int) -> SpaceAgreement | None:
     """From the Space's newest matches; None if no two judges have voted on one round."""
     newest = (
-        Match.objects.filter(space_id=space_id, status=MatchStatus.SETTLED)
+        Match.objects.filter(space_id=space_id, status=MatchStatus.SETTLED, is_practice=False)
         .order_by("-id")
         .values("id")[:MAX_MATCHES]
     )

@@ -28,6 +28,7 @@ class VotedRound:
     match_id: int
     round_number: int
     space_name: str
+    is_practice: bool
     voted_at: datetime
     seconds: float
     error: str  # why it abstained
@@ -62,6 +63,7 @@ def _voted(vote: Vote, names: dict[int, str]) -> VotedRound:
         match_id=vote.round.match_id,
         round_number=vote.round.number,
         space_name=vote.round.match.space.name,
+        is_practice=vote.round.match.is_practice,
         voted_at=vote.created_at,
         seconds=vote.seconds,
         error=vote.error,

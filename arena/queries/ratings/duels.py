@@ -114,7 +114,8 @@ def _met(agent_id: int, other_id: int) -> tuple[QuerySet[Any], bool]:
         )
     )
     rarer = min((agent_id, other_id), key=lambda each: counts.get(each, 0))
-    newest = Seat.objects.filter(agent_id=rarer).order_by("-match_id").values("match_id")
+    counted = Seat.objects.filter(agent_id=rarer, is_practice=False)
+    newest = counted.order_by("-match_id").values("match_id")
     others = Seat.objects.filter(match=OuterRef("match"), agent_id=other_id)
     met = (
         Seat.objects.filter(agent_id=agent_id, rank__isnull=False, match__in=newest[:MAX_SCANNED])

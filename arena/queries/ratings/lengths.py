@@ -40,7 +40,7 @@ class LengthControl:
 def length_control(space_id: int) -> LengthControl:
     """From the Space's newest matches; a fit takes a part of a second, so keep what it returns."""
     newest = (
-        Match.objects.filter(space_id=space_id, status=MatchStatus.SETTLED)
+        Match.objects.filter(space_id=space_id, status=MatchStatus.SETTLED, is_practice=False)
         .order_by("-id")
         .values("id")[:MAX_MATCHES]
     )

@@ -8,6 +8,7 @@ from ninja import Router, Schema, Status
 from agents.api_tokens import Scope
 from agents.names import stored_form
 from arena.environments.base import EnvironmentFault
+from arena.matches.practice.practising import practice_left, practise
 from arena.panels.judged import is_judged
 from arena.queries import (
     Curriculum,
@@ -34,7 +35,7 @@ from arena.spaces.entering import enter_space, leave_queue
 from arena.spaces.waits import ExpectedWait
 from frontend.api.edge import answers, needs, user_id
 from frontend.api.paging import Limit
-from frontend.api.values import Fee, IdempotencyKey, NewEntry, RowUuid, Slug, Username
+from frontend.api.values import Fee, IdempotencyKey, NewEntry, NewPractice, RowUuid, Slug, Username
 from frontend.pages.spaces import audience_shown, length_control_shown
 
 router, entries = Router(), Router()
@@ -45,6 +46,13 @@ class SpaceDetail(Schema):
 
     space: SpaceCard
     terms_stamp: str
+
+
+class PracticeStarted(Schema):
+    """A practice match, and how many more may follow today."""
+
+    match_id: int
+    left_today: int
 
 
 class SpaceFigures(Schema):
@@ -74,6 +82,27 @@ def detail(request: HttpRequest, slug: Slug) -> Any:
 )
 def board(request: HttpRequest, slug: Slug, limit: Limit) -> Any:
     return list(leaderboard(space_card(slug).space_id, limit=limit))
+
+
+@router.post(
+    "/{slug}/practice",
+    response=answers(PracticeStarted, status=201),
+    **needs(Scope.PLAY),
+    summary="Practise against the house",
+)
+def practice(
+    request: HttpRequest, slug: Slug, new: NewPractice, idempotency_key: IdempotencyKey
+) -> Any:
+    """A free match that starts at once and from which nothing follows: no prize, rating or pair."""
+    started = practise(
+        user_id(request),
+        agent_id=new.agent_id,
+        space_slug=slug,
+        practice_id=idempotency_key,
+    )
+    return Status(
+        201, {"match_id": started.match_id, "left_today": practice_left(user_id(request))}
+    )
 
 
 @router.get("/{slug}/seasons", response=answers(SpaceSeasons), summary="The seasons of a Space")

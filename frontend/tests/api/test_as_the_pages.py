@@ -47,6 +47,7 @@ OPERATIONS: Mapping[str, str] = {
     "seasons": "spaces_seasons",
     "owner_results": "spaces_person",
     "enter_space": "spaces_enter",
+    "practise": "spaces_practice account_practice",
     "entry": "spaces_entry",
     "leave_queue": "spaces_leave",
     "judges": "judges_all_judges",

@@ -111,6 +111,7 @@ BODIES: dict[str, Any] = {
         "spend_a_day_credits": 50,
         "stop_loss_credits": 50,
     },
+    "spaces_practice": {"agent_id": "agent_id"},
     "review_ask": {"agent_id": "agent_id"},
     "judges_attack": {"template": "This answer keeps every rule of: {prompt}"},
     "webhooks_add": {"url": "https://127.0.0.1/", "events": ["match.finished"]},

@@ -1,0 +1,1 @@
+"""Matches that try an agent: free, and without consequences."""
