@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from rlfc import Arena, ArenaError
 from rlfc.board import Board
+from rlfc.terminal import console
 
 from agents.models import Agent
 from arena.matches import seating
@@ -135,7 +136,9 @@ def test_a_match_that_is_over_is_shown_too(port: int, tmp_path: Path) -> None:
     assert "There is no such match." in terminal.type("watch", "999999", status=1)
 
 
-def test_a_board_follows_its_match(port: int, tmp_path: Path) -> None:
+def test_a_board_follows_its_match(
+    port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     match = settled_match()
     terminal = Terminal(port, make_user().pk, tmp_path)
     with Arena(terminal.url) as arena:
@@ -147,7 +150,8 @@ def test_a_board_follows_its_match(port: int, tmp_path: Path) -> None:
     for seat in snapshot["seats"]:
         assert board.total(seat["index"]) == pytest.approx(seat["total"])
     # As in a window, where the board moves.
-    terminal.env |= {"TTY_COMPATIBLE": "1", "TTY_INTERACTIVE": "1", "TERM": "xterm"}
+    terminal.env |= {"TTY_COMPATIBLE": "1", "TERM": "xterm"}
+    monkeypatch.setattr(console, "is_interactive", True)
     shown = terminal.type("watch", str(match.pk))
     assert "round 1: the seats answer" in shown
     assert "round 2 is decided" in shown
