@@ -121,7 +121,7 @@ def test_hostile_answers_are_shown_as_text(client: Client, agent: Agent) -> None
 def test_datasets_are_found_from_the_menu_the_agent_and_the_space(
     client: Client, agent: Agent
 ) -> None:
-    assert 'href="/exports/"' in client.get("/").content.decode()
+    assert 'href="/exports/"' in client.get("/", follow=True).content.decode()
     assert (
         f'href="/exports/?agents={agent.pk}"' in client.get(f"/agents/{agent.pk}/").content.decode()
     )
