@@ -6,6 +6,8 @@
 4. A module that says "Pure." in the first paragraph of its documentation, or whose folder does,
    reaches no framework, network, database or clock by any chain of imports, and reads no file.
 5. No file over MAX_LINES lines, no folder with more than MAX_FILES source files of its own.
+6. No lock makes those wait who only refer to the row: foreign keys are checked at a commit, when
+   the locks of the order are long taken.
 """
 
 import ast
@@ -55,6 +57,7 @@ def main() -> int:
         *same_names(modules),
         *impurities(modules, imports),
         *oversized(paths),
+        *locks_with_keys({p: tree for p, tree in modules.items() if "tests" not in p.parts}),
     ]
     for problem in problems:
         print(problem)
@@ -143,6 +146,18 @@ def oversized(paths: Iterable[Path]) -> Problems:
     for folder, count in sorted(folders.items()):
         if count > MAX_FILES:
             yield f"{folder}/: {count} source files; the limit is {MAX_FILES}"
+
+
+def locks_with_keys(modules: Mapping[Path, ast.Module]) -> Problems:
+    """Row locks without `no_key`."""
+    for path, tree in modules.items():
+        for node in ast.walk(tree):
+            if (
+                isinstance(node, ast.Call)
+                and _called(node) == "select_for_update"
+                and not any(word.arg == "no_key" for word in node.keywords)
+            ):
+                yield f"{path}:{node.lineno}: select_for_update without no_key"
 
 
 def _git_files() -> list[str]:

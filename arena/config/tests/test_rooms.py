@@ -68,29 +68,11 @@ def test_the_check_sees_a_write() -> None:
     ]
 
 
-def locks_with_keys(source: str) -> list[int]:
-    """Lines that lock rows against those who only refer to them by a foreign key."""
-    return [
-        node.lineno
-        for node in ast.walk(ast.parse(source))
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr == "select_for_update"
-        and not any(word.arg == "no_key" for word in node.keywords)
+def test_a_lock_lets_those_pass_who_only_refer_to_the_row(rooms: ModuleType) -> None:
+    tree = ast.parse("rows.select_for_update(of=('self',))\nrows.select_for_update(no_key=True)")
+    assert list(rooms.locks_with_keys({HERE: tree})) == [
+        "arena/here.py:1: select_for_update without no_key"
     ]
-
-
-def test_no_lock_makes_those_wait_who_only_refer_to_the_row() -> None:
-    """Foreign keys are checked at a commit, when the locks of the order are long taken."""
-    found = {
-        f"{path.relative_to(REPOSITORY)}:{line}"
-        for room in ("agents", "arena", "judges", "training", "frontend")
-        for path in sorted(REPOSITORY.glob(f"{room}/**/*.py"))
-        if "tests" not in path.parts
-        for line in locks_with_keys(path.read_text())
-    }
-    assert found == set()
-    assert locks_with_keys("rows.select_for_update(of=('self',))") == [1]
 
 
 def test_every_edge_is_among_the_checked() -> None:
