@@ -60,7 +60,7 @@ def judge_round(round_id: int) -> None:
     except EnvironmentFault as fault:
         log.error("environment_failed", round_id=round_id, fault=str(fault))
         with contextlib.suppress(IllegalMove):
-            play.cancel_match(row.match_id, reason=f"{fault} {play.REFUNDED}")
+            play.cancel_match(row.match_id, reason=str(fault))
     except IllegalMove as error:
         # The match was cancelled meanwhile, or another worker got here first.
         log.info("verdict_came_late", round_id=round_id, reason=str(error))

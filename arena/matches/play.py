@@ -65,7 +65,10 @@ from judges.panel import PanelVerdict
 from judges.transcript import Ballot
 
 RETRY_AFTER = timedelta(seconds=5)
-REFUNDED = "Every fee was refunded and no rating changed."  # behind the reason of a cancellation
+# What a cancellation means, behind its reason.
+REFUNDED = "Every fee was refunded and no rating changed."
+UNRATED = "No rating changed."  # nobody had paid a fee for the match itself
+UNCOUNTED = "It does not count as one of the day's practice matches."
 MATCH_ATTEMPTS = 20  # times that workers may pick a match up before it is cancelled and refunded
 
 
@@ -244,14 +247,11 @@ def settle_match(match_id: int) -> None:
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         if state.rounds_are_over and all(each.status == RoundStatus.VOID for each in state.rounds):
-            _cancel(match, state, "No round could be judged; every fee was refunded.")
+            _cancel(match, state, "No round could be judged.")
             return
         if state.rounds_are_over and len(state.competing) < 2:
             _cancel(
-                match,
-                state,
-                "Fewer than two agents answered, so there was nothing to compare. Every fee was "
-                "refunded and no rating changed.",
+                match, state, "Fewer than two agents answered, so there was nothing to compare."
             )
             return
         ranking = state.ranking()
@@ -273,7 +273,7 @@ def settle_match(match_id: int) -> None:
 
 
 def cancel_match(match_id: int, *, reason: str) -> None:
-    """End a match without a result and return every fee."""
+    """End a match without a result and return every fee; what that means is said behind the reason."""
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
         _cancel(match, state, reason)
@@ -298,7 +298,7 @@ def claim_match(match_id: int, *, owner: uuid.UUID) -> bool:
         if state.is_played:
             return False  # a late nudge must not count as a try
         if match.attempts >= MATCH_ATTEMPTS:
-            reason = f"The match could not be finished in {MATCH_ATTEMPTS} tries; fees refunded."
+            reason = f"The match could not be finished in {MATCH_ATTEMPTS} tries."
             _cancel(match, state, reason)
             return False
         Match.objects.filter(id=match_id).update(
@@ -362,12 +362,20 @@ def _locked(match_id: int) -> tuple[Match, MatchState]:
     return match, state_of(match)
 
 
-def _cancel(match: Match, state: MatchState, reason: str) -> None:
+def _cancel(match: Match, state: MatchState, why: str) -> None:
+    reason = f"{why} {_meaning_of_cancelling(state)}"
     append(match, state, Cancel(reason, secret_of(match.pk)))
     match.entries.update(status=EntryStatus.CANCELLED, cancel_reason=reason[:200])
     _finish(match)
     settlement.give_back(match, state)
     news.match_finished(match, owner_ids=_owners(state), reason=reason)
+
+
+def _meaning_of_cancelling(state: MatchState) -> str:
+    if state.seating.is_practice:
+        return UNCOUNTED
+    is_paid = any(player.fee_credits for player in state.seating.players)
+    return REFUNDED if is_paid else UNRATED
 
 
 def _owners(state: MatchState) -> set[int]:

@@ -71,7 +71,7 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
 def _cancel(match_id: int, why: str, faults: BaseExceptionGroup[BaseException]) -> None:
     log.error("match_cancelled", match_id=match_id, fault=_first(faults))
     with contextlib.suppress(IllegalMove):  # seats may fail in two ways, so it may be over already
-        play.cancel_match(match_id, reason=f"{why} {play.REFUNDED}")
+        play.cancel_match(match_id, reason=why)
 
 
 def _first(faults: BaseExceptionGroup[BaseException]) -> str:

@@ -36,7 +36,7 @@ from arena.states import LIVE_MATCH_STATUSES
 
 # Workers that are never free by then: who left, or looks for a result, should not wait any longer.
 LONGEST_WAIT = timedelta(hours=1)
-NOT_PLAYED = "No worker had time for it within an hour. It does not count as one of today's."
+NOT_PLAYED = "No worker had time for it within an hour."
 
 _USED_FORM = "This form was already used for something else; reload the page and try again."
 

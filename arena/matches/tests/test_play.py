@@ -162,7 +162,7 @@ def test_cancelling_gives_every_fee_back(started: bool) -> None:
         play.start_match(match.id)
     play.cancel_match(match.id, reason="A fault.")
     assert {wallet(entry.user_id) for entry in match.entries.all()} == {ledger.Balance(100, 0)}
-    assert {entry.cancel_reason for entry in match.entries.all()} == {"A fault."}
+    assert {entry.cancel_reason for entry in match.entries.all()} == {f"A fault. {play.REFUNDED}"}
     with pytest.raises(IllegalMove):
         play.cancel_match(match.id, reason="Again.")
     audited()

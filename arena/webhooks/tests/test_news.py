@@ -58,7 +58,7 @@ def test_a_cancelled_match_is_told_with_its_reason(receiver: Receiver) -> None:
     send_due()
     (body,) = receiver.bodies
     assert body["data"]["status"] == MatchStatus.CANCELLED
-    assert body["data"]["reason"] == "The server was away."
+    assert body["data"]["reason"] == f"The server was away. {play.REFUNDED}"
 
 
 def test_who_wants_other_events_is_not_told(receiver: Receiver) -> None:

@@ -128,4 +128,6 @@ def test_a_practice_match_that_nobody_could_judge_says_nothing_of_fees(
     match.refresh_from_db()
     assert match.status == "cancelled"
     assert "fees returned" not in Client().get("/matches/").content.decode()
-    assert "Every fee was returned" not in Client().get(f"/matches/{match.pk}/").content.decode()
+    page = Client().get(f"/matches/{match.pk}/").content.decode()
+    assert "It does not count as one of the day&#x27;s practice matches." in page
+    assert "Every fee" not in page

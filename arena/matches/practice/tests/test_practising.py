@@ -189,6 +189,20 @@ def test_practice_of_yesterday_and_what_was_not_played_do_not_count(space: Space
     assert practice_left(agent.owner_id) == most
 
 
+def test_a_cancelled_match_says_what_that_means_for_it(space: Space) -> None:
+    practice = ask(make_agent(), space).match_id
+    free = make_match(space=make_space(entry_fee_credits=0)).pk
+    said = {}
+    for match_id in (practice, free, make_match().pk):
+        play.cancel_match(match_id, reason="A fault.")
+        said[match_id] = play.state_of(Match.objects.get(id=match_id)).cancel_reason
+    assert list(said.values()) == [
+        "A fault. It does not count as one of the day's practice matches.",
+        "A fault. No rating changed.",
+        "A fault. Every fee was refunded and no rating changed.",
+    ]
+
+
 def _limit(agent: Agent, space: Space) -> None:
     for _ in range(settings.ENV.practice_a_day):
         played(ask(agent, space), {0: 0.9, 1: 0.1}, {0: 0.9, 1: 0.1})
