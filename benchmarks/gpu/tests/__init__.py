@@ -1,0 +1,1 @@
+"""What decides is tested without a GPU."""
