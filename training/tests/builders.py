@@ -118,6 +118,7 @@ def make_match(
     space: Space | None = None,
     status: MatchStatus = MatchStatus.SETTLED,
     dissent: float = 0.0,
+    is_practice: bool = False,
 ) -> Match:
     """A match with one decided round for each item of `scores` ({seat: score}).
 
@@ -129,9 +130,17 @@ def make_match(
         Judge.objects.get_or_create(slug=slug, defaults={"name": slug, "kind": JudgeKind.CODE})[0]
         for slug in ("code", "dissenter")
     )
-    match = Match.objects.create(space=space, status=status, round_count=len(scores))
+    match = Match.objects.create(
+        space=space,
+        status=status,
+        round_count=len(scores),
+        is_practice=is_practice,
+        is_harvested=is_practice,
+    )
     seats = [
-        Seat.objects.create(match=match, index=index, agent=agent, version=version)
+        Seat.objects.create(
+            match=match, index=index, agent=agent, version=version, is_practice=is_practice
+        )
         for index, agent in enumerate(agents)
         if (version := agent.current_version)
     ]

@@ -88,6 +88,7 @@ def _rounds(order: Order) -> QuerySet[Round]:
         turn_limit__gt=1,
         status=RoundStatus.DECIDED,
         match__status=MatchStatus.SETTLED,
+        match__is_practice=False,
         task__split=Split.TRAIN.value,
     )
     if chosen.spaces:

@@ -8,9 +8,12 @@ import pytest
 from agents.models import Agent
 from arena.models import Match, Round
 from training.configs.fields import InvalidConfig
+from training.data.harvest import harvest_matches
 from training.exports.folders import export_folder
+from training.exports.formats import FORMATS
 from training.exports.formats.groups import MASKED, NO_LOGPROB
 from training.exports.selection import Selection, Whose
+from training.exports.summary import summary
 from training.exports.tests.orders import learner, order, rows_of, written
 from training.models import TrainingRun
 from training.practice import practice
@@ -155,6 +158,23 @@ def test_an_episode_of_a_held_out_task_never_leaves() -> None:
         one.task = one.task | {"split": "heldout"}
         one.save()
     assert written(order(agent, format="episodes")).state == ExportState.FAILED
+
+
+def test_nothing_of_a_practice_match_leaves_in_any_format(fake_base: Path) -> None:
+    run = make_grpo_run(fake_base, share=0, rounds=1)
+    practice = make_match([run.agent, make_agent()], [{0: 1.0, 1: 0.0}] * 2, is_practice=True)
+    Round.objects.filter(match=practice, number=2).update(turn_limit=4)
+    harvest_matches()
+    practise_now(run)
+    TrainingRun.objects.filter(id=run.pk).update(status=RunStatus.ADOPTED)
+    told = summary(Selection(), run.agent.owner_id)
+    assert told.count
+    assert practice.pk not in {one.match_id for one in told.preview}
+    for format in FORMATS.keys() - {"preference-plain"}:  # the same pairs, with a whole tokenizer
+        export = written(order(run.agent, format=format))
+        matches = {row["match"] for row in rows_of(export)}
+        assert bool(matches) == (format != "episodes"), format
+        assert practice.pk not in matches
 
 
 def test_of_anothers_pair_an_export_tells_what_its_page_shows_and_no_prompt() -> None:
