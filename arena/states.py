@@ -150,6 +150,7 @@ class HookEvent(StrEnum):
     MATCH_FINISHED = "match.finished"  # settled, or cancelled and refunded
     RUN_DECIDED = "run.decided"  # adopted, offered, rejected or failed
     TOURNAMENT_ENDED = "tournament.ended"
+    EXPORT_FINISHED = "export.finished"  # whole, or failed
     PING = "ping"  # its owner asked for it; goes to every webhook
 
 

@@ -9,6 +9,7 @@ EVENT_WORDS = {
     HookEvent.MATCH_FINISHED: "A match of my agents is settled, or cancelled",
     HookEvent.RUN_DECIDED: "A training run of mine is adopted, offered, rejected or fails",
     HookEvent.TOURNAMENT_ENDED: "A tournament that I registered for ends",
+    HookEvent.EXPORT_FINISHED: "An export of mine is ready, or fails",
 }
 
 

@@ -20,6 +20,7 @@ def match_finished(match: Match, *, owner_ids: Collection[int], reason: str = ""
             "match_id": match.pk,
             "status": match.status,
             "reason": reason,
+            "is_practice": match.is_practice,
             "space": match.space.slug,
             "seats": [
                 {

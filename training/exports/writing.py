@@ -31,6 +31,8 @@ from agents.files import write_atomically
 from arena import leases
 from arena.leases import LeaseLost
 from arena.nudges import WRITE_EXPORTS, nudge
+from arena.states import HookEvent
+from arena.webhooks.outbox import tell
 from training.exports.building import problem_with_room
 from training.exports.card import CARD_FILE, card_of
 from training.exports.containers import Container, File, FileWriter
@@ -222,13 +224,15 @@ def _finish(
         _written(folder, MANIFEST_FILE, json.dumps(manifest, indent=2, ensure_ascii=False) + "\n"),
     ]
     now = timezone.now()
-    held.let_go(
-        state=ExportState.WHOLE,
-        manifest=manifest,
-        finished_at=now,
-        expires_at=now + timedelta(days=settings.ENV.retain_exports_days),
-        **fields | {"files": [one.as_json() for one in (*files, *told)]},
-    )
+    with transaction.atomic(durable=True):
+        held.let_go(
+            state=ExportState.WHOLE,
+            manifest=manifest,
+            finished_at=now,
+            expires_at=now + timedelta(days=settings.ENV.retain_exports_days),
+            **fields | {"files": [one.as_json() for one in (*files, *told)]},
+        )
+        _tell_owner(held)
 
 
 def _written(folder: Path, name: str, text: str) -> File:
@@ -238,16 +242,36 @@ def _written(folder: Path, name: str, text: str) -> File:
 
 
 def _fail(held: _Held, reason: str) -> None:
-    is_said = _let_go(
-        held,
-        state=ExportState.FAILED,
-        reason=reason,
-        finished_at=timezone.now(),
-        files=[],
-        size_bytes=0,
-    )
+    with transaction.atomic(durable=True):
+        is_said = _let_go(
+            held,
+            state=ExportState.FAILED,
+            reason=reason,
+            finished_at=timezone.now(),
+            files=[],
+            size_bytes=0,
+        )
+        if is_said:
+            _tell_owner(held)
     if is_said:
         shutil.rmtree(export_folder(held.export_id), ignore_errors=True)
+
+
+def _tell_owner(held: _Held) -> None:
+    """Tell webhooks of the owner how it ended, in the transaction that ends it."""
+    export = Export.objects.get(id=held.export_id)
+    facts = {
+        "export_id": export.pk,
+        "state": export.state,
+        "reason": export.reason,
+        "format": export.format,
+        "container": export.container,
+        "rows": export.rows_written,
+        "size_bytes": export.size_bytes,
+        "expires_at": export.expires_at and export.expires_at.isoformat(),
+        "api_path": f"/api/v1/exports/{export.pk}",
+    }
+    tell([export.owner_id], HookEvent.EXPORT_FINISHED, key=str(export.pk), data=lambda _: facts)
 
 
 def _let_go(held: _Held, **fields: Any) -> bool:

@@ -1,14 +1,20 @@
 """Events are stored with what they tell of: both or neither, one for each owner."""
 
+from datetime import date
+from pathlib import Path
+from uuid import uuid4
+
 import pytest
 from django.core.cache import cache
 from django.db import transaction
+from pytest_django import Settings
 
 from agents.models import Agent
 from arena.matches import play
+from arena.matches.practice.practising import practise
 from arena.models import Delivery, Match, Webhook
 from arena.states import HookEvent, MatchStatus
-from arena.tests.builders import make_match
+from arena.tests.builders import make_agent, make_match, make_space, make_user
 from arena.tournaments.running import cancel_tournament
 from arena.tournaments.tests.builders import make_tournament, register
 from arena.webhooks import outbox
@@ -16,6 +22,9 @@ from arena.webhooks.hooks import add_webhook
 from arena.webhooks.sending import send_due
 from arena.webhooks.tests.builders import Receiver, make_hook
 from frontend.tests.builders import make_offer, play_to_the_end
+from training.exports.selection import Selection
+from training.exports.tests.orders import learner, order, written
+from training.exports.writing import NOTHING
 from training.runs.moves import apply_event, locked_run
 from training.states import RunEvent, RunStatus
 
@@ -59,6 +68,18 @@ def test_a_cancelled_match_is_told_with_its_reason(receiver: Receiver) -> None:
     (body,) = receiver.bodies
     assert body["data"]["status"] == MatchStatus.CANCELLED
     assert body["data"]["reason"] == f"The server was away. {play.REFUNDED}"
+    assert body["data"]["is_practice"] is False
+
+
+def test_a_practice_match_is_told_as_what_it_is(receiver: Receiver) -> None:
+    space, agent = make_space(), make_agent()
+    make_agent(make_user(is_house=True))
+    make_hook(receiver, agent.owner)
+    asked = practise(agent.owner_id, agent_id=agent.pk, space_slug=space.slug, practice_id=uuid4())
+    play.cancel_match(asked.match_id, reason="The server was away.")
+    send_due()
+    (body,) = receiver.bodies
+    assert (body["data"]["match_id"], body["data"]["is_practice"]) == (asked.match_id, True)
 
 
 def test_who_wants_other_events_is_not_told(receiver: Receiver) -> None:
@@ -140,3 +161,22 @@ def test_who_was_registered_is_told_when_a_tournament_ends(receiver: Receiver) -
     assert body["type"] == "tournament.ended"
     assert body["data"]["entrants"][0]["agent_id"] == agent.pk
     assert "It rains." in body["data"]["note"]
+
+
+def test_the_owner_is_told_once_when_an_export_is_ready_or_fails(
+    receiver: Receiver, settings: Settings, tmp_path: Path
+) -> None:
+    settings.EXPORT_STORE = tmp_path / "exports"
+    agent = learner()
+    make_hook(receiver, agent.owner)
+    whole = written(order(agent))
+    failed = written(order(agent, selection=Selection(until=date(2000, 1, 1))))
+    send_due()
+    told = [(body["type"], body["data"]) for body in receiver.bodies]
+    assert {kind for kind, _ in told} == {"export.finished"}
+    ready, broken = (data for _, data in told)
+    assert (ready["export_id"], ready["state"], ready["rows"]) == (whole.pk, "whole", 3)
+    assert whole.expires_at
+    assert ready["expires_at"] == whole.expires_at.isoformat()
+    assert (broken["export_id"], broken["state"]) == (failed.pk, "failed")
+    assert broken["reason"] == NOTHING
