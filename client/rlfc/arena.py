@@ -1,6 +1,7 @@
 """The API of an arena as Python functions: plain values in, plain values out."""
 
 import json
+import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -9,7 +10,7 @@ from urllib.parse import quote
 
 import httpx
 
-from rlfc import exports
+from rlfc import adapters, exports
 from rlfc.agent_file import AgentFile, Plan, changes_between, merged
 from rlfc.connection import TIMEOUT_SECONDS, ArenaError, Connection
 from rlfc.downloads import Tell, download
@@ -163,6 +164,12 @@ class Arena:
         body = {"agent_id": agent_id, "space": space, "fee_credits": fee_credits}
         return dict(self.connection.paid("/entries", key, json=body))
 
+    def practise(self, agent_id: int, space: str, *, key: str = "") -> dict[str, Any]:
+        """A free match against the house from which nothing follows, and how many more today."""
+        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
+        path, body = f"/spaces/{quote(space, safe='')}/practice", {"agent_id": agent_id}
+        return dict(self.connection.json("POST", path, json=body, headers=headers))
+
     def entry(self, entry_id: str) -> dict[str, Any]:
         return dict(self.get(f"/entries/{entry_id}"))
 
@@ -254,3 +261,37 @@ class Arena:
         whole = exports.awaited(self.connection, ordered["export"]["export_id"])
         exports.fetch(self.connection, whole, Path(folder))
         return Path(folder)
+
+    def save_adapter(
+        self,
+        agent_id: int,
+        folder: Path | str,
+        *,
+        number: int | None = None,
+        tell: Tell = lambda done, size: None,
+    ) -> Path:
+        """Fetch the adapter of the version with that number, or of the one that plays; the folder.
+
+        `PeftModel.from_pretrained` loads it. The weights are what the version's digest says.
+        """
+        version = self.version(agent_id, number)
+        path, to = f"/agents/{agent_id}/versions/{version['version_id']}/adapter", Path(folder)
+        adapters.fetch(self.connection, path, to, sha256=version["adapter_digest"], tell=tell)
+        return to
+
+    def upload_adapter(
+        self,
+        agent_id: int,
+        source: Path | str,
+        *,
+        space: str,
+        key: str = "",
+        tell: Tell = lambda done, size: None,
+    ) -> dict[str, Any]:
+        """Bring in a folder as PEFT saves it, or a zip file, as a new version; its run.
+
+        The gate of the Space judges it, and its price is held.
+        """
+        return adapters.bring(
+            self.connection, agent_id, Path(source), space=space, key=key, tell=tell
+        )

@@ -4,6 +4,7 @@ import typer
 
 from rlfc.commands import (
     account,
+    adapters,
     agents,
     datasets,
     judges,
@@ -14,7 +15,7 @@ from rlfc.commands import (
 )
 
 app = typer.Typer(no_args_is_help=True, help="The arena in a terminal.", add_completion=False)
-for commands in (account, agents, spaces, play, tournaments, judges, learning, datasets):
+for commands in (account, agents, spaces, play, tournaments, judges, learning, adapters, datasets):
     app.add_typer(commands.app)
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """What an owner downloads: an agent's pairs and practised groups as JSON Lines, an adapter as a zip."""
 
+import base64
+import hashlib
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from functools import partial
 from tempfile import TemporaryFile
@@ -7,12 +9,13 @@ from typing import IO, Any
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.http import HttpResponseBase, StreamingHttpResponse
+from django.http import HttpRequest, HttpResponseBase, StreamingHttpResponse
 from django.shortcuts import redirect
 
 from agents.adapters.archive import write_archive
 from agents.errors import Refused
 from frontend.pages.edge import SignedInRequest, owner_page, refuse
+from frontend.pages.exports.ranges import Stretch, file_response
 from training.adapters.folder import adapter_of
 from training.data.dataset import json_lines
 from training.data.pair_dataset import export_pairs
@@ -39,15 +42,28 @@ def groups(request: SignedInRequest, agent_id: int) -> HttpResponseBase:
 def adapter(request: SignedInRequest, agent_id: int, version_id: int) -> HttpResponseBase:
     """A version's weights as a folder that PEFT and vLLM load, with its card."""
     return _or_back(
-        request, agent_id, lambda agent_id, asker_id: zip_of(agent_id, version_id, asker_id)
+        request,
+        agent_id,
+        lambda agent_id, asker_id: zip_of(request, agent_id, version_id, asker_id),
     )
 
 
-def zip_of(agent_id: int, version_id: int, asker_id: int) -> HttpResponseBase:
-    """A download of a version's adapter. Raises Refused."""
+def zip_of(request: HttpRequest, agent_id: int, version_id: int, asker_id: int) -> HttpResponseBase:
+    """A download of a version's adapter, or the rest of one, with its digest. Raises Refused."""
     folder = adapter_of(agent_id, version_id, viewer=asker_id)
     file, length = _written(partial(write_archive, folder=folder.name, members=folder.members))
-    return _as_download(file, length, name=f"{folder.name}.zip", content_type="application/zip")
+    digest = hashlib.file_digest(file, "sha256")  # type: ignore[arg-type]
+    response = file_response(
+        request,
+        partial(_in_pieces, file),
+        size_bytes=length,
+        etag=digest.hexdigest(),
+        name=f"{folder.name}.zip",
+        content_type="application/zip",
+    )
+    # RFC 9530: of the whole file, whatever stretch of it this is.
+    response["Repr-Digest"] = f"sha-256=:{base64.b64encode(digest.digest()).decode()}:"
+    return response
 
 
 def pairs_of(agent_id: int, asker_id: int) -> HttpResponseBase:
@@ -88,7 +104,7 @@ def _as_download(
 ) -> StreamingHttpResponse:
     """The file, of known length, so that a download that was cut off cannot look whole."""
     return StreamingHttpResponse(
-        _in_pieces(file),
+        _in_pieces(file, Stretch(0, length)),
         content_type=content_type,
         headers={
             "Content-Disposition": f'attachment; filename="{name}"',
@@ -120,8 +136,11 @@ def _written(write: Callable[[IO[bytes]], None]) -> tuple[IO[bytes], int]:
     return file, length
 
 
-async def _in_pieces(file: IO[bytes]) -> AsyncIterator[bytes]:
+async def _in_pieces(file: IO[bytes], wanted: Stretch) -> AsyncIterator[bytes]:
     """Under ASGI a plain iterator would be gathered in memory before its first byte is sent."""
+    read, left = sync_to_async(file.read, thread_sensitive=False), wanted.size
     with file:
-        while piece := await sync_to_async(file.read, thread_sensitive=False)(PIECE_BYTES):
+        file.seek(wanted.begin)
+        while left and (piece := await read(min(left, PIECE_BYTES))):
+            left -= len(piece)
             yield piece

@@ -53,6 +53,30 @@ def enter(
     return None
 
 
+@app.command()
+@told
+def practise(
+    agent: str,
+    space: str,
+    follow: Annotated[bool, typer.Option(help="Show the match.")] = True,
+    key: Annotated[
+        str, typer.Option(help="Of an earlier try, a version 4 UUID: it is one match.")
+    ] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Play against the house: free, at once, and nothing follows from it."""
+    with arena_of_login() as arena:
+        started = arena.practise(arena.agent(agent)["agent_id"], space, key=key)
+        if as_json:
+            return show_json(started)
+        say(f"{agent} practises; {started['left_today']} more today.")
+        if follow:
+            _watch(arena, started["match_id"], as_json=False)
+        else:
+            say(f"Match {started['match_id']}")
+    return None
+
+
 def _seated(arena: Arena, entry_id: str) -> int:
     with errors.status("Waiting for a match. Ctrl-C leaves the entry in the queue."):
         while True:

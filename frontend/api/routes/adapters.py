@@ -22,16 +22,17 @@ class Zip(Schema):
 
 @router.get(
     "/{agent_id}/versions/{version_id}/adapter",
-    response=answers(Zip) | {410: Problem},
+    response=answers(Zip) | {206: Zip, 410: Problem, 416: None},
     **needs(Scope.READ),
     summary="A version’s adapter, as a zip file",
 )
 def download(request: HttpRequest, agent_id: RowId, version_id: RowId) -> Any:
     """The folder in it is what `PeftModel.from_pretrained` and vLLM load, with a card.
 
-    410: the weights have been deleted to make room.
+    It takes ranges, and its `Repr-Digest` is that of the whole file. 410: the weights have been deleted to make
+    room.
     """
-    return zip_of(agent_id, version_id, user_id(request))
+    return zip_of(request, agent_id, version_id, user_id(request))
 
 
 @router.post(

@@ -120,6 +120,25 @@ def test_entering_waits_for_the_match_and_shows_it(port: int, tmp_path: Path) ->
     assert Entry.objects.get(agent=agent).match_id == match_ids[0]
 
 
+def test_practising_starts_at_once_and_shows_the_match(port: int, tmp_path: Path) -> None:
+    space, agent = make_space(), make_agent()
+    make_agent(make_user(is_house=True))
+    terminal = Terminal(port, agent.owner_id, tmp_path)
+    practise = ("practise", agent.name, space.slug)
+    key = "0b9c4f7e-2d61-4a7c-9f4b-0f3f2a1f5d11"
+    said = terminal.type(*practise, "--key", key, "--no-follow")
+    assert f"{agent.name} practises; 2 more today." in said
+    match = Match.objects.get()
+    assert f"Match {match.pk}" in said
+    started = json.loads(terminal.type(*practise, "--key", key, "--json"))
+    assert started == {"match_id": match.pk, "left_today": 2}
+    assert "already waiting or playing" in terminal.type(*practise, status=1)
+    play_to_the_end(match)
+    shown = terminal.type(*practise, "--key", key)
+    assert "Round 1" in shown
+    assert re.search(r"1 +\S.* +\d\.\d\d +0", shown)
+
+
 def test_a_match_that_is_over_is_shown_too(port: int, tmp_path: Path) -> None:
     match = settled_match()
     terminal = Terminal(port, make_user().pk, tmp_path)

@@ -13,6 +13,7 @@ from arena.models import Entry, EntryStatus, Match, MatchStatus, Space
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from frontend.tests.builders import play_to_the_end
 from frontend.tests.client.documents import Reader, blocks_of
+from training.adapters.tests.builders import small_base, stored_version
 from training.exports.writing import write_due
 from training.models import Pair, TrainingRun
 from training.states import RunStatus
@@ -27,10 +28,13 @@ PAIRS = 8
 class PlayingArena:
     """An arena in which matches are played and agents learn, in an instant."""
 
-    def __init__(self, reader: User) -> None:
+    def __init__(self, reader: User, scratch: Path) -> None:
+        self._base_folder = small_base(scratch / "base")
+        make_base(str(self._base_folder))
         self.space = make_space(slug="constraints", entry_fee_credits=10)
         self._rival = make_agent(make_user(credits=1000))
-        self._reader = reader
+        make_agent(make_user(is_house=True))  # against whom one practises
+        self._reader, self._scratch = reader, scratch
 
     def go_on(self) -> None:
         """Give everybody who waits what they wait for."""
@@ -39,7 +43,10 @@ class PlayingArena:
         seating.seat_matches(self.space.pk, rng=Random(1))
         for match in Match.objects.filter(status=MatchStatus.SEATED):
             play_to_the_end(match)
-        TrainingRun.objects.filter(status=RunStatus.QUEUED).update(status=RunStatus.REJECTED)
+        for run in TrainingRun.objects.filter(status=RunStatus.QUEUED):
+            if run.child_version is None:
+                stored_version(run.agent, self._base_folder, self._scratch)
+            TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.REJECTED)
         for agent in Agent.objects.filter(owner=self._reader):
             if not Pair.objects.filter(agent=agent).exists():
                 make_pairs_for(agent, count=PAIRS, space=Space.objects.get(pk=self.space.pk))
@@ -52,10 +59,10 @@ def test_every_example_of_a_document_works(
 ) -> None:
     monkeypatch.setattr(settings.ENV, "training_pairs", PAIRS)
     monkeypatch.setattr(settings.ENV, "training_price", 1)
-    monkeypatch.setattr(settings, "EXPORT_STORE", tmp_path / "store")
-    make_base()
+    for store in ("EXPORT_STORE", "ADAPTER_STORE", "RUN_STORE"):
+        monkeypatch.setattr(settings, store, tmp_path / store.lower())
     person = make_user(credits=500)
-    arena = PlayingArena(person)
+    arena = PlayingArena(person, tmp_path)
     reader = Reader(
         tmp_path,
         url=f"http://127.0.0.1:{port}",

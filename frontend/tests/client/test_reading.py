@@ -36,7 +36,9 @@ READING = (
     "run {run_id}",
 )
 DOING = {
-    "login", "logout", "top-up", "push", "use", "rename", "retire", "enter", "leave", "train", "pairs",
+    "login", "logout", "top-up", "push", "use", "rename", "retire", "enter", "practise", "leave", "train", "pairs",
+    # Tried in test_adapters.py.
+    "adapter download", "adapter upload",
     "register", "withdraw", "autopilot on", "autopilot off",
     # What exports show is tried in test_exports.py.
     "export formats", "export new", "export fetch", "export list", "export show", "export delete", "export check",
