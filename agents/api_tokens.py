@@ -31,6 +31,7 @@ class Scope(StrEnum):
     PLAY = "play"  # enter Spaces and tournaments, appeal, attack judges, which all cost credits
     TRAIN = "train"  # start and steer training runs, which cost credits
     WEBHOOKS = "webhooks"  # add, change and delete addresses that are told of events
+    TALK = "talk"  # talk to versions of one's own, which costs credits
 
 
 @dataclass(frozen=True)
@@ -154,6 +155,11 @@ def caller_of(token: str) -> Caller | None:
     if row.last_used_at is None or row.last_used_at < now - USE_IS_NOTED_EVERY:
         ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
     return Caller(row.pk, row.user_id, frozenset(Scope(scope) for scope in row.scopes))
+
+
+def is_valid(token_id: int) -> bool:
+    """Whether the token still is. For the system."""
+    return _valid().filter(id=token_id, user__is_active=True).exists()
 
 
 def _valid() -> QuerySet[ApiToken]:

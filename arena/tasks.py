@@ -26,6 +26,7 @@ from arena.panels.attacks import sample
 from arena.panels.gold import asking
 from arena.review import bounty, hearing
 from arena.sweep_times import timed
+from arena.talks.charging import end_stale_talks
 from arena.webhooks import sending
 
 
@@ -111,5 +112,6 @@ def sweep() -> None:
         nudge(SEND_WEBHOOKS, expires=expires)
     sweeping.settle_finished()
     sweeping.void_stale_practice()
+    end_stale_talks()
     sweeping.close_seasons()
     sweeping.run_tournaments()

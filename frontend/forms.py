@@ -292,6 +292,7 @@ class TokenForm(PlainForm):
             (Scope.PLAY, "enter Spaces and tournaments, and appeal, which costs credits"),
             (Scope.TRAIN, "start and steer training, which costs credits"),
             (Scope.WEBHOOKS, "add, change and delete webhooks"),
+            (Scope.TALK, "talk to my agents' versions, which costs credits"),
         ],
         initial=[Scope.READ],
         widget=forms.CheckboxSelectMultiple(

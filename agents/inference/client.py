@@ -137,8 +137,11 @@ class Inference(Servers):
         *,
         on_text: OnText | None = None,
         choices: Sequence[str] = (),
+        answer: StreamedAnswer | None = None,
     ) -> Generation:
         """Sample one answer; `on_text` receives each piece of text as it arrives.
+
+        `answer`, a new one, is filled meanwhile: whoever cancels this knows how far it came.
 
         With `choices`, the answer is one of them: its tokens are drawn among those that go on with
         a choice, at the sampling's temperature, whatever its top-p and longest answer are.
@@ -148,7 +151,9 @@ class Inference(Servers):
             return await self._choose(model, messages, choices, sampling.temperature, on_text)
 
         async def ask(url: str) -> Generation:
-            return await self._stream(url, model, messages, sampling, on_text)
+            return await self._stream(
+                url, model, messages, sampling, on_text, answer or StreamedAnswer()
+            )
 
         return await self._with_adapter(model, ask)
 
@@ -339,6 +344,8 @@ class Inference(Servers):
     async def _tokenize(self, model_name: str, body: Mapping[str, Any]) -> list[int]:
         async with self._server() as url:
             response = await self._post(url, "/tokenize", {"model": model_name, **body})
+            if response.status_code == 400:
+                raise_for(response)  # a chat template may refuse messages in this order
             if response.status_code != 200:
                 raise InferenceUnavailable(f"tokenize answered {response.status_code}")
             return tokens_of(response)
@@ -350,6 +357,7 @@ class Inference(Servers):
         messages: Sequence[Message],
         sampling: Sampling,
         on_text: OnText | None,
+        answer: StreamedAnswer,
     ) -> Generation:
         body = {
             "model": model.name,
@@ -360,7 +368,6 @@ class Inference(Servers):
             "return_token_ids": True,
         }
         started = time.monotonic()
-        answer = StreamedAnswer()
         try:
             async with self._http.stream(
                 "POST", f"{url}/v1/chat/completions", json=body

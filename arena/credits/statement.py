@@ -273,6 +273,20 @@ def _words(
             return "Bounty", "Your attack fooled a judge."
         case TransferCode.BOUNTY:
             return "Bounty fee", "Your attack on a judge was tried."
+        case TransferCode.TALK if row.kind == TransferKind.VOID:
+            return (
+                "Price of a talk returned",
+                "No answer came, or what you had paid before was enough.",
+            )
+        case TransferCode.TALK if row.kind == TransferKind.POST:
+            return (
+                "Rest of a talk's price returned",
+                "The answer was shorter than it might have been.",
+            )
+        case TransferCode.TALK if is_open_hold:
+            return "Price of a talk held", "Paid for what the answer uses, once it has ended."
+        case TransferCode.TALK:
+            return "Talking to your agents", "Tokens that are left pay for what you ask next."
         case TransferCode.FORFEIT:
             return "Given up", "The account was deleted with these credits in it."
         case _:

@@ -19,6 +19,7 @@ from arena.models.spaces import (
     SpaceStatus,
     Terms,
 )
+from arena.models.talks import Talk, TalkTab
 from arena.models.tournaments import Pairing, Registration, Tournament, TournamentSchedule
 from arena.models.webhooks import Delivery, Webhook
 from arena.states import AppealStatus, CompletionStatus, MatchStatus, RoundStatus
@@ -58,6 +59,8 @@ __all__ = [
     "Space",
     "SpaceCount",
     "SpaceStatus",
+    "Talk",
+    "TalkTab",
     "TaskSecret",
     "Terms",
     "Tournament",

@@ -84,6 +84,7 @@ class TransferCode(StrEnum):
     APPEAL = "appeal"
     BOUNTY = "bounty"  # a fee for an attack on a judge, or its prize
     FORFEIT = "forfeit"  # left behind by a person who leaves
+    TALK = "talk"  # to a version of one's own
 
 
 class Transfer(models.Model):

@@ -27,10 +27,19 @@ from arena.review import appealing
 from arena.review.audience import cast_blind_vote
 from arena.review.bounty import submit_attack
 from arena.spaces import autopilot, entering
+from arena.talks import charging
 from arena.tests.builders import SAMPLING, make_agent, make_user
 from arena.tournaments import registering
 from arena.webhooks import hooks
-from frontend.tests.api.walked import HOOK_READS, HOOK_VERBS, Ids, Read, Verb
+from frontend.tests.api.walked import (
+    HOOK_READS,
+    HOOK_VERBS,
+    TALK_READS,
+    TALK_VERBS,
+    Ids,
+    Read,
+    Verb,
+)
 from frontend.tests.api.weights import brought, of_adapted, with_weights
 from frontend.tests.two_people import (
     ATTACK,
@@ -145,6 +154,7 @@ VERBS = (
     Verb(uploading.upload_adapter, brought),
     Verb(api_tokens.revoke_token, lambda people: {"token_id": people.token_id}),
     *HOOK_VERBS,
+    *TALK_VERBS,
     Verb(steering.pause_run, of_run, run=TRAINING),
     Verb(steering.resume_run, of_run, run=TRAINING | {"status": RunStatus.PAUSED}),
     Verb(steering.cancel_run, of_run, run=TRAINING),
@@ -165,6 +175,7 @@ MAKERS = (
     submit_attack,
     building.build_export,
     hooks.add_webhook,
+    charging.open_talk,
     access.require_staff,
 )
 
@@ -176,6 +187,7 @@ READS = (
         lambda people: TOKEN_NAME,
     ),
     *HOOK_READS,
+    *TALK_READS,
     Read(practice_left, of_nothing, lambda people: "2"),
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
     Read(bounty_terms, lambda people: {"slug": "coin"}, lambda people: ATTACK),

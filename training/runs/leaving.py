@@ -20,6 +20,7 @@ from arena.models import LIVE_ENTRY_STATUSES, Entry, EntryStatus
 from arena.review.appealing import withdraw_appeals
 from arena.review.bounty import withdraw_bounties
 from arena.spaces.entering import withdraw_all
+from arena.talks.charging import erase_talks
 from arena.tournaments.registering import is_in_tournament, withdraw_leaver
 from arena.webhooks.hooks import erase_webhooks
 from training.models import Rollout, TrainingRun
@@ -79,6 +80,7 @@ def _erase(owner: User) -> bool:
     withdraw_appeals(owner.pk)
     withdraw_bounties(owner.pk)
     erase_webhooks(owner.pk)
+    erase_talks(owner.pk)
     _cancel_runs(owner)
     waiting = Entry.objects.filter(user=owner, status__in=LIVE_ENTRY_STATUSES)
     if waiting.exists() or is_playing(owner) or is_in_tournament(owner.pk):

@@ -4,6 +4,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from arena.talks.charging import tab_of
+from arena.talks.naming import model_name, named_versions, own_version
+from arena.talks.talking import plan_talk
 from arena.webhooks import hooks, records
 from frontend.tests.two_people import HOOK_URL, TwoPeople
 
@@ -55,4 +58,24 @@ HOOK_READS = (
         lambda people: {"hook_id": people.hook_id, "limit": 5},
         lambda people: HOOK_URL,
     ),
+)
+
+
+def _own_model(people: TwoPeople, **more: Any) -> Mapping[str, Any]:
+    return {"name": model_name(people.agent_id, 1)} | more
+
+
+TALK_VERBS = (
+    Verb(own_version, _own_model, changes=False),
+    Verb(
+        plan_talk,
+        lambda people: _own_model(
+            people, messages=[{"role": "user", "content": "Hello."}], changes={}
+        ),
+        changes=False,
+    ),
+)
+TALK_READS = (
+    Read(named_versions, lambda people: {}, lambda people: model_name(people.agent_id, 1)),
+    Read(tab_of, lambda people: {}, lambda people: f"available_credits={people.balance}"),
 )

@@ -1,0 +1,180 @@
+"""One answer of a version to its owner, streamed from the inference servers.
+
+Rows are read and written between the pieces, each time in a thread that gives its connection back, so
+that a slow model or reader holds none. Whoever stops listening cancels the request, which frees the
+model, and pays for what was made until then. A fault of ours costs nothing.
+"""
+
+import asyncio
+import uuid
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, ParamSpec, TypeVar
+
+import structlog
+from channels.db import database_sync_to_async
+
+from agents.adapters.store import check_playable, note_refusal
+from agents.api_tokens import is_valid
+from agents.errors import PromptTooLong, Refused
+from agents.inference.chat import ChatSampling
+from agents.inference.client import (
+    AdapterRefused,
+    Message,
+    ServedModel,
+    served_model,
+)
+from agents.inference.replies import StreamedAnswer
+from agents.inference.shared import shared_inference
+from arena.talks.charging import Receipt, close_talk, keep_talk, open_talk
+from arena.talks.naming import model_name, own_version
+from arena.talks.saying import checked_messages
+
+KEEP_SECONDS = 2.0  # how late a revoked token ends an answer
+LONGEST_TALK_SECONDS = 300.0
+
+log = structlog.get_logger(__name__)
+
+P = ParamSpec("P")
+Result = TypeVar("Result")
+
+
+class TalkEnded(Refused):
+    """The answer broke off on purpose; what came of it is charged."""
+
+
+@dataclass(frozen=True)
+class TalkPlan:
+    """Everything needed to answer, read at once."""
+
+    user_id: int
+    token_id: int | None  # that asked; None: the user is signed in
+    name: str
+    model: ServedModel
+    adapter_digest: str
+    context_tokens: int
+    messages: tuple[Message, ...]
+    sampling: ChatSampling
+
+
+@dataclass(frozen=True)
+class Spoken:
+    """How an answer ended, and what it cost."""
+
+    finish_reason: str  # "stop" or "length"
+    prompt_tokens: int
+    answer_tokens: int
+    charged_credits: int
+
+
+def plan_talk(
+    user_id: int,
+    *,
+    name: str,
+    messages: Sequence[Mapping[str, str]],
+    changes: Mapping[str, Any],
+    token_id: int | None = None,
+) -> TalkPlan:
+    """What is asked of the user's version of that name; `changes` of its sampling.
+
+    Raises NotAvailable, BadValue, or Refused with a sentence.
+    """
+    version = own_version(user_id, name=name)
+    if version.adapter:
+        check_playable(version.adapter, verify=False)
+    return TalkPlan(
+        user_id=user_id,
+        token_id=token_id,
+        name=model_name(version.agent_id, version.number),
+        model=served_model(version),
+        adapter_digest=version.adapter.digest if version.adapter else "",
+        context_tokens=version.agent.base_model.context_tokens,
+        messages=checked_messages(messages, prompt=version.prompt),
+        sampling=ChatSampling.of(version.sampling, **changes),
+    )
+
+
+async def talk(plan: TalkPlan) -> AsyncGenerator[str | Spoken]:
+    """The answer's text piece by piece, and at last how it ended.
+
+    Raises PromptTooLong, TooManyAtOnce, InsufficientCredits, TalkEnded, another Refused, or
+    InferenceUnavailable.
+    """
+    prompt_ids = await shared_inference().chat_ids(plan.model.base, plan.messages)
+    most_tokens = len(prompt_ids) + plan.sampling.max_tokens
+    if most_tokens > plan.context_tokens:
+        raise PromptTooLong(
+            f"The messages have {len(prompt_ids):,} tokens and the answer may have "
+            f"{plan.sampling.max_tokens:,}; together at most {plan.context_tokens:,} fit."
+        )
+    talk_id = await in_thread(open_talk)(plan.user_id, most_tokens=most_tokens)
+    answer, is_to_pay = StreamedAnswer(), True
+    news: asyncio.Queue[str | asyncio.Task[None]] = asyncio.Queue()
+    work = [
+        asyncio.create_task(_answer(plan, answer, news.put)),
+        asyncio.create_task(_watch(plan, talk_id)),
+    ]
+    for task in work:
+        task.add_done_callback(news.put_nowait)  # behind the pieces that it has put there
+    try:
+        while isinstance(piece := await news.get(), str):
+            yield piece
+        await piece  # raises what it broke off with
+    except Exception as error:
+        is_to_pay = isinstance(error, TalkEnded)
+        raise
+    finally:
+        for task in work:
+            task.cancel()
+        await asyncio.gather(*work, return_exceptions=True)
+        used = len(answer.prompt_token_ids) + len(answer.token_ids) if is_to_pay else 0
+        receipt = await asyncio.shield(_closed(talk_id, min(used, most_tokens)))
+    yield Spoken(
+        finish_reason=answer.finish_reason,
+        prompt_tokens=len(answer.prompt_token_ids),
+        answer_tokens=len(answer.token_ids),
+        charged_credits=receipt.charged_credits if receipt else 0,
+    )
+
+
+def in_thread(call: Callable[P, Result]) -> Callable[P, Awaitable[Result]]:
+    """The call in a thread of its own, which gives its database connection back at once."""
+    # Not in the request's own thread: that one is gone while the answer is still coming.
+    threaded: Callable[P, Awaitable[Result]] = database_sync_to_async(call, thread_sensitive=False)
+    return threaded
+
+
+async def _answer(
+    plan: TalkPlan, answer: StreamedAnswer, on_text: Callable[[str], Awaitable[None]]
+) -> None:
+    try:
+        async with asyncio.timeout(LONGEST_TALK_SECONDS):
+            await shared_inference().generate(
+                plan.model, plan.messages, plan.sampling, on_text=on_text, answer=answer
+            )
+    except TimeoutError:
+        raise TalkEnded(
+            f"The answer took longer than {LONGEST_TALK_SECONDS:.0f} seconds."
+        ) from None
+    except AdapterRefused as error:
+        await in_thread(note_refusal)(plan.adapter_digest, str(error))
+        raise
+
+
+async def _watch(plan: TalkPlan, talk_id: uuid.UUID) -> None:
+    """Keep the talk until it may not go on."""
+    while True:
+        await asyncio.sleep(KEEP_SECONDS)
+        if not await in_thread(keep_talk)(talk_id):
+            raise TalkEnded("The answer was ended by the site.")
+        if plan.token_id is not None and not await in_thread(is_valid)(plan.token_id):
+            raise TalkEnded("The token was revoked or has expired, so the answer ends here.")
+
+
+async def _closed(talk_id: uuid.UUID, used_tokens: int) -> Receipt | None:
+    try:
+        return await in_thread(close_talk)(talk_id, used_tokens=used_tokens)
+    except Exception:
+        # The sweep gives back what is set aside.
+        log.exception("talk_not_closed", talk_id=str(talk_id))
+        return None
