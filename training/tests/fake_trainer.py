@@ -30,6 +30,13 @@ from training.trainers.job import (
     write_result,
 )
 
+# As PyTorch tells it; the first line is CUDA's.
+GPU_LOST = """torch.AcceleratorError: CUDA error: uncorrectable ECC error encountered
+Search for `cudaErrorECCUncorrectable' in https://docs.nvidia.com/cuda/cuda-runtime-api/group__CUDART__TYPES.html for more information.
+CUDA kernel errors might be asynchronously reported at some other API call, so the stacktrace below might be incorrect.
+For debugging consider passing CUDA_LAUNCH_BLOCKING=1
+Compile with `TORCH_USE_CUDA_DSA` to enable device-side assertions.
+"""
 STEPS = 2
 STEP_SECONDS = 0.05  # between looks at the stop file, while a job hangs
 
@@ -92,6 +99,14 @@ class FakeJob:
         match self.behaviour:
             case "crash":
                 raise RuntimeError("secret details")
+            case "lose the GPU":
+                raise RuntimeError(GPU_LOST)
+            case "lose the GPU in a library":
+                sys.stderr.write(
+                    f"terminate called after throwing an instance of 'c10::Error'\n{GPU_LOST}"
+                )
+                sys.stderr.flush()
+                os.abort()
             case "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             case "killed once" if not self.is_resumed:

@@ -6,8 +6,8 @@
     checkpoint/     adapter, optimizer and position, replaced as a whole now and then; a trainer that
                     finds one continues from there
     result.json     written last and atomically: figures, or {"error": sentence}, or
-                    {"postponed": sentence} if another try may succeed, or {"paused": true}, or
-                    {"cancelled": true}
+                    {"postponed": sentence} if another try may succeed, {"interrupted": sentence} if
+                    it may but counts as one of few, or {"paused": true}, or {"cancelled": true}
     adapter/        adapter_config.json and adapter_model.safetensors
 
 One process takes several jobs with the same base and precision: python -m training.trainers FOLDER...

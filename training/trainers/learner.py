@@ -14,7 +14,7 @@ import sys
 import threading
 import traceback
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from types import FrameType
@@ -35,7 +35,7 @@ from training.trainers.job import (
 )
 from training.trainers.model.base_model import FrozenBase, choose_device, load_base
 from training.trainers.run import Run
-from training.trainers.stopped import TrainingStopped
+from training.trainers.stopped import DeviceMissing, TrainingStopped
 from training.trainers.watch import keep_freed_memory, step_back
 
 JSON = dict[str, Any]
@@ -47,6 +47,11 @@ EXIT_TERMINATED = 143  # SIGTERM: what was learned so far is in the checkpoints
 OUT_OF_MEMORY = (
     "Training ran out of memory. Try a lower rank, a lower longest sequence or nf4. The parent "
     "version stays."
+)
+NO_ROOM = "The training machine has too little free memory to hold the base model."
+CROWDED = (
+    "The GPU ran out of memory while other programs held {others:.1f} of its {total:.1f} GiB. The run "
+    "is tried again."
 )
 NO_FILES = "The trainer could not write its files ({})."
 OTHER_BASE = (
@@ -80,16 +85,26 @@ def learn(folders: Sequence[Path]) -> int:
             device=choose_device(first.device),
         )
     except TrainingStopped as error:
-        for folder in together:
-            write_result(folder, {"error": str(error)})
-        return EXIT_DONE
+        return _end_all(together, {"error": str(error)})
+    except DeviceMissing as error:
+        return _end_all(together, {"postponed": str(error)})
+    except (MemoryError, RuntimeError) as error:
+        if not is_out_of_memory(error):
+            raise
+        return _end_all(together, {"postponed": NO_ROOM})
     return learner.run(together, base)
+
+
+def _end_all(folders: Iterable[Path], result: JSON) -> int:
+    for folder in folders:
+        write_result(folder, result)
+    return EXIT_DONE
 
 
 def _is_open(folder: Path) -> bool:
     """Whether there is work; starting a job again ends its pause or delay."""
     result = read_result(folder)
-    if result and not {"paused", "postponed"} & result.keys():
+    if result and not {"paused", "postponed", "interrupted"} & result.keys():
         return False
     (folder / RESULT_FILE).unlink(missing_ok=True)
     return True
@@ -112,6 +127,7 @@ class _Learner:
     def __init__(self, *, threads: int) -> None:
         self._threads = threads
         self._is_shared = False
+        self._device = torch.device("cpu")
         self._terminated = threading.Event()
         self._crashed = threading.Event()
         self._waiting: deque[tuple[Run, Iterator[None]]] = deque()
@@ -121,6 +137,7 @@ class _Learner:
 
     def run(self, jobs: Mapping[Path, Job], base: FrozenBase) -> int:
         self._is_shared = len(jobs) > 1
+        self._device = base.device
         for folder, job in jobs.items():
             run = Run(folder, job, base)
             self._waiting.append((run, run.work()))
@@ -177,8 +194,17 @@ class _Learner:
             # Other runs may have used the memory: this one is retried, finally alone.
             if self._is_shared or not is_out_of_memory(error):
                 raise
+            if crowd := self._crowd():
+                return {"interrupted": crowd}
             return {"error": OUT_OF_MEMORY}
         return None
+
+    def _crowd(self) -> str:
+        """A sentence if others hold more of the GPU's memory than this process; else empty."""
+        if self._device.type != "cuda":
+            return ""
+        free, total = torch.cuda.mem_get_info(self._device)
+        return crowd(free=free, total=total, own=torch.cuda.memory_reserved(self._device))
 
     def _stop(self, run: Run, wish: str) -> JSON:
         """Do what the worker asked for."""
@@ -195,6 +221,14 @@ class _Learner:
         traceback.print_exc(file=sys.stderr)
         self._crashed.set()
         return False
+
+
+def crowd(*, free: int, total: int, own: int) -> str:
+    """A sentence if the bytes that others hold are more than our own; else empty."""
+    others = total - free - own
+    if others <= own:
+        return ""
+    return CROWDED.format(others=others / 2**30, total=total / 2**30)
 
 
 def is_out_of_memory(error: BaseException) -> bool:

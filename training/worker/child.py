@@ -26,6 +26,7 @@ from training.trainers.job import (
     read_result,
     write_result,
 )
+from training.worker.gpu_loss import gpu_loss
 
 TRAINER = "training.trainers"
 POLL_SECONDS = 1.0
@@ -54,7 +55,7 @@ class TrainerKilled(TrainerDied):
 
 
 class TrainerPostponed(Exception):
-    """The machine had no room for this job; the sentence is for the agent's owner."""
+    """The machine has no room or no GPU for this job; the sentence is for the agent's owner."""
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,15 @@ def run_trainer(jobs: Sequence[FollowedJob], *, module: str = TRAINER) -> int:
         _kill(process)
         shutil.rmtree(scratch, ignore_errors=True)
     if has_ended and process.returncode:
-        tail = logs.read_bytes()[-LOG_TAIL_CHARS:].decode(errors="replace")
-        log.error("trainer_died", log=str(logs), returncode=process.returncode, log_tail=tail)
+        text = logs.read_text(errors="replace")
+        log.error(
+            "trainer_died",
+            log=str(logs),
+            returncode=process.returncode,
+            log_tail=text[-LOG_TAIL_CHARS:],
+        )
+        if why := gpu_loss(text):
+            _postpone([job.folder for job in jobs], why)
     return process.returncode
 
 
@@ -108,6 +116,8 @@ def result_of(folder: Path, *, returncode: int) -> JSON:
         return result
     if result and "postponed" in result:
         raise TrainerPostponed(str(result["postponed"]))
+    if result and "interrupted" in result:
+        raise TrainerDied(str(result["interrupted"]))
     if returncode < 0:
         raise TrainerKilled(
             f"The trainer was killed (signal {-returncode}), often because memory ran out."
@@ -148,6 +158,13 @@ def _follow(process: subprocess.Popen[bytes], jobs: Sequence[FollowedJob]) -> bo
                 _give_up(job.folder)
             break
     return has_ended
+
+
+def _postpone(folders: Sequence[Path], why: str) -> None:
+    """Say so for every job that the process left without a result."""
+    for folder in folders:
+        if read_result(folder) is None:
+            write_result(folder, {"postponed": why})
 
 
 def _give_up(folder: Path) -> None:

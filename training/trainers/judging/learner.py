@@ -45,7 +45,7 @@ from training.trainers.model.packing import Row, pack
 from training.trainers.policy import Policy, rate_share
 from training.trainers.progress import Progress, check_converges, peak_memory_bytes
 from training.trainers.run import CHECKPOINT_SECONDS, MAX_ROW_TOKENS
-from training.trainers.stopped import TrainingStopped
+from training.trainers.stopped import DeviceMissing, TrainingStopped
 from training.trainers.watch import keep_freed_memory, step_back
 
 JSON = dict[str, Any]
@@ -73,6 +73,8 @@ def learn_judge(folder: Path) -> int:
         write_result(folder, training.figures())
     except TrainingStopped as error:
         write_result(folder, {"error": str(error)})
+    except DeviceMissing as error:
+        write_result(folder, {"postponed": str(error)})
     except OSError as error:
         write_result(folder, {"postponed": NO_FILES.format(error.strerror)})
     except (MemoryError, RuntimeError) as error:

@@ -15,11 +15,15 @@ from training.configs.configs import Precision
 from training.trainers.model.attention import ATTENTION_NAME, attending, chunk_row
 from training.trainers.model.lora import AdapterPlan, AdapterWeights, attach, dense_weight, using
 from training.trainers.model.packing import Row
-from training.trainers.stopped import TrainingStopped
+from training.trainers.stopped import DeviceMissing, TrainingStopped
 
 # A base in nf4 is unpacked once if that fits into this share of the free memory. The weights, and so
 # the adapter, are the same bit for bit, without unpacking each layer twice per row.
 UNPACKED_SHARE_OF_FREE_MEMORY = 0.25
+NO_GPU = (
+    "The training machine has no GPU now, and this site trains on one (TRAIN_DEVICE is cuda). The run "
+    "goes on once there is one."
+)
 HEAD_CHUNK = 512  # tokens whose logits are computed at once
 
 
@@ -98,11 +102,11 @@ class FrozenBase:
 
 
 def choose_device(wanted: str) -> torch.device:
-    """The device to use. Raises TrainingStopped if the wanted one is not available."""
+    """The device to use. Raises DeviceMissing if the wanted one is not available."""
     if wanted == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     if wanted == "cuda" and not torch.cuda.is_available():
-        raise TrainingStopped("TRAIN_DEVICE is cuda, but no GPU is available here.")
+        raise DeviceMissing(NO_GPU)
     return torch.device(wanted)
 
 

@@ -12,7 +12,7 @@ import pytest
 from arena.config.env import REPOSITORY
 from training.methods.dpo import DPOConfig
 from training.tests.scripted import behave
-from training.trainers.job import CANCEL, PAUSE, Job, read_result
+from training.trainers.job import CANCEL, PAUSE, Job, read_result, write_result
 from training.worker.child import FollowedJob, TrainerDied, TrainerFailed, result_of, run_trainer
 
 FAKE = "training.tests.fake_trainer"
@@ -99,6 +99,12 @@ def test_a_trainer_inherits_no_secret_and_no_network(
     assert "s3cret" not in environ.values()
     assert "DATABASE_URL" not in environ
     assert environ["HF_HUB_OFFLINE"] == "1"
+
+
+def test_an_interrupted_job_is_one_of_few_tries_and_says_why(tmp_path: Path) -> None:
+    write_result(tmp_path, {"interrupted": "Others hold the memory."})
+    with pytest.raises(TrainerDied, match="Others hold the memory"):
+        result_of(tmp_path, returncode=0)
 
 
 @pytest.mark.parametrize(

@@ -1,5 +1,6 @@
 """Who pays for a run that a worker gives up: its owner for their own faults, the site for its own."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,15 @@ from training.runs.claiming import MAX_ATTEMPTS
 from training.runs.starting import request_run
 from training.states import RunStatus
 from training.tests.builders import CREDITS, make_agent, make_base, make_pairs_for, make_space
-from training.tests.scripted import behave, expire, fail_with, script_gate, script_runs
+from training.tests.scripted import (
+    attempt_folder,
+    behave,
+    expire,
+    fail_with,
+    script_gate,
+    script_runs,
+)
+from training.trainers.job import PROGRESS_FILE
 from training.worker import batch
 from training.worker.batch import train_due
 
@@ -75,6 +84,28 @@ def test_a_trainer_that_is_killed_alone_in_the_end_is_the_configs_fault_a_crash_
     behave(fake_base, behaviour)  # after the first of two steps
     work_to_the_end(run)
     assert paid(run) == price
+
+
+@pytest.mark.parametrize("behaviour", ["lose the GPU", "lose the GPU in a library"])
+def test_a_gpu_that_vanishes_puts_the_run_off_and_it_goes_on_once_the_gpu_is_back(
+    run: TrainingRun, fake_base: Path, behaviour: str
+) -> None:
+    well = (fake_base / "behaviour").read_text()
+    behave(fake_base, behaviour)  # after the first of two steps
+    for _ in range(MAX_ATTEMPTS + 1):
+        train_due()
+        expire(run)
+    run.refresh_from_db()
+    assert run.status == RunStatus.TRAINING
+    assert "lost its GPU (uncorrectable ECC error encountered)" in run.reason
+    assert "from its last checkpoint" in run.reason
+    behave(fake_base, well)
+    train_due()
+    run.refresh_from_db()
+    assert run.status == RunStatus.ADOPTED
+    lines = (attempt_folder(run, MAX_ATTEMPTS + 2) / PROGRESS_FILE).read_text().splitlines()
+    assert [step for line in lines if (step := json.loads(line).get("step"))] == [1, 2]
+    assert paid(run) == PRICE
 
 
 @pytest.mark.parametrize(
