@@ -1,16 +1,28 @@
 """The form in which a person chooses the pairs of a dataset; every filter stands in the address."""
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from django import forms
+from django.http import QueryDict
+from django.utils.http import urlencode
 
 from frontend.forms import PlainForm
 from training.configs.fields import InvalidConfig
+from training.exports.containers import Container
+from training.exports.formats import FORMATS
 from training.exports.rows import Choices
 from training.exports.selection import MAX_LENGTH_DIFFERENCE, Selection, Whose
 
 # What the form asks the other way round, so that an address without it means the usual.
 _TURNED = {"with_cut": "without_cut", "dedup": "with_duplicates"}
+# Of what is chosen, not asked for: an address may leave it out.
+USUAL: Mapping[str, str] = {
+    "whose": Whose.MINE,
+    "format": "preference",
+    "container": Container.PARQUET,
+}
+_CONTAINERS = {Container.PARQUET: "Parquet", Container.JSONL: "JSON Lines"}
 _FLAGS = ("only_verified", "one_per_prompt")
 _LISTS = ("spaces", "agents", "judges")
 _VALUES = (
@@ -76,6 +88,16 @@ class DatasetForm(PlainForm):
         error_messages={"invalid_choice": "Choose one of the two."},
         widget=forms.RadioSelect(attrs={"class": "radio radio-sm radio-primary mt-0.5"}),
     )
+    format = forms.ChoiceField(
+        label="Format",
+        choices=[(one.name, one.label) for one in FORMATS.values()],
+        error_messages={"invalid_choice": "There is no such format."},
+    )
+    container = forms.ChoiceField(
+        label="Files",
+        choices=list(_CONTAINERS.items()),
+        error_messages={"invalid_choice": "Choose one of the two."},
+    )
     spaces = _several("Spaces", "There is no such Space.")
     agents = _several("Agents of mine", "You have no such agent.")
     judges = _several("Judged by one of", "There is no such judge.")
@@ -138,3 +160,49 @@ class DatasetForm(PlainForm):
         """Put each sentence at its field."""
         for name, sentence in error.problems.items():
             self.add_error(_TURNED.get(name, name), sentence)
+
+
+def query_of(given: QueryDict) -> str:
+    """What the form was given, as in an address: without what is empty or is not of it."""
+    return urlencode(
+        [
+            (name, value)
+            for name, values in given.lists()
+            if name in DatasetForm.base_fields
+            for value in values
+            if value
+        ]
+    )
+
+
+def address_of(selection: Selection, *, format: str, container: str) -> str:
+    """The form filled with this selection, as in an address."""
+    given: list[tuple[str, Any]] = [("format", format), ("container", container)]
+    for name, value in _narrowing(selection).items():
+        if name in _TURNED or value is True:
+            given.append((_TURNED.get(name, name), "on"))
+        else:
+            given += [(name, one) for one in (value if isinstance(value, list) else [value])]
+    return urlencode(given)
+
+
+def filters_in_words(selection: Selection, *, choices: Choices) -> Sequence[tuple[str, str]]:
+    """The filters that narrow something, each with what was chosen (flags have nothing)."""
+    fields = DatasetForm.base_fields
+    found = []
+    for name, value in _narrowing(selection).items():
+        label = str(fields[_TURNED.get(name, name)].label)
+        if name in _LISTS:
+            names: dict[Any, str] = dict(getattr(choices, name))
+            found.append((label, ", ".join(str(names.get(one, one)) for one in value)))
+        elif name == "whose":
+            found.append((label, "Everybody’s, of public data"))
+        else:
+            found.append((label, "" if isinstance(value, bool) else f"{value}"))
+    return found
+
+
+def _narrowing(selection: Selection) -> dict[str, Any]:
+    """As JSON, without what is as usual."""
+    usual = Selection().as_json()
+    return {name: value for name, value in selection.as_json().items() if value != usual[name]}

@@ -16,7 +16,7 @@ from frontend.pages import (
     tournaments,
     wallet,
 )
-from frontend.pages.exports import builder, files
+from frontend.pages.exports import builder, files, orders
 from frontend.pages.judges import bounty, public, staff
 from frontend.pages.programs import tokens, webhooks
 from frontend.pages.review import appeals, vote
@@ -79,6 +79,11 @@ urlpatterns = [
     path("entries/<uuid:entry_id>/leave/", spaces.leave, name="leave_queue"),
     path("exports/", builder.exports, name="exports"),
     path("exports/chosen/", builder.chosen, name="chosen_pairs"),
+    path("exports/build/<uuid:request_id>/", orders.build, name="build_export"),
+    path("exports/own/", orders.own, name="own_exports"),
+    path("exports/<int:export_id>/", orders.detail, name="export"),
+    path("exports/<int:export_id>/repeat/", orders.repeat, name="repeat_export"),
+    path("exports/<int:export_id>/delete/", orders.delete, name="delete_export"),
     path("exports/files/<str:key>/<path:name>", files.export_file, name="export_file"),
     path("judges/", public.judge_list, name="judges"),
     path("judges/<slug:judge>/", public.judge_detail, name="judge"),

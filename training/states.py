@@ -51,7 +51,10 @@ class RunEvent(StrEnum):
 
 
 class ExportState(StrEnum):
-    """waiting -> writing -> whole -> expired; failed from either of the first two."""
+    """waiting -> writing -> whole -> expired; failed from either of the first two.
+
+    What failed or expired waits again if its owner asks for it.
+    """
 
     WAITING = "waiting"
     WRITING = "writing"
@@ -61,6 +64,7 @@ class ExportState(StrEnum):
 
 
 LIVE_EXPORTS = frozenset({ExportState.WAITING, ExportState.WRITING})
+REPEATABLE_EXPORTS = frozenset({ExportState.FAILED, ExportState.EXPIRED})
 
 
 class IllegalRunEvent(Exception):

@@ -130,7 +130,21 @@ class NewRun(Schema):
     space_id: int = Field(ge=1, le=LARGEST_ID)
 
 
-class NewExport(Schema):
+class ChosenPairs(Schema):
+    """Which pairs."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "example": {"selection": {"spaces": ["constraints"], "least_margin": 0.3}}
+        }
+    )
+
+    selection: Annotated[dict[str, Any], AfterValidator(_storable_json)] = Field(
+        {}, description="Filters, all optional; docs/datasets.md names them."
+    )
+
+
+class NewExport(ChosenPairs):
     """A dataset to be written."""
 
     model_config = ConfigDict(
@@ -143,9 +157,6 @@ class NewExport(Schema):
         }
     )
 
-    selection: Annotated[dict[str, Any], AfterValidator(_storable_json)] = Field(
-        {}, description="Filters, all optional; docs/datasets.md names them."
-    )
     format: Text = Field("preference", max_length=50, description="See /api/v1/exports/formats.")
     container: Text = Field("parquet", max_length=20, description="parquet or jsonl")
 

@@ -20,6 +20,7 @@ from frontend import urls
 from frontend.drawings import draw
 from frontend.tests.builders import signed_in
 from frontend.tests.two_people import (
+    EXPORTED,
     HOOK_URL,
     PRICE,
     PROMPT,
@@ -120,6 +121,11 @@ ROUTES: Mapping[str, Access] = {
     "wallet": Access.SIGNED_IN,
     "judge_bounty": Access.SIGNED_IN,
     "exports": Access.SIGNED_IN,
+    "own_exports": Access.SIGNED_IN,
+    "build_export": Access.SIGNED_IN,
+    "export": Access.OWNER,
+    "repeat_export": Access.OWNER,
+    "delete_export": Access.OWNER,
     "chosen_pairs": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
@@ -128,6 +134,7 @@ OWNERS_FIND: Mapping[str, str] = {
     "api_tokens": TOKEN_NAME,
     "webhooks": HOOK_URL,
     "webhook": HOOK_URL,
+    "export": EXPORTED,
     "edit_agent": PROMPT,
     "agent_learning": str(SEED),
     "autopilot": str(STOP_LOSS),
@@ -157,6 +164,8 @@ def path_of(name: str, people: TwoPeople) -> str:
         "run_id": people.run_id,
         "token_id": people.token_id,
         "hook_id": people.hook_id,
+        "export_id": people.export_id,
+        "request_id": people.entry_id,
         "delivery_id": people.delivery_id,
         "tournament_id": people.tournament_id,
         "registration_id": people.registration_id,
@@ -174,6 +183,7 @@ def form_of(people: TwoPeople) -> dict[str, Any]:
     """Fields of every form of the product, as whole as they can be with the owner's ids."""
     return {
         "agent": people.agent_id,
+        "agents": people.agent_id,
         "entry_id": people.entry_id,
         "practice-agent": people.agent_id,
         "practice-key": people.entry_id,

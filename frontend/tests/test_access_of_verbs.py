@@ -58,7 +58,7 @@ from training.data import pair_dataset
 from training.exports import building, listing, rows
 from training.exports.selection import Selection
 from training.exports.summary import summary
-from training.models import Export, Pair, TrainingRun
+from training.models import Pair, TrainingRun
 from training.practice import group_dataset
 from training.runs import leaving, moves, starting, steering
 from training.runs.queries import (
@@ -96,7 +96,11 @@ def first_pair(people: TwoPeople) -> str:
 
 
 def of_export(people: TwoPeople) -> Mapping[str, Any]:
-    return {"export_id": Export.objects.get(owner=people.owner_id).pk}
+    return {"export_id": people.export_id}
+
+
+def of_failed_export(people: TwoPeople) -> Mapping[str, Any]:
+    return {"export_id": people.failed_export_id}
 
 
 def of_version(people: TwoPeople) -> Mapping[str, Any]:
@@ -161,6 +165,7 @@ VERBS = (
     Verb(steering.adopt_offered, of_run),
     Verb(steering.decline_offered, of_run),
     Verb(building.delete_export, of_export),
+    Verb(building.repeat_export, of_failed_export),
     Verb(moves.own_locked_run, of_run, changes=False),
     Verb(access.agent_for_owner, of_agent(), changes=False),
     Verb(access.entry_for_owner, lambda people: {"entry_id": people.entry_id}, changes=False),

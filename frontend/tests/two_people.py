@@ -82,6 +82,8 @@ class TwoPeople:
     registration_id: uuid.UUID
     open_tournament_id: int  # in which nobody is
     token_id: int  # of the API
+    export_id: int
+    failed_export_id: int
     hook_id: int  # a webhook, of which one delivery was given up
     delivery_id: int
 
@@ -143,7 +145,7 @@ def make_two_people() -> TwoPeople:
     _submit_attack(owner.pk)
     run = make_offer(agent, match.space, price_credits=PRICE)
     _practised(run.pk, match)
-    _exported(owner.pk)
+    export_id, failed_export_id = _exported(owner.pk)
     version = agent.versions.get(number=1)
     PracticeMatch.objects.create(id=uuid.uuid4(), match=match, agent=agent, user=owner)
     tournament = make_tournament(space, fee_credits=0)
@@ -166,6 +168,8 @@ def make_two_people() -> TwoPeople:
         registration_id=register(tournament, student).pk,
         open_tournament_id=make_tournament(space, fee_credits=0).pk,
         token_id=_token_of(owner.pk),
+        export_id=export_id,
+        failed_export_id=failed_export_id,
         hook_id=hook.pk,
         delivery_id=delivery.pk,
     )
@@ -191,19 +195,27 @@ def _submit_attack(user_id: int) -> None:
         )
 
 
-def _exported(user_id: int) -> None:
+def _exported(user_id: int) -> tuple[int, int]:
+    """An export that is whole, and one that failed."""
     now = timezone.now()
-    Export.objects.create(
-        owner_id=user_id,
-        request_id=uuid.uuid4(),
-        selection={"spaces": [EXPORTED]},
-        format="preference",
-        container="jsonl",
-        state=ExportState.WHOLE,
-        up_to_id=0,
-        finished_at=now,
-        expires_at=now + timedelta(days=1),
+    whole, failed = (
+        Export.objects.create(
+            owner_id=user_id,
+            request_id=uuid.uuid4(),
+            selection=selection,
+            format="preference",
+            container="jsonl",
+            state=state,
+            up_to_id=0,
+            finished_at=now,
+            expires_at=now + timedelta(days=1),
+        )
+        for selection, state in (
+            ({"spaces": [EXPORTED]}, ExportState.WHOLE),
+            ({}, ExportState.FAILED),
+        )
     )
+    return whole.pk, failed.pk
 
 
 def _hooks_of(owner: User) -> tuple[Webhook, Delivery]:

@@ -8,9 +8,11 @@ from typing import Any
 from django.utils import timezone
 
 from agents.errors import NotAvailable
+from training.exports.building import NOT_YOURS
+from training.exports.formats import FORMATS
 from training.exports.links import link_key
 from training.models import Export
-from training.states import ExportState
+from training.states import LIVE_EXPORTS, REPEATABLE_EXPORTS, ExportState
 
 MAX_ROWS = 100
 
@@ -31,6 +33,19 @@ class ExportLine:
     created_at: datetime
     finished_at: datetime | None
     expires_at: datetime | None  # of its files
+
+    @property
+    def label(self) -> str:
+        """Of its format."""
+        return FORMATS[self.format].label
+
+    @property
+    def is_live(self) -> bool:
+        return self.state in LIVE_EXPORTS
+
+    @property
+    def is_repeatable(self) -> bool:
+        return self.state in REPEATABLE_EXPORTS
 
     @property
     def share(self) -> float | None:
@@ -76,7 +91,7 @@ def export_view(export_id: int, *, viewer: int) -> ExportView:
     """The viewer's own export. Raises NotAvailable."""
     row = Export.objects.filter(id=export_id, owner_id=viewer).first()
     if row is None:
-        raise NotAvailable("You have no such export.")
+        raise NotAvailable(NOT_YOURS)
     key, until = "", None
     if row.state == ExportState.WHOLE:
         key, until = link_key(row, now=timezone.now())

@@ -9,6 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from math import floor, log10
+from typing import Any
 
 from django.db import OperationalError, connection, transaction
 from django.db.models import QuerySet
@@ -90,15 +91,47 @@ class _Row:
 
 def summary(selection: Selection, viewer: int) -> Summary:
     """The figures of what the viewer would get. The selection has passed `check`."""
+    rows, count, is_estimate = _found(selection, viewer)
+    newest = sorted((row.pair_id for row in rows), reverse=True)[:SHOWN]
+    return Summary(
+        count=count,
+        is_estimate=is_estimate,
+        seen=len(rows),
+        prompts=len({row.prompt_key for row in rows}),
+        spaces=len({row.space_id for row in rows}),
+        longer_won=_longer_won(rows),
+        lengths=_lengths(rows),
+        margins=_margins(rows),
+        preview=_preview(newest),
+    )
+
+
+def about_count(selection: Selection, owner_id: int) -> int | None:
+    """About how many pairs the owner would get; None: it takes too long to tell. For the system."""
+    _, count, _ = _found(selection, owner_id)
+    return count
+
+
+def soon_counted(rows: QuerySet[Any]) -> int | None:
+    """How many there are; None: it takes too long to tell."""
+    try:
+        with _impatient():
+            return rows.count()
+    except OperationalError:
+        return None
+
+
+def _found(selection: Selection, viewer: int) -> tuple[list[_Row], int | None, bool]:
+    """Rows to look at, how many there are, and whether that is an estimate."""
     pairs = chosen_pairs(selection, viewer)
     rows = _read(pairs[: COUNTED + 1])
     if rows is not None and len(rows) <= COUNTED:
-        return _summary(rows, count=len(rows), is_estimate=False)
+        return rows, len(rows), False
     total, sample = _sample()
     rows = _read(pairs.filter(id__in=sample)) if sample else None
     if rows is None:
-        return _summary([], count=None, is_estimate=True)
-    return _summary(rows, count=_about(len(rows) / len(sample) * total), is_estimate=True)
+        return [], None, True
+    return rows, _about(len(rows) / len(sample) * total), True
 
 
 def _read(pairs: QuerySet[Pair]) -> list[_Row] | None:
@@ -141,21 +174,6 @@ def _sample() -> tuple[float, list[int]]:
         )
         ids = [found for (found,) in cursor.fetchall()]
     return max(total, len(ids)), ids
-
-
-def _summary(rows: Sequence[_Row], *, count: int | None, is_estimate: bool) -> Summary:
-    newest = sorted((row.pair_id for row in rows), reverse=True)[:SHOWN]
-    return Summary(
-        count=count,
-        is_estimate=is_estimate,
-        seen=len(rows),
-        prompts=len({row.prompt_key for row in rows}),
-        spaces=len({row.space_id for row in rows}),
-        longer_won=_longer_won(rows),
-        lengths=_lengths(rows),
-        margins=_margins(rows),
-        preview=_preview(newest),
-    )
 
 
 def _longer_won(rows: Sequence[_Row]) -> LongerWon | None:

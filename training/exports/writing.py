@@ -141,7 +141,14 @@ def _write_next(export: Export, held: _Held) -> None:
         raise Refused(problem)
     files = [File(**one) for one in export.files]
     tally = ExportTally.from_json(export.tally)
-    found = _write_file(export, held, files, tally)
+    order = Order(
+        owner_id=export.owner_id,
+        selection=Selection.from_json(export.selection),
+        up_to_id=export.up_to_id,
+    )
+    if not files:
+        held.record(rows_estimated=FORMATS[export.format].estimate(order))
+    found = _write_file(export, order, held, files, tally)
     if found.file:
         files.append(found.file)
     if not files:
@@ -168,13 +175,10 @@ class _Found:
     is_last: bool
 
 
-def _write_file(export: Export, held: _Held, files: Sequence[File], tally: ExportTally) -> _Found:
+def _write_file(
+    export: Export, order: Order, held: _Held, files: Sequence[File], tally: ExportTally
+) -> _Found:
     """The next file, if there is anything for it; the tally gets what is in it."""
-    order = Order(
-        owner_id=export.owner_id,
-        selection=Selection.from_json(export.selection),
-        up_to_id=export.up_to_id,
-    )
     chosen = FORMATS[export.format]
     container = Container(export.container)
     name = f"data/train-{len(files):05}.{container}"
@@ -271,7 +275,8 @@ def _tell_owner(held: _Held) -> None:
         "expires_at": export.expires_at and export.expires_at.isoformat(),
         "api_path": f"/api/v1/exports/{export.pk}",
     }
-    tell([export.owner_id], HookEvent.EXPORT_FINISHED, key=str(export.pk), data=lambda _: facts)
+    key = f"{export.pk}:{export.finished_at}"  # each time that it was tried
+    tell([export.owner_id], HookEvent.EXPORT_FINISHED, key=key, data=lambda _: facts)
 
 
 def _let_go(held: _Held, **fields: Any) -> bool:

@@ -12,13 +12,15 @@ from pydantic import Field
 from agents.api_tokens import Scope
 from frontend.api.edge import answers, needs, user_id
 from frontend.api.paging import Cursor, Limit, Page, id_of, page_of
-from frontend.api.values import IdempotencyKey, NewExport, RowId
-from training.exports.building import build_export, delete_export
+from frontend.api.values import ChosenPairs, IdempotencyKey, NewExport, RowId
+from training.exports.building import build_export, delete_export, repeat_export
 from training.exports.formats import FORMATS
 from training.exports.formats.columns import described
 from training.exports.links import ARCHIVE
 from training.exports.listing import ExportLine, ExportView, export_view, exports_of
+from training.exports.rows import check
 from training.exports.selection import Selection
+from training.exports.summary import Summary, summary
 
 router = Router()
 
@@ -101,10 +103,35 @@ def order(request: HttpRequest, new: NewExport, idempotency_key: IdempotencyKey)
     return Status(201, _detail(request, export_id))
 
 
+@router.post(
+    "/summary",
+    response=answers(Summary),
+    **needs(Scope.READ),
+    summary="What a selection comes to",
+)
+def count(request: HttpRequest, chosen: ChosenPairs) -> Any:
+    """How many pairs, how they are spread, and ten of them, before anything is ordered."""
+    selection = Selection.from_json(chosen.selection)
+    check(selection, user_id(request))
+    return summary(selection, user_id(request))
+
+
 @router.get(
     "/{export_id}", response=answers(ExportDetail), **needs(Scope.READ), summary="An export"
 )
 def detail(request: HttpRequest, export_id: RowId) -> Any:
+    return _detail(request, export_id)
+
+
+@router.post(
+    "/{export_id}/repeat",
+    response=answers(ExportDetail),
+    **needs(Scope.READ),
+    summary="Write an export again",
+)
+def repeat(request: HttpRequest, export_id: RowId) -> Any:
+    """One that failed, or whose files are gone: of what there is today."""
+    repeat_export(user_id(request), export_id=export_id)
     return _detail(request, export_id)
 
 

@@ -1,15 +1,19 @@
 """The page that builds a dataset: what it shows, what it refuses, and nobody else's pairs."""
 
+import re
+
 import pytest
 from django.test import Client
 from django.utils.http import urlencode
 
 from agents.models import Agent, Engine
-from arena.models import Completion, Space
+from arena.models import Completion, Round, Space
 from arena.states import DataLicence
 from frontend.tests.builders import HOSTILE
 from training.exports.tests.builders import make_pair, play
 from training.tests.builders import make_agent, make_space
+
+BUTTON = re.compile(r"<button[^>]*data-key>")
 
 pytestmark = pytest.mark.django_db
 
@@ -55,10 +59,30 @@ def test_every_filter_of_the_address_is_kept_in_the_form(client: Client, agent: 
 def test_the_part_that_follows_the_filters_is_the_same_as_on_the_page(
     client: Client, agent: Agent
 ) -> None:
-    part = client.get("/exports/chosen/?least_margin=0.9").content.decode()
-    assert "No pair is like that." in part
+    part = client.get("/exports/chosen/?least_margin=0.4").content.decode()
+    assert ">3</span> pairs" in part
     assert "<html" not in part
-    assert part.strip() in page(client, least_margin="0.9")
+    # Except the button, whose request has an id of its own.
+    whole, *others = (BUTTON.sub("", one) for one in (page(client, least_margin="0.4"), part))
+    assert others[0].strip() in whole
+
+
+def test_what_matches_nothing_cannot_be_built(client: Client, agent: Agent) -> None:
+    shown = page(client, least_margin="0.9")
+    assert "No pair is like that." in shown
+    assert "Build the dataset" not in shown
+    assert "Build the dataset" in page(client)
+
+
+def test_other_formats_say_which_filters_they_know_and_count_what_they_are_made_of(
+    client: Client, agent: Agent
+) -> None:
+    Round.objects.update(turn_limit=4)
+    assert ">3</span> games" in page(client, format="episodes")
+    assert "practised" in page(client, format="groups")
+    shown = page(client, format="groups", least_margin="0.5")
+    assert "is not chosen by least_margin" in shown
+    assert "Build the dataset" not in shown
 
 
 @pytest.mark.parametrize(

@@ -72,5 +72,8 @@ class Format(Protocol):
     def newest_id(self) -> int:
         """Of what it is made of: whatever comes later is not in an export that is ordered now."""
 
+    def estimate(self, order: Order) -> int | None:
+        """About how many rows the order comes to; None: nobody can tell soon."""
+
     def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         """What the order chooses and comes after this id. Raises Refused."""

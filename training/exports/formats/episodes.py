@@ -14,6 +14,7 @@ from training.exports.formats.base import Order, RowBatch, selected_between
 from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar, Struct
 from training.exports.formats.lines import as_json
 from training.exports.formats.tally import ExportTally
+from training.exports.summary import soon_counted
 
 PAGE_ROUNDS = 50  # read at once
 _NUMBERS = ListOf(Scalar.NUMBER)
@@ -64,6 +65,9 @@ class Episodes:
 
     def newest_id(self) -> int:
         return Round.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+    def estimate(self, order: Order) -> int | None:
+        return soon_counted(_rounds(order))
 
     def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         rounds = _rounds(order)

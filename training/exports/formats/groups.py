@@ -66,6 +66,9 @@ class Groups:
     def newest_id(self) -> int:
         return TrainingRun.objects.aggregate(newest=Max("id"))["newest"] or 0
 
+    def estimate(self, order: Order) -> int | None:
+        return None  # the groups of a run stand in its folder
+
     def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         """A page is a run: its groups are read together."""
         chosen = order.selection

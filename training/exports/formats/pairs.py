@@ -12,6 +12,7 @@ from training.exports.formats.records import PairRecord, read_pairs
 from training.exports.formats.tally import ExportTally
 from training.exports.rows import pairs_after
 from training.exports.selection import Whose
+from training.exports.summary import about_count
 from training.models import Pair
 
 PAGE_ROWS = 1000  # pairs that are in memory at once
@@ -84,9 +85,14 @@ class PairFormat(ABC):
     explanation: str
     filters = ALL_FILTERS
     columns: Sequence[Column]
+    rows_a_pair = 1  # at most
 
     def newest_id(self) -> int:
         return Pair.objects.aggregate(newest=Max("id"))["newest"] or 0
+
+    def estimate(self, order: Order) -> int | None:
+        count = about_count(order.selection, order.owner_id)
+        return None if count is None else count * self.rows_a_pair
 
     def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
         while ids := self._next(order, after_id):

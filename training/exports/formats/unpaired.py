@@ -29,6 +29,7 @@ class Unpaired(PairFormat):
     name = "unpaired"
     label = "Unpaired, for KTO (TRL)"
     explanation = "Each answer by itself, with whether it was the better one of its pair."
+    rows_a_pair = 2
     columns = (
         Column("prompt", MESSAGES, "What was asked; without the prompt of another's agent."),
         Column("completion", MESSAGES, "The answer."),

@@ -14,14 +14,16 @@ from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
 from arena.leases import LeaseLost
+from training.data.harvest import harvest_matches
 from training.exports import writing
-from training.exports.building import MAX_LIVE, delete_export
+from training.exports.building import MAX_LIVE, delete_export, repeat_export
 from training.exports.containers import Container, FileWriter
 from training.exports.folders import export_folder
 from training.exports.formats import pairs
 from training.exports.tests.orders import learner, order, rows_of, written
 from training.models import Export, Pair
 from training.states import ExportState
+from training.tests.builders import make_agent, make_match
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -116,6 +118,34 @@ def test_the_same_request_orders_once_and_another_dataset_needs_another_one() ->
     assert order(agent, request_id=request).pk == first.pk
     with pytest.raises(Refused, match="with another dataset"):
         order(agent, request_id=request, container=Container.PARQUET)
+
+
+def test_what_failed_is_written_again_of_what_there_is_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = learner()
+    with monkeypatch.context() as broken:
+        broken.setattr(writing, "MAX_ATTEMPTS", 0)
+        failed = written(order(agent))
+    assert failed.state == ExportState.FAILED
+    again = make_match([agent, make_agent()], [{0: 1.0, 1: 0.2}])
+    harvest_matches()
+    repeat_export(agent.owner_id, export_id=failed.pk)
+    with pytest.raises(Refused, match="Only an export that failed"):
+        repeat_export(agent.owner_id, export_id=failed.pk)
+    whole = written(failed)
+    assert (whole.state, whole.reason, whole.rows_estimated) == (ExportState.WHOLE, "", 4)
+    assert rows_of(whole)[-1]["match"] == again.pk
+    Export.objects.filter(id=whole.pk).update(state=ExportState.EXPIRED, files=[], size_bytes=0)
+    repeat_export(agent.owner_id, export_id=whole.pk)
+    assert written(whole).state == ExportState.WHOLE
+
+
+@pytest.mark.parametrize(("format", "rows"), [("preference", 3), ("unpaired", 6), ("groups", None)])
+def test_how_many_rows_there_will_be_is_known_before_the_first(
+    format: str, rows: int | None
+) -> None:
+    assert written(order(learner(), format=format)).rows_estimated == rows
 
 
 def test_one_person_has_only_so_many_exports_under_way() -> None:
