@@ -13,6 +13,8 @@ import structlog
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
+from frontend.openai.errors import EndpointError
+
 MAX_BODY_BYTES = 2_000_000  # forms and JSON; Django itself reads less than this of them
 MAX_UPLOAD_BYTES = 500_000_000  # of an adapter: each base model's own bound is narrower
 # Read and thrown away, so that whoever sends it gets the answer and not a broken connection.
@@ -92,6 +94,8 @@ def _declared(scope: Any) -> int:
 async def _answer(scope: Any, send: Send, status: int, sentence: str) -> None:
     if scope["path"].startswith("/api/"):
         body, content_type = json.dumps({"detail": sentence}), "application/json"
+    elif scope["path"].startswith("/v1/"):
+        body, content_type = json.dumps(EndpointError(status, sentence).body), "application/json"
     else:
         context = {"request": HttpRequest(), "status": status, "sentence": sentence}
         body, content_type = render_to_string("413.html", context), "text/html; charset=utf-8"

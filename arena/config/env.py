@@ -171,7 +171,7 @@ class Variables(BaseSettings):
         description="Held-out tasks of each other Space, on which a new version must not be clearly worse.",
     )
     training_price: int = Field(
-        1, ge=0, le=10_000, description="Credits per 100 answers shown in a run."
+        1, ge=0, le=10_000, description="Credits for 100 answers of a run, or 25,600 tokens talked."
     )
     house_stake: int = Field(
         300,

@@ -22,5 +22,6 @@ urlpatterns = [
     path("health/", health, name="health"),
     path("metrics", metrics, name="metrics"),
     path("api/v1/", api.urls),
+    path("v1/", include("frontend.openai.urls")),
     path("", include("frontend.urls")),
 ]

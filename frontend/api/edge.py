@@ -114,7 +114,7 @@ def at_the_edge(view: View) -> View:
     def inner(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         caller = caller_of(token.strip()) if scheme.lower() == "bearer" else None
-        limit = _Limit.of(request, caller)
+        limit = RequestLimit.of(request, caller)
         response: HttpResponseBase
         if limit.is_reached:
             response = problem(429, "That was too many requests. Wait a little, then go on.")
@@ -142,7 +142,7 @@ def unauthorised(detail: str) -> HttpResponse:
     return response
 
 
-class _Limit:
+class RequestLimit:
     """Requests of one token or network in the current window."""
 
     def __init__(self, key: str, bound: int) -> None:
@@ -153,7 +153,7 @@ class _Limit:
         self.used = _counted(f"api:{key}:{window}")
 
     @classmethod
-    def of(cls, request: HttpRequest, caller: Caller | None) -> "_Limit":
+    def of(cls, request: HttpRequest, caller: Caller | None) -> "RequestLimit":
         if caller is not None:
             return cls(f"token:{caller.token_id}", REQUESTS_WITH_TOKEN)
         network = network_of(request.META.get("REMOTE_ADDR") or "")

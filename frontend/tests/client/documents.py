@@ -54,6 +54,7 @@ class Reader:
             "PATH": f"{programs}:{os.environ['PATH']}",
             "PYTHONPATH": str(ROOT / "client"),
             "HOME": str(folder),
+            "ARENA_TOKEN": token,
             "COLUMNS": "200",
         }
 

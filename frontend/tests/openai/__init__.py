@@ -1,0 +1,1 @@
+"""Tests of the endpoint for OpenAI clients."""
