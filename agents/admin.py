@@ -7,7 +7,7 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 
-from agents.models import BaseModel, User
+from agents.models import BaseModel, InferenceServer, User
 from agents.names import TAKEN, name_key, stored_form
 
 
@@ -40,6 +40,23 @@ class _UserAdmin(UserAdmin):  # type: ignore[type-arg]
 admin.site.register(User, _UserAdmin)
 
 
+class _ServerInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = InferenceServer
+    extra = 0
+    fields = (
+        "url",
+        "is_shared",
+        "version",
+        "context_tokens",
+        "is_away",
+        "problem",
+        "note",
+        "asked_at",
+    )
+    readonly_fields = fields[1:]
+
+
 @admin.register(BaseModel)
 class BaseModelAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("name", "served_name", "path", "is_active")
+    list_display = ("name", "served_name", "path", "context_tokens", "max_lora_rank", "is_active")
+    inlines = (_ServerInline,)

@@ -10,10 +10,12 @@ from django.contrib.postgres.fields import ArrayField
 from django.db import models
 from django.db.models.functions import Lower
 
+from agents.adapters.lora import MAX_LORA_RANK
 from agents.names import MAX_AGENT_NAME_CODE_POINTS, name_key, stored_form
 
 # In a key: what follows belongs to a row that is older than the keys and has a namesake before it.
 OLDER_THAN_KEYS = "\n"
+MAX_PROBLEM_CHARS = 300
 
 
 class NameKeyField(models.TextField):  # type: ignore[type-arg]
@@ -108,6 +110,10 @@ class BaseModel(models.Model):
     # has its own, see `folder`. Empty: served only.
     path = models.CharField(max_length=500, blank=True)
     context_tokens = models.PositiveIntegerField(default=2048)
+    # The largest rank of an adapter that its servers take (--max-lora-rank).
+    max_lora_rank = models.PositiveSmallIntegerField(
+        default=MAX_LORA_RANK, db_default=MAX_LORA_RANK
+    )
     is_active = models.BooleanField(default=True)
 
     def __str__(self) -> str:
@@ -120,6 +126,26 @@ class BaseModel(models.Model):
             return None
         is_configured = self.served_name == settings.ENV.base_model
         return Path(settings.BASE_MODEL_PATH if is_configured else self.path)
+
+
+class InferenceServer(models.Model):
+    """A server of one base model, and what it answered when it was last asked for its abilities.
+
+    Those of VLLM_URL have a row as well, which only keeps what they answered.
+    """
+
+    base_model = models.ForeignKey(BaseModel, on_delete=models.PROTECT, related_name="servers")
+    url = models.CharField(max_length=300, unique=True)
+    is_shared = models.BooleanField(default=False, editable=False)  # of VLLM_URL
+    version = models.CharField(max_length=60, blank=True)
+    context_tokens = models.PositiveIntegerField(null=True, blank=True)
+    problem = models.CharField(max_length=MAX_PROBLEM_CHARS, blank=True)  # empty: it plays
+    note = models.CharField(max_length=MAX_PROBLEM_CHARS, blank=True)  # what is done without
+    is_away = models.BooleanField(default=False)  # it gave no answer
+    asked_at = models.DateTimeField(null=True, blank=True)  # for all its abilities
+
+    def __str__(self) -> str:
+        return self.url
 
 
 class Engine(StrEnum):

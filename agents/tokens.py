@@ -21,6 +21,12 @@ log = structlog.get_logger(__name__)
 
 def count_tokens(base: BaseModel, text: str) -> int | None:
     """Tokens of the text; None if the base's tokenizer is not here."""
+    ids = text_ids(base, text)
+    return None if ids is None else len(ids)
+
+
+def text_ids(base: BaseModel, text: str) -> list[int] | None:
+    """Token ids of the text without special tokens; None if the base's tokenizer is not here."""
     if base.folder is None:
         return None
     file = base.folder / "tokenizer.json"
@@ -28,7 +34,7 @@ def count_tokens(base: BaseModel, text: str) -> int | None:
         tokenizer = _read(file, file.stat().st_mtime_ns)
     except OSError:
         return None
-    return len(tokenizer.encode(text, add_special_tokens=False).ids) if tokenizer else None
+    return list(tokenizer.encode(text, add_special_tokens=False).ids) if tokenizer else None
 
 
 def prompt_room(base: BaseModel, *, exchange_tokens: int) -> int:

@@ -25,6 +25,7 @@ TRY_BOUNTY = "arena.tasks.try_bounty"
 SAMPLE_ATTACK = "arena.tasks.sample_attack"
 SEND_WEBHOOKS = "arena.tasks.send_webhooks"
 AUDIT_LEDGER = "arena.tasks.audit_ledger"
+ASK_SERVERS = "arena.tasks.ask_servers"
 SWEEP_MATCHES = "arena.tasks.sweep"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
@@ -40,6 +41,7 @@ TASKS = (
     SAMPLE_ATTACK,
     SEND_WEBHOOKS,
     AUDIT_LEDGER,
+    ASK_SERVERS,
     SWEEP_MATCHES,
     RUN_TRAINING,
     SWEEP_TRAINING,

@@ -6,11 +6,13 @@ from random import SystemRandom
 
 from celery import shared_task
 
+from agents import bases
 from arena import sweeping
 from arena.credits.verdicts import audit_now
 from arena.matches import claiming, judging, play, runner
 from arena.nudges import (
     ASK_GOLD,
+    ASK_SERVERS,
     AUDIT_LEDGER,
     HEAR_APPEAL,
     JUDGE_ROUND,
@@ -82,6 +84,13 @@ def send_webhooks() -> None:
     forget_sweep_nudge(SEND_WEBHOOKS)  # before looking: what is stored from now on needs another
     if sending.send_due():
         nudge(SEND_WEBHOOKS)
+
+
+@shared_task
+@timed(ASK_SERVERS)
+def ask_servers() -> None:
+    """Ask inference servers that are new or came back what they can do."""
+    bases.ask_servers()
 
 
 @shared_task

@@ -44,6 +44,7 @@ from agents.inference.servers import (
     plain_model,
     served_model,
 )
+from agents.inference.table import ServerTable
 from agents.prompts import neutralised
 
 __all__ = [
@@ -123,8 +124,10 @@ class Sampling:
 class Inference(Servers):
     """What models are asked: for answers, and how likely given tokens are."""
 
-    def __init__(self, urls: Sequence[str] | None = None, *, api_key: str | None = None) -> None:
-        super().__init__(urls, api_key=api_key)
+    def __init__(
+        self, servers: ServerTable | Sequence[str] | None = None, *, api_key: str | None = None
+    ) -> None:
+        super().__init__(servers, api_key=api_key)
         self._spelled: dict[tuple[str, str], tuple[int, ...]] = {}
         self._ends: dict[str, int] = {}
         self._finding_end = asyncio.Lock()
@@ -332,18 +335,18 @@ class Inference(Servers):
 
         return await self._with_adapter(model, ask)
 
-    async def count_tokens(self, model_name: str, text: str) -> list[int]:
+    async def count_tokens(self, base: str, text: str) -> list[int]:
         """Token ids of the text alone, without special tokens."""
         body = {"prompt": neutralised(text), "add_special_tokens": False}
-        return await self._tokenize(model_name, body)
+        return await self._tokenize(base, body)
 
-    async def chat_ids(self, model_name: str, messages: Sequence[Message]) -> list[int]:
+    async def chat_ids(self, base: str, messages: Sequence[Message]) -> list[int]:
         """Token ids of the messages and the start of the assistant's turn."""
-        return await self._tokenize(model_name, {"messages": _neutral(messages)})
+        return await self._tokenize(base, {"messages": _neutral(messages)})
 
-    async def _tokenize(self, model_name: str, body: Mapping[str, Any]) -> list[int]:
-        async with self._server() as url:
-            response = await self._post(url, "/tokenize", {"model": model_name, **body})
+    async def _tokenize(self, base: str, body: Mapping[str, Any]) -> list[int]:
+        async with self._server(base) as url:
+            response = await self._post(url, "/tokenize", {"model": base, **body})
             if response.status_code == 400:
                 raise_for(response)  # a chat template may refuse messages in this order
             if response.status_code != 200:

@@ -19,6 +19,7 @@ from django.conf import settings
 from agents.adapters.store import adapter_folder
 from agents.errors import Refused
 from agents.inference.replies import InferenceUnavailable, ModelNotFound, message_of
+from agents.inference.table import ServerTable, shared_servers
 from agents.models import AgentVersion
 
 log = structlog.get_logger(__name__)
@@ -59,14 +60,19 @@ def served_model(version: AgentVersion) -> ServedModel:
 
 
 class Servers:
-    """One or several vLLM servers, for one event loop.
+    """One or several vLLM servers of each base model, for one event loop.
 
-    A request goes to the server with the fewest requests in flight from here; an adapter is
-    loaded on the server that is asked for it.
+    A request goes to the server of its base with the fewest requests in flight from here; an
+    adapter is loaded on the server that is asked for it. Without `servers`: those of VLLM_URL,
+    whatever they can do.
     """
 
-    def __init__(self, urls: Sequence[str] | None = None, *, api_key: str | None = None) -> None:
-        self._urls = list(settings.VLLM_URLS if urls is None else urls)
+    def __init__(
+        self, servers: ServerTable | Sequence[str] | None = None, *, api_key: str | None = None
+    ) -> None:
+        if servers is None:
+            servers = shared_servers()
+        self._table = servers if isinstance(servers, ServerTable) else ServerTable(servers)
         key = settings.VLLM_API_KEY if api_key is None else api_key
         timeout = httpx.Timeout(READ_TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS)
         self._http = httpx.AsyncClient(
@@ -94,7 +100,7 @@ class Servers:
         self, model: ServedModel, ask: Callable[[str], Awaitable[Result]]
     ) -> Result:
         """The least busy server's reply, with the model's adapter loaded there."""
-        async with self._server() as url:
+        async with self._server(model.base) as url:
             await self._ensure_loaded(url, model)
             try:
                 return await ask(url)
@@ -113,16 +119,22 @@ class Servers:
         Raises AdapterRefused, or InferenceUnavailable if none answers.
         """
         faults = []
-        for url in self._urls:
+        urls = self._urls(model.base)
+        for url in urls:
             try:
                 await self._ensure_loaded(url, model)
             except InferenceUnavailable as error:
                 faults.append(error)
-        if len(faults) == len(self._urls):
+        if len(faults) == len(urls):
             raise faults[0]
 
+    def _urls(self, base: str) -> list[str]:
+        if urls := self._table.urls(base):
+            return urls
+        raise InferenceUnavailable(f"nothing serves {base}: {self._table.refusal(base)}")
+
     @asynccontextmanager
-    async def _server(self) -> AsyncIterator[str]:
+    async def _server(self, base: str) -> AsyncIterator[str]:
         """The URL to ask, counted as busy; after a fault inside the block the server rests."""
         rested = time.monotonic() - REST_SECONDS
 
@@ -131,7 +143,7 @@ class Servers:
             # Among equals the one that failed last comes last, so that retries reach every server.
             return failed_at > rested, self._in_flight[url], failed_at
 
-        url = min(self._urls, key=preference)
+        url = min(self._urls(base), key=preference)
         self._in_flight[url] += 1
         try:
             yield url

@@ -44,6 +44,11 @@ def _schedule_sweeps(sender: Celery, **_: object) -> None:
             "schedule": schedule(900.0, nowfun=steady_now),
             "options": {"expires": 450.0},
         },
+        "ask servers": {
+            "task": "arena.tasks.ask_servers",
+            "schedule": schedule(15.0, nowfun=steady_now),
+            "options": {"expires": 15.0},
+        },
         "audit ledger": {
             "task": "arena.tasks.audit_ledger",
             "schedule": schedule(86_400.0, nowfun=steady_now),

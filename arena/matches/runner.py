@@ -17,6 +17,7 @@ from django.db import connections
 from django.utils.crypto import salted_hmac
 
 from agents.inference.client import Inference, InferenceUnavailable
+from agents.inference.table import ServerTable, known_servers
 from arena import leases
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import with_prompt
@@ -100,7 +101,7 @@ def _drive(match: Match, owner: uuid.UUID) -> None:
         return
     players = players_of(match)
     connections.close_all()  # back to the pool: answers take a while
-    asyncio.run(_play_rounds(_Rounds(match.id, state, owner), players))
+    asyncio.run(_play_rounds(_Rounds(match.id, state, owner), players, known_servers()))
 
 
 class _Rounds:
@@ -159,9 +160,11 @@ class _Rounds:
         return _OpenRound(left.number, task, episode, left.tries)
 
 
-async def _play_rounds(rounds: _Rounds, players: Mapping[int, SeatedAgent]) -> None:
+async def _play_rounds(
+    rounds: _Rounds, players: Mapping[int, SeatedAgent], servers: ServerTable
+) -> None:
     """Answer the remaining rounds, as many at once as the Space sets."""
-    async with Inference() as inference, asyncio.TaskGroup() as group:
+    async with Inference(servers) as inference, asyncio.TaskGroup() as group:
         keeper = group.create_task(_keep_lease(rounds.match_id, rounds.owner))
         lanes = [
             group.create_task(_play_lane(rounds, players, inference))

@@ -19,9 +19,11 @@ from judges.versions import note_versions
 HOUSE_USERNAME = "house"
 
 
-def seed() -> None:
-    """Create what is missing; what exists stays as its administrator left it."""
-    base_model = register_base_model(settings.ENV.base_model, Path(settings.BASE_MODEL_PATH))
+def seed(base: BaseModel | None = None) -> None:
+    """Create what is missing, for another base model if one is named; what exists stays as it is."""
+    base_model = base or register_base_model(
+        settings.ENV.base_model, Path(settings.BASE_MODEL_PATH)
+    )
     for judge in DEFAULT_JUDGES:
         Judge.objects.get_or_create(
             slug=judge.slug,

@@ -17,7 +17,7 @@ class ScriptedModel:
         self.script = script
         self.asked: list[Sequence[Message]] = []
 
-    def __call__(self) -> Self:
+    def __call__(self, servers: object = None) -> Self:
         return self
 
     async def __aenter__(self) -> Self:

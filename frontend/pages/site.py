@@ -12,6 +12,7 @@ from django.views.decorators.http import require_safe
 
 from arena.nudges import (
     ASK_GOLD,
+    ASK_SERVERS,
     AUDIT_LEDGER,
     MAKE_ROOM,
     SAMPLE_ATTACK,
@@ -31,6 +32,7 @@ SWEEP_WORDS: Mapping[str, str] = {
     ASK_GOLD: "Asks judges questions with known answers",
     SAMPLE_ATTACK: "Tries attacks on panels",
     MAKE_ROOM: "Deletes what is due",
+    ASK_SERVERS: "Asks inference servers what they can do",
     AUDIT_LEDGER: "Audits the ledger",
 }
 

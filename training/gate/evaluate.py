@@ -11,6 +11,7 @@ from statistics import fmean
 from agents.errors import Refused
 from agents.inference.client import Inference
 from agents.inference.patience import beside, pulse, together
+from agents.inference.table import known_servers
 from arena.environments.base import Task
 from judges.tools import Tools
 from training.gate.decisions import (
@@ -69,6 +70,7 @@ async def evaluate(
     AdapterRefused, GateInconclusive, or NeverAnswers.
     """
     rng = Random(f"gate:{seed}")
+    servers = known_servers()
     tasks = _draw(own, rng, looks=LOOKS)
     first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]
     exams = [(own, first_look)]
@@ -77,7 +79,7 @@ async def evaluate(
     async def examine_all() -> tuple[
         Drift | None, GateDecision, list[Trial], list[list[Trial]], list[Trial]
     ]:
-        async with Inference() as inference:
+        async with Inference(servers) as inference:
             await inference.ensure_adapter(contestants.parent)
             await inference.ensure_adapter(contestants.child)
             drift = await measure_drift(
@@ -88,7 +90,9 @@ async def evaluate(
                     "The server could score none of the trainer's answers, so nobody knows whether "
                     "it plays what was trained."
                 )
-            examiner = Examiner(inference, contestants, tools)
+            examiner = Examiner(
+                inference, contestants, tools, servers=servers.count(contestants.base.base)
+            )
             own_trials, *probe_trials = await together(
                 examiner.examine(exam, drawn, beside_base=exam is not own) for exam, drawn in exams
             )

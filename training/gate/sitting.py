@@ -12,8 +12,6 @@ from itertools import islice, zip_longest
 from math import ceil
 from random import Random
 
-from django.conf import settings
-
 from agents.inference.client import (
     Inference,
     Message,
@@ -147,12 +145,14 @@ def draw_kind(
 class Examiner:
     """Puts tasks to all contestants, through one bounded pool for all exams of a gate."""
 
-    def __init__(self, inference: Inference, contestants: Contestants, tools: Tools) -> None:
+    def __init__(
+        self, inference: Inference, contestants: Contestants, tools: Tools, *, servers: int
+    ) -> None:
         self._inference = inference
         self._contestants = contestants
         self._tools = tools
         self.unanswered: Counter[str] = Counter()  # Exam.slug -> tasks without an answer to judge
-        self._slots = asyncio.Semaphore(CONCURRENT_TASKS * len(settings.VLLM_URLS))
+        self._slots = asyncio.Semaphore(CONCURRENT_TASKS * servers)
 
     async def examine(
         self, exam: Exam, tasks: Sequence[Task], *, beside_base: bool = False

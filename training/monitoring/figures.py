@@ -93,6 +93,7 @@ class Machine:
     connections: Mapping[tuple[str, str], int]  # by role and state
     max_connections: int
     servers: tuple[bool, ...]  # in the order of VLLM_URL: whether it answers
+    left_out: Mapping[str, str]  # servers on which nobody plays, by URL: why
     disk_free_bytes: int
     disk_bytes: int
 

@@ -11,11 +11,13 @@ from django.conf import settings
 from django.db import connection
 from django.db.models import Count, F, Min, Sum
 
+from agents.inference.table import servers_left_out
 from arena.credits.verdicts import AuditVerdict
 from arena.live.consumers import audience
 from arena.models import Account, AccountKind, Delivery, Webhook
 from arena.nudges import (
     ASK_GOLD,
+    ASK_SERVERS,
     AUDIT_LEDGER,
     MAKE_ROOM,
     SAMPLE_ATTACK,
@@ -46,6 +48,7 @@ def sweep_every_seconds() -> Mapping[str, float]:
         ASK_GOLD: 60.0,
         SAMPLE_ATTACK: 900.0,
         MAKE_ROOM: 600.0,
+        ASK_SERVERS: 15.0,
         AUDIT_LEDGER: _DAY,
     }
 
@@ -114,6 +117,7 @@ def machine(servers: tuple[bool, ...]) -> Machine:
         connections=_connections(),
         max_connections=_max_connections(),
         servers=servers,
+        left_out=servers_left_out(),
         disk_free_bytes=disk.free,
         disk_bytes=disk.total,
     )

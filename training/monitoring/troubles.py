@@ -77,6 +77,15 @@ def _play(found: SiteFigures) -> Iterator[Trouble]:
             f"Inference servers that do not answer: number {', '.join(away)} of VLLM_URL.",
             "Restart them. Matches wait for some minutes and are then refunded.",
         )
+    for url, problem in found.machine.left_out.items():
+        yield Trouble(
+            "matches",
+            Severity.BROKEN
+            if len(found.machine.left_out) >= len(found.machine.servers)
+            else Severity.WATCH,
+            f"Nobody plays on the inference server {url}. {problem}",
+            "Matches go to the others; it is asked again every few seconds.",
+        )
     cancelled = sum(it.cancelled.values())
     if cancelled >= CANCELLED_SHARE:
         worst = max(it.cancelled, key=lambda reason: it.cancelled[reason])

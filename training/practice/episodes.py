@@ -12,7 +12,6 @@ from dataclasses import dataclass
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 
 from agents.errors import Refused
 from agents.inference.client import (
@@ -24,6 +23,7 @@ from agents.inference.client import (
     RequestRefused,
 )
 from agents.inference.patience import together
+from agents.inference.table import known_servers
 from agents.models import AgentVersion
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import with_prompt
@@ -60,7 +60,10 @@ class EpisodePractice:
         self._done: set[int] = set()  # rounds whose episodes ended, or were given up
         self._outages: list[InferenceUnavailable] = []
         self._ended = 0
-        self._slots = asyncio.Semaphore(CONCURRENT_ANSWERS * len(settings.VLLM_URLS))
+        self._servers = known_servers()
+        self._slots = asyncio.Semaphore(
+            CONCURRENT_ANSWERS * self._servers.count(spec.run.agent.base_model.served_name)
+        )
         if not plan.groups:
             return
         self._environment: Environment = ENVIRONMENTS[spec.run.space.environment]
@@ -79,7 +82,7 @@ class EpisodePractice:
         """
         if not self._plan.groups:
             return
-        async with Inference() as inference:
+        async with Inference(self._servers) as inference:
             while wave := await sync_to_async(self._next_wave)():
                 await together(
                     self._play(inference, group, number, tell)

@@ -13,7 +13,6 @@ from random import Random
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 
 from agents.inference.client import (
     Generation,
@@ -23,6 +22,7 @@ from agents.inference.client import (
     RequestRefused,
 )
 from agents.inference.patience import Heartbeat, beside, pulse, together
+from agents.inference.table import known_servers
 from arena.environments import ENVIRONMENTS
 from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Task
@@ -94,6 +94,7 @@ class Practice:
             environment=run.space.environment,
         )
         self._speaker = Speaker.of(parent, run.space)
+        self._servers = known_servers()
         self._episodes = EpisodePractice(spec, self._plan.episodes)
         self._missing = deque(_missing(spec, self._plan, self._tasks))
         self._drawn = self._to_draw - len(self._missing)
@@ -120,9 +121,9 @@ class Practice:
         self._tell_drawn()
         if not self._missing:
             return
-        async with Inference() as inference:
+        async with Inference(self._servers) as inference:
             await inference.ensure_adapter(self._speaker.model)
-            streams = CONCURRENT_ANSWERS * len(settings.VLLM_URLS)
+            streams = CONCURRENT_ANSWERS * self._servers.count(self._speaker.model.base)
             await together(self._draw_on(inference) for _ in range(streams))
         if self._outages:
             raise self._outages[0]

@@ -19,7 +19,6 @@ from typing import Any
 
 import structlog
 from asgiref.sync import sync_to_async
-from django.conf import settings
 
 from agents.files import write_once
 from agents.inference.client import (
@@ -31,6 +30,7 @@ from agents.inference.client import (
     plain_model,
 )
 from agents.inference.patience import Heartbeat, beside, patiently, pulse, together
+from agents.inference.table import known_servers
 from agents.models import BaseModel
 from arena.environments.asking import with_prompt
 from arena.environments.base import user_turn
@@ -72,8 +72,13 @@ async def prepare_rehearsal(spec: RunSpec, *, heartbeat: Heartbeat) -> None:
         return
 
     async def work() -> list[RehearsalExample]:
-        async with Inference() as inference:
-            base = _Base(inference, spec.run.agent.base_model)
+        servers = await sync_to_async(known_servers)()
+        async with Inference(servers) as inference:
+            base = _Base(
+                inference,
+                spec.run.agent.base_model,
+                servers=servers.count(spec.run.agent.base_model.served_name),
+            )
             await base.add_texts()
             texts = await sync_to_async(_choose)(spec)
             return await together(base.example(spec, text) for text in texts)
@@ -101,11 +106,11 @@ def rehearsal_facts(spec: RunSpec) -> JSON:
 class _Base:
     """A plain base that makes up texts, with a bounded number of them in progress."""
 
-    def __init__(self, inference: Inference, base: BaseModel) -> None:
+    def __init__(self, inference: Inference, base: BaseModel, *, servers: int) -> None:
         self._inference = inference
         self._base = base
         self._plain = plain_model(base.served_name)
-        self._slots = asyncio.Semaphore(CONCURRENT_TEXTS * len(settings.VLLM_URLS))
+        self._slots = asyncio.Semaphore(CONCURRENT_TEXTS * servers)
 
     async def add_texts(self) -> None:
         """Add DRAWN_BY_RUN texts, up to MOST_KEPT in all; fewer if the base does not end its prompts."""

@@ -264,6 +264,16 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
             unlearned=pairs["count"],
             problem=f"The training settings are not valid. {error}",
         )
+    if config.rank > (most := agent.base_model.max_lora_rank):
+        return _Plan(
+            method=DEFAULT,
+            config=agent.learning,
+            last_pair_id=pairs["last"],
+            pair_count=pairs["count"],
+            unlearned=pairs["count"],
+            problem=f"The servers of {agent.base_model} take adapters up to rank {most}. Lower the LoRA"
+            " rank in the training settings.",
+        )
     count, tasks = pairs["count"], max(pairs["tasks"], pairs["episodes"])
     answers = charges.answers_of(config, pairs=count, tasks=tasks)
     return _Plan(

@@ -56,6 +56,9 @@ class ScriptedBase:
         cls.made_up = cls.in_flight = cls.most_in_flight = 0
         cls.asked = []
 
+    def __init__(self, servers: object = None) -> None:
+        pass
+
     async def __aenter__(self) -> Self:
         return self
 

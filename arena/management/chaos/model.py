@@ -21,6 +21,7 @@ from tokenizers import Tokenizer
 from arena.management.chaos.base import logprob_of_any_token
 
 WORD_SECONDS = 0.02
+SAYS_IT_IS, CONTEXT_TOKENS = "0.32.0", 2048
 WORDS = [
     "cats",
     "purr",
@@ -77,6 +78,14 @@ class ScriptedServer:
         path = scope["path"]
         if path == "/health":
             await _reply(send, {})
+        elif path == "/version":
+            await _reply(send, {"version": SAYS_IT_IS})
+        elif path == "/v1/models":
+            about = {"id": self._base, "max_model_len": CONTEXT_TOKENS}
+            await _reply(send, {"data": [about]})
+        elif path == "/v1/load_lora_adapter" and not Path(body["lora_path"]).is_dir():
+            said = f"No adapter found for {body['lora_path']}"
+            await _reply(send, {"error": {"message": said}}, status=404)
         elif path == "/v1/load_lora_adapter":
             self._adapters.add(body["lora_name"])
             await _reply(send, {})
@@ -87,6 +96,8 @@ class ScriptedServer:
             await _reply(send, {"tokens": self._ids(text)})
         elif path == "/v1/completions":
             await _reply(send, self._completion(body))
+        elif path == "/v1/chat/completions" and not body.get("stream"):
+            await _reply(send, self._whole(body))
         elif path == "/v1/chat/completions":
             await self._stream(send, body)
         else:
@@ -102,6 +113,13 @@ class ScriptedServer:
         text = " ".join(self._rng.choices(WORDS, k=8))
         choice = {"text": text, "token_ids": self._ids(text), "finish_reason": "stop"}
         return {"choices": [choice]}
+
+    def _whole(self, body: Mapping[str, Any]) -> JSON:
+        ids = self._ids("Yes")[: int(body["max_tokens"])]
+        logprobs = {"content": [{"logprob": self._logprob}] * len(ids)}
+        message = {"role": "assistant", "content": "Yes"}
+        choice = {"message": message, "token_ids": ids, "logprobs": logprobs}
+        return {"choices": [choice | {"finish_reason": "stop"}]}
 
     async def _stream(self, send: Send, body: Mapping[str, Any]) -> None:
         pieces = self._answer(body["messages"], keeps_to_it=body["model"] in self._adapters)

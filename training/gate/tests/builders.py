@@ -149,7 +149,7 @@ def failing(name: str, error: Exception) -> ScriptedModel:
 def run_gate(
     monkeypatch: pytest.MonkeyPatch, model: ScriptedModel, own: Exam | None = None, **changes: Any
 ) -> GateRecord:
-    monkeypatch.setattr("training.gate.evaluate.Inference", lambda: model)
+    monkeypatch.setattr("training.gate.evaluate.Inference", lambda servers: model)
     monkeypatch.setattr(patience, "RETRY_PAUSES_SECONDS", (0.0, 0.0))
 
     async def alive() -> None:

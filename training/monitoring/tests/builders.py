@@ -34,7 +34,7 @@ WELL = SiteFigures(
     judges=JudgingFigures({"code": JudgeFigures(20, 0)}, (), {"gpu": 1.5}, {"gpu": 10.0}),
     ledger=Ledger(120, 30, 3600.0, 0),
     webhooks=Webhooks(0, 0.0, 0, 0),
-    machine=Machine({("web", "idle"): 4}, 100, (True,), 50_000_000_000, 100_000_000_000),
+    machine=Machine({("web", "idle"): 4}, 100, (True,), {}, 50_000_000_000, 100_000_000_000),
     collected_seconds=0.01,
 )
 

@@ -57,6 +57,9 @@ class ScriptedInference:
         cls.calls, cls.choices = [], []
         cls.in_flight = cls.most_in_flight = 0
 
+    def __init__(self, servers: object = None) -> None:
+        pass
+
     async def __aenter__(self) -> Self:
         return self
 

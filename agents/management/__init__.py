@@ -1,0 +1,1 @@
+"""Commands that manage.py gains from this room."""
