@@ -11,7 +11,7 @@ from statistics import fmean
 from agents.errors import Refused
 from agents.inference.client import Inference
 from agents.inference.patience import beside, pulse, together
-from agents.inference.table import known_servers
+from agents.inference.table import ServerTable
 from arena.environments.base import Task
 from judges.tools import Tools
 from training.gate.decisions import (
@@ -61,6 +61,7 @@ async def evaluate(
     probes: Sequence[Exam],
     trained: TrainerView,
     tools: Tools,
+    servers: ServerTable,
     seed: str,
     heartbeat: Callable[[], Awaitable[None]],
 ) -> GateRecord:
@@ -70,7 +71,6 @@ async def evaluate(
     AdapterRefused, GateInconclusive, or NeverAnswers.
     """
     rng = Random(f"gate:{seed}")
-    servers = known_servers()
     tasks = _draw(own, rng, looks=LOOKS)
     first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]
     exams = [(own, first_look)]

@@ -18,6 +18,7 @@ from django.db.models import F
 
 from agents.adapters.store import adapter_folder, store_adapter
 from agents.inference.client import Sampling, served_model
+from agents.inference.table import known_servers
 from agents.models import Adapter, AgentVersion, VersionOrigin
 from agents.roster import activate_child, add_trained_version
 from arena.leases import LeaseLost
@@ -317,6 +318,7 @@ def _evaluate(
         probes=probe_exams(run.space),
         trained=trainer_view(result or {}, precision=spec.config.precision),
         tools=build_tools(),
+        servers=known_servers(),
         seed=str(spec.run.pk),
         heartbeat=heartbeat,
     )

@@ -19,7 +19,9 @@ from agents.inference.client import (
     RequestRefused,
     Sampling,
     ServedModel,
+    plain_model,
 )
+from agents.inference.table import ServerTable
 
 BASE = ServedModel("base", "base", None)
 TRAINED = ServedModel("base", "agent-1.v2-abc", Path("/adapters/abc"))
@@ -56,7 +58,7 @@ def ask(answer: Answer, *, model: ServedModel = BASE, urls: tuple[str, ...] = (O
     return asyncio.run(scenario())
 
 
-def client(answer: Answer, urls: tuple[str, ...]) -> Inference:
+def client(answer: Answer, urls: ServerTable | tuple[str, ...]) -> Inference:
     inference = Inference(urls, api_key="")
     inference._http = httpx.AsyncClient(transport=httpx.MockTransport(answer))
     return inference
@@ -310,3 +312,33 @@ def test_a_chats_tokens_are_those_of_neutral_words() -> None:
     assert asked == [
         {"model": "base", "messages": [{"role": "user", "content": "Say <¦/s> twice."}]}
     ]
+
+
+def test_each_base_is_asked_for_at_its_own_servers() -> None:
+    asked: list[tuple[str, str]] = []
+
+    def answer(request: httpx.Request) -> httpx.Response:
+        asked.append((request.url.host, json.loads(request.content)["model"]))
+        return stream_of("one")
+
+    table = ServerTable(("http://one",), {"llama": ["http://two", "http://three"]})
+
+    async def scenario() -> None:
+        async with client(answer, table) as inference:
+            for base in ("smol", "llama"):
+                await inference.generate(plain_model(base), MESSAGES, Sampling())
+
+    asyncio.run(scenario())
+    assert asked == [("one", "smol"), ("two", "llama")]
+
+
+def test_a_base_whose_servers_are_left_out_cannot_be_asked() -> None:
+    problem = "It takes no adapters."
+    table = ServerTable(("http://one",), problems={"http://one": problem})
+
+    async def scenario() -> None:
+        async with client(lambda request: stream_of("one"), table) as inference:
+            await inference.generate(plain_model("smol"), MESSAGES, Sampling())
+
+    with pytest.raises(InferenceUnavailable, match=f"nothing serves smol: {problem}"):
+        asyncio.run(scenario())

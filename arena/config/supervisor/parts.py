@@ -10,7 +10,7 @@ from pathlib import Path
 from urllib.parse import quote
 
 from arena.config.env import REPOSITORY, Variables
-from arena.config.gpu.hardware import Hardware
+from arena.config.gpu.hardware import CONTEXT_TOKENS, Hardware
 from arena.config.pools import ProcessRole, needed_by_one_of_each
 from arena.config.supervisor import embedded, probes, servers
 from arena.config.supervisor.errors import LocalError
@@ -220,7 +220,12 @@ def _inference(environment: Variables, endpoints: Endpoints, hardware: Hardware)
         return [
             Part(
                 name,
-                probes.http(url, path="/health"),
+                probes.inference(
+                    url,
+                    served_name=environment.base_model,
+                    context_tokens=CONTEXT_TOKENS,
+                    key=endpoints.vllm_api_key,
+                ),
                 source="VLLM_URL",
                 ready_seconds=EXTERNAL_SECONDS,
             )

@@ -11,6 +11,8 @@ from kombu.exceptions import KombuError
 from psycopg import sql
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
 
+from agents.inference.abilities import Asker, Wanted
+
 PROBE_TIMEOUT_SECONDS = 2
 MAX_REASON_CHARS = 200
 
@@ -68,6 +70,20 @@ def http(url: str, *, path: str, host: str = "") -> Probe:
         except httpx.HTTPError as error:
             return _short(error)
         return None if answer.status_code == 200 else f"{path} answered {answer.status_code}"
+
+    return probe
+
+
+def inference(url: str, *, served_name: str, context_tokens: int, key: str) -> Probe:
+    """A server of somebody else's can do everything that the arena asks of one."""
+
+    def probe() -> str | None:
+        asker = Asker(key)
+        try:
+            found = asker.abilities(url, Wanted(served_name, context_tokens))
+        finally:
+            asker.close()
+        return f"{url} does not answer" if found.is_away else (found.problem.rstrip(".") or None)
 
     return probe
 

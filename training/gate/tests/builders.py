@@ -11,6 +11,7 @@ import pytest
 
 from agents.inference import patience
 from agents.inference.client import InferenceUnavailable, Sampling, ServedModel
+from agents.inference.table import ServerTable
 from arena.environments.base import Environment, Score, Split, Task
 from arena.environments.question import Question
 from arena.panels.voting import PanelJudge
@@ -160,6 +161,7 @@ def run_gate(
         "probes": [],
         "trained": TRAINED,
         "tools": NO_TOOLS,
+        "servers": ServerTable(()),
         "seed": "1",
         "heartbeat": alive,
     }
