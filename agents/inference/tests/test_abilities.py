@@ -97,7 +97,7 @@ def test_what_is_missing_is_said_in_a_sentence(changes: Answers, sentence: str) 
 
 def test_a_base_whose_tokenizer_is_elsewhere_is_not_compared() -> None:
     other = {"/tokenize": (200, {"tokens": [9, 9]})}
-    scores = {"prompt_logprobs": [None, {"2": {}}, {"3": {}}]}
+    scores: dict[str, Any] = {"prompt_logprobs": [None, {"2": {}}, {"3": {}}]}
     answers = other | {"/v1/completions": (200, {"choices": [scores]})}
     assert asked(answers, Wanted("smol", 2048)).problem == ""
 

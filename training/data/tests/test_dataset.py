@@ -12,6 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from agents.canonical import digest_of
 from agents.errors import Refused
 from agents.inference.client import Sampling, served_model
+from agents.inference.table import ServerTable
 from agents.models import Agent, AgentVersion, Engine, VersionOrigin
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
@@ -284,6 +285,7 @@ def test_the_tasks_kept_out_are_those_that_the_gate_asks(
             probes=[],
             trained=TrainerView(precision="bf16", sequences=[]),
             tools=build_tools(),
+            servers=ServerTable(()),
             seed=str(run.pk),
             heartbeat=heartbeat,
         )
