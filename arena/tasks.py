@@ -6,7 +6,7 @@ from random import SystemRandom
 
 from celery import shared_task
 
-from agents import bases
+from agents.inference import bases
 from arena import sweeping
 from arena.credits.verdicts import audit_now
 from arena.matches import claiming, judging, play, runner

@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError
 
-from agents.bases import add_base, ask_servers, remove_server, retire_base
 from agents.errors import Refused
+from agents.inference.bases import add_base, ask_servers, remove_server, retire_base
 from agents.models import BaseModel, InferenceServer
 
 AFTER_ADDING = "Open Spaces on it with: python manage.py seed --base {slug}"

@@ -9,10 +9,10 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.utils import timezone
 
-from agents import bases
-from agents.bases import ASK_AGAIN, add_base, ask_servers, remove_server, retire_base
 from agents.errors import NotAvailable, Refused
+from agents.inference import bases
 from agents.inference.abilities import Abilities, Asker, Wanted
+from agents.inference.bases import ASK_AGAIN, add_base, ask_servers, remove_server, retire_base
 from agents.inference.table import NOT_SERVED, ServerTable, known_servers
 from agents.models import BaseModel, InferenceServer
 
