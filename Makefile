@@ -19,8 +19,9 @@ WISH := $(if $(filter bundle,$(MAKECMDGOALS)),auto,$(GPU))
 # A folder that `make bundle` made: everything is installed from it, and nothing is reached.
 BUNDLE ?=
 PART_MB ?= 1000
-NEEDED_DISK_GB_CPU := 7
-NEEDED_DISK_GB_GPU := 13
+# Wheels of a bundle lie beside what is installed from them, until it is.
+NEEDED_DISK_GB_CPU := $(if $(BUNDLE),9,7)
+NEEDED_DISK_GB_GPU := $(if $(BUNDLE),17,13)
 
 LOCKS := requirements
 VENV := .venv
@@ -47,7 +48,7 @@ export RLFC_HOME
 # Tests and benchmarks start many processes: compiled files are worth keeping.
 unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help install demo up build test test-fast lint lint-types lint-rest bench bundle lock clean FORCE
+.PHONY: help install demo up build test test-fast lint lint-types lint-rest bench gpu-check bundle lock clean FORCE
 
 help: ## list the commands
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -184,6 +185,9 @@ lint-rest: $(DONE)/dev $(DONE)/build
 
 bench: install $(DONE)/dev ## run every benchmark in benchmarks/
 	@for name in api curriculum farming judges live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
+
+gpu-check: install $(DONE)/dev ## does this machine's GPU do all it should? 8 minutes: make gpu-check [ARGS="--json FILE"]
+	@$(PY) -m benchmarks.gpu $(ARGS)
 
 TO ?= bundle
 bundle: $(DONE)/build ## pack all that a machine without a network needs: make bundle [GPU=1] [TO=FOLDER] [PART_MB=1000]

@@ -10,7 +10,9 @@ other's prompts in the server's cache.
 Matches a minute as finished matches grow from 1,000 to 100,000: benchmarks/growth.py. It needs no vLLM
 and takes about ten minutes.
 
-python -m benchmarks.arena [--part tokens|growth] [--matches 4] [--finished 100000]
+python -m benchmarks.arena [--part tokens|growth] [--matches 4] [--finished 100000] [--json FILE]
+
+With VLLM_URL, tokens are measured on that server, whose adapters must be readable there.
 """
 
 import argparse
@@ -20,7 +22,8 @@ import tempfile
 import threading
 import time
 import uuid
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import fmean
 
@@ -37,6 +40,7 @@ from django.db import connections
 from agents.adapters.store import store_adapter
 from agents.inference.client import Inference, Sampling, served_model
 from agents.models import AgentVersion, BaseModel, VersionOrigin
+from arena.config.env import Variables
 from arena.config.gpu.hardware import hardware
 from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import this_machine
@@ -165,22 +169,33 @@ def _versions(base: BaseModel, folder: Path) -> list[AgentVersion]:
     return found
 
 
-def measure_tokens(matches: int) -> None:
-    """Print a line for each load."""
+@contextmanager
+def server_of(environment: Variables) -> Iterator[tuple[str, str]]:
+    """The URL and key of the first server in VLLM_URL, or of one that runs meanwhile."""
+    if environment.vllm_url:
+        key = environment.vllm_api_key
+        yield environment.vllm_url[0], key.get_secret_value() if key else ""
+        return
+    options = Options(parts=frozenset({INFERENCE}), free_ports=True)
+    endpoints = choose_endpoints(environment, options)
+    found = hardware(environment, serves=True, trains=False)
+    part = next(
+        one for one in plan(environment, options, endpoints, found) if one.name == INFERENCE
+    )
+    with running(part):
+        yield endpoints.vllm_urls[0], endpoints.vllm_api_key
+
+
+def measure_tokens(matches: int) -> dict[str, dict[str, float]]:
+    """Print a line for each load; return tokens per second."""
+    report = {}
     call_command("migrate", verbosity=0)
     environment = local_environment()
     base_path = environment.base_model_path
     base_path = base_path or environment.rlfc_home / "models" / environment.base_model
-    options = Options(parts=frozenset({INFERENCE}), free_ports=True)
-    endpoints = choose_endpoints(environment, options)
-    server = hardware(environment, serves=True, trains=False)
-    part = next(
-        one for one in plan(environment, options, endpoints, server) if one.name == INFERENCE
-    )
-    url, key = endpoints.vllm_urls[0], endpoints.vllm_api_key
-    settings.VLLM_URLS, settings.VLLM_API_KEY = [url], key
     print(f"{environment.base_model}, {matches} matches at once; tokens per second")
-    with tempfile.TemporaryDirectory() as name, running(part):
+    with tempfile.TemporaryDirectory() as name, server_of(environment) as (url, key):
+        settings.VLLM_URLS, settings.VLLM_API_KEY = [url], key
         make_adapters(Path(name), base_path)
         base = make_base_model()  # the builders' agents have it
         base.served_name, base.path = environment.base_model, str(base_path)
@@ -213,9 +228,11 @@ def measure_tokens(matches: int) -> None:
                 )
             own, theirs = fmean(found["ours"]), fmean(found["plain"])
             each = ", ".join(f"{who} {min(v):.1f} to {max(v):.1f}" for who, v in found.items())
+            report[label] = {"plain": theirs, "ours": own, "ratio": own / theirs}
             print(
                 f"{label:11s} plain {theirs:6.1f}  ours {own:6.1f}  ratio {own / theirs:.2f}  ({each})"
             )
+    return report
 
 
 def main() -> None:
@@ -225,10 +242,14 @@ def main() -> None:
     parser.add_argument("--part", choices=["tokens", "growth"], help="default: both")
     parser.add_argument("--matches", type=int, default=4, help="at once, of tokens")
     parser.add_argument("--finished", type=int, default=100_000, help="matches, of growth")
+    parser.add_argument("--json", type=Path, help="report, of tokens")
     options = parser.parse_args()
     print(this_machine())
     if options.part != "growth":
-        measure_tokens(options.matches)
+        report = measure_tokens(options.matches)
+        if options.json:
+            content = {"machine": this_machine(), "matches": options.matches, "loads": report}
+            options.json.write_text(json.dumps(content, indent=1) + "\n")
     if options.part != "tokens":
         measure_growth(options.finished)
 

@@ -3,10 +3,15 @@
 The peer is the same vLLM started the standard way; agents.inference.serve says what ours does differently.
 
 python -m benchmarks.serving [--answers 3]
+
+With VLLM_URL, that server alone: answers of the plain base beside those of adapters, `--places` at once.
+
+VLLM_URL=... python -m benchmarks.serving [--places 64] [--json FILE]
 """
 
 import argparse
 import asyncio
+import json
 import os
 import subprocess
 import tempfile
@@ -15,6 +20,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import django
 
@@ -22,6 +28,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "arena.config.settings")
 django.setup()
 
 from agents.inference.client import Inference, Sampling, ServedModel
+from arena.config.env import Variables
 from arena.config.gpu.hardware import hardware
 from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import tail, this_machine
@@ -30,6 +37,8 @@ from training.configs.configs import Precision, Targets
 from training.trainers.model.adapter_files import save_adapter
 from training.trainers.model.base_model import choose_device, load_base
 from training.trainers.model.lora import plan_adapter
+
+JSON = dict[str, Any]
 
 PEER = "vllm.entrypoints.openai.api_server"
 READY_SECONDS = 1_800.0  # on a busy machine
@@ -60,8 +69,8 @@ def make_adapters(folder: Path, base_path: Path) -> None:
 
 
 @contextmanager
-def running(part: Part) -> Iterator[None]:
-    """The part's process, ready and without a supervisor."""
+def running(part: Part, *, ready_seconds: float = READY_SECONDS) -> Iterator[None]:
+    """The part's process, ready and without a supervisor. Raises AssertionError with its words."""
     with tempfile.NamedTemporaryFile() as log:
         process = subprocess.Popen(
             part.command,
@@ -72,7 +81,7 @@ def running(part: Part) -> Iterator[None]:
             stderr=subprocess.STDOUT,
         )
         try:
-            deadline = time.monotonic() + READY_SECONDS
+            deadline = time.monotonic() + ready_seconds
             while problem := part.ready():
                 assert process.poll() is None, tail(Path(log.name))
                 assert time.monotonic() < deadline, problem
@@ -83,8 +92,24 @@ def running(part: Part) -> Iterator[None]:
             process.wait(STOP_SECONDS)
 
 
+def loads_of(places: int) -> dict[str, Sequence[str]]:
+    """Loads of this many places, for one server by itself."""
+    return {
+        BASE: (BASE,) * places,
+        "one adapter": (ADAPTERS[0],) * places,
+        "four adapters": tuple(ADAPTERS[place % len(ADAPTERS)] for place in range(places)),
+        "half base, half adapters": tuple(
+            (BASE, ADAPTERS[place // 2 % len(ADAPTERS)])[place % 2] for place in range(places)
+        ),
+    }
+
+
 async def speeds(
-    url: str, key: str, models: Mapping[str, ServedModel], answers: int
+    url: str,
+    key: str,
+    models: Mapping[str, ServedModel],
+    answers: int,
+    loads: Mapping[str, Sequence[str]] = LOADS,
 ) -> list[float]:
     """Tokens per second under each load, with `answers` answers for each of its places."""
 
@@ -99,16 +124,46 @@ async def speeds(
 
     async with Inference([url], api_key=key) as inference:
         await under(inference, [BASE, *ADAPTERS], 1)  # the first requests compile and load
-        return [await under(inference, names, answers) for names in LOADS.values()]
+        return [await under(inference, names, answers) for names in loads.values()]
+
+
+def measure_one(environment: Variables, base_path: Path, *, places: int, answers: int) -> JSON:
+    """Tokens per second of the first server that VLLM_URL names."""
+    served, loads = environment.base_model, loads_of(places)
+    key = environment.vllm_api_key.get_secret_value() if environment.vllm_api_key else ""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        make_adapters(folder, base_path)
+        models = {BASE: ServedModel(served, served, None)} | {
+            name: ServedModel(served, name, folder / name) for name in ADAPTERS
+        }
+        found = asyncio.run(speeds(environment.vllm_url[0], key, models, answers, loads))
+    print(this_machine())
+    print(f"{served}, tokens per second of {places} answers at once; of the plain base's")
+    for load, speed in zip(loads, found, strict=True):
+        print(f"{load:32s} {speed:9.1f} {speed / found[0]:6.2f}")
+    return {
+        "machine": this_machine(),
+        "places": places,
+        "tokens_per_second": dict(zip(loads, found, strict=True)),
+    }
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--answers", type=int, default=3, help="answers for each place of a load")
-    answers = parser.parse_args().answers
+    parser.add_argument("--places", type=int, default=64, help="answers at once, with VLLM_URL")
+    parser.add_argument("--json", type=Path, help="report, with VLLM_URL")
+    chosen = parser.parse_args()
+    answers = chosen.answers
     environment = local_environment()
     base_path = environment.base_model_path
     base_path = base_path or environment.rlfc_home / "models" / environment.base_model
+    if environment.vllm_url:
+        report = measure_one(environment, base_path, places=chosen.places, answers=answers)
+        if chosen.json:
+            chosen.json.write_text(json.dumps(report, indent=1) + "\n")
+        return
     options = Options(parts=frozenset({INFERENCE}), free_ports=True)
     endpoints = choose_endpoints(environment, options)
     server = hardware(environment, serves=True, trains=False)

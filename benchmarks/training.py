@@ -1,13 +1,15 @@
 """Training: our trainer against TRL's, eight agents at once, and how close a step is to the limit.
 
-    python -m benchmarks.training [--pairs 24] [--agents 8] [--base FOLDER]
+    python -m benchmarks.training [--pairs 24] [--agents 8] [--alone 8] [--short] [--base FOLDER]
+        [--json FILE]
 
 1. The same pairs, hyperparameters and base for our trainer and TRL's DPOTrainer with its defaults,
    both in a precision that the machine multiplies natively, each in its own process. Pairs per second
    from the first forward pass, including the reference policy's, to the last step; loading is
    excluded on both sides. Rehearsal, which TRL lacks, is off in this comparison and then shown
    separately.
-2. Eight agents in one process against eight processes one after another, from start to exit.
+2. Eight agents in one process against eight processes one after another, from start to exit. With
+   `--alone`, only so many of the eight are timed, and the others are taken to last as long on average.
 3. A step's packed row against a plain forward and backward pass of the frozen base over as many
    tokens with as many predictions, without an adapter: nothing can be faster than that.
 """
@@ -54,6 +56,7 @@ RULES = (
     "Use exactly three sentences.",
     "End with the word home.",
 )
+TRL, OURS_BF16, OURS_NF4 = "TRL's DPOTrainer", "ours, bf16", "ours, nf4"
 REPEATS = 7  # of a single step
 SMALL_PAIRS = 12  # of an agent's small run
 
@@ -149,7 +152,9 @@ def trl(*arguments: Path | str) -> dict[str, float]:
     return figures
 
 
-def beside_trl(folder: Path, base: Path, *, count: int, threads: int) -> None:
+def beside_trl(
+    folder: Path, base: Path, *, count: int, threads: int, short: bool
+) -> dict[str, dict[str, float]]:
     pairs = pairs_of(base, count)
     tokens = [
         len(pair["prompt_ids"]) * 2 + len(pair["chosen_ids"]) + len(pair["rejected_ids"])
@@ -159,13 +164,22 @@ def beside_trl(folder: Path, base: Path, *, count: int, threads: int) -> None:
     print(f"{'':34}{'pairs/s':>10}{'peak GiB':>10}{'vs TRL':>12}")
     theirs = 0.0
     texts = rehearsal_of(pairs)
-    for name, precision, work, rehearsed in (
-        ("TRL's DPOTrainer", Precision.BF16, trl, None),
-        ("the same, keeping activations", Precision.BF16, partial(trl, "--keep-activations"), None),
-        ("ours, bf16", Precision.BF16, ours, None),
-        ("ours, nf4", Precision.NF4, ours, None),
-        ("ours, bf16, which also rehearses", Precision.BF16, ours, texts),
+    found = {}
+    for name, precision, work, rehearsed, is_extra in (
+        (TRL, Precision.BF16, trl, None, False),
+        (
+            "the same, keeping activations",
+            Precision.BF16,
+            partial(trl, "--keep-activations"),
+            None,
+            True,
+        ),
+        (OURS_BF16, Precision.BF16, ours, None, False),
+        (OURS_NF4, Precision.NF4, ours, None, False),
+        ("ours, bf16, which also rehearses", Precision.BF16, ours, texts, True),
     ):
+        if short and is_extra:
+            continue
         config = DPOConfig(epochs=1, precision=precision)
         place = folder / name.replace(" ", "-")
         job = write_job(place, base, pairs, config, threads=threads, rehearsed=rehearsed)
@@ -173,10 +187,12 @@ def beside_trl(folder: Path, base: Path, *, count: int, threads: int) -> None:
         speed = count / figures["seconds"]
         theirs = theirs or speed
         memory = figures["peak_memory_bytes"] / 2**30
-        print(f"{name:34}{speed:>10.2f}{memory:>10.2f}{speed / theirs:>12.1f}")
+        print(f"{name:34}{speed:>10.2f}{memory:>10.2f}{speed / theirs:>12.1f}", flush=True)
+        found[name] = {"pairs_per_second": speed, "peak_gib": memory, "times_trl": speed / theirs}
+    return found
 
 
-def at_once(folder: Path, base: Path, *, agents: int, threads: int) -> None:
+def at_once(folder: Path, base: Path, *, agents: int, alone: int, threads: int) -> dict[str, float]:
     jobs: dict[str, list[Path]] = {"alone": [], "together": []}
     for agent in range(agents):
         pairs = pairs_of(base, SMALL_PAIRS)
@@ -186,12 +202,21 @@ def at_once(folder: Path, base: Path, *, agents: int, threads: int) -> None:
             folders.append(write_job(place, base, pairs, config, threads=threads))
     print(f"{agents} agents, {SMALL_PAIRS} pairs each, nf4, from start to exit")
     together = run("training.trainers", *jobs["together"])
-    alone = sum(run("training.trainers", job) for job in jobs["alone"])
-    print(f"{'one after another':34}{alone:>10.1f} s")
-    print(f"{'at once':34}{together:>10.1f} s{alone / together:>10.1f} times cheaper")
+    timed = [run("training.trainers", job) for job in jobs["alone"][:alone]]
+    in_turn = statistics.mean(timed) * agents
+    counted = "" if len(timed) == agents else f", from {len(timed)} that were timed"
+    print(f"{'one after another':34}{in_turn:>10.1f} s{counted}")
+    print(f"{'at once':34}{together:>10.1f} s{in_turn / together:>10.1f} times cheaper")
+    return {
+        "agents": agents,
+        "timed_alone": len(timed),
+        "one_after_another_seconds": in_turn,
+        "at_once_seconds": together,
+        "times_cheaper": in_turn / together,
+    }
 
 
-def beside_the_limit(folder: Path, base_path: Path, *, threads: int) -> None:
+def beside_the_limit(folder: Path, base_path: Path, *, threads: int) -> dict[str, float]:
     torch.set_num_threads(threads)
     keep_freed_memory()
     device = choose_device("auto")
@@ -220,6 +245,11 @@ def beside_the_limit(folder: Path, base_path: Path, *, threads: int) -> None:
     limit, own = alternate(plain_step, our_step, device)
     print(f"{'plain forward and backward':34}{tokens / limit:>10.0f} tokens/s")
     print(f"{'our whole step':34}{tokens / own:>10.0f} tokens/s{limit / own:>10.2f} of the limit")
+    return {
+        "plain_tokens_per_second": tokens / limit,
+        "our_tokens_per_second": tokens / own,
+        "of_the_limit": limit / own,
+    }
 
 
 def plain(base_path: Path, row: Row, device: torch.device) -> Callable[[], None]:
@@ -258,7 +288,10 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0] if __doc__ else None)
     parser.add_argument("--pairs", type=int, default=24)
     parser.add_argument("--agents", type=int, default=8)
+    parser.add_argument("--alone", type=int, help="of these agents, how many are timed alone")
+    parser.add_argument("--short", action="store_true", help="only the rows that are compared")
     parser.add_argument("--base", type=Path, default=BASE)
+    parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     threads = os.cpu_count() or 1
     device = choose_device("auto")
@@ -271,11 +304,17 @@ def main() -> None:
         subprocess.run(command, check=True, cwd=REPOSITORY)
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
-        beside_trl(folder, options.base, count=options.pairs, threads=threads)
-        print()
-        at_once(folder, options.base, agents=options.agents, threads=threads)
-        print()
-        beside_the_limit(folder, options.base, threads=threads)
+        report: dict[str, Any] = {"machine": this_machine()}
+        count, agents = options.pairs, options.agents
+        for name, measured in (
+            ("rows", partial(beside_trl, count=count, short=options.short)),
+            ("at_once", partial(at_once, agents=agents, alone=options.alone or agents)),
+            ("step", beside_the_limit),
+        ):
+            report[name] = measured(folder, options.base, threads=threads)
+            print(flush=True)
+            if options.json:  # after each part: what is measured stays if the next one fails
+                options.json.write_text(json.dumps(report, indent=1) + "\n")
 
 
 if __name__ == "__main__":

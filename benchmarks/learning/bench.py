@@ -39,10 +39,10 @@ from training.models import Pair, PairCount, Rollout, TrainingRun
 POLL_SECONDS = 0.5
 LOW_BALANCE_CREDITS = 100
 TOP_UP_CREDITS = 1000
-FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = (
-    120.0,
-    240.0,
-)  # assumed until the first of each has been timed
+# Assumed until the first of each has been timed; of a short time, at most these shares, or a learner
+# would not begin at all.
+FIRST_MATCH_SECONDS, FIRST_RUN_SECONDS = 120.0, 240.0
+FIRST_MATCH_SHARE, FIRST_RUN_SHARE = 0.1, 0.2
 # The base model's own default prompt: nothing in it helps with the tasks.
 LEARNER_PROMPT = "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
 SAMPLING = Sampling(temperature=0.8, top_p=0.95, max_tokens=96)
@@ -94,19 +94,22 @@ ARMS: Mapping[str, Arm] = MappingProxyType(
 
 
 @dataclass
-class _Timing:
-    """How long this learner's matches and runs take, to use the minutes well."""
+class Timing:
+    """How long this learner's matches and runs take, to use its time well."""
 
+    given_seconds: float
     matches: list[float] = field(default_factory=list)
     runs: list[float] = field(default_factory=list)
 
     @property
     def match_seconds(self) -> float:
-        return self.matches[-1] if self.matches else FIRST_MATCH_SECONDS
+        assumed = min(FIRST_MATCH_SECONDS, FIRST_MATCH_SHARE * self.given_seconds)
+        return self.matches[-1] if self.matches else assumed
 
     @property
     def run_seconds(self) -> float:
-        return self.runs[-1] if self.runs else FIRST_RUN_SECONDS
+        assumed = min(FIRST_RUN_SECONDS, FIRST_RUN_SHARE * self.given_seconds)
+        return self.runs[-1] if self.runs else assumed
 
 
 def base_exam() -> dict[str, Any]:
@@ -173,7 +176,7 @@ def learn(name: str, *, seed: int, minutes: float, say: Say, game: str = "") -> 
 
 
 def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, say: Say) -> None:
-    timing = _Timing()
+    timing = Timing(given_seconds=deadline - time.monotonic())
     seen = -1
     while (left := deadline - time.monotonic()) > 0:
         runs = list(TrainingRun.objects.filter(agent=agent).order_by("id"))
@@ -205,7 +208,7 @@ def _spend(arm: Arm, agent: Agent, space: Space, *, seed: int, deadline: float, 
         _close_run(arm, run, timing, say)
 
 
-def _play(agent: Agent, space: Space, timing: _Timing, say: Say, *, deadline: float) -> None:
+def _play(agent: Agent, space: Space, timing: Timing, say: Say, *, deadline: float) -> None:
     account = ledger.account_of(agent.owner_id)
     if ledger.balance(account).available < LOW_BALANCE_CREDITS:
         wallet.top_up_sandbox(
@@ -228,7 +231,7 @@ def _play(agent: Agent, space: Space, timing: _Timing, say: Say, *, deadline: fl
     say(f"match {entry.match_id} {entry.status} in {timing.match_seconds:.0f} s, {ready} new pairs")
 
 
-def _close_run(arm: Arm, run: TrainingRun, timing: _Timing, say: Say) -> None:
+def _close_run(arm: Arm, run: TrainingRun, timing: Timing, say: Say) -> None:
     if run.started_at and run.finished_at:
         timing.runs.append((run.finished_at - run.started_at).total_seconds())
     if arm.takes_every_version and run.status == RunStatus.REJECTED and run.child_version_id:

@@ -13,6 +13,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from rich.console import Console
 
 from arena.config.env import Variables
+from arena.config.gpu.hardware import installed_for_gpus
 from arena.config.supervisor.companion import fresh_home, run_beside
 from arena.config.supervisor.errors import LocalError
 from arena.config.supervisor.local import Local, local_environment
@@ -86,7 +87,8 @@ class Command(BaseCommand):
             )
         variables = BENCH_VARIABLES | {
             "MATCH_THREADS": str(max(4, options["together"])),
-            "VLLM_SERVERS": str(min(2, cores())),
+            # One server takes a whole GPU's batch; on CPUs, each has its own cores.
+            "VLLM_SERVERS": "1" if installed_for_gpus() else str(min(2, cores())),
         }
         for name, value in variables.items():
             os.environ.setdefault(name, value)
