@@ -52,7 +52,7 @@ def test_what_the_builder_shows_is_ordered_once_and_followed_to_its_files(
     assert first["Location"] == again["Location"] == f"/exports/{export.pk}/"
     assert (export.selection["least_margin"], export.container) == (0.5, "jsonl")
     page = shown(client.get(f"/exports/{export.pk}/"))
-    assert "It waits for a free place" in page
+    assert "Exports are written one after the other." in page
     assert "hx-trigger" in page
     assert f"Export {export.pk}" in shown(client.get("/exports/"))
     written(export)
