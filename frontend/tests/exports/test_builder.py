@@ -99,6 +99,10 @@ def test_other_formats_say_which_filters_they_know_and_count_what_they_are_made_
         ({"least_margin": "nan"}, "Enter a number."),
         ({"least_length_difference": "-1"}, "Choose a number from 0 to 100,000."),
         ({"whose": "theirs"}, "Choose one of the two."),
+        ({"format": "csv\x00"}, "There is no such format."),
+        ({"container": "zip"}, "Choose one of the two."),
+        ({"spaces": "\x00"}, "There is no such Space."),
+        ({"until": "2026-01-01\x00"}, "Choose a day such as 2026-01-31."),
         (
             {"least_length_difference": "9", "most_length_difference": "8"},
             "The largest length difference must not be below the least.",

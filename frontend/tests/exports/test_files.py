@@ -13,7 +13,7 @@ from django.test import AsyncClient, Client
 from django.utils import timezone
 
 from frontend.pages.exports import files
-from frontend.tests.api.calling import Program
+from frontend.tests.api.calling import Program, detail_of
 from training.exports.links import ARCHIVE, LINKS_LAST
 from training.exports.listing import export_view
 from training.exports.tests.orders import learner, order, written
@@ -139,6 +139,37 @@ def test_nul_and_lone_surrogates_are_refused_in_words(selection: Any) -> None:
     refused = program.post("/exports", {"selection": selection}, key=key)
     assert refused.status_code == 422
     assert "NUL characters and the lone surrogates" in refused.json()["errors"][0]["message"]
+
+
+@pytest.mark.parametrize(
+    ("selection", "sentence"),
+    [
+        ({"since": "2999-01-01"}, "The first day is still to come"),
+        ({"until": "0000-00-00"}, "must be a day such as 2026-01-31"),
+        ({"spaces": ["nowhere"]}, "There is no Space"),
+        ({"agents": [2**62]}, "You have no agent"),
+        ({"least_margin": 2}, "must be a number from 0 to 1"),
+        ({"prompts": True}, "There is no filter named"),
+        ({"spaces": ["x" * 100_000]}, "must be names of at most"),
+    ],
+)
+def test_a_wrong_selection_orders_nothing_and_says_why(
+    selection: Any, sentence: str, export: Export
+) -> None:
+    program, key = Program(export.owner_id), "0b9c4f7e-2d61-4a7c-9f4b-0f3f2a1f5d11"
+    for path in ("/exports", "/exports/summary"):
+        refused = program.post(path, {"selection": selection}, key=key)
+        assert refused.status_code == 422, path
+        assert sentence in refused.json()["errors"][0]["message"], path
+    assert Export.objects.count() == 1
+
+
+def test_a_made_up_place_in_the_list_is_refused(export: Export) -> None:
+    program = Program(export.owner_id)
+    for cursor in ("x", "%00", "\u2028", "bWF0Y2hlcyA1", "ZXhwb3J0cyA" + "5" * 40):
+        refused = program.get(f"/exports?cursor={cursor}")
+        assert refused.status_code == 400, cursor
+        assert "does not belong to this list" in detail_of(refused)
 
 
 def test_to_others_an_export_does_not_exist(export: Export) -> None:

@@ -14,6 +14,7 @@ from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
 from arena.leases import LeaseLost
+from arena.models import Completion
 from training.data.harvest import harvest_matches
 from training.exports import writing
 from training.exports.building import MAX_LIVE, delete_export, repeat_export
@@ -55,6 +56,24 @@ def test_both_containers_hold_the_same_rows() -> None:
     agent = learner(pairs=3)
     lines, table = (written(order(agent, container=one)) for one in Container)
     assert rows_of(lines) == rows_of(table)
+
+
+TEXTS = [
+    "one\u2028two\u2029three\u0085four\x0bfive\x1csix\r\nseven",
+    "\u0645\u0631\u062d\u0628\u0627 \u202eright to left\u202c \u05e9\u05dc\u05d5\u05dd",
+    "\U0001f469\u200d\U0001f680 \U0001f600 e\u0301 \ufeff\ufffe\U0010ffff",
+    '"}\\n, {"prompt": []} \\u0000 \\ud800',
+]
+
+
+@pytest.mark.parametrize("container", Container)
+def test_texts_of_every_script_and_line_end_come_back_as_they_were(container: str) -> None:
+    agent = learner(pairs=len(TEXTS))
+    answers = Completion.objects.filter(seat__agent=agent).order_by("round__number")
+    for answer, text in zip(answers, TEXTS, strict=True):
+        Completion.objects.filter(id=answer.pk).update(text=text)
+    rows = rows_of(written(order(agent, container=container)))
+    assert [row["chosen"][0]["content"] for row in rows] == TEXTS
 
 
 def test_files_take_turns_so_that_nobody_waits_behind_a_large_export(
