@@ -51,7 +51,7 @@ def answers(success: Any, *, status: int = 200) -> dict[Any, Any]:
     return {
         status: success,
         422: InvalidRequest,
-        frozenset({400, 401, 402, 403, 404, 409, 429, 503}): Problem,
+        frozenset({400, 401, 402, 403, 404, 409, 413, 429, 503}): Problem,
     }
 
 
@@ -78,10 +78,16 @@ class May(HttpBearer):
         raise AssertionError("__call__ does not ask")
 
 
-def needs(scope: Scope | None) -> dict[str, Any]:
-    """Of an operation: a token with the scope, and its documentation says so; None: with any scopes."""
-    extra = {"openapi_extra": {"x-scope": scope.value}} if scope else {}
-    return {"auth": May(scope), **extra}
+def needs(scope: Scope | None, *, sends: str = "", ranges: bool = False) -> dict[str, Any]:
+    """Of an operation: a token with the scope, and its documentation says so; None: with any scopes.
+
+    `sends`: the media type of a file, which is its answer; with `ranges`, also of parts of it.
+    """
+    extra: dict[str, Any] = {"x-scope": scope.value} if scope else {}
+    if sends:
+        file = {"content": {sends: {"schema": {"type": "string", "format": "binary"}}}}
+        extra["responses"] = dict.fromkeys((200, 206) if ranges else (200,), file)
+    return {"auth": May(scope), **({"openapi_extra": extra} if extra else {})}
 
 
 def user_id(request: HttpRequest) -> int:

@@ -3,7 +3,7 @@
 from typing import IO, Annotated, Any, cast
 
 from django.http import HttpRequest
-from ninja import File, Form, Router, Schema, Status, UploadedFile
+from ninja import File, Form, Router, Status, UploadedFile
 
 from agents.adapters.archive import SentFile
 from agents.api_tokens import Scope
@@ -16,18 +16,14 @@ from training.runs.queries import RunView, run_view
 router = Router()
 
 
-class Zip(Schema):
-    """A zip file with one folder."""
-
-
 @router.get(
     "/{agent_id}/versions/{version_id}/adapter",
-    response=answers(Zip) | {206: Zip, 410: Problem, 416: None},
-    **needs(Scope.READ),
+    response=answers(None) | {206: None, 410: Problem, 416: None},
+    **needs(Scope.READ, sends="application/zip", ranges=True),
     summary="A version’s adapter, as a zip file",
 )
 def download(request: HttpRequest, agent_id: RowId, version_id: RowId) -> Any:
-    """The folder in it is what `PeftModel.from_pretrained` and vLLM load, with a card.
+    """The one folder in it is what `PeftModel.from_pretrained` and vLLM load, with a card.
 
     It takes ranges, and its `Repr-Digest` is that of the whole file. 410: the weights have been deleted to make
     room.
@@ -37,7 +33,7 @@ def download(request: HttpRequest, agent_id: RowId, version_id: RowId) -> Any:
 
 @router.post(
     "/{agent_id}/adapters",
-    response=answers(RunView, status=201) | {413: Problem},
+    response=answers(RunView, status=201),
     **needs(Scope.TRAIN),
     summary="Upload an adapter as a new version",
 )

@@ -91,10 +91,6 @@ class RatingCurve(Schema):
     points: list[RatingPoint]
 
 
-class JsonLines(Schema):
-    """One object in a line."""
-
-
 class Number(Schema):
     """The version that plays from the next match on."""
 
@@ -304,8 +300,8 @@ def runs(request: HttpRequest, agent_id: RowId, limit: Limit) -> Any:
 
 @router.get(
     "/{agent_id}/pairs",
-    response=answers(JsonLines),
-    **needs(Scope.READ),
+    response=answers(None),
+    **needs(Scope.READ, sends="application/x-ndjson"),
     summary="An agent’s preference pairs, as JSON Lines",
 )
 def pairs(request: HttpRequest, agent_id: RowId) -> Any:
@@ -315,8 +311,8 @@ def pairs(request: HttpRequest, agent_id: RowId) -> Any:
 
 @router.get(
     "/{agent_id}/groups",
-    response=answers(JsonLines),
-    **needs(Scope.READ),
+    response=answers(None),
+    **needs(Scope.READ, sends="application/x-ndjson"),
     summary="The groups that an agent practised on, as JSON Lines",
 )
 def groups(request: HttpRequest, agent_id: RowId) -> Any:
