@@ -145,12 +145,14 @@ class Variables(BaseSettings):
     )
     sentry_dsn: SecretStr | None = Field(None, description="Where to send error reports, if set.")
     gpu: Literal["auto", "0", "1"] = Field(
-        "auto",
-        description="Whether vLLM and trainers started here use a GPU: 0 never, 1 or nothing starts, "
-        "auto if one can be used.",
+        "auto", description="Use of a GPU here: 0 never, 1 or nothing starts, auto if one will do."
     )
     train_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where trainers run; auto uses a GPU if there is one."
+    )
+    train_precision: Literal["chosen", "fitting", "nf4", "bf16"] = Field(
+        "chosen",
+        description="How new runs hold the base: as owners chose, as fits its size, or so.",
     )
     training_pairs: int = Field(
         48,

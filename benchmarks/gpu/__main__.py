@@ -11,6 +11,7 @@ whether the check itself works: its figures say nothing.
 
 import argparse
 import os
+import signal
 import sys
 import time
 from contextlib import ExitStack
@@ -91,6 +92,7 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="default: gpu-check/report.json in RLFC_HOME")
     parser.add_argument("--anyway", action="store_true", help="tiny, on a machine without a GPU")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # with the server and all steps
     environment = local_environment()
     if environment.vllm_url:
         # Its server's memory was planned elsewhere, and perhaps its adapters' folder isn't this one.
@@ -120,11 +122,11 @@ def main() -> int:
         variables |= {"BASE_MODEL_PATH": str(base), **found.training_variables}
         for place, stage in enumerate(planned):
             seconds = limit(place, planned, left=check.left, total=check.seconds)
-            able = tuple(
-                step for step in stage if variables.get("VLLM_URL") or not step.needs_server
-            )
-            for step in set(stage) - set(able):
-                check.note(step.name, "left out", since=time.monotonic(), why="no server")
+            has_server = "VLLM_URL" in variables
+            for step in stage:
+                if step.needs_server and not has_server:
+                    check.note(step.name, "left out", since=time.monotonic(), why="no server")
+            able = tuple(step for step in stage if has_server or not step.needs_server)
             run_stage(check, able, folder, seconds=seconds, variables=variables)
     print()
     print(table(check.outcomes, check.figures))

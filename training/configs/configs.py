@@ -26,6 +26,15 @@ class Precision(StrEnum):
     BF16 = "bf16"
 
 
+# Below this size in bfloat16, unpacked weights cost less than their unpacking.
+NF4_FROM_BYTES = 4 * 1024**3
+
+
+def fitting(weight_bytes: int) -> Precision:
+    """The precision in which a base with this many bytes in bfloat16 gains most on a GPU."""
+    return Precision.NF4 if weight_bytes >= NF4_FROM_BYTES else Precision.BF16
+
+
 class Adoption(StrEnum):
     """What happens to a version that passes the gate."""
 
@@ -95,7 +104,8 @@ class LearningConfig(Settings):
         "nf4 (QLoRA) holds the base in 4 bits: a large base takes far less memory, but the adapter "
         "is trained on a slightly different base than the one that plays. bf16 trains on exactly "
         "the base that plays. For a base as small as the one that comes with this arena, nf4 saves "
-        "nothing and bf16 learns more.",
+        "nothing and bf16 learns more. A site that trains on a GPU may choose by the base's size: "
+        "a run's page shows what it takes.",
     )
     clip: float = setting(
         1.0, "Gradient clip", "Largest gradient norm; tames outliers.", low=0.1, high=10.0

@@ -1,5 +1,6 @@
 """Verbs that queue a run: automatically once there are enough new pairs, or at the owner's request."""
 
+import contextlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,7 +18,9 @@ from agents.quotas import check_room
 from arena.credits.ledger import InsufficientCredits
 from arena.models import Space
 from arena.spaces.tallies import played_weights
+from training.configs.configs import Precision, fitting
 from training.configs.fields import InvalidConfig
+from training.configs.weights import bfloat16_bytes
 from training.methods import DEFAULT, config_from_json, method_of
 from training.models import PairCount, TrainingRun
 from training.runs import charges
@@ -241,6 +244,17 @@ class _Plan:
     problem: str = ""
 
 
+def _sites_precision(agent: Agent) -> dict[str, str]:
+    """What the site decides instead of the owner. A run keeps what it was queued with."""
+    wanted, folder = settings.ENV.train_precision, agent.base_model.folder
+    if wanted in list(Precision):
+        return {"precision": wanted}
+    if wanted == "fitting" and folder:
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+            return {"precision": fitting(bfloat16_bytes(folder))}
+    return {}
+
+
 def _plan(agent: Agent, space_id: int) -> _Plan:
     parent = agent.current_version
     assert parent is not None, "an agent has a version from its creation on"
@@ -254,7 +268,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
     try:
         # A run continues its parent's adapter, which keeps its shape.
         shape = kept_shape(parent.adapter) if parent.adapter else {}
-        config = config_from_json({**agent.learning, **shape})
+        config = config_from_json({**agent.learning, **shape, **_sites_precision(agent)})
     except InvalidConfig as error:
         return _Plan(
             method=DEFAULT,

@@ -12,6 +12,7 @@ from arena.config.gpu import cards, memory
 from arena.config.gpu.cards import Card, NoGpu
 from arena.config.gpu.memory import BaseShape, Plan
 from arena.config.supervisor.errors import LocalError
+from training.configs.weights import bfloat16_bytes
 
 CONTEXT_TOKENS = 2048
 # The bundled base, which is unpacked only after this decision.
@@ -24,7 +25,6 @@ SMOLLM2 = BaseShape(
     head_size=64,
     query_heads=9,
 )
-BYTES_A_WEIGHT = {"float32": 4, "bfloat16": 2, "float16": 2}
 
 
 @dataclass(frozen=True)
@@ -35,6 +35,7 @@ class Hardware:
     plan: Plan | None = None
     training: Card | None = None
     adapter_dtype: str = ""  # if the person has not chosen one
+    train_precision: str = ""  # as well
     notes: tuple[str, ...] = ()  # sentences for the person who starts it
 
     @property
@@ -42,12 +43,15 @@ class Hardware:
         """For every part. Only those that need a GPU see one."""
         if self.serving is None and self.training is None:
             return {}
-        dtype = {"ADAPTER_DTYPE": self.adapter_dtype} if self.adapter_dtype else {}
-        return {"CUDA_VISIBLE_DEVICES": "", **dtype}
+        chosen = {"ADAPTER_DTYPE": self.adapter_dtype, "TRAIN_PRECISION": self.train_precision}
+        return {"CUDA_VISIBLE_DEVICES": ""} | {name: one for name, one in chosen.items() if one}
 
     @property
     def training_variables(self) -> dict[str, str]:
-        return {"CUDA_VISIBLE_DEVICES": self.training.uuid} if self.training else {}
+        if self.training is None:
+            return {}
+        # If it vanishes, runs wait for it; they don't go on where they were never meant to.
+        return {"CUDA_VISIBLE_DEVICES": self.training.uuid, "TRAIN_DEVICE": "cuda"}
 
 
 def installed_for_gpus() -> bool:
@@ -148,6 +152,9 @@ def _on(found: tuple[Card, ...], environment: Variables, *, serves: bool, trains
         adapter_dtype="bfloat16"  # in which vLLM plays them on a GPU
         if serves and "adapter_dtype" not in environment.model_fields_set
         else "",
+        train_precision="fitting"
+        if trains and "train_precision" not in environment.model_fields_set
+        else "",
         notes=tuple(notes),
     )
 
@@ -171,11 +178,9 @@ def base_shape(folder: Path | None) -> BaseShape:
         return SMOLLM2
     try:
         config = json.loads((folder / "config.json").read_text())
-        weights = sum(file.stat().st_size for file in folder.glob("*.safetensors"))
         heads, width = int(config["num_attention_heads"]), int(config["hidden_size"])
-        stored = BYTES_A_WEIGHT[config.get("dtype") or config.get("torch_dtype") or "bfloat16"]
         return BaseShape(
-            weight_bytes=weights * 2 // stored,
+            weight_bytes=bfloat16_bytes(folder),
             layers=int(config["num_hidden_layers"]),
             width=width,
             intermediate=int(config["intermediate_size"]),

@@ -6,6 +6,8 @@ tells in advance: docs/decisions/gpu-memory.md. vLLM gets what it can use and no
 
 from dataclasses import dataclass
 
+from training.configs.configs import Precision, fitting
+
 MIB = 1024**2
 # A CUDA context, CUDA graphs and the widest activations of vLLM's own profiling run.
 SERVING_ALLOWANCE_MIB = 2048
@@ -21,7 +23,6 @@ BYTES_A_UNIT = 40
 # A float32 weight of an adapter, its gradient and two moments.
 BYTES_A_TRAINED_WEIGHT = 16
 NF4_SHARE = 0.28  # of the bytes of bfloat16, with its scales and what stays unpacked
-NF4_FROM_MIB = 4096  # below this, unpacked weights cost less than their unpacking
 
 
 class TooLittleMemory(Exception):
@@ -62,7 +63,7 @@ class Plan:
     loras: int  # adapters in one batch
     contexts: int  # answers at once
     training_mib: int  # 0: the trainer is elsewhere
-    nf4: bool  # whether the trainer gains from four bits
+    nf4: bool  # in which training is done: see training.configs.configs.fitting
 
     @property
     def sentence(self) -> str:
@@ -120,13 +121,8 @@ def plan(
         loras=loras,
         contexts=contexts,
         training_mib=training,
-        nf4=gains_from_nf4(base.weight_bytes),
+        nf4=fitting(base.weight_bytes) is Precision.NF4,
     )
-
-
-def gains_from_nf4(weight_bytes: int) -> bool:
-    """Whether a base of this size trains better in four bits."""
-    return weight_bytes >= NF4_FROM_MIB * MIB
 
 
 def _serving_mib(base: BaseShape, *, contexts: int, tokens: int, loras: int, rank: int) -> int:
@@ -136,7 +132,8 @@ def _serving_mib(base: BaseShape, *, contexts: int, tokens: int, loras: int, ran
 
 
 def _training_mib(base: BaseShape, *, rank: int, together: int) -> int:
-    weights = base.weight_bytes * (NF4_SHARE if gains_from_nf4(base.weight_bytes) else 1.0)
+    is_packed = fitting(base.weight_bytes) is Precision.NF4
+    weights = base.weight_bytes * (NF4_SHARE if is_packed else 1.0)
     kept = ROW_TOKENS * base.layers * base.width * BYTES_A_UNIT
     adapters = together * base.adapter_weights(rank) * BYTES_A_TRAINED_WEIGHT
     return TRAINING_ALLOWANCE_MIB + _mib(weights + kept + adapters)

@@ -1,3 +1,5 @@
+import os
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +21,17 @@ from training.runs.starting import MIN_PAIRS, Requestable, request_run, requesta
 from training.runs.steering import cancel_run, cancel_runs_of_retired, use_version
 from training.runs.unlearned import unlearned_pairs
 from training.states import RunStatus
-from training.tests.builders import make_agent, make_match, make_pairs_for, make_space
+from training.tests.builders import (
+    make_agent,
+    make_base,
+    make_match,
+    make_pairs_for,
+    make_space,
+)
 
 pytestmark = pytest.mark.django_db
+
+GIB = 2**30
 
 
 @pytest.fixture(autouse=True)
@@ -120,6 +130,39 @@ def test_enough_new_pairs_start_one_run_from_the_current_version(nudges: list[in
     assert run.config["rank"] == 8
     assert nudges == [run_id]
     assert start_due_runs() == []
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    ("wanted", "weight_bytes", "precision"),
+    [
+        ("chosen", 8 * GIB, "bf16"),
+        ("fitting", 8 * GIB, "nf4"),
+        ("fitting", GIB, "bf16"),
+        ("fitting", None, "bf16"),  # a folder that does not say: as its owner has chosen
+        ("nf4", GIB, "nf4"),
+    ],
+)
+def test_a_site_may_decide_the_precision_by_the_bases_size(
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    wanted: str,
+    weight_bytes: int | None,
+    precision: str,
+) -> None:
+    monkeypatch.setattr(settings.ENV, "train_precision", wanted)
+    make_base(str(tmp_path))
+    if weight_bytes:
+        (tmp_path / "config.json").write_text('{"torch_dtype": "bfloat16"}')
+        (tmp_path / "model.safetensors").touch()
+        os.truncate(tmp_path / "model.safetensors", weight_bytes)  # takes no room
+    agent = make_due_agent(learning={"precision": "bf16"})
+    start_due_runs()
+    run = TrainingRun.objects.get()
+    assert run.config["precision"] == precision
+    agent.refresh_from_db()
+    assert agent.learning["precision"] == "bf16"
 
 
 @pytest.mark.django_db(transaction=True)

@@ -115,11 +115,17 @@ def test_the_server_and_the_trainer_get_their_gpus_and_nobody_else_one(tmp_path:
     assert server.variables["CUDA_VISIBLE_DEVICES"] == "GPU-bbbb"
     assert "VLLM_CPU_KVCACHE_SPACE" not in server.variables
     assert planned[parts.TRAIN_WORKER].variables["CUDA_VISIBLE_DEVICES"] == "GPU-aaaa"
-    assert found.variables == {"CUDA_VISIBLE_DEVICES": "", "ADAPTER_DTYPE": "bfloat16"}
+    assert planned[parts.TRAIN_WORKER].variables["TRAIN_DEVICE"] == "cuda"
+    assert found.variables == {
+        "CUDA_VISIBLE_DEVICES": "",
+        "ADAPTER_DTYPE": "bfloat16",
+        "TRAIN_PRECISION": "fitting",
+    }
 
 
-def test_a_type_of_adapters_that_was_chosen_stays() -> None:
-    assert "ADAPTER_DTYPE" not in decided(adapter_dtype="float32").variables
+def test_what_a_person_has_chosen_stays() -> None:
+    found = decided(adapter_dtype="float32", train_precision="chosen")
+    assert not {"ADAPTER_DTYPE", "TRAIN_PRECISION"} & found.variables.keys()
 
 
 def test_a_bases_shape_is_read_from_its_folder(tmp_path: Path) -> None:
