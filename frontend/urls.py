@@ -20,6 +20,7 @@ from frontend.pages.exports import builder, files, orders
 from frontend.pages.judges import bounty, public, staff
 from frontend.pages.programs import tokens, webhooks
 from frontend.pages.review import appeals, vote
+from frontend.pages.talks import playground
 
 urlpatterns = [
     path("", home.home, name="home"),
@@ -101,6 +102,9 @@ urlpatterns = [
         appeals.appeal_round,
         name="appeal_round",
     ),
+    path("playground/", playground.playground, name="playground"),
+    path("playground/answer/", playground.answer, name="playground_answer"),
+    path("playground/tab/", playground.tab, name="playground_tab"),
     path("runs/<int:run_id>/", runs.run_detail, name="run"),
     path("runs/<int:run_id>/state/", runs.state, name="run_state"),
     path("runs/<int:run_id>/curve.json", runs.curve, name="run_curve"),

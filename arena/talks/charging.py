@@ -37,6 +37,7 @@ class Tab:
     unit_credits: int  # that buy TOKENS_A_UNIT; 0: talking is free
     paid_tokens: int  # not yet used, nor set aside
     available_credits: int
+    under_way: int  # answers
 
     def price_of(self, most_tokens: int) -> int:
         """Credits that a talk of so many tokens, at most, costs beside what is paid already."""
@@ -60,6 +61,7 @@ def tab_of(viewer: int) -> Tab:
         unit_credits=settings.ENV.training_price,
         paid_tokens=max(0, _free_tokens(tab)) if tab else 0,
         available_credits=ledger.balance(account).available if account else 0,
+        under_way=Talk.objects.filter(user_id=viewer).count(),
     )
 
 

@@ -20,12 +20,14 @@ from agents.errors import PromptTooLong, Refused
 from agents.inference.chat import ChatSampling
 from agents.inference.client import (
     AdapterRefused,
+    Inference,
     Message,
     ServedModel,
     served_model,
 )
 from agents.inference.replies import StreamedAnswer
 from agents.inference.shared import shared_inference
+from agents.inference.table import ServerTable, known_servers
 from arena.talks.charging import Receipt, close_talk, keep_talk, open_talk
 from arena.talks.naming import model_name, own_version
 from arena.talks.saying import checked_messages
@@ -51,6 +53,7 @@ class TalkPlan:
     token_id: int | None  # that asked; None: the user is signed in
     name: str
     model: ServedModel
+    servers: ServerTable
     adapter_digest: str
     context_tokens: int
     messages: tuple[Message, ...]
@@ -87,6 +90,7 @@ def plan_talk(
         token_id=token_id,
         name=model_name(version.agent_id, version.number),
         model=served_model(version),
+        servers=known_servers(),
         adapter_digest=version.adapter.digest if version.adapter else "",
         context_tokens=version.agent.base_model.context_tokens,
         messages=checked_messages(messages, prompt=version.prompt),
@@ -100,7 +104,8 @@ async def talk(plan: TalkPlan) -> AsyncGenerator[str | Spoken]:
     Raises PromptTooLong, TooManyAtOnce, InsufficientCredits, TalkEnded, another Refused, or
     InferenceUnavailable.
     """
-    prompt_ids = await shared_inference().chat_ids(plan.model.base, plan.messages)
+    inference = shared_inference(plan.servers)
+    prompt_ids = await inference.chat_ids(plan.model.base, plan.messages)
     most_tokens = len(prompt_ids) + plan.sampling.max_tokens
     if most_tokens > plan.context_tokens:
         raise PromptTooLong(
@@ -111,7 +116,7 @@ async def talk(plan: TalkPlan) -> AsyncGenerator[str | Spoken]:
     answer, is_to_pay = StreamedAnswer(), True
     news: asyncio.Queue[str | asyncio.Task[None]] = asyncio.Queue()
     work = [
-        asyncio.create_task(_answer(plan, answer, news.put)),
+        asyncio.create_task(_answer(inference, plan, answer, news.put)),
         asyncio.create_task(_watch(plan, talk_id)),
     ]
     for task in work:
@@ -145,11 +150,14 @@ def in_thread(call: Callable[P, Result]) -> Callable[P, Awaitable[Result]]:
 
 
 async def _answer(
-    plan: TalkPlan, answer: StreamedAnswer, on_text: Callable[[str], Awaitable[None]]
+    inference: Inference,
+    plan: TalkPlan,
+    answer: StreamedAnswer,
+    on_text: Callable[[str], Awaitable[None]],
 ) -> None:
     try:
         async with asyncio.timeout(LONGEST_TALK_SECONDS):
-            await shared_inference().generate(
+            await inference.generate(
                 plan.model, plan.messages, plan.sampling, on_text=on_text, answer=answer
             )
     except TimeoutError:

@@ -127,6 +127,9 @@ ROUTES: Mapping[str, Access] = {
     "repeat_export": Access.OWNER,
     "delete_export": Access.OWNER,
     "chosen_pairs": Access.SIGNED_IN,
+    "playground": Access.SIGNED_IN,
+    "playground_answer": Access.SIGNED_IN,
+    "playground_tab": Access.SIGNED_IN,
 }
 # Where the owner sees what the walk looks for: if it were nowhere, the walk could not fail.
 OWNERS_FIND: Mapping[str, str] = {
@@ -138,6 +141,7 @@ OWNERS_FIND: Mapping[str, str] = {
     "edit_agent": PROMPT,
     "agent_learning": str(SEED),
     "autopilot": str(STOP_LOSS),
+    "playground": "Secretive",
     "run": f"{PRICE:,}",
     "run_state": f"{PRICE:,}",
 }

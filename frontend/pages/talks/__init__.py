@@ -1,0 +1,1 @@
+"""Pages on which one talks to versions of agents."""
