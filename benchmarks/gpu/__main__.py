@@ -93,6 +93,8 @@ def main() -> int:
     parser.add_argument("--anyway", action="store_true", help="tiny, on a machine without a GPU")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("Stopped."))  # with the server and all steps
+    if options.json and not options.json.resolve().parent.is_dir():
+        sys.exit(f"There is no folder {options.json.resolve().parent}.")
     environment = local_environment()
     if environment.vllm_url:
         # Its server's memory was planned elsewhere, and perhaps its adapters' folder isn't this one.

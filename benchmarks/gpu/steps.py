@@ -4,7 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 TOTAL_SECONDS = 480.0
-SERVER_SECONDS = 75.0  # of these, for vLLM's start
+SERVER_SECONDS = 65.0  # of these, for vLLM's start
+ENDING_SECONDS = 25.0  # and for the end of the last step and of vLLM
 # Around the minutes of learning: the arena's start, the base's exam before them, the learners' after.
 AROUND_LEARNING_SECONDS = 60.0
 MOST_LEARNING_MINUTES, LEAST_LEARNING_MINUTES = 4.0, 1.0
@@ -103,7 +104,7 @@ def stages(*, base: str, tiny: bool) -> tuple[Stage, ...]:
                 LEARNING,
                 "all ways to learn at once",
                 ("manage.py", "learn_bench", "--seeds", "1", "--minutes", MINUTES, *learning, *out),
-                TOTAL_SECONDS - SERVER_SECONDS - 75 - 90 - 25 - 35,
+                TOTAL_SECONDS - SERVER_SECONDS - ENDING_SECONDS - 75 - 90 - 25 - 35,
             ),
         ),
     )
@@ -116,9 +117,9 @@ def share_of(stage: Stage) -> float:
 def limit(place: int, planned: Sequence[Stage], *, left: float, total: float) -> float:
     """Seconds that a stage may take: its share, and what those before it have left over.
 
-    `left` of `total` seconds remain. Never so much that those after it lose their shares.
+    `left` of `total` seconds remain. Never so much that those after it, or the end, lose their shares.
     """
-    later = sum(share_of(stage) for stage in planned[place + 1 :])
+    later = ENDING_SECONDS + sum(share_of(stage) for stage in planned[place + 1 :])
     return max(left - later * total / TOTAL_SECONDS, 0.0)
 
 
