@@ -186,8 +186,8 @@ def server_of(environment: Variables) -> Iterator[tuple[str, str]]:
         yield endpoints.vllm_urls[0], endpoints.vllm_api_key
 
 
-def measure_tokens(matches: int) -> dict[str, dict[str, float]]:
-    """Print a line for each load; return tokens per second."""
+def measure_tokens(matches: int, *, only: str = "") -> dict[str, dict[str, float]]:
+    """Print a line for each load, or only one; return tokens per second."""
     report = {}
     call_command("migrate", verbosity=0)
     environment = local_environment()
@@ -210,6 +210,8 @@ def measure_tokens(matches: int) -> dict[str, dict[str, float]]:
 
         asyncio.run(load())
         for label, slug, seats, rounds in LOADS:
+            if only and label != only:
+                continue
             space = make_space(
                 environment=slug,
                 seat_count=seats,
@@ -240,13 +242,14 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--part", choices=["tokens", "growth"], help="default: both")
+    parser.add_argument("--load", default="", choices=[name for name, *_ in LOADS])
     parser.add_argument("--matches", type=int, default=4, help="at once, of tokens")
     parser.add_argument("--finished", type=int, default=100_000, help="matches, of growth")
     parser.add_argument("--json", type=Path, help="report, of tokens")
     options = parser.parse_args()
     print(this_machine())
     if options.part != "growth":
-        report = measure_tokens(options.matches)
+        report = measure_tokens(options.matches, only=options.load)
         if options.json:
             content = {"machine": this_machine(), "matches": options.matches, "loads": report}
             options.json.write_text(json.dumps(content, indent=1) + "\n")

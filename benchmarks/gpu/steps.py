@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 TOTAL_SECONDS = 480.0
 SERVER_SECONDS = 65.0  # of these, for vLLM's start
+PROOF_SECONDS, TRAINING_SECONDS, SERVING_SECONDS, MATCH_SECONDS = 90.0, 100.0, 25.0, 50.0
 ENDING_SECONDS = 25.0  # and for the end of the last step and of vLLM
 # Around the minutes of learning: the arena's start, the base's exam before them, the learners' after.
 AROUND_LEARNING_SECONDS = 60.0
@@ -47,6 +48,7 @@ def stages(*, base: str, tiny: bool) -> tuple[Stage, ...]:
     identity = ("--pairs", "8", "--precisions", "bf16") if tiny else ()
     places = "2" if tiny else "64"
     learning = ("--arms", "dpo", "--together", "1") if tiny else ("--together", "8")
+    matches = ("--part", "tokens", "--load", "one turn", "--matches", places)
     out = ("--json", REPORT)
     return (
         (  # proofs, whose speed doesn't matter
@@ -54,14 +56,14 @@ def stages(*, base: str, tiny: bool) -> tuple[Stage, ...]:
                 DEMO,
                 "the headless demo closes its loop",
                 ("manage.py", "demo", "--headless", *out),
-                75,
+                PROOF_SECONDS,
                 variables=demo,
             ),
             Step(
                 IDENTITY,
                 "server and trainer give the same tokens the same probabilities",
                 ("-m", "benchmarks.gpu.identity", *identity, *out),
-                75,
+                PROOF_SECONDS,
             ),
         ),
         (
@@ -79,7 +81,7 @@ def stages(*, base: str, tiny: bool) -> tuple[Stage, ...]:
                     *size,
                     *out,
                 ),
-                90,
+                TRAINING_SECONDS,
                 needs_server=False,
             ),
         ),
@@ -88,15 +90,15 @@ def stages(*, base: str, tiny: bool) -> tuple[Stage, ...]:
                 SERVING,
                 "vLLM with and without adapters",
                 ("-m", "benchmarks.serving", "--answers", "2", "--places", places, *out),
-                25,
+                SERVING_SECONDS,
             ),
         ),
         (
             Step(
                 MATCHES,
                 "complete matches beside a plain client",
-                ("-m", "benchmarks.arena", "--part", "tokens", "--matches", places, *out),
-                35,
+                ("-m", "benchmarks.arena", *matches, *out),
+                MATCH_SECONDS,
             ),
         ),
         (
@@ -104,7 +106,7 @@ def stages(*, base: str, tiny: bool) -> tuple[Stage, ...]:
                 LEARNING,
                 "all ways to learn at once",
                 ("manage.py", "learn_bench", "--seeds", "1", "--minutes", MINUTES, *learning, *out),
-                TOTAL_SECONDS - SERVER_SECONDS - ENDING_SECONDS - 75 - 90 - 25 - 35,
+                125,  # and all that the others leave over
             ),
         ),
     )
