@@ -16,6 +16,8 @@ from training.exports.summary import about_count
 from training.models import Pair
 
 PAGE_ROWS = 1000  # pairs that are in memory at once
+# Ids that are found at once: to plan that query takes longer than to find a page of them.
+FOUND_IDS = 20 * PAGE_ROWS
 
 READS = Column(
     "reads_as_sampled",
@@ -95,23 +97,29 @@ class PairFormat(ABC):
         return None if count is None else count * self.rows_a_pair
 
     def pages(self, order: Order, *, after_id: int) -> Iterator[RowBatch]:
-        while ids := self._next(order, after_id):
+        # What anybody may export has nobody's own prompt, not even the person's who exports it.
+        owner_id = order.owner_id if order.selection.whose == Whose.MINE else None
+        for ids in self._found(order, after_id):
             tally = ExportTally()
-            # What anybody may export has nobody's own prompt, not even the person's who exports it.
-            owner_id = order.owner_id if order.selection.whose == Whose.MINE else None
             pairs = list(read_pairs(ids, owner_id=owner_id))
             for pair in pairs:
                 _count(pair, tally)
-            after_id = ids[-1]
-            yield RowBatch(after_id, list(self.lines(pairs, tally)), tally)
+            yield RowBatch(ids[-1], list(self.lines(pairs, tally)), tally)
 
     @abstractmethod
     def lines(self, pairs: Sequence[PairRecord], tally: ExportTally) -> Iterator[str]:
         """The rows, which it counts in the tally. Raises Refused."""
 
-    def _next(self, order: Order, after_id: int) -> list[int]:
-        ids = pairs_after(order.selection, order.owner_id, after_id=after_id, limit=PAGE_ROWS)
-        return [each for each in ids if each <= order.up_to_id]
+    def _found(self, order: Order, after_id: int) -> Iterator[list[int]]:
+        """Ids of the order's pairs after this one, page by page."""
+        selection = order.selection
+        while found := pairs_after(selection, order.owner_id, after_id=after_id, limit=FOUND_IDS):
+            after_id = found[-1]
+            ids = [each for each in found if each <= order.up_to_id]
+            for begin in range(0, len(ids), PAGE_ROWS):
+                yield ids[begin : begin + PAGE_ROWS]
+            if len(ids) < len(found):
+                return
 
 
 def pair_json(pair: PairRecord, *, is_read: bool) -> str:

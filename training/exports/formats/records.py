@@ -22,6 +22,7 @@ from arena.states import CUT_OFF
 from judges.panel import preference
 from judges.transcript import Comparisons
 from training.data.reading import Sampled, read_as_sampled
+from training.exports.formats.any_of import AnyOf
 from training.exports.formats.lines import listed, text_json
 from training.models import Pair
 from training.states import PairSource
@@ -171,7 +172,7 @@ def read_pairs(ids: Sequence[int], *, owner_id: int | None) -> Iterator[PairReco
     """
     rows = {
         row[0]: row
-        for row in Pair.objects.filter(id__in=ids).values_list(
+        for row in Pair.objects.filter(AnyOf(F("id"), ids)).values_list(
             "id",
             "agent_id",
             "agent__owner_id",
@@ -226,7 +227,7 @@ def readings(pairs: Sequence[PairRecord]) -> dict[int, bool]:
 
 def read_answers(ids: Collection[int]) -> dict[int, ToldAnswer]:
     """By completion id."""
-    rows = Completion.objects.filter(id__in=ids).values_list(
+    rows = Completion.objects.filter(AnyOf(F("id"), ids)).values_list(
         "id",
         "seat__index",
         "version__agent_id",
@@ -281,7 +282,7 @@ def _told(
 
 def read_rounds(ids: Collection[int]) -> dict[int, RoundFacts]:
     votes: dict[int, list[Voted]] = defaultdict(list)
-    cast = Vote.objects.filter(round__in=ids).order_by("id")
+    cast = Vote.objects.filter(AnyOf(F("round_id"), ids)).order_by("id")
     for round_id, judge, version_id, weight, scores, comparisons in cast.values_list(
         "round_id", "judge__slug", "version_id", "weight", "scores", "comparisons"
     ):
@@ -289,7 +290,7 @@ def read_rounds(ids: Collection[int]) -> dict[int, RoundFacts]:
         if comparisons is not None:
             compared = {(one, two): preferred for one, two, preferred in comparisons}
         votes[round_id].append(Voted(judge, version_id, weight, scores, compared))
-    rows = Round.objects.filter(id__in=ids).values_list(
+    rows = Round.objects.filter(AnyOf(F("id"), ids)).values_list(
         "id",
         "match__space__slug",
         "match_id",
