@@ -13,8 +13,10 @@ from django.test import Client
 from django.urls import URLPattern, reverse
 
 from agents.models import User
+from arena.config import urls as site_urls
+from arena.config.asgi import application
+from arena.config.env import Variables
 from arena.live import stream
-from arena.live.consumers import match_sockets
 from arena.models import MatchEvent
 from frontend import urls
 from frontend.drawings import draw
@@ -31,7 +33,6 @@ from frontend.tests.two_people import (
     all_rows,
     make_two_people,
 )
-from training.consumers import run_sockets
 from training.runs.moves import publish_run
 
 pytestmark = pytest.mark.django_db
@@ -41,6 +42,7 @@ class Access(StrEnum):
     PUBLIC = "anybody may look"
     SIGNED_IN = "everybody their own, with an account"
     OWNER = "to others it does not exist"
+    STAFF = "to others than the staff it does not exist"
     LINK = "to nobody without the key of a link"
 
 
@@ -109,10 +111,10 @@ ROUTES: Mapping[str, Access] = {
     "cancel_run": Access.OWNER,
     "adopt_run": Access.OWNER,
     "decline_run": Access.OWNER,
-    "site": Access.OWNER,
-    "room": Access.OWNER,
-    "staff_judges": Access.OWNER,
-    "staff_judge": Access.OWNER,
+    "site": Access.STAFF,
+    "room": Access.STAFF,
+    "staff_judges": Access.STAFF,
+    "staff_judge": Access.STAFF,
     "tournaments": Access.PUBLIC,
     "tournament": Access.PUBLIC,
     "register_agent": Access.SIGNED_IN,
@@ -173,7 +175,7 @@ def path_of(name: str, people: TwoPeople) -> str:
         "delivery_id": people.delivery_id,
         "tournament_id": people.tournament_id,
         "registration_id": people.registration_id,
-        "slug": people.slug,
+        "slug": "coin" if name == "staff_judge" else people.slug,
         "judge": "coin",
         "username": User.objects.get(id=people.owner_id).username,
         "number": 1,
@@ -223,12 +225,19 @@ def test_every_route_says_who_may_see_it() -> None:
 
 
 def test_strangers_see_nothing_private_on_any_route_and_change_nothing(people: TwoPeople) -> None:
-    anonymous, rival = Client(), signed_in(people.rival_id)
+    chief = User.objects.create_user("chief", is_staff=True)
+    visitors = {
+        "anonymous": Client(),
+        "rival": signed_in(people.rival_id),
+        "staff": signed_in(chief.pk),
+    }
     before, secrets = all_rows(), people.secrets
     for name, access in ROUTES.items():
-        for visitor, is_known in ((anonymous, False), (rival, True)):
-            case = f"{name}, {'rival' if is_known else 'anonymous'}"
-            answers = [asked(visitor, method, name, people) for method in ("GET", "POST")]
+        for who, visitor in visitors.items():
+            case, is_known = f"{name}, {who}", who != "anonymous"
+            # What the staff does there is in frontend/tests/judges/test_staff.py.
+            methods = ("GET",) if (access, who) == (Access.STAFF, "staff") else ("GET", "POST")
+            answers = [asked(visitor, method, name, people) for method in methods]
             for answer in answers:
                 shown = f"{answer.headers} {answer.content.decode()}"
                 assert not [secret for secret in secrets if secret in shown], case
@@ -237,14 +246,51 @@ def test_strangers_see_nothing_private_on_any_route_and_change_nothing(people: T
             match access:
                 case Access.LINK:
                     assert {answer.status_code for answer in acted} == {404}, case
-                case Access.OWNER if is_known:
+                case Access.STAFF if who == "staff":
+                    assert {answer.status_code for answer in acted} == {200}, case
+                case Access.OWNER | Access.STAFF if is_known:
                     assert {answer.status_code for answer in acted} == {404}, case
-                case Access.OWNER | Access.SIGNED_IN if not is_known:
+                case Access.OWNER | Access.STAFF | Access.SIGNED_IN if not is_known:
                     for answer in acted:
                         assert answer.headers["Location"].startswith("/accounts/login/"), case
                 case _:
                     assert {answer.status_code for answer in acted} <= {200, 302, 422}, case
     assert all_rows() == before
+
+
+def test_the_owner_is_let_in_wherever_strangers_are_not(people: TwoPeople) -> None:
+    """Else a route that is broken for everybody would look as if it were closed to strangers."""
+    owner = signed_in(people.owner_id)
+    for name, access in ROUTES.items():
+        answer = owner.get(path_of(name, people))
+        if answer.status_code != 405:  # it only acts: test_access_of_verbs.py does so as the owner
+            is_closed = access in (Access.STAFF, Access.LINK)
+            assert (answer.status_code == 404) == is_closed, name
+
+
+def test_what_is_no_page_is_known_and_closed_to_everybody_who_is_not_meant(
+    people: TwoPeople, settings: Any
+) -> None:
+    assert [str(one.pattern) for one in site_urls.urlpatterns] == [
+        "admin/",  # arena/tests/test_admin.py
+        "accounts/signup/",
+        "accounts/",
+        "health/",
+        "metrics",
+        "api/v1/",  # frontend/tests/api/test_operations.py
+        "v1/",  # frontend/tests/openai/
+        "",
+    ]
+    chief = User.objects.create_user("chief", is_staff=True)
+    settings.ENV = Variables(metrics_token="scrape-me")
+    visitors = [Client(), *map(signed_in, (people.rival_id, people.owner_id, chief.pk))]
+    assert {visitor.get("/metrics").status_code for visitor in visitors} == {401}
+    for visitor in visitors[:3]:
+        assert visitor.get("/admin/").status_code == 302
+    for app in ("agents", "arena", "judges", "training"):  # to the staff without permissions
+        assert visitors[3].get(f"/admin/{app}/").status_code in (403, 404), app
+    health = Client().get("/health/").content.decode()
+    assert not [secret for secret in people.secrets if secret in health]
 
 
 @pytest.mark.parametrize("name", sorted(OWNERS_FIND))
@@ -270,7 +316,7 @@ def test_who_signs_in_sees_only_their_own(people: TwoPeople) -> None:
 
 
 def test_sockets_tell_nothing_private(people: TwoPeople, monkeypatch: pytest.MonkeyPatch) -> None:
-    found = [*match_sockets(draw), *run_sockets]
+    found = application.application_mapping["websocket"].application.routes
     assert {str(one.pattern) for one in found} == SOCKETS
     sent = [stream.event_message(row) for row in MatchEvent.objects.filter(match=people.match_id)]
     assert len(sent) > 10
