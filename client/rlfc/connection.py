@@ -101,13 +101,13 @@ class Connection:
                 if not response.is_success:
                     response.read()
             except httpx.UnsupportedProtocol:
-                raise ArenaError(f"{self.url} is not an address.") from None
+                raise _no_address(self.url) from None
             except httpx.TransportError as error:
                 if place == TRIES or not is_repeatable:
                     name = type(error).__name__
                     raise ArenaError(f"{self.url} cannot be reached ({name}).") from None
             except httpx.InvalidURL:
-                raise ArenaError(f"{self.url} is not an address.") from None
+                raise _no_address(self.url) from None
             else:
                 if response.is_success:
                     return response
@@ -116,6 +116,10 @@ class Connection:
                 asked = response.headers.get("Retry-After", "")
             self.pause(place, asked=asked)
         raise AssertionError("the last try returns or raises")
+
+
+def _no_address(url: str) -> ArenaError:
+    return ArenaError(f"{url} is not an address, such as https://arena.example.")
 
 
 def _refusal(response: httpx.Response) -> ArenaError:
