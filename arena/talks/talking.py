@@ -13,6 +13,7 @@ from typing import Any, ParamSpec, TypeVar
 
 import structlog
 from channels.db import database_sync_to_async
+from django.db import DatabaseError
 
 from agents.adapters.store import check_playable, note_refusal
 from agents.api_tokens import is_valid
@@ -173,9 +174,16 @@ async def _watch(plan: TalkPlan, talk_id: uuid.UUID) -> None:
     """Keep the talk until it may not go on."""
     while True:
         await asyncio.sleep(KEEP_SECONDS)
-        if not await in_thread(keep_talk)(talk_id):
+        try:
+            is_kept = await in_thread(keep_talk)(talk_id)
+            may_go_on = plan.token_id is None or await in_thread(is_valid)(plan.token_id)
+        except DatabaseError as error:
+            # The answer needs no database; one that stays away lets the lease expire.
+            log.warning("talk_not_kept", error=type(error).__name__)
+            continue
+        if not is_kept:
             raise TalkEnded("The answer was ended by the site.")
-        if plan.token_id is not None and not await in_thread(is_valid)(plan.token_id):
+        if not may_go_on:
             raise TalkEnded("The token was revoked or has expired, so the answer ends here.")
 
 

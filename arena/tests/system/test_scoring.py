@@ -14,7 +14,9 @@ from safetensors.numpy import save_file
 
 from agents.adapters.archive import write_archive
 from agents.adapters.store import store_adapter
+from agents.inference.chat import ChatSampling
 from agents.inference.client import Generation, Inference, Sampling, ServedModel, plain_model
+from agents.inference.replies import StreamedAnswer
 from agents.models import BaseModel
 from agents.roster import add_trained_version
 from arena.config.env import Variables
@@ -62,6 +64,36 @@ def random_adapter(folder: Path, *, base_folder: Path, seed: int) -> Path:
     values = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": ["q_proj"]}
     (folder / "adapter_config.json").write_text(json.dumps(values))
     return folder
+
+
+def test_a_talk_ends_where_it_should_and_tells_what_came_of_it_when_it_is_broken_off(
+    product: Product, base: ServedModel
+) -> None:
+    asked = [{"role": "user", "content": "Count from one to one hundred."}]
+
+    async def ask() -> tuple[Generation, StreamedAnswer]:
+        came = asyncio.Event()
+        heard = StreamedAnswer()
+
+        async def on_text(piece: str) -> None:
+            came.set()
+
+        async with inference_of(product) as inference:
+            ended = await inference.generate(base, asked, ChatSampling(max_tokens=64, stop=(" ",)))
+            long = ChatSampling(temperature=0.0, max_tokens=1000)
+            talk = asyncio.create_task(
+                inference.generate(base, asked, long, on_text=on_text, answer=heard)
+            )
+            await came.wait()
+            talk.cancel()
+            await asyncio.wait([talk])
+            assert talk.cancelled()
+            return ended, heard
+
+    ended, heard = asyncio.run(ask())
+    assert (ended.finish_reason, " " in ended.text) == ("stop", False)
+    assert heard.prompt_token_ids == ended.prompt_token_ids
+    assert 0 < len(heard.token_ids) < 1000
 
 
 def test_sampled_tokens_score_what_they_were_sampled_with(

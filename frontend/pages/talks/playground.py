@@ -65,10 +65,9 @@ def answer(request: SignedInRequest) -> HttpResponseBase:
             messages=[message.plain for message in asked.messages],
             changes=asked.changes,
         )
-    except NotAvailable:
-        raise
     except (EndpointError, Refused) as error:
-        return JsonResponse({"error": str(error)}, status=422)
+        status = 404 if isinstance(error, NotAvailable) else 422
+        return JsonResponse({"error": str(error)}, status=status)
     response = StreamingHttpResponse(_lines(plan), content_type="application/x-ndjson")
     response["Cache-Control"] = "no-store"
     response["X-Accel-Buffering"] = "no"
