@@ -4,11 +4,12 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from functools import partial
 from statistics import fmean
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 from django.db import DatabaseError, connections
@@ -168,8 +169,17 @@ def patiently(ask: Callable[[], T]) -> T:
         threading.Event().wait(POLL_SECONDS)
 
 
-def report(trials: Sequence[TrialRecord], people: Sequence[Person]) -> dict[str, Any]:
-    """Everything about the trials, for a file."""
+def earlier_trials(report: Mapping[str, Any]) -> list[TrialRecord]:
+    """Those of a report that was written before."""
+    return [TrialRecord(**each) for each in report.get("each", [])]
+
+
+def report(
+    trials: Sequence[TrialRecord],
+    people: Sequence[Person],
+    earlier: Mapping[str, Any] = MappingProxyType({}),
+) -> dict[str, Any]:
+    """Everything about the trials, for a file. `earlier`: the report that this sitting goes on from."""
     passed = sum(not trial.problems for trial in trials)
     waited: dict[str, list[float]] = {}
     for trial in trials:
@@ -185,9 +195,14 @@ def report(trials: Sequence[TrialRecord], people: Sequence[Person]) -> dict[str,
             cause: {"trials": len(each), "mean_seconds": round(fmean(each), 1)}
             for cause, each in sorted(waited.items())
         },
-        "done_by_people": dict(sum((person.done for person in people), Counter())),
-        "requests": sum(person.browser.requests for person in people),
-        "not_answered_at_once": sum(person.browser.broken for person in people),
-        "error_pages": Counter(fault for person in people for fault in person.browser.faults),
+        "sittings": earlier.get("sittings", 0) + 1,
+        "done_by_people": dict(
+            sum((person.done for person in people), Counter(earlier.get("done_by_people", {})))
+        ),
+        "requests": earlier.get("requests", 0) + sum(person.browser.requests for person in people),
+        "not_answered_at_once": earlier.get("not_answered_at_once", 0)
+        + sum(person.browser.broken for person in people),
+        "error_pages": Counter(earlier.get("error_pages", {}))
+        + Counter(fault for person in people for fault in person.browser.faults),
         "each": [asdict(trial) for trial in trials],
     }

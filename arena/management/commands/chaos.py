@@ -44,7 +44,9 @@ class Command(BaseCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--trials", type=int, default=200)
         parser.add_argument("--seed", type=int, default=1)
-        parser.add_argument("--json", type=Path, help="write a report to this file")
+        parser.add_argument(
+            "--json", type=Path, help="write a report to this file, or go on from it"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         if options["trials"] < 1:

@@ -3,6 +3,7 @@
 import json
 import logging
 from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +17,7 @@ from arena.environments import ENVIRONMENTS
 from arena.management.chaos.browser import Browser
 from arena.management.chaos.people import Person
 from arena.management.chaos.processes import Processes
-from arena.management.chaos.trials import Trials, patiently, report
+from arena.management.chaos.trials import TrialRecord, Trials, earlier_trials, patiently, report
 from arena.models import Match, Space
 from training.models import TrainingRun
 
@@ -36,7 +37,9 @@ class Command(BaseCommand):
         parser.add_argument("--trials", type=int, required=True)
         parser.add_argument("--seed", type=int, required=True)
         parser.add_argument("--url", required=True, help="address of the site")
-        parser.add_argument("--json", type=Path, help="write a report to this file")
+        parser.add_argument(
+            "--json", type=Path, help="write a report to this file, or go on from it"
+        )
 
     def handle(self, *args: Any, **options: Any) -> None:
         logging.getLogger("psycopg.pool").setLevel(logging.CRITICAL)  # it is away on purpose
@@ -45,21 +48,20 @@ class Command(BaseCommand):
             patiently(person.join)
         patiently(_shorten_matches)
         trials = Trials(people, Processes(settings.HOME), seed=options["seed"])
-        done = []
-        for number in range(1, options["trials"] + 1):
+        earlier = _earlier(options["json"], seed=options["seed"])
+        done = earlier_trials(earlier)
+        if done:
+            self.stdout.write(f"{len(done)} trials of this seed are in {options['json']}.")
+        content = _report(done, people, earlier, options)
+        for number in range(len(done) + 1, options["trials"] + 1):
             trial = trials.run(number)
             done.append(trial)
             killed = ", ".join(victim for _, victim in trial.killed) or "nothing"
             outcome = "; ".join(trial.problems) or "all is well"
             self.stdout.write(f"{number}: killed {killed}; {trial.seconds:.0f} s; {outcome}")
-        content = report(done, people) | {
-            "machine": this_machine(),
-            "seed": options["seed"],
-            "matches": dict(Counter(Match.objects.values_list("status", flat=True))),
-            "runs": dict(Counter(TrainingRun.objects.values_list("status", flat=True))),
-        }
-        if options["json"]:
-            write_atomically(options["json"], json.dumps(content, indent=1) + "\n")
+            content = _report(done, people, earlier, options)
+            if options["json"]:  # at once: a run that is stopped goes on from here
+                write_atomically(options["json"], json.dumps(content, indent=1) + "\n")
         self.stdout.write(
             f"{content['passed']} of {content['trials']} trials passed in "
             f"{content['seconds'] / 60:.0f} minutes; killed: {content['killed']}; "
@@ -70,6 +72,37 @@ class Command(BaseCommand):
         )
         if content["passed"] < content["trials"]:
             raise CommandError("Not every trial passed.")
+
+
+def _earlier(path: Path | None, *, seed: int) -> Mapping[str, Any]:
+    """The report of a run of this seed that was stopped. Raises CommandError."""
+    if path is None or not path.exists():
+        return {}
+    try:
+        found = json.loads(path.read_text())
+    except ValueError:
+        found = None
+    if not isinstance(found, dict) or found.get("seed") != seed:
+        raise CommandError(f"{path} is no report of seed {seed}: name another file.")
+    return found
+
+
+def _report(
+    done: Sequence[TrialRecord],
+    people: Sequence[Person],
+    earlier: Mapping[str, Any],
+    options: Mapping[str, Any],
+) -> dict[str, Any]:
+    return report(done, people, earlier) | {
+        "machine": this_machine(),
+        "seed": options["seed"],
+        "matches": _with(earlier.get("matches"), Match.objects.values_list("status", flat=True)),
+        "runs": _with(earlier.get("runs"), TrainingRun.objects.values_list("status", flat=True)),
+    }
+
+
+def _with(earlier: Mapping[str, int] | None, found: Iterable[str]) -> dict[str, int]:
+    return dict(Counter(earlier or {}) + Counter(found))
 
 
 def _shorten_matches() -> None:

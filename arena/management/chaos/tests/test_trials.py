@@ -1,12 +1,15 @@
 """Who is struck, and what a trial waits for."""
 
+import json
 from pathlib import Path
 
 import pytest
+from django.core.management import CommandError
 
 from arena.management.chaos import trials
 from arena.management.chaos.processes import TRAINER, Processes
-from arena.management.chaos.trials import TrialRecord, Trials, report
+from arena.management.chaos.trials import TrialRecord, Trials, earlier_trials, report
+from arena.management.commands.chaos_play import _earlier
 from arena.tests.builders import make_agent, make_space
 from training.methods.dpo import DPOConfig
 from training.states import RunStatus
@@ -49,3 +52,22 @@ def test_a_report_says_what_the_trials_waited_for() -> None:
         "matches are not over": {"trials": 2, "mean_seconds": 7.0},
         "the web is down": {"trials": 1, "mean_seconds": 5.0},
     }
+
+
+def test_a_run_that_was_stopped_goes_on_from_its_report() -> None:
+    first = json.loads(json.dumps(report([TrialRecord(1, killed=[(0.5, "web")])], [])))
+    done = [*earlier_trials(first), TrialRecord(2, problems=["A hold is left."])]
+    both = report(done, [], first)
+    assert (both["trials"], both["passed"], both["sittings"]) == (2, 1, 2)
+    assert both["killed"] == {"web": 1}
+
+
+@pytest.mark.parametrize("content", ["{", "[]", '{"seed": 2}'])
+def test_a_file_that_is_no_report_of_the_seed_is_not_written_over(
+    tmp_path: Path, content: str
+) -> None:
+    path = tmp_path / "report.json"
+    path.write_text(content)
+    with pytest.raises(CommandError, match="is no report of seed 1"):
+        _earlier(path, seed=1)
+    assert path.read_text() == content
