@@ -52,10 +52,13 @@ def plain_model(base: str) -> ServedModel:
 
 
 def served_model(version: AgentVersion) -> ServedModel:
-    """Needs version.agent.base_model and version.adapter selected."""
+    """Needs version.agent.base_model and version.adapter selected. Raises AdapterRefused."""
     base = version.agent.base_model.served_name
     if version.adapter is None:
         return plain_model(base)
+    if version.adapter.base_model_id != version.agent.base_model_id:
+        # vLLM itself may take it without a word: docs/decisions/many-bases.md
+        raise AdapterRefused(f"{version} has an adapter of another base model.")
     return ServedModel(base, version.served_name, adapter_folder(version.adapter.digest))
 
 

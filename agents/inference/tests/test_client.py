@@ -20,8 +20,11 @@ from agents.inference.client import (
     Sampling,
     ServedModel,
     plain_model,
+    served_model,
 )
 from agents.inference.table import ServerTable
+from agents.models import AgentVersion, BaseModel
+from arena.tests.builders import make_adapter, make_agent
 
 BASE = ServedModel("base", "base", None)
 TRAINED = ServedModel("base", "agent-1.v2-abc", Path("/adapters/abc"))
@@ -330,6 +333,16 @@ def test_each_base_is_asked_for_at_its_own_servers() -> None:
 
     asyncio.run(scenario())
     assert asked == [("one", "smol"), ("two", "llama")]
+
+
+@pytest.mark.django_db
+def test_an_adapter_of_another_base_is_never_asked_for() -> None:
+    agent, other = make_agent(), BaseModel.objects.create(slug="o", served_name="o", name="O")
+    version = AgentVersion(agent=agent, number=2, adapter=make_adapter(other))
+    with pytest.raises(AdapterRefused, match="an adapter of another base model"):
+        served_model(version)
+    version.adapter = None
+    assert served_model(version) == plain_model(agent.base_model.served_name)
 
 
 def test_a_base_whose_servers_are_left_out_cannot_be_asked() -> None:
