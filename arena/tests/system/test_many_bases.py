@@ -132,7 +132,8 @@ def played(space: Space) -> list[Completion]:
     for round_id in match.rounds.values_list("id", flat=True):
         judging.judge_round(round_id)
     match.refresh_from_db()
-    assert match.status == MatchStatus.SETTLED, match.events.order_by("-seq").first().payload
+    ended = match.events.order_by("seq").last()
+    assert match.status == MatchStatus.SETTLED, ended and ended.payload
     return list(Completion.objects.filter(round__match=match))
 
 
