@@ -21,13 +21,14 @@ from arena.models import Account, Talk, TalkTab, TransferCode
 from arena.talks.price import TOKENS_A_UNIT, Cover, cover
 
 MAX_AT_ONCE = 4  # answers of one person: two beside each other, and a program
+TALKS_A_SERVER = 8  # of all people: matches are asked beside them
 LEASE_TAKEOVERS = 1.0  # renewed every few seconds
 
 SWEEP_LIMIT = 100
 
 
 class TooManyAtOnce(Refused):
-    """The user's other talks have to end first."""
+    """Other talks, of the user or on the whole site, have to end first."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,9 @@ def open_talk(user_id: int, *, most_tokens: int) -> uuid.UUID:
             raise TooManyAtOnce(
                 f"{MAX_AT_ONCE} answers are on their way to you already. Wait for one to end."
             )
+        # Not to the last one: people who ask at this very moment don't wait for each other.
+        if Talk.objects.count() >= TALKS_A_SERVER * len(settings.VLLM_URLS):
+            raise TooManyAtOnce("Too many people talk to their agents now. Try again in a moment.")
         needed = cover(most_tokens, free_tokens=_free_tokens(tab)) if unit_credits else Cover(0, 0)
         Talk.objects.create(
             id=talk_id,

@@ -13,6 +13,7 @@ from agents.models import User
 from arena.credits import ledger
 from arena.credits.statement import statement_page, wallet_balance
 from arena.models import Talk, TalkTab, Transfer
+from arena.talks import charging
 from arena.talks.charging import (
     MAX_AT_ONCE,
     TooManyAtOnce,
@@ -124,6 +125,17 @@ def test_only_so_many_talks_are_open_however_many_ask_at_once(
     for thread in threads:
         thread.join()
     assert outcomes.count("open") == Talk.objects.count() == MAX_AT_ONCE
+
+
+def test_matches_are_never_crowded_out_by_talks(
+    person: User, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(charging, "TALKS_A_SERVER", 1)
+    monkeypatch.setattr(settings, "VLLM_URLS", ["http://one", "http://two"])
+    for user in (person, make_user(credits=10)):
+        open_talk(user.pk, most_tokens=10)
+    with pytest.raises(TooManyAtOnce, match="Too many people"):
+        open_talk(make_user(credits=10).pk, most_tokens=10)
 
 
 def test_who_leaves_talks_no_more_and_gets_back_what_was_set_aside(person: User) -> None:
