@@ -43,6 +43,9 @@ def figures(reports: Mapping[str, JSON]) -> list[Figure]:
 
 
 def _at_least(step: str, name: str, value: float, wanted: float, unit: str = "") -> Figure:
+    """`wanted` 0: nothing is."""
+    if not wanted:
+        return Figure(step, name, f"{value:.2f}{unit}")
     return Figure(
         step, name, f"{value:.2f}{unit}", f"at least {wanted:g}{unit}", holds=value >= wanted
     )
