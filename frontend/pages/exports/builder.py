@@ -49,14 +49,20 @@ class Histogram:
 @owner_page()
 def exports(request: SignedInRequest) -> HttpResponse:
     """The builder. Its address holds every filter, so that it works without script and can be shared."""
-    newest = {"exports": exports_of(request.user.pk, limit=NEWEST), "is_newest": True}
-    return _page(request, "exports/page.html", newest)
+    return _page(request, "exports/page.html", listed(request.user.pk, limit=NEWEST))
 
 
 @owner_page()
 def chosen(request: SignedInRequest) -> HttpResponse:
     """The part of the page that follows the filters as they change."""
     return _page(request, "exports/chosen.html", {})
+
+
+def listed(viewer_id: int, *, limit: int) -> dict[str, Any]:
+    """The viewer's newest exports, for the list that follows them while one is being written."""
+    found = exports_of(viewer_id, limit=limit)
+    is_live = any(one.is_live for one in found)
+    return {"exports": found, "is_newest": limit == NEWEST, "is_live": is_live}
 
 
 def form_of(given: QueryDict, asker_id: int) -> DatasetForm:

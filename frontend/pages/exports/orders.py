@@ -11,10 +11,10 @@ from django.urls import reverse
 from agents.errors import Refused
 from frontend.dataset_form import address_of, filters_in_words, query_of
 from frontend.pages.edge import SignedInRequest, not_cached, owner_page, refuse
-from frontend.pages.exports.builder import NEWEST, checked, form_of
+from frontend.pages.exports.builder import NEWEST, checked, form_of, listed
 from training.exports.building import build_export, delete_export, repeat_export
 from training.exports.links import ARCHIVE
-from training.exports.listing import export_view, exports_of
+from training.exports.listing import MAX_ROWS, export_view
 from training.exports.rows import choices_for
 from training.exports.selection import Selection
 
@@ -43,9 +43,7 @@ def build(request: SignedInRequest, request_id: uuid.UUID) -> HttpResponse:
 @owner_page()
 def own(request: SignedInRequest) -> HttpResponse:
     """All exports; to htmx only the list, or its newest few."""
-    is_newest = "newest" in request.GET
-    limit: dict[str, int] = {"limit": NEWEST} if is_newest else {}
-    context = {"exports": exports_of(request.user.pk, **limit), "is_newest": is_newest}
+    context = listed(request.user.pk, limit=NEWEST if "newest" in request.GET else MAX_ROWS)
     is_poll = request.htmx  # type: ignore[attr-defined]
     return not_cached(
         render(request, "exports/list.html" if is_poll else "exports/own.html", context)

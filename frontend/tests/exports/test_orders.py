@@ -54,8 +54,12 @@ def test_what_the_builder_shows_is_ordered_once_and_followed_to_its_files(
     page = shown(client.get(f"/exports/{export.pk}/"))
     assert "Exports are written one after the other." in page
     assert "hx-trigger" in page
-    assert f"Export {export.pk}" in shown(client.get("/exports/"))
+    for address in ("/exports/", "/exports/own/"):
+        listed = shown(client.get(address))
+        assert f"Export {export.pk}" in listed
+        assert 'hx-get="/exports/own/' in listed
     written(export)
+    assert 'hx-get="/exports/own/' not in shown(client.get("/exports/own/"))
     part = shown(client.get(f"/exports/{export.pk}/", headers={"HX-Request": "true"}))
     assert "<html" not in part
     assert "hx-trigger" not in part, "what is ready is not asked for again"
