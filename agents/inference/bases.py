@@ -1,4 +1,7 @@
-"""Base models and their servers: adding, asking what the servers can do, retiring."""
+"""Base models and their servers: adding, asking what the servers can do, retiring.
+
+For the staff, by `manage.py base_model`.
+"""
 
 import json
 from collections.abc import Mapping, Sequence
