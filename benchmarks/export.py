@@ -110,8 +110,10 @@ def copied() -> tuple[int, float]:
     return rows, time.perf_counter() - started
 
 
-def clicked() -> float:
-    """Seconds from the order of CLICKED_ROWS to whole files, by a worker that Celery runs."""
+def clicked() -> tuple[int, float]:
+    """Rows, CLICKED_ROWS if there are so many, and seconds from their order to whole files, by a worker
+    that Celery runs.
+    """
     command = (sys.executable, "-m", "celery", "-A", "arena.config.celery", "--skip-checks")
     flags = ("-P", "threads", "-c", "1", "-Q", "export", "--without-gossip", "--without-mingle")
     worker = subprocess.Popen(
@@ -126,7 +128,7 @@ def clicked() -> float:
         while not celery_app.control.ping(timeout=1.0):
             assert worker.poll() is None, "the worker ended"
         ids = Pair.objects.filter(agent__owner=BUSIEST).order_by("id").values_list("id", flat=True)
-        last = ids[CLICKED_ROWS - 1]
+        last = ids[min(CLICKED_ROWS, ids.count()) - 1]
         started = time.perf_counter()
         with mock.patch.object(PairFormat, "newest_id", return_value=last):
             export = order(Container.PARQUET)
@@ -135,7 +137,7 @@ def clicked() -> float:
         seconds = time.perf_counter() - started
         export.refresh_from_db()
         assert export.manifest["rows"] <= CLICKED_ROWS, export.reason
-        return seconds
+        return export.manifest["rows"], seconds
     finally:
         worker.terminate()
         worker.wait()
@@ -194,9 +196,9 @@ def main() -> None:
             f"COPY, peak {megabytes:.0f} MB, {export.size_bytes / 1e6:,.0f} MB on the disk {missed}",
             flush=True,
         )
-    found["clicked_seconds"] = clicked()
+    rows, found["clicked_seconds"] = clicked()
     missed = "slow" if found["clicked_seconds"] > GOAL_SECONDS else ""
-    print(f"{CLICKED_ROWS:,} rows from click to file: {found['clicked_seconds']:.1f} s {missed}")
+    print(f"{rows:,} rows from click to file: {found['clicked_seconds']:.1f} s {missed}")
     if options.json:
         options.json.write_text(json.dumps(found, indent=1) + "\n")
 
