@@ -155,6 +155,7 @@ CELERY_TASK_ROUTES = {
     "arena.tasks.sample_attack": {"queue": "judge"},
     # Not among the sweeps: servers that do not answer would hold those up.
     "arena.tasks.send_webhooks": {"queue": "judge"},
+    "arena.tasks.ask_servers": {"queue": "judge"},
     "arena.tasks.audit_ledger": {"queue": "judge"},
     "training.tasks.run_training": {"queue": "train"},
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
