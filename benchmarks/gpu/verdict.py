@@ -107,17 +107,19 @@ def _matches(report: JSON) -> Iterator[Figure]:
 
 def _learning(report: JSON) -> Iterator[Figure]:
     results = report["results"]
+    arms = dict.fromkeys(result["arm"] for result in results)
+    seeds = {result["seed"] for result in results}
     yield Figure(
         LEARNING,
         "ways measured",
-        f"{len(results)}, {', '.join(result['arm'] for result in results)}",
+        f"{len(arms)}, with {len(seeds)} seeds: {', '.join(arms)}",
         "at least 1",
         holds=bool(results),
     )
     for result in results:
         yield Figure(
             LEARNING,
-            f"{result['arm']}, {result['minutes']:.1f} minutes",
+            f"{result['arm']}, seed {result['seed']}, {result['minutes']:.1f} minutes",
             f"{result['matches']} matches, {len(result['runs'])} runs, version {result['version']}",
         )
 

@@ -36,7 +36,9 @@ def reports(**changes: Any) -> dict[str, Any]:
             },
         },
         LEARNING: {
-            "results": [{"arm": "dpo", "minutes": 3.0, "matches": 9, "runs": [{}], "version": 2}]
+            "results": [
+                {"arm": "dpo", "seed": 0, "minutes": 3.0, "matches": 9, "runs": [{}], "version": 2}
+            ]
         },
     } | changes
 
