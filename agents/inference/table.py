@@ -3,11 +3,14 @@
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import chain
 
 from django.conf import settings
+from django.db.models import Q
 
 from agents.models import InferenceServer
 
+NO_ANSWER = "It does not answer."
 NOT_SERVED = "No inference server has this base model."
 
 
@@ -27,6 +30,11 @@ class ServerTable:
         """How many can be kept busy at once; 1 if there is none, which the first request tells."""
         return len(self.urls(base)) or 1
 
+    @property
+    def size(self) -> int:
+        """How many may be asked for anything."""
+        return len({*self.shared, *chain(*self.own.values())} - self.problems.keys())
+
     def refusal(self, base: str) -> str:
         """Why none may be asked."""
         problems = [self.problems[url] for url in self._all(base) if url in self.problems]
@@ -37,9 +45,12 @@ class ServerTable:
 
 
 def servers_left_out() -> Mapping[str, str]:
-    """By URL: what the server lacks."""
-    rows = InferenceServer.objects.exclude(problem="").order_by("id")
-    return dict(rows.values_list("url", "problem"))
+    """By URL: what the server lacks, or that one of a base's own does not answer."""
+    rows = InferenceServer.objects.filter(~Q(problem="") | Q(is_away=True, is_shared=False))
+    return {
+        url: problem or NO_ANSWER
+        for url, problem in rows.order_by("id").values_list("url", "problem")
+    }
 
 
 def shared_servers() -> ServerTable:

@@ -14,6 +14,7 @@ from django.db.models import Sum
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
+from agents.inference.table import known_servers
 from agents.models import User
 from arena import leases
 from arena.credits import ledger
@@ -72,6 +73,7 @@ def open_talk(user_id: int, *, most_tokens: int) -> uuid.UUID:
     Raises Refused with a sentence, TooManyAtOnce or InsufficientCredits.
     """
     talk_id, unit_credits = uuid.uuid4(), settings.ENV.training_price
+    most = TALKS_A_SERVER * max(1, known_servers().size)
     with transaction.atomic(durable=True):
         user = (
             User.objects.select_for_update(no_key=True)
@@ -87,7 +89,7 @@ def open_talk(user_id: int, *, most_tokens: int) -> uuid.UUID:
                 f"{MAX_AT_ONCE} answers are on their way to you already. Wait for one to end."
             )
         # Not to the last one: people who ask at this very moment don't wait for each other.
-        if Talk.objects.count() >= TALKS_A_SERVER * len(settings.VLLM_URLS):
+        if Talk.objects.count() >= most:
             raise TooManyAtOnce("Too many people talk to their agents now. Try again in a moment.")
         needed = cover(most_tokens, free_tokens=_free_tokens(tab)) if unit_credits else Cover(0, 0)
         Talk.objects.create(

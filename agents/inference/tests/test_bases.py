@@ -13,7 +13,7 @@ from agents.errors import NotAvailable, Refused
 from agents.inference import bases
 from agents.inference.abilities import Abilities, Asker, Wanted
 from agents.inference.bases import ASK_AGAIN, add_base, ask_servers, remove_server, retire_base
-from agents.inference.table import NOT_SERVED, ServerTable, known_servers
+from agents.inference.table import NOT_SERVED, ServerTable, known_servers, servers_left_out
 from agents.models import BaseModel, InferenceServer
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -185,6 +185,16 @@ def test_one_that_is_away_keeps_what_it_said() -> None:
     asker.servers[MINE] = (None, "")
     ask_servers(asker)
     assert known_servers().problems == {MINE: "It mixes adapters."}
+    assert known_servers().size == 0
+
+
+def test_what_is_left_out_is_told_with_servers_that_do_not_answer() -> None:
+    add_base("llama", urls=[THEIRS, OTHER])
+    ask_servers(
+        Scripted({MINE: (None, ""), THEIRS: (None, ""), OTHER: ("0.23.0", "It mixes adapters.")})
+    )
+    assert servers_left_out() == {THEIRS: "It does not answer.", OTHER: "It mixes adapters."}
+    assert known_servers().size == 2
 
 
 def test_a_server_that_was_removed_meanwhile_stays_removed() -> None:
