@@ -178,7 +178,8 @@ def test_matches_go_to_the_servers_of_their_base(
         assert "it has another base model" in asker.abilities(tiny.url, known_as).problem
 
         begin = text_ids(base, "<s>")
-        answers = played(make_space(base_model=base, **SHORT))
+        # Long answers: of a few random bytes, none may be a word, and so no answer.
+        answers = played(make_space(base_model=base, **SHORT | {"max_tokens": 64, "seat_count": 4}))
         assert {tuple(one.prompt_token_ids[:1]) for one in answers} == {tuple(begin or ())}
         spaces = make_space(base_model=smol, **SHORT)
         assert all(one.token_ids for one in played(spaces))
