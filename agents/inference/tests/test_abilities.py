@@ -23,6 +23,8 @@ def asked(changes: Answers, wanted: Wanted = WANTED) -> Abilities:
         path = request.url.path
         if path == "/v1/chat/completions" and b"response_format" in request.content:
             path = "schema" if "schema" in changes else path
+        if path == "/v1/load_lora_adapter" and not json.loads(request.content)["lora_name"]:
+            path = "nameless"
         status, body = (FULL | dict(changes))[path]
         if isinstance(body, str):
             return httpx.Response(status, text=body)
@@ -113,6 +115,12 @@ def test_judges_can_do_without_schemas() -> None:
 @pytest.mark.parametrize("path", ["/version", "/v1/models", "/tokenize", "/v1/chat/completions"])
 def test_a_server_that_is_failing_is_away_and_not_judged(path: str) -> None:
     assert asked({path: (503, "")}).is_away
+
+
+def test_a_server_whose_metrics_are_off_is_asked_for_an_adapter_that_is_not_there() -> None:
+    off = {"/metrics": (404, {"detail": "Not Found"})}
+    assert asked(off).problem == ""
+    assert "--enable-lora" in asked(RECORDED["without --enable-lora"] | off).problem
 
 
 def test_a_server_that_cannot_be_reached_is_away() -> None:

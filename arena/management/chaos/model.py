@@ -83,6 +83,8 @@ class ScriptedServer:
         elif path == "/v1/models":
             about = {"id": self._base, "max_model_len": CONTEXT_TOKENS}
             await _reply(send, {"data": [about]})
+        elif path == "/v1/load_lora_adapter" and not body["lora_path"]:
+            await _reply(send, {"error": {"message": "no path"}}, status=400)
         elif path == "/v1/load_lora_adapter" and not Path(body["lora_path"]).is_dir():
             said = f"No adapter found for {body['lora_path']}"
             await _reply(send, {"error": {"message": said}}, status=404)

@@ -111,8 +111,9 @@ def top_up(page: Page) -> list[str]:
 def enter_from_the_space(page: Page) -> int:
     page.get_by_role("link", name="Spaces").first.click()
     page.get_by_role("link", name=SPACE, exact=True).click()
-    page.get_by_label("Agent", exact=True).select_option(label=f"{AGENT}, v1")
-    page.get_by_role("button", name="Enter for 10 credits").click()
+    entering = page.get_by_role("region", name="Enter")
+    entering.get_by_label("Agent", exact=True).select_option(label=f"{AGENT}, v1")
+    entering.get_by_role("button", name="Enter for 10 credits").click()
     return taken_to_the_match(page)
 
 

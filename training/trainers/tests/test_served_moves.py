@@ -13,7 +13,7 @@ from arena.config.env import Variables
 from arena.tests.system.product import Product
 from arena.tests.system.test_scoring import inference_of, random_adapter
 from training.configs.configs import Precision
-from training.gate.drift import BASE_BOUND
+from training.gate.drift import BASE_BOUND, CHILD_FLOOR, CHILD_SHARE
 from training.methods.examples import Unit
 from training.trainers.model.adapter_files import read_parent
 from training.trainers.model.base_model import choose_device, load_base
@@ -86,6 +86,7 @@ def test_what_the_server_drew_under_an_adapter_is_on_policy_for_the_trainer(
     apart = fmean(abs(mine - stored) for mine, stored, _ in telling)
     ratio = fmean(math.exp(mine - stored) for mine, stored, _ in telling)
     change = fmean(abs(mine - without) for mine, _, without in telling)
+    bound = BOUND + max(CHILD_FLOOR, CHILD_SHARE * change)  # the gate's
     assert change > 2 * BOUND, "an adapter that changes nothing proves nothing"
-    assert apart < BOUND
-    assert abs(math.log(ratio)) < BOUND
+    assert apart < bound < change
+    assert abs(math.log(ratio)) < bound
