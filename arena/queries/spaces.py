@@ -185,6 +185,14 @@ def space_card(slug: str) -> SpaceCard:
     return _card(row, judges, models_of(judges.values()), _counts([row.id])[row.id])
 
 
+def space_id_of(slug: str) -> int:
+    """For a read that needs no more of the Space. Raises NotAvailable."""
+    space_id = Space.objects.filter(slug=slug).values_list("id", flat=True).first()
+    if space_id is None:
+        raise NotAvailable("There is no such Space.")
+    return space_id
+
+
 def queue_state(entry_id: uuid.UUID, *, viewer: int) -> QueueState:
     """The place of the viewer's entry in its queue, or its match. Raises NotAvailable."""
     entry = access.entry_for_owner(viewer, entry_id)

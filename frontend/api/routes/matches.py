@@ -23,7 +23,7 @@ from arena.queries import (
     match_snapshot,
     recent_matches,
     round_view,
-    space_card,
+    space_id_of,
 )
 from frontend.api.edge import answers, viewer
 from frontend.api.paging import Cursor, Limit, Page, id_of, page_of
@@ -122,4 +122,6 @@ def _quiet() -> Iterator[None]:
 
 
 def _existing(slug: str) -> str | None:
-    return space_card(slug).slug if slug else None
+    if slug:
+        space_id_of(slug)
+    return slug or None

@@ -29,6 +29,7 @@ from arena.queries import (
     space_agreement,
     space_card,
     space_cards,
+    space_id_of,
     usual_wait,
 )
 from arena.spaces.entering import enter_space, leave_queue
@@ -81,7 +82,7 @@ def detail(request: HttpRequest, slug: Slug) -> Any:
     "/{slug}/leaderboard", response=answers(list[Standing]), summary="A Space’s leaderboard"
 )
 def board(request: HttpRequest, slug: Slug, limit: Limit) -> Any:
-    return list(leaderboard(space_card(slug).space_id, limit=limit))
+    return list(leaderboard(space_id_of(slug), limit=limit))
 
 
 @router.post(
@@ -108,7 +109,7 @@ def practice(
 @router.get("/{slug}/seasons", response=answers(SpaceSeasons), summary="The seasons of a Space")
 def seasons(request: HttpRequest, slug: Slug) -> Any:
     """The month that is being played, and past ones with their prizes."""
-    return seasons_of(space_card(slug).space_id)
+    return seasons_of(space_id_of(slug))
 
 
 @router.get(
@@ -118,7 +119,7 @@ def seasons(request: HttpRequest, slug: Slug) -> Any:
 )
 def person(request: HttpRequest, slug: Slug, username: Username) -> Any:
     """Every agent with which the person has played there, retired ones included."""
-    return list(owner_results(space_card(slug).space_id, stored_form(username)))
+    return list(owner_results(space_id_of(slug), stored_form(username)))
 
 
 @router.get(
