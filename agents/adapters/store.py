@@ -53,6 +53,10 @@ def store_adapter(folder: Path, *, base_model: BaseModel, parent: Adapter | None
     if base_model.folder is None:
         raise BadAdapter(f"The weights of {base_model} are not on this site's machines.")
     facts = check_adapter(folder, base_folder=base_model.folder)
+    if facts.rank > (most := base_model.max_lora_rank):
+        raise BadAdapter(
+            f"The servers of {base_model} take adapters up to rank {most}; this one has {facts.rank}."
+        )
     with _as_stored(folder) as ready:
         if ready != folder:
             facts = check_adapter(ready, base_folder=base_model.folder)

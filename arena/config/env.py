@@ -145,14 +145,14 @@ class Variables(BaseSettings):
     )
     sentry_dsn: SecretStr | None = Field(None, description="Where to send error reports, if set.")
     gpu: Literal["auto", "0", "1"] = Field(
-        "auto", description="Use of a GPU here: 0 never, 1 or nothing starts, auto if one will do."
+        "auto", description="A GPU is used here: 0 never, 1 or nothing starts, auto if it can be."
     )
     train_device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="Where trainers run; auto uses a GPU if there is one."
     )
     train_precision: Literal["chosen", "fitting", "nf4", "bf16"] = Field(
         "chosen",
-        description="How new runs hold the base: as owners chose, as fits its size, or so.",
+        description="How new runs hold the base: as chosen, as fits its size, or in this type.",
     )
     training_pairs: int = Field(
         48,

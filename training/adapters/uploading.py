@@ -87,11 +87,6 @@ def upload_adapter(
             check_made_for(folder, hub.name if hub else "")
             # Weights whose worker dies before the version is there are nobody's: a sweep collects them.
             adapter = store_adapter(folder, base_model=base, parent=None)
-            if adapter.rank > base.max_lora_rank:
-                raise Refused(
-                    f"The servers of {base} take adapters up to rank {base.max_lora_rank};"
-                    f" this one has {adapter.rank}."
-                )
     except OSError as error:
         log.exception("upload_not_stored", agent_id=agent_id)
         raise Refused(

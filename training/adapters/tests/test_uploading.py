@@ -8,6 +8,7 @@ from uuid import uuid4
 
 import pytest
 
+from agents.adapters.checks import BadAdapter
 from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, AgentVersion, BaseModel, VersionOrigin
 from agents.quotas import check_room
@@ -224,6 +225,16 @@ def test_the_owners_room_bounds_what_is_brought(
     check_room(agent.owner_id, more_bytes=1_000_000)
     with pytest.raises(Refused, match="1 MB may be kept"):
         check_room(agent.owner_id, more_bytes=1_000_001)
+
+
+def test_an_adapter_larger_than_the_servers_take_is_not_kept(
+    agent: Agent, space: Space, base_folder: Path
+) -> None:
+    BaseModel.objects.filter(id=agent.base_model_id).update(max_lora_rank=1)
+    before = kept()
+    with pytest.raises(BadAdapter, match="take adapters up to rank 1; this one has"):
+        bring(agent, space, sent(some_tensors(base_folder)))
+    assert kept() == before
 
 
 def test_who_cannot_pay_for_the_gate_is_told_before_anything_is_kept(

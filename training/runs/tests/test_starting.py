@@ -133,6 +133,19 @@ def test_enough_new_pairs_start_one_run_from_the_current_version(nudges: list[in
 
 
 @pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(("rank", "is_refused"), [(8, False), (9, True)])
+def test_no_adapter_is_larger_than_the_servers_of_its_base_take(
+    rank: int, is_refused: bool
+) -> None:
+    agent = make_due_agent(learning={"rank": rank})
+    agent.base_model.max_lora_rank = 8
+    agent.base_model.save()
+    start_due_runs()
+    reason = TrainingRun.objects.get().reason
+    assert ("take adapters up to rank 8. Lower the LoRA rank" in reason) == is_refused
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize(
     ("wanted", "weight_bytes", "precision"),
     [
