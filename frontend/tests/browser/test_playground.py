@@ -80,7 +80,7 @@ def test_two_versions_answer_beside_each_other(
 
         page.set_viewport_size(PHONE)
         model.go_on.clear()
-        page.get_by_role("combobox", name="Second version").select_option("nobody")
+        page.get_by_role("combobox", name="Second version").select_option("no one")
         page.get_by_label("Your message").fill("And again?")
         page.get_by_role("button", name="Send").click()
         expect(first).to_contain_text("And again?Cats purr")
