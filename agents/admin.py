@@ -7,6 +7,8 @@ from django.contrib import admin
 from django.contrib.auth.admin import UserAdmin
 from django.contrib.auth.forms import AdminUserCreationForm, UserChangeForm
 
+from agents.errors import Refused
+from agents.inference.bases import checked_url
 from agents.models import BaseModel, InferenceServer, User
 from agents.names import TAKEN, name_key, stored_form
 
@@ -40,8 +42,17 @@ class _UserAdmin(UserAdmin):  # type: ignore[type-arg]
 admin.site.register(User, _UserAdmin)
 
 
+class _ServerForm(forms.ModelForm):  # type: ignore[type-arg]
+    def clean_url(self) -> str:
+        try:
+            return checked_url(self.cleaned_data["url"])
+        except Refused as refusal:
+            raise forms.ValidationError(str(refusal)) from None
+
+
 class _ServerInline(admin.TabularInline):  # type: ignore[type-arg]
     model = InferenceServer
+    form = _ServerForm
     extra = 0
     fields = (
         "url",

@@ -56,8 +56,7 @@ def add_base(
         raise Refused(f"This model's context is {longest} tokens; {context_tokens} do not fit.")
     if max_lora_rank is not None and not 1 <= max_lora_rank <= MAX_LORA_RANK:
         raise Refused(f"The largest rank of an adapter is between 1 and {MAX_LORA_RANK}.")
-    for url in urls:
-        _check_url(url)
+    urls = [checked_url(url) for url in urls]
     changes = {
         "served_name": served_name,
         "name": name,
@@ -172,20 +171,16 @@ def _note_shared() -> None:
         return
     for url in settings.VLLM_URLS:
         InferenceServer.objects.get_or_create(
-            url=url.rstrip("/"), defaults={"base_model": base, "is_shared": True}
+            url=url, defaults={"base_model": base, "is_shared": True}
         )
-    gone = InferenceServer.objects.filter(is_shared=True).exclude(
-        url__in=[url.rstrip("/") for url in settings.VLLM_URLS]
-    )
+    gone = InferenceServer.objects.filter(is_shared=True).exclude(url__in=settings.VLLM_URLS)
     # Another machine may call them by other names: only what no machine has asked for long.
     gone.filter(asked_at__lt=timezone.now() - 2 * ASK_AGAIN).delete()
 
 
 def _add_servers(base: BaseModel, urls: Sequence[str]) -> None:
     for url in urls:
-        row, _ = InferenceServer.objects.get_or_create(
-            url=url.rstrip("/"), defaults={"base_model": base}
-        )
+        row, _ = InferenceServer.objects.get_or_create(url=url, defaults={"base_model": base})
         if row.base_model_id != base.pk:
             raise Refused(f"{row.url} is a server of {row.base_model.slug}.")
 
@@ -205,7 +200,8 @@ def _check_served_name(base: BaseModel) -> None:
         raise Refused(f"{base.served_name} is already served for {other.slug}.")
 
 
-def _check_url(url: str) -> None:
+def checked_url(url: str) -> str:
+    """A server's address as it is stored. Raises Refused."""
     try:
         parts = urlsplit(url)
         is_right = parts.scheme in {"http", "https"} and bool(parts.hostname) and parts.port != 0
@@ -215,6 +211,7 @@ def _check_url(url: str) -> None:
         raise Refused(f"{url[:100]} is no address of a server, such as http://10.0.0.5:8000")
     if parts.path.rstrip("/") or parts.query or parts.username:
         raise Refused(f"{url[:100]}: give the address without a path, as in http://10.0.0.5:8000")
+    return url.rstrip("/")
 
 
 def _facts(folder: Path) -> Mapping[str, Any]:

@@ -269,6 +269,9 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
         # A run continues its parent's adapter, which keeps its shape.
         shape = kept_shape(parent.adapter) if parent.adapter else {}
         config = config_from_json({**agent.learning, **shape, **_sites_precision(agent)})
+        if config.rank > (most := agent.base_model.max_lora_rank):
+            servers = f"The servers of {agent.base_model} take adapters up to rank {most}."
+            raise InvalidConfig({"rank": f"{servers} Lower the LoRA rank."})
     except InvalidConfig as error:
         return _Plan(
             method=DEFAULT,
@@ -277,16 +280,6 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
             pair_count=pairs["count"],
             unlearned=pairs["count"],
             problem=f"The training settings are not valid. {error}",
-        )
-    if config.rank > (most := agent.base_model.max_lora_rank):
-        return _Plan(
-            method=DEFAULT,
-            config=agent.learning,
-            last_pair_id=pairs["last"],
-            pair_count=pairs["count"],
-            unlearned=pairs["count"],
-            problem=f"The servers of {agent.base_model} take adapters up to rank {most}. Lower the LoRA"
-            " rank in the training settings.",
         )
     count, tasks = pairs["count"], max(pairs["tasks"], pairs["episodes"])
     answers = charges.answers_of(config, pairs=count, tasks=tasks)

@@ -7,6 +7,7 @@ from typing import Any
 import httpx
 import pytest
 from django.core.management import CommandError, call_command
+from django.test import Client
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
@@ -253,3 +254,21 @@ def test_the_command_says_what_servers_said(scripted: Scripted, folder: Path) ->
     assert not BaseModel.objects.get(slug="llama").is_active
     with pytest.raises(CommandError, match="There is no base model nothing"):
         call_command("base_model", "retire", "nothing", stdout=out)
+
+
+def test_the_admin_page_takes_addresses_as_the_command_does(
+    admin_client: Client, configured: BaseModel
+) -> None:
+    def added(url: str) -> str:
+        values = {
+            "slug": "smol", "served_name": configured.served_name, "name": "Smol",
+            "context_tokens": 2048, "max_lora_rank": 16, "is_active": "on",
+            "servers-TOTAL_FORMS": 1, "servers-INITIAL_FORMS": 0, "servers-0-url": url,
+        }  # fmt: skip
+        page = f"/admin/agents/basemodel/{configured.pk}/change/"
+        return admin_client.post(page, values).content.decode()
+
+    assert "without a path" in added(f"{THEIRS}/v1")
+    assert not configured.servers.exists()
+    added(f"{THEIRS}/")
+    assert configured.servers.get().url == THEIRS

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 import pytest
+from django.test import Client
 from playwright.sync_api import (
     Browser,
     ConsoleMessage,
@@ -14,6 +15,8 @@ from playwright.sync_api import (
     expect,
     sync_playwright,
 )
+
+from agents.models import Agent
 
 PROGRAMS = ("chromium", "chromium-browser", "google-chrome")
 FLAGS = [
@@ -68,6 +71,14 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=program, args=FLAGS)
         yield running
         running.close()
+
+
+@pytest.fixture
+def session(agent: Agent) -> str:
+    """Of the owner of the agent that the test has made."""
+    client = Client()
+    client.force_login(agent.owner)
+    return str(client.cookies["sessionid"].value)
 
 
 @pytest.fixture

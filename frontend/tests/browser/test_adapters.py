@@ -4,7 +4,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
 from playwright.sync_api import expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -30,13 +29,6 @@ def agent(base_folder: Path, tmp_path: Path) -> Agent:
     make_space()
     stored_version(agent, base_folder, tmp_path)
     return agent
-
-
-@pytest.fixture
-def session(agent: Agent) -> str:
-    client = Client()
-    client.force_login(agent.owner)
-    return str(client.cookies["sessionid"].value)
 
 
 @pytest.mark.slow

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.test import Client
 from playwright.sync_api import Locator, Page, expect
 from pytest_django.live_server_helper import LiveServer
 
@@ -28,13 +27,6 @@ def agent(settings: Any, tmp_path: Path) -> Agent:
     long = "שלום 🌈 a wide\u2028word" + "w" * 200
     Completion.objects.filter(seat__agent=agent).update(text=long)
     return agent
-
-
-@pytest.fixture
-def session(agent: Agent) -> str:
-    client = Client()
-    client.force_login(agent.owner)
-    return str(client.cookies["sessionid"].value)
 
 
 @pytest.fixture

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 from django.conf import settings
-from django.test import Client
 from playwright.sync_api import expect
 
 from agents.models import Agent, AgentVersion, VersionOrigin
@@ -36,13 +35,6 @@ def agent() -> Agent:
         origin=VersionOrigin.EDITED,
     )
     return agent
-
-
-@pytest.fixture
-def session(agent: Agent) -> str:
-    client = Client()
-    client.force_login(agent.owner)
-    return str(client.cookies["sessionid"].value)
 
 
 @pytest.mark.slow

@@ -2,9 +2,6 @@
 
 import json
 
-import pytest
-import torch
-
 from training.trainers.job import JOB_FILE
 from training.trainers.learner import crowd
 from training.trainers.tests.builders import result_of, save_tiny_base, train, write_job
@@ -12,7 +9,6 @@ from training.trainers.tests.builders import result_of, save_tiny_base, train, w
 GIB = 2**30
 
 
-@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a GPU here")
 def test_a_run_that_finds_no_gpu_where_there_was_one_is_put_off(tmp_path) -> None:
     base = save_tiny_base(tmp_path / "base")
     folders = [write_job(tmp_path / name, base) for name in ("one", "other")]
