@@ -16,11 +16,10 @@ FORGET_SECONDS = 3600  # failures that are further apart are none in a row
 def may_ask(server: str) -> bool:
     """Whether a request may go to this server now. Who hears yes says how it went."""
     try:
-        if cache.get(_resting(server)):
-            return False
         if cache.get(_failures(server), 0) < MAX_FAILURES:
             return True
-        return cache.add(_trial(server), 1, timeout=REST_SECONDS)
+        # Who starts the next rest is the trial: one step, so that no two can be.
+        return cache.add(_resting(server), 1, timeout=REST_SECONDS)
     except redis.RedisError:
         return True
 
@@ -35,7 +34,7 @@ def is_resting(server: str) -> bool:
 
 def note_success(server: str) -> None:
     try:
-        cache.delete_many([_failures(server), _resting(server), _trial(server)])
+        cache.delete_many([_failures(server), _resting(server)])
     except redis.RedisError:
         return  # the count ends by itself
 
@@ -45,7 +44,6 @@ def note_failure(server: str) -> None:
         cache.add(_failures(server), 0, timeout=FORGET_SECONDS)
         if cache.incr(_failures(server)) >= MAX_FAILURES:
             cache.set(_resting(server), 1, timeout=REST_SECONDS)
-            cache.delete(_trial(server))
     except (redis.RedisError, ValueError):
         return  # ValueError: the count ended in this moment
 
@@ -56,7 +54,3 @@ def _failures(server: str) -> str:
 
 def _resting(server: str) -> str:
     return f"judge-endpoint-rests:{server}"
-
-
-def _trial(server: str) -> str:
-    return f"judge-endpoint-trial:{server}"
