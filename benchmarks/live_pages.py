@@ -44,6 +44,8 @@ ROUND_SECONDS = 8.0
 LIMIT_SECONDS = 10.0  # of a request
 GRACE_SECONDS = 10.0  # after the last event
 FRAME = "and so on with what this seat answers, "
+ANSWER_SECONDS = 2.0  # after which a page asks by HTTP: live_match.ts
+ROUND = re.compile(rb'\{"t": "round"')
 DRAWN = re.compile(rb'\{"t": "drawn", "seq": (\d+)')
 
 
@@ -76,37 +78,50 @@ async def fetch(port: int, path: str) -> bytes:
     return answer
 
 
-async def messages(port: int, path: str) -> AsyncIterator[bytes]:
-    """What comes over a WebSocket, until it is closed for good."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
-    key = base64.b64encode(os.urandom(16)).decode()
-    writer.write(
-        f"GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\nUpgrade: websocket\r\n"
-        f"Connection: Upgrade\r\nSec-WebSocket-Key: {key}\r\nSec-WebSocket-Version: 13\r\n\r\n".encode()
-    )
-    try:
-        await reader.readuntil(b"\r\n\r\n")
-        while True:
-            kind, length = await reader.readexactly(2)
-            if length > 125:
-                length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
-            body = await reader.readexactly(length)
-            if kind & 15 == 9:  # a ping: a browser answers it, with a mask
-                writer.write(bytes([0x8A, 0x80 | length, 0, 0, 0, 0]) + body)
-                continue
-            if kind & 15 == 8:
-                if int.from_bytes(body[:2]) != 1000:
-                    raise ConnectionError(f"closed with {int.from_bytes(body[:2])}")
-                return
-            yield body
-    finally:
-        writer.close()
+class Socket:
+    """A page's WebSocket."""
+
+    def __init__(self) -> None:
+        self._writer: asyncio.StreamWriter | None = None
+
+    def say(self, text: bytes) -> None:
+        """Send up to 125 bytes of text, as a browser does: with a mask, here of zeros."""
+        assert self._writer is not None, "it is open"
+        self._writer.write(bytes([0x81, 0x80 | len(text), 0, 0, 0, 0]) + text)
+
+    async def messages(self, port: int, path: str) -> AsyncIterator[bytes]:
+        """What comes, until it is closed for good."""
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=1 << 20)
+        self._writer = writer
+        key = base64.b64encode(os.urandom(16)).decode()
+        writer.write(
+            f"GET {path} HTTP/1.1\r\nHost: localhost\r\nOrigin: http://localhost\r\n"
+            f"Upgrade: websocket\r\nConnection: Upgrade\r\nSec-WebSocket-Key: {key}\r\n"
+            "Sec-WebSocket-Version: 13\r\n\r\n".encode()
+        )
+        try:
+            await reader.readuntil(b"\r\n\r\n")
+            while True:
+                kind, length = await reader.readexactly(2)
+                if length > 125:
+                    length = int.from_bytes(await reader.readexactly(2 if length == 126 else 8))
+                body = await reader.readexactly(length)
+                if kind & 15 == 9:  # a ping: a browser answers it
+                    writer.write(bytes([0x8A, 0x80 | length, 0, 0, 0, 0]) + body)
+                    continue
+                if kind & 15 == 8:
+                    if int.from_bytes(body[:2]) != 1000:
+                        raise ConnectionError(f"closed with {int.from_bytes(body[:2])}")
+                    return
+                yield body
+        finally:
+            writer.close()
 
 
 async def spectate(
     port: int, match: int, seen: Seen, *, is_fetching: bool, clicks_after: float
 ) -> None:
-    path = f"/matches/{match}/"
+    path, socket, answered = f"/matches/{match}/", Socket(), asyncio.Event()
 
     async def timed(url: str, into: list[float]) -> bytes:
         started = time.monotonic()
@@ -120,15 +135,28 @@ async def spectate(
 
     async def click() -> None:
         await asyncio.sleep(clicks_after)
-        await timed(f"{path}rounds/1/", seen.tabs)
+        if is_fetching:
+            await timed(f"{path}rounds/1/", seen.tabs)
+            return
+        started = time.monotonic()
+        socket.say(b'{"round": 1}')
+        try:
+            async with asyncio.timeout(ANSWER_SECONDS):
+                await answered.wait()
+        except TimeoutError:
+            seen.errors["a round that was asked for over the socket"] += 1
+            await timed(f"{path}rounds/1/", [])
+        seen.tabs.append(time.monotonic() - started)
 
     page = await timed(path, seen.pages)
     found = re.search(rb'data-seq="(\d+)"', page)
     clicking = asyncio.create_task(click())
     fetches: set[asyncio.Task[bytes]] = set()
     try:
-        async for body in messages(port, f"/ws{path}?after={int(found[1]) if found else 0}"):
+        async for body in socket.messages(port, f"/ws{path}?after={int(found[1]) if found else 0}"):
             seen.messages += 1
+            if ROUND.match(body):
+                answered.set()
             for seq in DRAWN.findall(body):
                 seen.arrivals.append((int(seq), time.monotonic()))
                 if is_fetching:

@@ -93,6 +93,11 @@ def draw(match_id: int, after: int) -> Drawing:
     )
 
 
+def draw_round(match_id: int, number: int, seq: int) -> str:
+    """A whole round as of that event or a little later. Raises NotAvailable."""
+    return _round(_summary(match_id, seq).snapshot, number, seq).html
+
+
 def _rounds_in(snapshot: MatchSnapshot, *states: RoundStatus) -> frozenset[int]:
     numbered = enumerate(snapshot.round_states, start=1)
     return frozenset(number for number, state in numbered if state in states)

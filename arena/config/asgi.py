@@ -12,13 +12,15 @@ pages = get_asgi_application()  # sets Django up: what follows imports models
 
 from arena.config.bodies import BodyLimit
 from arena.live.consumers import match_sockets
-from frontend.drawings import draw
+from frontend.drawings import draw, draw_round
 from training.consumers import run_sockets
 
 application = ProtocolTypeRouter(
     {
         "http": BodyLimit(pages),
         # Without sessions: whoever they are, all spectators get the same.
-        "websocket": AllowedHostsOriginValidator(URLRouter([*match_sockets(draw), *run_sockets])),
+        "websocket": AllowedHostsOriginValidator(
+            URLRouter([*match_sockets(draw, draw_round), *run_sockets])
+        ),
     }
 )

@@ -17,12 +17,14 @@ from django.urls import path
 from agents.errors import NotAvailable
 from arena.live import stream
 from arena.live.audience import LOCAL, Audience
-from arena.live.painter import Draw, Painter
+from arena.live.painter import Draw, DrawRound, Painter
 
 # A line at least so often: a page takes silence of 30 s for a dead connection (live_socket.ts).
 PULSE_SECONDS = 15.0
 # Of one process. A large audience gets its lines more rarely, and more of them at once.
-SENDS_PER_SECOND = 10_000
+SENDS_PER_SECOND = 4_000
+ROUNDS_PER_SECOND = 10  # that one page may ask for
+MAX_ASKED_CHARACTERS = 64
 CLOSE_OVER = 1000
 CLOSE_TRY_AGAIN = 1013
 CLOSE_NOT_FOUND = 4404
@@ -44,13 +46,10 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     async def disconnect(self, code: int) -> None:
         if self._pump_task:
-            self._pump_task.cancel()
-            # RuntimeError: the web server closed the socket while the pump was sending.
-            with contextlib.suppress(asyncio.CancelledError, RuntimeError):
-                await self._pump_task
+            await _ended(self._pump_task)
 
     async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
-        """Spectators only listen."""
+        """Nothing that a page says changes anything."""
 
     def watch(self) -> AbstractAsyncContextManager["asyncio.Queue[str]"]:
         """The queue of lines. Raises NotAvailable when it is entered."""
@@ -100,6 +99,13 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
         return str(client[0]) if client else LOCAL
 
 
+async def _ended(task: asyncio.Task[None]) -> None:
+    task.cancel()
+    # RuntimeError: the web server closed the socket while the task was sending.
+    with contextlib.suppress(asyncio.CancelledError, RuntimeError):
+        await task
+
+
 def _pause_seconds() -> float:
     # By chance, so that a large audience is not served in one go, which would hold up the rest.
     longest = 2 * audience.size / SENDS_PER_SECOND
@@ -107,11 +113,37 @@ def _pause_seconds() -> float:
 
 
 class MatchConsumer(LiveConsumer):
-    """/ws/matches/<id>/?after=<seq>: what changed after seq, the text in progress, then live."""
+    """/ws/matches/<id>/?after=<seq>: what changed after seq, the text in progress, then live.
+
+    A page that says {"round": <number>} gets that round as it is now.
+    """
 
     def __init__(self, *, painter: Painter) -> None:
         super().__init__()
         self._painter = painter
+        self._wanted_round: int | None = None
+        self._answer_task: asyncio.Task[None] | None = None
+
+    async def receive(self, text_data: str | None = None, bytes_data: bytes | None = None) -> None:
+        """Answer the last question of a page; those that came meanwhile are out of date."""
+        if (number := _asked_round(text_data)) is None or self._pump_task is None:
+            return
+        self._wanted_round = number
+        if self._answer_task is None or self._answer_task.done():
+            self._answer_task = asyncio.create_task(self._answer())
+
+    async def disconnect(self, code: int) -> None:
+        if self._answer_task:
+            await _ended(self._answer_task)
+        await super().disconnect(code)
+
+    async def _answer(self) -> None:
+        while (number := self._wanted_round) is not None:
+            self._wanted_round = None
+            # A page that hears nothing asks by HTTP, which says what is wrong.
+            with contextlib.suppress(NotAvailable, DatabaseError):
+                await self.send(text_data=await self._painter.round_line(self.row_id, number))
+            await asyncio.sleep(1 / ROUNDS_PER_SECOND)
 
     def watch(self) -> AbstractAsyncContextManager["asyncio.Queue[str]"]:
         return self._painter.watch(self.row_id)
@@ -129,7 +161,17 @@ class MatchConsumer(LiveConsumer):
         return lines + await self._painter.text_in_progress(self.row_id, drawing)
 
 
-def match_sockets(draw: Draw) -> list[Any]:
-    """The routes; `draw` makes the HTML that all spectators of a match get."""
-    consumer = MatchConsumer.as_asgi(painter=Painter(draw))
+def _asked_round(said: str | None) -> int | None:
+    """The number in {"round": <number>}; None if a page says anything else."""
+    try:
+        asked = json.loads(said) if said and len(said) <= MAX_ASKED_CHARACTERS else None
+    except ValueError:
+        return None
+    number = asked.get("round") if isinstance(asked, dict) else None
+    return number if type(number) is int and 0 < number < 1000 else None
+
+
+def match_sockets(draw: Draw, draw_round: DrawRound) -> list[Any]:
+    """The routes; these make the HTML that all spectators of a match get."""
+    consumer = MatchConsumer.as_asgi(painter=Painter(draw, draw_round))
     return [path("ws/matches/<int:pk>/", consumer)]

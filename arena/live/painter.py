@@ -52,6 +52,17 @@ class Drawing:
 
 # (match id, the last event that is known already). Raises NotAvailable.
 Draw = Callable[[int, int], Drawing]
+# (match id, number of the round, the event as of which it is wanted) -> HTML. Raises NotAvailable.
+DrawRound = Callable[[int, int, int], str]
+
+
+@dataclass(frozen=True)
+class _DrawnRound:
+    """A whole round for those who ask for it, as of event `seq` or a little later."""
+
+    seq: int
+    asked_at: float  # by the event loop's clock
+    line: "asyncio.Task[str]"
 
 
 @dataclass
@@ -59,6 +70,8 @@ class _Easel:
     """One match that somebody watches."""
 
     spectators: int = 0
+    seq: int = 0  # of the newest drawing
+    rounds: dict[int, _DrawnRound] = field(default_factory=dict)  # by number
     ready: asyncio.Event = field(default_factory=asyncio.Event)
     error: Exception | None = None
     painting: asyncio.Task[None] | None = None
@@ -67,14 +80,38 @@ class _Easel:
 class Painter:
     """One task for each match that is watched: it waits for events, draws, and tells everybody."""
 
-    def __init__(self, draw: Draw) -> None:
+    def __init__(self, draw: Draw, draw_round: DrawRound) -> None:
         self._draw = draw
+        self._draw_round = draw_round
         self._easels: dict[int, _Easel] = {}
 
     async def draw(self, match_id: int, *, after: int) -> Drawing:
         """The match with the rounds that changed after that event. Raises NotAvailable."""
         drawing: Drawing = await database_sync_to_async(self._draw)(match_id, after)
         return drawing
+
+    async def round_line(self, match_id: int, number: int) -> str:
+        """A whole round of a match that is watched, for a page that shows it from now on.
+
+        Drawn once for all who ask. Raises NotAvailable, DatabaseError.
+        """
+        if (easel := self._easels.get(match_id)) is None:
+            raise NotAvailable("Nobody watches this match here.")
+        now = asyncio.get_running_loop().time()
+        drawn = easel.rounds.get(number)
+        if drawn is None or drawn.seq != easel.seq or now - drawn.asked_at > CHECK_SECONDS:
+            line = asyncio.create_task(self._drawn_round(match_id, number, easel.seq))
+            drawn = easel.rounds[number] = _DrawnRound(easel.seq, now, line)
+        try:
+            return await asyncio.shield(drawn.line)  # others wait for it, too
+        except (NotAvailable, DatabaseError):
+            if easel.rounds.get(number) is drawn:
+                del easel.rounds[number]
+            raise
+
+    async def _drawn_round(self, match_id: int, number: int, seq: int) -> str:
+        html = await database_sync_to_async(self._draw_round)(match_id, number, seq)
+        return json.dumps({"t": "round", "seq": seq, "round": number, "html": html})
 
     @contextlib.asynccontextmanager
     async def watch(self, match_id: int) -> AsyncIterator[asyncio.Queue[str]]:
@@ -100,10 +137,11 @@ class Painter:
         channel = stream.match_channel(match_id)
         try:
             drawing = await self.draw(match_id, after=NOTHING_SINCE)  # a match that exists
+            easel.seq = drawing.seq
             async with stream.hub().watch(stream.events_channel(match_id)) as events:
                 easel.ready.set()
                 while not drawing.is_over:
-                    drawing = await self._redrawn(match_id, drawing, events)
+                    drawing = await self._redrawn(match_id, easel, drawing, events)
             stream.hub().tell(channel, stream.OVER)
         except (NotAvailable, redis.RedisError, DatabaseError) as error:
             easel.error = error
@@ -112,7 +150,9 @@ class Painter:
             easel.ready.set()
             self._put_away(match_id, easel)
 
-    async def _redrawn(self, match_id: int, before: Drawing, events: asyncio.Queue[str]) -> Drawing:
+    async def _redrawn(
+        self, match_id: int, easel: _Easel, before: Drawing, events: asyncio.Queue[str]
+    ) -> Drawing:
         """The next drawing; everybody has been told of it."""
         channel = stream.match_channel(match_id)
         try:
@@ -121,6 +161,7 @@ class Painter:
             log.warning("match_not_drawn", match=match_id, error=type(error).__name__)
             await asyncio.sleep(RETRY_SECONDS)
             return before
+        easel.seq = drawing.seq
         if drawing.seq > before.seq:
             stream.hub().tell(channel, drawing.line)
         if drawing.is_over:

@@ -15,12 +15,23 @@ interface Drawing {
   rounds: Record<string, string>;
 }
 
+// A whole round, which the page had asked for.
+interface DrawnRound {
+  t: "round";
+  seq: number;
+  round: number;
+  html: string;
+}
+
 type Message =
   | { t: "hello"; seq: number }
   | Drawing
+  | DrawnRound
   | { t: "text"; round: number; seat: number; turn: number; offset: number; text: string }
   | { t: "reset"; round: number; seat: number; turn: number }
   | { t: "resync" };
+
+const ANSWER_MS = 2_000; // after which a round is fetched
 
 class LiveMatch {
   readonly #page: HTMLElement;
@@ -32,6 +43,7 @@ class LiveMatch {
   #isFollowing: boolean;
   #socket: LiveSocket | undefined;
   #isOver: boolean;
+  #unanswered: number | undefined;
 
   constructor(page: HTMLElement) {
     this.#page = page;
@@ -71,6 +83,9 @@ class LiveMatch {
       case "drawn":
         if (message.seq > this.#seq) this.#takeDrawing(message);
         break;
+      case "round":
+        this.#takeRound(message);
+        break;
       case "text": {
         const { round, seat, turn, offset, text } = message;
         if (!this.#answers.append(round, seat, turn, offset, text)) this.#socket?.restart();
@@ -103,6 +118,25 @@ class LiveMatch {
     return this.#isFollowing && (this.#view === 0 || round >= this.#view + atOnce);
   }
 
+  /** Over the open socket it costs the server next to nothing: a request takes all of Django. */
+  #askRound(number: number): void {
+    window.clearTimeout(this.#unanswered);
+    if (this.#socket?.say({ round: number })) {
+      this.#unanswered = window.setTimeout(() => void this.#fetchRound(number), ANSWER_MS);
+    } else {
+      void this.#fetchRound(number);
+    }
+  }
+
+  #takeRound({ seq, round, html }: DrawnRound): void {
+    if (round !== this.#view) return;
+    window.clearTimeout(this.#unanswered);
+    // What the socket brought meanwhile may be newer.
+    if (seq >= this.#seq || Number(this.#round.dataset.round) !== round) {
+      this.#drawRound(elementOf(html), round);
+    }
+  }
+
   async #fetchRound(number: number): Promise<void> {
     const isWanted = (): boolean => number === this.#view;
     const seq = this.#seq;
@@ -133,7 +167,7 @@ class LiveMatch {
   #drawRound(fresh: HTMLElement, number: number): void {
     const old = this.#round;
     if (!joinMoves(old, fresh)) {
-      void this.#fetchRound(number);
+      this.#askRound(number);
       return;
     }
     const isSame = old.dataset.round === fresh.dataset.round;
@@ -165,7 +199,7 @@ class LiveMatch {
     this.#isFollowing = this.#view === Number(this.#summary.dataset.latest);
     history.replaceState(null, "", this.#isFollowing && !this.#isOver ? "?" : tab.search);
     this.#markTab();
-    void this.#fetchRound(this.#view);
+    this.#askRound(this.#view);
   }
 
   #markTab(): void {

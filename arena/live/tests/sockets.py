@@ -9,6 +9,7 @@ from asgiref.testing import ApplicationCommunicator
 from channels.routing import URLRouter
 from django.conf import settings
 
+from agents.errors import NotAvailable
 from arena.live.consumers import match_sockets
 from arena.live.painter import Drawing
 from arena.queries import match_snapshot
@@ -36,7 +37,14 @@ def drawn(match_id: int, after: int) -> Drawing:
     )
 
 
-APPLICATION = URLRouter(match_sockets(drawn))
+def drawn_round(match_id: int, number: int, seq: int) -> str:
+    """Instead of the page's own."""
+    if number > match_snapshot(match_id).round_count:
+        raise NotAvailable("There is no such round.")
+    return f"round {number} at {seq}"
+
+
+APPLICATION = URLRouter(match_sockets(drawn, drawn_round))
 
 
 class Socket:
@@ -57,6 +65,9 @@ class Socket:
     async def connect(self) -> None:
         await self._asgi.send_input({"type": "websocket.connect"})
         assert (await self._asgi.receive_output(5))["type"] == "websocket.accept"
+
+    async def say(self, text: str) -> None:
+        await self._asgi.send_input({"type": "websocket.receive", "text": text})
 
     async def output(self) -> dict[str, Any]:
         return dict(await self._asgi.receive_output(5))

@@ -12,7 +12,7 @@ from channels.routing import URLRouter
 from arena.live import audience, consumers, painter, stream
 from arena.live.consumers import CLOSE_OVER, match_sockets
 from arena.live.painter import Drawing
-from arena.live.tests.sockets import Socket, cut_subscriptions, drawn, subscribers
+from arena.live.tests.sockets import Socket, cut_subscriptions, drawn, drawn_round, subscribers
 from arena.matches import play
 from arena.matches.runner import task_of
 from arena.tests.builders import make_match, record
@@ -108,7 +108,7 @@ def test_an_event_is_drawn_once_for_all_who_watch() -> None:
 
     async def scenario() -> None:
         stream.hub.cache_clear()
-        routes = URLRouter(match_sockets(counted))
+        routes = URLRouter(match_sockets(counted, drawn_round))
         sockets = [Socket(f"/ws/matches/{match.id}/?after=2", routes=routes) for _ in range(20)]
         for socket in sockets:
             await socket.connect()

@@ -80,15 +80,18 @@ def test_a_page_follows_a_match_without_asking_and_rests_when_it_is_over(
         assert [path for path in requests if "/matches/" in path] == []
         page.locator('[data-round-tab="1"]').click()
         expect(shown).to_contain_text("Answer 1 of round 1.")
-        asked = [path for path in requests if "/matches/" in path]
-        assert asked == [f"/matches/{match.id}/rounds/1/"]
+        assert [path for path in requests if "/matches/" in path] == [], "the socket brings it"
         in_thread(lambda: finish(match, 2))
         in_thread(lambda: play.settle_match(match.id))
         expect(page.get_by_role("heading", name="Result")).to_be_visible()
         expect(page.get_by_role("link", name="Enter again")).to_be_visible()
         expect(page.locator("[data-connection-label]")).to_have_text("Finished")
-        assert [path for path in requests if "/matches/" in path] == asked
+        assert [path for path in requests if "/matches/" in path] == []
         assert len(sockets) == 1
+        page.locator('[data-round-tab="2"]').click()
+        expect(shown).to_contain_text("Answer 1 of round 2.")
+        asked = [path for path in requests if "/matches/" in path]
+        assert asked == [f"/matches/{match.id}/rounds/2/"], "no socket is open any more"
     assert watched.problems == []
 
 
@@ -120,7 +123,7 @@ def test_a_hidden_page_keeps_no_connection_and_catches_up_when_it_is_shown(
 
 @pytest.mark.slow
 @pytest.mark.django_db(transaction=True)
-def test_a_page_that_is_refused_waits_as_long_as_the_server_says(
+def test_a_page_that_is_not_answered_asks_by_http_and_waits_as_long_as_the_server_says(
     match: Match, watched: Watched
 ) -> None:
     in_thread(lambda: begin(match, 1))
@@ -128,6 +131,7 @@ def test_a_page_that_is_refused_waits_as_long_as_the_server_says(
     in_thread(lambda: begin(match, 2))
     page, asked = watched.page, list[str]()
     page.clock.install()
+    page.add_init_script("WebSocket.prototype.send = () => {}")
     with serving() as port:
         page.goto(f"http://127.0.0.1:{port}/matches/{match.id}/")
         expect(page.locator("[data-connection-label]")).to_have_text("Connected")
@@ -139,6 +143,7 @@ def test_a_page_that_is_refused_waits_as_long_as_the_server_says(
         page.route("**/rounds/1/", refuse)
         with page.expect_response("**/rounds/1/"):
             page.locator('[data-round-tab="1"]').click()
+            page.clock.run_for(2_000)
         page.clock.run_for(19_000)
         assert len(asked) == 1
         page.unroute("**/rounds/1/")

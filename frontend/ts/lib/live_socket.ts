@@ -46,6 +46,13 @@ export class LiveSocket {
     return this.#socket?.readyState === WebSocket.OPEN;
   }
 
+  /** Whether it could be sent; an answer may still never come. */
+  say(message: object): boolean {
+    if (!this.isOpen) return false;
+    this.#socket?.send(JSON.stringify(message));
+    return true;
+  }
+
   /** Reconnect; the new connection starts with all the text in progress. */
   restart(): void {
     this.#reconnect(this.#pauses.next());
