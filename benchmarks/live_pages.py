@@ -234,7 +234,13 @@ def serve(port: int, *, is_fetching: bool) -> None:
 
     if is_fetching:
         drawings.fragments = Shared(max_bytes=0, keep_seconds=-1, size_of=lambda part: 0)
-    uvicorn.run(application, port=port, access_log=False, log_level="warning")
+    uvicorn.run(
+        application,
+        port=port,
+        access_log=False,
+        log_level="warning",
+        ws_per_message_deflate=False,
+    )
 
 
 def measure(spectators: int, *, is_fetching: bool) -> None:

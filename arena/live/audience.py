@@ -7,6 +7,8 @@ from collections.abc import Iterator
 
 MAX_SPECTATORS = 5_000  # sockets of one web process
 MAX_OF_NETWORK = 250  # of them from one network: enough for a school, too few to shut others out
+# Of one process. A large audience gets its lines more rarely, and more of them at once.
+SENDS_PER_SECOND = 4_000
 LOCAL = "127.0.0.1"
 IPV6_PREFIX_BITS = 64  # what one household or one server gets: its addresses cost it nothing
 
@@ -35,6 +37,11 @@ class Audience:
     def __init__(self) -> None:
         self.size = 0
         self._of_network: Counter[str] = Counter()
+
+    @property
+    def turn_seconds(self) -> float:
+        """How long it takes to send each spectator something."""
+        return self.size / SENDS_PER_SECOND
 
     def has_place(self, address: str) -> bool:
         """Whether one more may watch from there."""

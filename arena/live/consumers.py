@@ -21,8 +21,7 @@ from arena.live.painter import Draw, DrawRound, Painter
 
 # A line at least so often: a page takes silence of 30 s for a dead connection (live_socket.ts).
 PULSE_SECONDS = 15.0
-# Of one process. A large audience gets its lines more rarely, and more of them at once.
-SENDS_PER_SECOND = 4_000
+FEW_SECONDS = stream.FRAME_INTERVAL_SECONDS  # a smaller audience is told of each frame at once
 ROUNDS_PER_SECOND = 10  # that one page may ask for
 MAX_ASKED_CHARACTERS = 64
 CLOSE_OVER = 1000
@@ -80,13 +79,7 @@ class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
                 return CLOSE_TRY_AGAIN
             if stream.OVER in lines:
                 return CLOSE_OVER
-            try:
-                async with asyncio.timeout(PULSE_SECONDS):
-                    lines = [await queue.get()]
-            except TimeoutError:
-                lines = [stream.PULSE]
-            await asyncio.sleep(_pause_seconds())
-            lines = [*lines, *stream.waiting(queue)]
+            lines = await _news(queue)
 
     @property
     def row_id(self) -> int:
@@ -106,10 +99,24 @@ async def _ended(task: asyncio.Task[None]) -> None:
         await task
 
 
-def _pause_seconds() -> float:
-    # By chance, so that a large audience is not served in one go, which would hold up the rest.
-    longest = 2 * audience.size / SENDS_PER_SECOND
-    return dice.uniform(0, longest) if longest > stream.FRAME_INTERVAL_SECONDS else 0.0
+async def _news(queue: "asyncio.Queue[str]") -> Sequence[str]:
+    """The lines to send next; a pulse if there are none for long."""
+    loop = asyncio.get_running_loop()
+    until = loop.time() + PULSE_SECONDS
+    # Each of a large audience looks now and then, by chance: if a line woke all of them at once,
+    # everything else would be held up.
+    while (longest := 2 * audience.turn_seconds) > FEW_SECONDS:
+        await asyncio.sleep(dice.uniform(0, longest))
+        if lines := stream.waiting(queue):
+            return lines
+        if loop.time() > until:
+            return [stream.PULSE]
+    try:
+        async with asyncio.timeout_at(until):
+            first = await queue.get()
+    except TimeoutError:
+        return [stream.PULSE]
+    return [first, *stream.waiting(queue)]
 
 
 class MatchConsumer(LiveConsumer):

@@ -59,7 +59,7 @@ INSERT INTO arena_match (id, status, seq, head_digest, round_count, attempts, le
 SELECT n,
     CASE WHEN n <= {matches} THEN CASE WHEN mod(n, 100) = 7 THEN 'cancelled' ELSE 'settled' END
         WHEN mod(n, 6) = 0 THEN 'seated' ELSE 'running' END,
-    7, md5('head' || n), 2, 1,
+    CASE WHEN n <= {matches} THEN 7 WHEN mod(n, 6) = 0 THEN 1 ELSE 5 END, md5('head' || n), 2, 1,
     CASE WHEN n > {matches} AND mod(n, 6) > 0 THEN md5('lease' || n)::uuid END,
     CASE WHEN n > {matches} AND mod(n, 6) > 0 THEN now() + interval '1 hour' END,
     at, CASE WHEN n <= {matches} OR mod(n, 6) > 0 THEN at END,
@@ -161,7 +161,7 @@ LATERAL (VALUES
     (6, 'round_decided', '{{"round": 2, "scores": {{}}, "ranking": [], "agreement": 1}}'),
     (7, 'match_settled', '{{"ranking": [[0], [1], [2], [3], [4]], "totals": {{}},
         "prizes": {{"0": 23, "1": 13, "2": 9}}, "rake_credits": 5, "refunds": {{}}}}')
-) AS event (seq, kind, payload);
+) AS event (seq, kind, payload) WHERE event.seq <= match.seq;
 """
 
 _CREDITS = """

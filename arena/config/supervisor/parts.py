@@ -257,7 +257,8 @@ def _web(environment: Variables, endpoints: Endpoints) -> Part:
     command += ["--host", endpoints.web_host, "--port", str(endpoints.web_port)]
     # Open sockets never close by themselves; spectators reconnect to the next process.
     command += ["--no-access-log", "--timeout-graceful-shutdown", "3"]
-    command += ["--ws-max-size", "1024"]  # pages say next to nothing
+    # Pages say next to nothing. Compressed, each drawing would be so once more for each spectator.
+    command += ["--ws-max-size", "1024", "--ws-per-message-deflate", "false"]
     return Part(
         WEB,
         probes.http(endpoints.web_url, path="/health/", host="" if served == "*" else served),

@@ -179,7 +179,7 @@ def test_what_was_said_while_valkey_was_lost_reaches_the_sockets_that_stayed() -
 
 @pytest.mark.django_db(transaction=True)
 def test_a_large_audience_gets_its_lines_together(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(consumers, "SENDS_PER_SECOND", 4)
+    monkeypatch.setattr(audience, "SENDS_PER_SECOND", 4)
     monkeypatch.setattr(consumers.dice, "uniform", lambda low, high: high)
     match = make_match()
 
