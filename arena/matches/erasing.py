@@ -80,12 +80,16 @@ def _erase_words_about(seat: Seat) -> None:
     """A judge's reason and a check's detail may quote the answer; what passed stays."""
     index = str(seat.index)
     for vote in Vote.objects.filter(round__match_id=seat.match_id):
-        vote.reasons.pop(index, None)
+        _erase_reasons(vote, index)
         for check in vote.checks.get(index, ()):
             check["detail"] = ""
-        for step in (vote.steps or {}).get(index, ()):
-            step[3] = ""
         vote.save(update_fields=["reasons", "checks", "steps"])
     for heard in AppealVote.objects.filter(appeal__round__match_id=seat.match_id):
-        heard.reasons.pop(index, None)
-        heard.save(update_fields=["reasons"])
+        _erase_reasons(heard, index)
+        heard.save(update_fields=["reasons", "steps"])
+
+
+def _erase_reasons(ballot: Vote | AppealVote, index: str) -> None:
+    ballot.reasons.pop(index, None)
+    for step in (ballot.steps or {}).get(index, ()):
+        step[3] = ""

@@ -6,18 +6,14 @@ from judges.panel import preference
 from judges.transcript import Comparisons
 
 
-class Vote(models.Model):
-    """One judge on one round. An abstention (the judge failed) has an error and no scores."""
+class CastBallot(models.Model):
+    """What one judge said of a round. An abstention (the judge failed) has an error and no scores."""
 
-    round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="votes")
-    judge = models.ForeignKey("judges.Judge", on_delete=models.PROTECT, related_name="votes")
     weight = models.FloatField(default=1.0)
     # {"<seat index>": float in [0, 1]}, higher is better; empty: abstained
     scores = models.JSONField(default=dict)
     # {"<seat index>": sentence}
     reasons = models.JSONField(default=dict)
-    # {"<seat index>": [{"name", "passed", "detail"}]}: what the judge checked, if it reports that
-    checks = models.JSONField(default=dict)
     # [[seat index, higher seat index, 1 | 0 | -1]]: the pairs that a judge who compares could read,
     # see judges.transcript.Comparisons; null: it judges each answer by itself
     comparisons = models.JSONField(null=True)
@@ -26,15 +22,27 @@ class Vote(models.Model):
     steps = models.JSONField(null=True)
     error = models.CharField(max_length=300, blank=True)
     seconds = models.FloatField(default=0.0)
-    # The judge as it stood; null: the vote is older than that record.
-    version = models.ForeignKey(
-        "judges.JudgeVersion", null=True, on_delete=models.PROTECT, related_name="votes"
-    )
     # As in judges.transcript.Usage
     prompt_digest = models.CharField(max_length=64, blank=True, db_default="")
     prompt_tokens = models.PositiveIntegerField(default=0, db_default=0)
     completion_tokens = models.PositiveIntegerField(default=0, db_default=0)
     cost_micros = models.PositiveBigIntegerField(default=0, db_default=0)
+
+    class Meta:
+        abstract = True
+
+
+class Vote(CastBallot):
+    """One judge on one round."""
+
+    round = models.ForeignKey("arena.Round", on_delete=models.PROTECT, related_name="votes")
+    judge = models.ForeignKey("judges.Judge", on_delete=models.PROTECT, related_name="votes")
+    # The judge as it stood; null: the vote is older than that record.
+    version = models.ForeignKey(
+        "judges.JudgeVersion", null=True, on_delete=models.PROTECT, related_name="votes"
+    )
+    # {"<seat index>": [{"name", "passed", "detail"}]}: what the judge checked, if it reports that
+    checks = models.JSONField(default=dict)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:

@@ -3,6 +3,7 @@
 from django.db import models
 from django.db.models import Q
 
+from arena.models.judging import CastBallot
 from arena.states import AppealStatus, BlindChoice, Uncounted
 
 
@@ -56,16 +57,15 @@ class Appeal(models.Model):
         return f"appeal {self.pk}"
 
 
-class AppealVote(models.Model):
-    """One judge's ballot on an appeal; see Vote for the fields."""
+class AppealVote(CastBallot):
+    """One judge's ballot on an appeal."""
 
     appeal = models.ForeignKey(Appeal, on_delete=models.PROTECT, related_name="votes")
     judge = models.ForeignKey("judges.Judge", on_delete=models.PROTECT, related_name="+")
-    weight = models.FloatField()
-    scores = models.JSONField(default=dict)
-    reasons = models.JSONField(default=dict)
-    error = models.CharField(max_length=300, blank=True)
-    seconds = models.FloatField(default=0.0)
+    # The judge as it stood; null: the ballot is older than that record.
+    version = models.ForeignKey(
+        "judges.JudgeVersion", null=True, on_delete=models.PROTECT, related_name="+"
+    )
 
     class Meta:
         constraints = [

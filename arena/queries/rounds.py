@@ -7,7 +7,16 @@ from math import comb
 from typing import Any
 
 from agents.errors import NotAvailable
-from arena.models import Completion, CompletionStatus, MatchEvent, Round, Seat, Verdict, Vote
+from arena.models import (
+    AppealVote,
+    Completion,
+    CompletionStatus,
+    MatchEvent,
+    Round,
+    Seat,
+    Verdict,
+    Vote,
+)
 from arena.queries.episodes import EpisodeView, episode_view
 from arena.states import ENDED_ROUND_STATUSES
 from judges.models import Judge
@@ -221,23 +230,7 @@ def _cell(
                 CheckLine(str(check["name"]), bool(check["passed"]), str(check["detail"])),
             )
         if not vote.error:
-            lines.append(
-                VoteLine(
-                    judge_slug=vote.judge.slug,
-                    judge=vote.judge.name,
-                    weight=vote.weight,
-                    score=score_of(vote.scores, seat),
-                    reason=str(vote.reasons.get(str(seat), "")),
-                    error="",
-                    version=vote.version.number if vote.version else None,
-                    prompt_digest=vote.prompt_digest,
-                    cost_micros=vote.cost_micros,
-                    steps=tuple(
-                        StepLine(text[begin:end], score, reason)
-                        for begin, end, score, reason in (vote.steps or {}).get(str(seat), ())
-                    ),
-                )
-            )
+            lines.append(vote_line(vote, seat, text))
     return Cell(
         seat=seat,
         status=status,
@@ -253,6 +246,25 @@ def _cell(
         is_tied=is_tied,
         checks=tuple(checks.values()),
         votes=tuple(lines),
+    )
+
+
+def vote_line(vote: Vote | AppealVote, seat: int, text: str) -> VoteLine:
+    """What a judge that did not abstain said of the seat, whose answer is `text`."""
+    return VoteLine(
+        judge_slug=vote.judge.slug,
+        judge=vote.judge.name,
+        weight=vote.weight,
+        score=score_of(vote.scores, seat),
+        reason=str(vote.reasons.get(str(seat), "")),
+        error="",
+        version=vote.version.number if vote.version else None,
+        prompt_digest=vote.prompt_digest,
+        cost_micros=vote.cost_micros,
+        steps=tuple(
+            StepLine(text[begin:end], score, reason)
+            for begin, end, score, reason in (vote.steps or {}).get(str(seat), ())
+        ),
     )
 
 

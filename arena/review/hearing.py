@@ -18,6 +18,7 @@ from arena import leases
 from arena.environments.base import EnvironmentFault
 from arena.matches import play
 from arena.matches.judging import keep_lease, transcript_of
+from arena.matches.vote_rows import ballot_fields, keyed
 from arena.models import Appeal, AppealStatus, AppealVote, Verdict
 from arena.panels.tools import build_tools
 from arena.panels.voting import PanelJudge, judge_transcript
@@ -74,15 +75,7 @@ def decide_appeal(appeal_id: int, heard: Heard) -> None:
             return
         row.is_other_panel = heard.is_other_panel
         for judge, ballot, seconds in heard.votes:
-            AppealVote.objects.create(
-                appeal=row,
-                judge_id=judge.judge_id,
-                weight=judge.weight,
-                scores={str(seat): round(score, 6) for seat, score in ballot.scores.items()},
-                reasons={str(seat): reason for seat, reason in ballot.reasons.items()},
-                error=ballot.error[:300],
-                seconds=round(seconds, 3),
-            )
+            AppealVote.objects.create(appeal=row, **ballot_fields(judge, ballot, seconds))
         if heard.verdict is None:
             close_unheard(row, "None of its judges could say anything.")
             return
@@ -96,7 +89,7 @@ def decide_appeal(appeal_id: int, heard: Heard) -> None:
 
 
 def _rank(row: Appeal, verdict: PanelVerdict) -> None:
-    row.scores = {str(seat): round(score, 6) for seat, score in verdict.scores.items()}
+    row.scores = keyed(verdict.scores)
     row.ranking = [list(group) for group in verdict.ranking]
     row.agreement = verdict.agreement
     before = Verdict.objects.get(round=row.round_id).ranking

@@ -7,9 +7,20 @@ from datetime import datetime
 from django.conf import settings
 
 from agents.errors import NotAvailable
-from arena.models import Appeal, AppealStatus, AppealVote, Match, MatchStatus, Round, Seat, Vote
+from arena.models import (
+    Appeal,
+    AppealStatus,
+    AppealVote,
+    Completion,
+    CompletionStatus,
+    Match,
+    MatchStatus,
+    Round,
+    Seat,
+    Vote,
+)
 from arena.queries.lists import Competitor
-from arena.queries.rounds import score_of
+from arena.queries.rounds import VoteLine, vote_line
 from arena.review.appealing import appeals_close_at, problem_with
 from arena.states import RoundStatus
 from judges.panel import places_of
@@ -21,8 +32,7 @@ class AppealScore:
 
     seat: int
     name: str
-    score: float | None
-    reason: str
+    said: VoteLine
 
 
 @dataclass(frozen=True)
@@ -108,8 +118,9 @@ def match_appeals(match_id: int, *, viewer: int | None) -> MatchAppeals | None:
         .order_by("id")
     )
     ballots: dict[int, list[AppealVote]] = {each.pk: [] for each in appeals}
-    for vote in AppealVote.objects.filter(appeal__in=appeals).select_related("judge"):
+    for vote in AppealVote.objects.filter(appeal__in=appeals).select_related("judge", "version"):
         ballots[vote.appeal_id].append(vote)
+    texts = _texts_of_steps(appeals, ballots)
     rounds = []
     for row in Round.objects.filter(match=match, status=RoundStatus.DECIDED):
         row.match = match
@@ -120,7 +131,7 @@ def match_appeals(match_id: int, *, viewer: int | None) -> MatchAppeals | None:
         rounds.append(
             RoundAppeals(
                 number=row.number,
-                appeals=tuple(_view(each, ballots[each.pk], names) for each in of_round),
+                appeals=tuple(_view(each, ballots[each.pk], names, texts) for each in of_round),
                 problem=problem,
                 agent_id=own.agent_id if own and may else None,
             )
@@ -156,7 +167,32 @@ def _contradicts(vote: Vote, pairs: Sequence[Sequence[int]]) -> bool:
     )
 
 
-def _view(row: Appeal, votes: Sequence[AppealVote], names: Mapping[int, str]) -> AppealView:
+def _texts_of_steps(
+    appeals: Sequence[Appeal], ballots: Mapping[int, Sequence[AppealVote]]
+) -> dict[tuple[int, int], str]:
+    """By round and seat the answers whose steps a judge marked."""
+    marked = [
+        each.round_id
+        for each in appeals
+        if any(vote.steps is not None for vote in ballots[each.pk])
+    ]
+    if not marked:
+        return {}
+    answers = Completion.objects.filter(
+        round__in=marked, round__turn_limit=1, status=CompletionStatus.OK
+    )
+    return {
+        (round_id, seat): text
+        for round_id, seat, text in answers.values_list("round_id", "seat__index", "text")
+    }
+
+
+def _view(
+    row: Appeal,
+    votes: Sequence[AppealVote],
+    names: Mapping[int, str],
+    texts: Mapping[tuple[int, int], str],
+) -> AppealView:
     places = places_of(row.ranking)
     before = places_of(row.round.verdict.ranking)
     return AppealView(
@@ -178,10 +214,7 @@ def _view(row: Appeal, votes: Sequence[AppealVote], names: Mapping[int, str]) ->
                 error=vote.error,
                 scores=tuple(
                     AppealScore(
-                        seat,
-                        name,
-                        score_of(vote.scores, seat),
-                        str(vote.reasons.get(str(seat), "")),
+                        seat, name, vote_line(vote, seat, texts.get((row.round_id, seat), ""))
                     )
                     for seat, name in names.items()
                 )

@@ -52,15 +52,18 @@ def ask(match: Match, *, seat: int = 1, number: int = 1) -> Appeal:
 
 
 def panel_says(
-    monkeypatch: pytest.MonkeyPatch, scores: Mapping[int, float] | None
+    monkeypatch: pytest.MonkeyPatch, scores: Mapping[int, float] | None, **more: Any
 ) -> list[Sequence[PanelJudge]]:
-    """Let every judge of a hearing give these scores (None: abstain); the panels that were asked."""
+    """Let every judge of a hearing give these scores (None: abstain); the panels that were asked.
+
+    `more` are further fields of each ballot.
+    """
     asked: list[Sequence[PanelJudge]] = []
 
     async def judge_transcript(panel: Sequence[PanelJudge], *_: Any) -> Any:
         asked.append(panel)
         reasons = {seat: f"Said of {seat}." for seat in scores or {}}
-        ballot = Ballot(scores or {}, reasons, {}, error="" if scores else "no endpoint")
+        ballot = Ballot(scores or {}, reasons, {}, error="" if scores else "no endpoint", **more)
         votes = [(judge, ballot, 0.1) for judge in panel]
         return votes, combine([(judge.weight, ballot) for judge in panel])
 
