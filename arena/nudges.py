@@ -27,6 +27,7 @@ SEND_WEBHOOKS = "arena.tasks.send_webhooks"
 AUDIT_LEDGER = "arena.tasks.audit_ledger"
 ASK_SERVERS = "arena.tasks.ask_servers"
 SWEEP_MATCHES = "arena.tasks.sweep"
+TRAIN_JUDGE = "training.tasks.train_judge"
 RUN_TRAINING = "training.tasks.run_training"
 SWEEP_TRAINING = "training.tasks.sweep"
 MAKE_ROOM = "training.tasks.make_room"
@@ -44,6 +45,7 @@ TASKS = (
     ASK_SERVERS,
     SWEEP_MATCHES,
     RUN_TRAINING,
+    TRAIN_JUDGE,
     SWEEP_TRAINING,
     MAKE_ROOM,
     WRITE_EXPORTS,

@@ -4,10 +4,11 @@ and may be lost; `sweep` finds whatever waits."""
 from celery import shared_task
 from celery.worker import state as worker_state
 
-from arena.nudges import MAKE_ROOM, SWEEP_TRAINING, forget_sweep_nudge
+from arena.nudges import MAKE_ROOM, SWEEP_TRAINING, TRAIN_JUDGE, forget_sweep_nudge
 from arena.sweep_times import timed
 from training.data.harvest import harvest_matches
 from training.exports.writing import nudge_waiting_exports, write_due
+from training.judging import schedule
 from training.retention.sweep import collect
 from training.runs.attempts import tidy_runs
 from training.runs.leaving import erase_leavers
@@ -23,6 +24,13 @@ def run_training(run_id: int) -> None:
     # Celery puts the exit status there, possibly 0, when the worker should stop.
     while worker_state.should_stop is None and batch.train_due():
         tidy_runs()
+
+
+@shared_task
+@timed(TRAIN_JUDGE)
+def train_judge() -> None:
+    """Train the judge that learns, if it is due and no run waits."""
+    schedule.train_if_due()
 
 
 @shared_task

@@ -54,6 +54,11 @@ def _schedule_sweeps(sender: Celery, **_: object) -> None:
             "schedule": schedule(86_400.0, nowfun=steady_now),
             "options": {"expires": 3_600.0},
         },
+        "train judge": {
+            "task": "training.tasks.train_judge",
+            "schedule": schedule(3_600.0, nowfun=steady_now),
+            "options": {"expires": 1_800.0},
+        },
         "make room": {
             "task": "training.tasks.make_room",
             "schedule": schedule(600.0, nowfun=steady_now),

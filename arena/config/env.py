@@ -111,16 +111,13 @@ class Variables(BaseSettings):
         "first, comma-separated. Default: made from SECRET_KEY.",
     )
     gold_a_day: int = Field(
-        12,
-        ge=0,
-        le=1440,
-        description="Questions with a known answer that each judge is asked in a day; 0 asks none.",
+        12, ge=0, le=1440, description="Questions with known answers for each judge a day; 0: none."
     )
     judge_floor: float = Field(
-        0.4,
-        ge=0.0,
-        le=1.0,
-        description="Agreement beyond chance (kappa) under which a judge is quarantined.",
+        0.4, ge=0, le=1, description="Kappa under which a judge is quarantined."
+    )
+    judge_train_days: int = Field(
+        7, ge=0, le=365, description="Days after which a judge that learns does so again; 0: never."
     )
     metrics_token: SecretStr | None = Field(
         None,

@@ -158,6 +158,7 @@ CELERY_TASK_ROUTES = {
     "arena.tasks.ask_servers": {"queue": "judge"},
     "arena.tasks.audit_ledger": {"queue": "judge"},
     "training.tasks.run_training": {"queue": "train"},
+    "training.tasks.train_judge": {"queue": "train"},
     # Sweeps have a worker of their own: behind the matches they would expire while all threads play.
     "arena.tasks.sweep": {"queue": "sweep"},
     "training.tasks.sweep": {"queue": "sweep"},

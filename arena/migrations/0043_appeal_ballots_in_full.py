@@ -5,51 +5,55 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('arena', '0042_talks'),
-        ('judges', '0009_numbers'),
+        ("arena", "0042_talks"),
+        ("judges", "0009_numbers"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='appealvote',
-            name='comparisons',
+            model_name="appealvote",
+            name="comparisons",
             field=models.JSONField(null=True),
         ),
         migrations.AddField(
-            model_name='appealvote',
-            name='completion_tokens',
+            model_name="appealvote",
+            name="completion_tokens",
             field=models.PositiveIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
-            model_name='appealvote',
-            name='cost_micros',
+            model_name="appealvote",
+            name="cost_micros",
             field=models.PositiveBigIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
-            model_name='appealvote',
-            name='prompt_digest',
-            field=models.CharField(blank=True, db_default='', max_length=64),
+            model_name="appealvote",
+            name="prompt_digest",
+            field=models.CharField(blank=True, db_default="", max_length=64),
         ),
         migrations.AddField(
-            model_name='appealvote',
-            name='prompt_tokens',
+            model_name="appealvote",
+            name="prompt_tokens",
             field=models.PositiveIntegerField(db_default=0, default=0),
         ),
         migrations.AddField(
-            model_name='appealvote',
-            name='steps',
+            model_name="appealvote",
+            name="steps",
             field=models.JSONField(null=True),
         ),
         migrations.AddField(
-            model_name='appealvote',
-            name='version',
-            field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.PROTECT, related_name='+', to='judges.judgeversion'),
+            model_name="appealvote",
+            name="version",
+            field=models.ForeignKey(
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="+",
+                to="judges.judgeversion",
+            ),
         ),
         migrations.AlterField(
-            model_name='appealvote',
-            name='weight',
+            model_name="appealvote",
+            name="weight",
             field=models.FloatField(default=1.0),
         ),
     ]

@@ -18,6 +18,7 @@ from arena.nudges import (
     SAMPLE_ATTACK,
     SWEEP_MATCHES,
     SWEEP_TRAINING,
+    TRAIN_JUDGE,
 )
 from frontend.pages.edge import SignedInRequest, not_cached, owner_page
 from training.monitoring.collecting import figures
@@ -31,6 +32,7 @@ SWEEP_WORDS: Mapping[str, str] = {
     SWEEP_TRAINING: "Makes pairs, starts runs",
     ASK_GOLD: "Asks judges questions with known answers",
     SAMPLE_ATTACK: "Tries attacks on panels",
+    TRAIN_JUDGE: "Trains the judge that learns",
     MAKE_ROOM: "Deletes what is due",
     ASK_SERVERS: "Asks inference servers what they can do",
     AUDIT_LEDGER: "Audits the ledger",

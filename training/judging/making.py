@@ -2,16 +2,20 @@
 
 Code decides: solutions against verified corruptions and attacks, and answers of finished rounds that
 the environment's checks tell apart. People decide too: granted appeals, and the votes of a blind audience. Whatever belongs to a prompt
-lies on one side: a share of the prompts is gold, which no training sees.
+lies on one side: a share of the prompts is gold, which no training sees. Attacks that a bounty was paid
+for are among what is worse, and among the gold.
 """
 
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from hashlib import sha256
 from pathlib import Path
 from random import Random
+
+from django.db.models import QuerySet
 
 from agents.models import Engine
 from arena.environments import ENVIRONMENTS
@@ -23,7 +27,7 @@ from arena.review.labels import (
     appeal_labels,
     audience_labels,
 )
-from judges.models import Judge, JudgeKind
+from judges.models import GoldItem, GoldSource, Judge, JudgeKind
 from training.judging.attacks import attack
 from training.judging.corruptions import corrupted
 from training.trainers.judging.job import JudgedGroup
@@ -134,22 +138,30 @@ def _solution(rules: Environment, task: Task, rng: Random) -> str:
 
 def natural_answers(environments: Sequence[str]) -> Iterator[NaturalAnswer]:
     """What models answered in finished rounds, the newest first; people who left are left out."""
-    rows = (
-        Completion.objects.filter(
-            round__match__space__environment__in=environments,
-            round__turn_limit=1,
-            round__decided_at__isnull=False,
-            seat__is_practice=False,
-            status=CompletionStatus.OK,
-            seat__agent__engine=Engine.MODEL,
-            seat__agent__owner__leaving_since=None,
-        )
-        .exclude(text="")
-        .order_by("-id")
-        .values_list("round__match__space__environment", "round__task", "text")
-    )
-    for environment, task, text in rows[:MAX_COMPLETIONS].iterator():
+    rows = _answers_in_rounds(environments).order_by("-id")
+    columns = rows.values_list("round__match__space__environment", "round__task", "text")
+    for environment, task, text in columns[:MAX_COMPLETIONS].iterator():
         yield NaturalAnswer(environment, Task.from_json(task), text)
+
+
+def answers_since(since: datetime | None, *, limit: int) -> int:
+    """How many answers were given in rounds that ended since then, at most `limit`; None: ever."""
+    rows = _answers_in_rounds(decided_by_code())
+    if since is not None:
+        rows = rows.filter(round__decided_at__gt=since)
+    return rows.order_by()[:limit].count()
+
+
+def _answers_in_rounds(environments: Sequence[str]) -> QuerySet[Completion]:
+    return Completion.objects.filter(
+        round__match__space__environment__in=environments,
+        round__turn_limit=1,
+        round__decided_at__isnull=False,
+        seat__is_practice=False,
+        status=CompletionStatus.OK,
+        seat__agent__engine=Engine.MODEL,
+        seat__agent__owner__leaving_since=None,
+    ).exclude(text="")
 
 
 def answers_of_file(path: Path) -> Iterator[NaturalAnswer]:
@@ -177,6 +189,19 @@ def natural_pairs(answers: Iterable[NaturalAnswer], *, rng: Random) -> list[Gold
         pairs = [(good, bad) for good in passed for bad in failed]
         for good, bad in rng.sample(pairs, k=min(len(pairs), PAIRS_OF_PROMPT)):
             found.append(GoldPair(environment, task, good, bad))
+    return found
+
+
+def submitted_attacks() -> list[GoldPair]:
+    """Honest answers against the texts that a judge put above them, for which people were paid."""
+    found = []
+    for item in GoldItem.objects.filter(source=GoldSource.ATTACK).order_by("-id")[:MAX_LABELS]:
+        if item.environment not in ENVIRONMENTS or ENVIRONMENTS[item.environment].turn_limit > 1:
+            continue
+        shown, (honest, (attacker,)) = item.transcript, item.order
+        texts = {answer["seat"]: answer["text"] for answer in shown["answers"]}
+        task = Task(shown["kind"], shown["prompt"], shown["data"], Split.TRAIN)
+        found.append(GoldPair(item.environment, task, texts[honest[0]], texts[attacker]))
     return found
 
 

@@ -45,6 +45,7 @@ from training.judging.making import (
     natural_answers,
     natural_groups,
     natural_pairs,
+    submitted_attacks,
 )
 from training.judging.scoring import ask_judge, learned_outcomes
 from training.judging.store import store_judge
@@ -143,18 +144,30 @@ def train_judge(
     seed: int,
     recorded: Iterable[NaturalAnswer] = (),
     tell: Callable[[str], None] = lambda line: None,
+    beside_others: bool = True,
 ) -> TrainedJudge:
     """Train a version of the learned judge and let the gate decide about it.
 
     `recorded` are answers beside those of finished rounds; those to tasks of unseen kinds are only
-    measured with. Raises Refused, TrainerDied, TrainerPostponed, CannotJudge.
+    measured with. `beside_others`: put other judges' figures on the same pairs into its table. Raises Refused, TrainerDied, TrainerPostponed, CannotJudge.
     """
     with _alone():
-        return _train(minutes=minutes, seed=seed, recorded=list(recorded), tell=tell)
+        return _train(
+            minutes=minutes,
+            seed=seed,
+            recorded=list(recorded),
+            tell=tell,
+            beside_others=beside_others,
+        )
 
 
 def _train(
-    *, minutes: float, seed: int, recorded: Sequence[NaturalAnswer], tell: Callable[[str], None]
+    *,
+    minutes: float,
+    seed: int,
+    recorded: Sequence[NaturalAnswer],
+    tell: Callable[[str], None],
+    beside_others: bool,
 ) -> TrainedJudge:
     started, rng = monotonic(), Random(seed)
     judge = learned_judge()
@@ -173,7 +186,8 @@ def _train(
     decision = decide_judge(_for_gate(new), _for_gate(old) if old else None, rng=rng)
     certified = certified_kinds(new["natural pairs, trained kinds"])
     table = {"learned judge": _row(new)} | ({"version in use": _row(old)} if old else {})
-    table |= _others(gold, rng=rng)
+    if beside_others:
+        table |= _others(gold, rng=rng)
     version = record_training(
         judge.pk,
         digest=digest,
@@ -197,6 +211,8 @@ def make_data(
     pairs = natural_pairs([*natural_answers(environments), *trained], rng=rng)
     count = max(8, int(minutes * TRAINING_SHARE * GROUPS_A_MINUTE))
     groups = natural_groups(pair for pair in pairs if not is_gold(pair.task.prompt))
+    submitted = submitted_attacks()
+    groups += natural_groups(pair for pair in submitted if not is_gold(pair.task.prompt))
     groups += groups_by_people()
     rng.shuffle(groups)
     groups = groups[: int(count * MAX_NATURAL_SHARE)]
@@ -206,12 +222,13 @@ def make_data(
     ]
     rng.shuffle(groups)
     code, attacks = _gold_by_code(environments, rng)
+    attacks += [pair for pair in submitted if is_gold(pair.task.prompt)]
     held = [pair for pair in pairs if is_gold(pair.task.prompt)]
     return groups, HeldOutGold(
         natural=held[:MAX_GOLD_PAIRS],
         untrained=natural_pairs(untrained, rng=rng)[:MAX_GOLD_PAIRS],
         code=code,
-        attacks=attacks,
+        attacks=attacks[-MAX_GOLD_PAIRS:],
     )
 
 
@@ -231,8 +248,13 @@ def _run_trainer(
 ) -> tuple[Path, JSON]:
     """The folder of a trainer that has finished, and its figures."""
     name = digest_of([[group.as_json() for group in groups], seed])[:32]
-    folder = settings.RUN_STORE / "judges" / name
-    folder.mkdir(parents=True, exist_ok=True)
+    store = settings.RUN_STORE / "judges"
+    for other in store.iterdir():
+        # Of a training that died and was not repeated: this one is the only one at work.
+        if other.is_dir() and other.name != name:
+            shutil.rmtree(other, ignore_errors=True)
+    folder = store / name
+    folder.mkdir(exist_ok=True)
     write_groups(folder, groups)
     JudgeJob(
         base_path=str(settings.BASE_MODEL_PATH),

@@ -23,6 +23,7 @@ from arena.nudges import (
     SAMPLE_ATTACK,
     SWEEP_MATCHES,
     SWEEP_TRAINING,
+    TRAIN_JUDGE,
 )
 from arena.states import DeliveryStatus
 from arena.sweep_times import sweep_times
@@ -48,6 +49,7 @@ def sweep_every_seconds() -> Mapping[str, float]:
         ASK_GOLD: 60.0,
         SAMPLE_ATTACK: 900.0,
         MAKE_ROOM: 600.0,
+        TRAIN_JUDGE: 3_600.0,
         ASK_SERVERS: 15.0,
         AUDIT_LEDGER: _DAY,
     }

@@ -32,7 +32,7 @@ from judges.calibration.records import (
     transcript_of,
 )
 from judges.kinds.config import ARENA_BASE
-from judges.models import GoldItem, Judge, JudgeKind
+from judges.models import GoldItem, GoldSource, Judge, JudgeKind
 from judges.tools import Tools
 from judges.transcript import Ballot
 
@@ -123,14 +123,15 @@ def _next_item(judge: Judge, environments: Collection[str], rng: Random) -> Gold
     answered = judge.gold_answers.filter(
         judge_digest=judge_digest(judge.kind, judge.config)
     ).exclude(outcome=GoldOutcome.AWAY)
-    waiting = (
-        GoldItem.objects.filter(environment__in=environments, retired_at=None)
-        .exclude(id__in=answered.values("item"))
-        .values_list("id", flat=True)
-    )
-    if ids := list(waiting[:500]):
+    waiting = GoldItem.objects.filter(environment__in=environments, retired_at=None)
+    # It may have learned from rounds and from attacks that were paid for: only new ones measure it.
+    is_new_only = judge.kind == JudgeKind.LEARNED
+    if is_new_only:
+        waiting = waiting.filter(source=GoldSource.CODE)
+    waiting = waiting.exclude(id__in=answered.values("item"))
+    if ids := list(waiting.values_list("id", flat=True)[:500]):
         return GoldItem.objects.get(id=rng.choice(ids))
-    return make_gold(rng.choice(list(environments)), rng=rng)
+    return make_gold(rng.choice(list(environments)), rng=rng, may_repeat=not is_new_only)
 
 
 def _ask(judge: Judge, item: GoldItem, rng: Random) -> bool:
@@ -191,6 +192,8 @@ class _Watch:
             complete=self._watched(tools.complete),
             logprob=self._watched(tools.logprob),
             relevance=self._watched(tools.relevance),
+            learned=self._watched(tools.learned),
+            exchange=self._watched(tools.exchange),
         )
 
     def _watched(self, call: Callable[P, Awaitable[R]]) -> Callable[P, Awaitable[R]]:

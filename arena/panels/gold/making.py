@@ -40,10 +40,14 @@ class Gold:
     authors: Mapping[int, str]  # seat -> served name of the base model; "": code
 
 
-def make_gold(environment: str, *, rng: Random) -> GoldItem | None:
-    """Store a new item of this environment. None if none can be made."""
+def make_gold(environment: str, *, rng: Random, may_repeat: bool = True) -> GoldItem | None:
+    """Store a new item of this environment. None if none can be made.
+
+    `may_repeat`: whether it may show what agents answered in a round.
+    """
     try:
-        gold = _of_a_round(environment, rng) if rng.random() < ROUND_SHARE else None
+        is_of_round = may_repeat and rng.random() < ROUND_SHARE
+        gold = _of_a_round(environment, rng) if is_of_round else None
         gold = gold or _by_code(environment, rng)
     except EnvironmentFault:
         return None

@@ -1,6 +1,7 @@
 """A judge is asked its gold as in a round, and its weight and its seat follow from what it says."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from random import Random
 
@@ -14,14 +15,15 @@ from arena.models import Entry, EntryStatus, Space
 from arena.panels.asking import JudgeServer
 from arena.panels.gold import asking
 from arena.panels.gold.asking import FIRST_ITEMS, ask_due_gold
+from arena.panels.gold.making import make_gold
 from arena.panels.voting import panel_of
 from arena.seeding import seed
 from arena.spaces.judges.bench import Bench, bench_of
 from arena.tests.builders import enter, make_agent, make_space, make_user
 from judges.calibration.figures import MIN_ITEMS, MIN_TRUST
 from judges.calibration.heard import GoldOutcome
-from judges.models import GoldAnswer, Judge, JudgeKind, Quarantine
-from judges.tools import CannotJudge, ChatRequest, Reply, Tools
+from judges.models import GoldAnswer, GoldItem, GoldSource, Judge, JudgeKind, Quarantine
+from judges.tools import CannotJudge, ChatRequest, Exchanged, Reply, Tools
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -224,3 +226,32 @@ def test_a_judge_that_breaks_does_not_hold_up_the_others(monkeypatch: pytest.Mon
     monkeypatch.setattr(asking, "_ask_judge", broken)
     assert ask_due_gold(rng=Random(1)) == FIRST_ITEMS
     assert ask_due_gold(rng=Random(2)) == FIRST_ITEMS, "and its turn is given back"
+
+
+def test_a_judge_that_learns_is_measured_only_with_what_it_cannot_have_learned() -> None:
+    judge = Judge.objects.create(slug="learns", name="Learns", kind=JudgeKind.LEARNED)
+    space_judged_by(judge)
+    made = [make_gold("constraints", rng=Random(seed)) for seed in range(2)]
+    attack, code = [item for item in made if item]
+    GoldItem.objects.filter(id=attack.pk).update(source=GoldSource.ATTACK)
+    assert asking._next_item(judge, ["constraints"], Random(1)) == code
+    assert asking._next_item(make_reader(), ["constraints"], Random(3)) in (attack, code)
+    GoldItem.objects.filter(id=code.pk).update(retired_at=timezone.now())
+    another = asking._next_item(judge, ["constraints"], Random(4))
+    assert another is not None and another.source == GoldSource.CODE
+
+
+def test_a_reward_model_whose_server_answers_nonsense_is_heard_and_not_taken_for_away(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge = Judge.objects.create(slug="reward", name="Reward", kind=JudgeKind.REWARD)
+    space_judged_by(judge)
+    says(monkeypatch, lambda request: "")
+
+    async def exchange(*_: object) -> Exchanged:
+        return Exchanged({"data": "nonsense"}, 0, 0)
+
+    tools = replace(asking.build_tools(), exchange=exchange)
+    monkeypatch.setattr(asking, "build_tools", lambda: tools)
+    ask_due_gold(rng=Random(1))
+    assert set(judge.gold_answers.values_list("outcome", flat=True)) == {GoldOutcome.UNSAID}
