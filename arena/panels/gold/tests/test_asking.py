@@ -1,9 +1,10 @@
 """A judge is asked its gold as in a round, and its weight and its seat follow from what it says."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from random import Random
+from typing import Any
 
 import pytest
 from django.conf import settings
@@ -16,6 +17,7 @@ from arena.panels.asking import JudgeServer
 from arena.panels.gold import asking
 from arena.panels.gold.asking import FIRST_ITEMS, ask_due_gold
 from arena.panels.gold.making import make_gold
+from arena.panels.tools import build_tools
 from arena.panels.voting import panel_of
 from arena.seeding import seed
 from arena.spaces.judges.bench import Bench, bench_of
@@ -238,7 +240,8 @@ def test_a_judge_that_learns_is_measured_only_with_what_it_cannot_have_learned()
     assert asking._next_item(make_reader(), ["constraints"], Random(3)) in (attack, code)
     GoldItem.objects.filter(id=code.pk).update(retired_at=timezone.now())
     another = asking._next_item(judge, ["constraints"], Random(4))
-    assert another is not None and another.source == GoldSource.CODE
+    assert another is not None
+    assert another.source == GoldSource.CODE
 
 
 def test_a_reward_model_whose_server_answers_nonsense_is_heard_and_not_taken_for_away(
@@ -248,10 +251,10 @@ def test_a_reward_model_whose_server_answers_nonsense_is_heard_and_not_taken_for
     space_judged_by(judge)
     says(monkeypatch, lambda request: "")
 
-    async def exchange(*_: object) -> Exchanged:
+    async def exchange(path: str, body: Mapping[str, Any], endpoints: Sequence[str]) -> Exchanged:
         return Exchanged({"data": "nonsense"}, 0, 0)
 
-    tools = replace(asking.build_tools(), exchange=exchange)
+    tools = replace(build_tools(), exchange=exchange)
     monkeypatch.setattr(asking, "build_tools", lambda: tools)
     ask_due_gold(rng=Random(1))
     assert set(judge.gold_answers.values_list("outcome", flat=True)) == {GoldOutcome.UNSAID}
