@@ -65,6 +65,8 @@ MAX_NATURAL_SHARE = 0.7  # of the groups
 CODE_GOLD = 60  # groups on held-out prompts
 MAX_GOLD_PAIRS = 400  # of each set
 ASKED_PAIRS = 60  # that the slower judges beside it are asked
+# As the seeded bare reader is asked: a small model writes no prose that ends in a verdict.
+ZERO_SHOT = {"verdict_form": "json", "max_listed_characters": 0, "max_answer_characters": 1_000}
 ONLY_PMI = {"form_weight": 0.0, "relevance_weight": 0.0, "pmi_weight": 1.0}
 
 JSON = dict[str, Any]
@@ -305,10 +307,10 @@ def _others(gold: HeldOutGold, *, rng: Random) -> dict[str, dict[str, Accuracy |
     url = f"{settings.VLLM_URLS[0].rstrip('/')}/v1"
     zero_shot = completing(url, settings.ENV.base_model, key=settings.VLLM_API_KEY)
     rows: dict[str, dict[str, Accuracy | str]] = {}
-    judges: tuple[tuple[str, JudgeKind, dict[str, float], Tools], ...] = (
+    judges: tuple[tuple[str, JudgeKind, JSON, Tools], ...] = (
         ("verifier", JudgeKind.CODE, {}, tools),
         ("PMI", JudgeKind.POEM, {**ONLY_PMI, "relevance_cut": -1.0}, tools),
-        ("base model, zero-shot", JudgeKind.PAIRWISE, {}, replace(tools, complete=zero_shot)),
+        ("base model, zero-shot", JudgeKind.PAIRWISE, ZERO_SHOT, replace(tools, complete=zero_shot)),
     )
     for name, kind, config, used in judges:
         rows[name] = {}
