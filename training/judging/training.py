@@ -305,12 +305,13 @@ def _others(gold: HeldOutGold, *, rng: Random) -> dict[str, dict[str, Accuracy |
     """The judges beside it, on the same pairs; those that need vLLM on fewer, if it runs."""
     tools = build_tools()
     url = f"{settings.VLLM_URLS[0].rstrip('/')}/v1"
-    zero_shot = completing(url, settings.ENV.base_model, key=settings.VLLM_API_KEY)
+    asking_base = completing(url, settings.ENV.base_model, key=settings.VLLM_API_KEY)
+    of_base = replace(tools, complete=asking_base)
     rows: dict[str, dict[str, Accuracy | str]] = {}
     judges: tuple[tuple[str, JudgeKind, JSON, Tools], ...] = (
         ("verifier", JudgeKind.CODE, {}, tools),
         ("PMI", JudgeKind.POEM, {**ONLY_PMI, "relevance_cut": -1.0}, tools),
-        ("base model, zero-shot", JudgeKind.PAIRWISE, ZERO_SHOT, replace(tools, complete=zero_shot)),
+        ("base model, zero-shot", JudgeKind.PAIRWISE, ZERO_SHOT, of_base),
     )
     for name, kind, config, used in judges:
         rows[name] = {}
