@@ -42,6 +42,7 @@ from arena.queries.lists import (
     SeatLine,
     live_matches,
     matches_of_agent,
+    newest_matches,
     recent_matches,
 )
 from arena.queries.matches import MatchSnapshot, RatingStep, SeatView, match_seq, match_snapshot
@@ -77,7 +78,7 @@ from arena.queries.spaces import (
     space_card,
     space_cards,
     space_id_of,
-    space_slugs,
+    space_names,
     spaces_to_enter,
     usual_wait,
 )
@@ -184,6 +185,7 @@ __all__ = [
     "match_snapshot",
     "match_transcript",
     "matches_of_agent",
+    "newest_matches",
     "news_since",
     "next_commitments",
     "overall_leaderboard",
@@ -199,7 +201,7 @@ __all__ = [
     "space_card",
     "space_cards",
     "space_id_of",
-    "space_slugs",
+    "space_names",
     "spaces_to_enter",
     "statement_page",
     "tournament_cards",

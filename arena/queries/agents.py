@@ -145,22 +145,22 @@ class LiveEntry:
     match_id: int | None
 
 
-def agent_cards(viewer: int, *, with_curves: bool = True) -> tuple[AgentCard, ...]:
-    """The viewer's own agents that are not retired, newest first."""
+def agent_cards(viewer: int, *, with_records: bool = True) -> tuple[AgentCard, ...]:
+    """The viewer's own agents that are not retired, newest first; perhaps without their records."""
     agents = list(
         Agent.objects.filter(owner_id=viewer, retired_at=None)
         .select_related("base_model", "current_version")
         .order_by("-id")
     )
     ids = [agent.id for agent in agents]
-    records = _records(ids)
+    records = _records(ids) if with_records else {}
     entries = {
         entry.agent_id: entry
         for entry in Entry.objects.select_related("space").filter(
             agent_id__in=ids, status__in=LIVE_ENTRY_STATUSES
         )
     }
-    curves = _curves(records) if with_curves else {}
+    curves = _curves(records)
     cards = []
     for agent in agents:
         version, entry = agent.current_version, entries.get(agent.id)

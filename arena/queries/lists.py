@@ -93,6 +93,23 @@ def recent_matches(
     return _cards(rows.order_by("-id")[: min(limit, MAX_ROWS)])
 
 
+def newest_matches(
+    *, space_slug: str | None = None, live: int, recent: int
+) -> tuple[tuple[MatchCard, ...], tuple[MatchCard, ...]]:
+    """At most so many matches under way, and others; read together, newest first."""
+    under_way = _in_space(Match.objects.filter(status__in=LIVE_MATCH_STATUSES), space_slug)
+    over = _in_space(Match.objects.exclude(status__in=LIVE_MATCH_STATUSES), space_slug)
+    ids = [
+        rows.order_by("-id").values("id")[: min(limit, MAX_ROWS)]
+        for rows, limit in ((under_way, live), (over, recent))
+    ]
+    cards = _cards(Match.objects.filter(id__in=ids[0].union(ids[1], all=True)).order_by("-id"))
+    return (
+        tuple(card for card in cards if card.is_live),
+        tuple(card for card in cards if not card.is_live),
+    )
+
+
 def matches_of_agent(agent_id: int, *, limit: int = 12) -> tuple[MatchCard, ...]:
     """The agent's matches, newest first."""
     played = Seat.objects.filter(agent_id=agent_id).order_by("-match_id")

@@ -25,6 +25,7 @@ from arena.models import (
     SpaceStatus,
     Terms,
 )
+from arena.panels.judged import MEASURING
 from arena.panels.own_base import models_of, on_base
 from arena.queries.tiers import FeeTier, fee_tier
 from arena.spaces.judges.bench import Bench, bench_of
@@ -79,6 +80,7 @@ class SpaceCard:
     data_licence: str  # of its answers, as hubs of data sets name it; empty: no public data
     data_licence_name: str
     panel: tuple[JudgeLine, ...]
+    is_judged: bool  # one of them has an opinion, rather than a rule
     bench: Bench  # what quarantines have left of it
     excludes_same_base: bool  # those of the panel that run on the agents' own base stay out
     panel_size: int  # how many of it judge a round; 0: all
@@ -171,9 +173,9 @@ def longest_exchange(base_model_id: int) -> int:
     return longest
 
 
-def space_slugs() -> frozenset[str]:
-    """The slugs of all Spaces, open and closed."""
-    return frozenset(Space.objects.values_list("slug", flat=True))
+def space_names() -> dict[str, str]:
+    """By slug the names of all Spaces, open ones first."""
+    return dict(Space.objects.order_by("-status", "id").values_list("slug", "name"))
 
 
 def space_card(slug: str) -> SpaceCard:
@@ -339,6 +341,11 @@ def _card(
                 is_quarantined=judges[chair["judge"]].quarantined_at is not None,
                 is_own_base=chair["judge"] in own,
             )
+            for chair in row.panel
+            if chair["judge"] in judges
+        ),
+        is_judged=any(
+            judges[chair["judge"]].kind not in MEASURING
             for chair in row.panel
             if chair["judge"] in judges
         ),

@@ -1,5 +1,6 @@
 """Matches: the list, the live page, and a round for one of its tabs."""
 
+from collections.abc import Sequence
 from typing import cast
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -8,15 +9,16 @@ from django.utils.cache import get_conditional_response
 
 from agents.errors import NotAvailable
 from arena.queries import (
+    MatchCard,
     MatchSnapshot,
     audience_of_match,
     live_matches,
     match_appeals,
     match_credits,
     match_transcript,
+    newest_matches,
     recent_matches,
-    space_cards,
-    space_slugs,
+    space_names,
 )
 from frontend.drawings import for_viewer, round_fragment, summary_fragment
 from frontend.pages.edge import MAX_ID_DIGITS, not_cached, public_page, viewer_id
@@ -24,22 +26,26 @@ from frontend.pages.review.opened import note_opened
 from training.data.harvest import harvest_problem
 
 PAGE_ROWS = 20
+LIVE_ROWS = 12
 
 
 @public_page()
 def match_list(request: HttpRequest) -> HttpResponse:
-    spaces = space_cards()
-    slugs = {space.slug for space in spaces}
+    spaces = space_names()
     chosen = request.GET.get("space", "")
-    space_slug = chosen if chosen in slugs else None
+    space_slug = chosen if chosen in spaces else None
     before = request.GET.get("before", "")
     before_id = int(before) if before.isdecimal() and len(before) < MAX_ID_DIGITS else None
-    recent = recent_matches(space_slug=space_slug, limit=PAGE_ROWS + 1, before_id=before_id)
+    live: Sequence[MatchCard] = ()
+    if before_id is None:
+        live, recent = newest_matches(space_slug=space_slug, live=LIVE_ROWS, recent=PAGE_ROWS + 1)
+    else:
+        recent = recent_matches(space_slug=space_slug, limit=PAGE_ROWS + 1, before_id=before_id)
     shown = recent[:PAGE_ROWS]
     context = {
         "spaces": spaces,
         "chosen": space_slug or "",
-        "live": live_matches(space_slug=space_slug) if before_id is None else (),
+        "live": live,
         "recent": shown,
         "next_before": shown[-1].match_id if len(recent) > PAGE_ROWS else None,
         "is_first_page": before_id is None,
@@ -51,8 +57,9 @@ def match_list(request: HttpRequest) -> HttpResponse:
 def live_list(request: HttpRequest) -> HttpResponse:
     """The fragment that keeps the list of live matches fresh."""
     wanted = request.GET.get("space", "")
-    chosen = wanted if wanted in space_slugs() else ""
-    context = {"live": live_matches(space_slug=chosen or None), "chosen": chosen}
+    chosen = wanted if wanted in space_names() else ""
+    live = live_matches(space_slug=chosen or None, limit=LIVE_ROWS)
+    context = {"live": live, "chosen": chosen}
     return not_cached(render(request, "matches/list.html#live", context))
 
 

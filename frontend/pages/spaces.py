@@ -15,7 +15,6 @@ from agents.names import stored_form
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Split
 from arena.matches.practice.practising import practice_left, practise
-from arena.panels.judged import is_judged
 from arena.queries import (
     Curriculum,
     LengthControl,
@@ -26,11 +25,10 @@ from arena.queries import (
     curriculum_of,
     leaderboard,
     length_control,
-    live_matches,
+    newest_matches,
     next_commitments,
     owner_results,
     queue_state,
-    recent_matches,
     seasons_of,
     space_agreement,
     space_card,
@@ -73,7 +71,7 @@ def enter(request: SignedInRequest, slug: str) -> HttpResponse:
     space = space_card(slug)
     if request.method != "POST":  # back from signing in after a refusal was shown
         return redirect("space", slug=slug)
-    cards = agent_cards(request.user.pk, with_curves=False)
+    cards = agent_cards(request.user.pk, with_records=False)
     offered = [a for a in cards if a.base_model_id == space.base_model_id]
     form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in offered])
     if not form.is_valid():
@@ -103,7 +101,7 @@ def practise_here(request: SignedInRequest, slug: str) -> HttpResponse:
     space = space_card(slug)
     if request.method != "POST":  # back from signing in after a refusal was shown
         return redirect("space", slug=slug)
-    cards = agent_cards(request.user.pk, with_curves=False)
+    cards = agent_cards(request.user.pk, with_records=False)
     form = PracticeForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in cards])
     if not form.is_valid():
         refusal = "Choose one of your agents to practise."
@@ -200,6 +198,7 @@ def _space_page(
     tier = space.tier(_number(request.GET.get("fee", "")) if fee is None else fee)
     curriculum = _curriculum(space)
     standings = leaderboard(space.space_id, limit=25)
+    live, recent = newest_matches(space_slug=space.slug, live=4, recent=6)
     context = {
         "space": space,
         "tier": tier,
@@ -208,14 +207,14 @@ def _space_page(
         "practice_a_day": settings.ENV.practice_a_day,
         "house_stake": settings.ENV.house_stake,
         "standings": standings,
-        "live": live_matches(space_slug=space.slug, limit=4),
-        "recent": recent_matches(space_slug=space.slug, limit=6),
+        "live": live,
+        "recent": recent,
         "curriculum": curriculum,
         "examples": _examples(space, curriculum),
         "commitments": next_commitments(space.space_id),
         "expected": usual_wait(space.space_id, fee_credits=tier.fee_credits),
     }
-    if is_judged(space.space_id):
+    if space.is_judged:
         control = length_control_shown(space.space_id)
         context |= {
             "audience": audience_shown(space.space_id),
@@ -225,7 +224,7 @@ def _space_page(
     if len(space.panel) > 1 and (agreement := space_agreement(space.space_id)):
         context |= {"agreement": agreement, "agreement_curve": curve(agreement.by_match)}
     if user_id is not None:
-        agents = agent_cards(user_id, with_curves=False)
+        agents = agent_cards(user_id, with_records=False)
         fitting = [agent for agent in agents if agent.base_model_id == space.base_model_id]
         free = [agent for agent in fitting if not agent.is_busy]
         if chosen is None:

@@ -58,7 +58,7 @@ def tournament_detail(request: HttpRequest, tournament_id: int) -> HttpResponse:
 def register_agent(request: SignedInRequest, tournament_id: int) -> HttpResponse:
     if request.method != "POST":  # back from signing in after a refusal was shown
         return redirect("tournament", tournament_id=tournament_id)
-    agents = agent_cards(request.user.pk, with_curves=False)
+    agents = agent_cards(request.user.pk, with_records=False)
     form = EnterForm(request.POST, choices=[(agent.agent_id, agent.name) for agent in agents])
     if not form.is_valid():
         refusal = "The form was incomplete and has been restored. Please try again."
@@ -94,7 +94,7 @@ def _page(request: HttpRequest, tournament_id: int, *, refusal: str = "") -> Htt
     shown = tournament_view(tournament_id, viewer=user_id)
     context = {"tournament": shown, "refusal": refusal}
     if user_id is not None:
-        agents = agent_cards(user_id, with_curves=False)
+        agents = agent_cards(user_id, with_records=False)
         fitting = [agent for agent in agents if agent.base_model_id == shown.card.base_model_id]
         context |= {
             "form": EnterForm.offering(fitting, fee=shown.card.fee_credits, terms=""),

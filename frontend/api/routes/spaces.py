@@ -9,7 +9,6 @@ from agents.api_tokens import Scope
 from agents.names import stored_form
 from arena.environments.base import EnvironmentFault
 from arena.matches.practice.practising import practice_left, practise
-from arena.panels.judged import is_judged
 from arena.queries import (
     Curriculum,
     LengthControl,
@@ -130,7 +129,6 @@ def person(request: HttpRequest, slug: Slug, username: Username) -> Any:
 def figures(request: HttpRequest, slug: Slug, fee_credits: Fee) -> Any:
     """The wait is that at one of the Space’s fees, its usual one if none is named."""
     space = space_card(slug)
-    is_asked = is_judged(space.space_id)
     try:
         curriculum = curriculum_of(space.space_id, space.environment)
     except EnvironmentFault:  # the Space has everything else
@@ -138,8 +136,8 @@ def figures(request: HttpRequest, slug: Slug, fee_credits: Fee) -> Any:
     return {
         "curriculum": curriculum,
         "agreement": space_agreement(space.space_id) if len(space.panel) > 1 else None,
-        "lengths": length_control_shown(space.space_id) if is_asked else None,
-        "audience": audience_shown(space.space_id) if is_asked else None,
+        "lengths": length_control_shown(space.space_id) if space.is_judged else None,
+        "audience": audience_shown(space.space_id) if space.is_judged else None,
         "commitments": list(next_commitments(space.space_id)),
         "expected_wait": usual_wait(
             space.space_id, fee_credits=space.tier(fee_credits).fee_credits
