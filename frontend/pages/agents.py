@@ -24,7 +24,6 @@ from arena.queries import (
     longest_exchange,
     matches_of_agent,
     rating_histories,
-    space_cards,
     spaces_to_enter,
     versions_of,
     wallet_balance,
@@ -78,7 +77,6 @@ def agent_list(request: SignedInRequest) -> HttpResponse:
             for card in cards
         ],
         "templates": TEMPLATES[:3],
-        "spaces": space_cards(),
         "balance": wallet_balance(request.user.pk),
         "stopped_webhooks": stopped_webhooks(request.user.pk),
     }
