@@ -97,6 +97,9 @@ class Painter:
         """
         if (easel := self._easels.get(match_id)) is None:
             raise NotAvailable("Nobody watches this match here.")
+        await easel.ready.wait()
+        if easel.error:
+            raise NotAvailable("This match cannot be drawn now.")
         now = asyncio.get_running_loop().time()
         drawn = easel.rounds.get(number)
         if drawn is None or drawn.seq != easel.seq or now - drawn.asked_at > CHECK_SECONDS:

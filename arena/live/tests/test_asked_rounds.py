@@ -51,6 +51,18 @@ def test_it_gets_the_round_as_of_the_newest_event(match: Match) -> None:
     asyncio.run(scenario())
 
 
+def test_who_asks_before_the_match_is_drawn_gets_it_as_of_the_newest_event(match: Match) -> None:
+    async def scenario() -> None:
+        socket = Socket(f"/ws/matches/{match.id}/?after=3")
+        await socket.connect()
+        await socket.say('{"round": 1}')
+        lines = [*await socket.lines(), *await socket.lines()]
+        assert {line["t"]: line["seq"] for line in lines} == {"hello": 3, "round": 3}
+        await socket.close()
+
+    asyncio.run(scenario())
+
+
 def test_it_is_drawn_once_for_all_who_ask_and_again_after_a_while(
     match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
