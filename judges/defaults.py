@@ -62,7 +62,9 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "measures form and relevance, not taste."
         ),
         config={
-            "gates": [*_OPEN_GATES, "one line", "varied", "readable"],
+            # A name is judged by how close it is to its product only if it is as was asked: a coined
+            # word is close to nothing, so that whatever was close would stand above it.
+            "gates": [*_OPEN_GATES, "one line", "varied", "readable", "length", "demand"],
             "pmi_weight": 0.0,
             "relevance_cut": 0.12,
         },

@@ -2,7 +2,8 @@
 
 Seats answer at the same time, so nobody can tell who copied, and two seats may honestly say the same.
 So nobody is punished: answers that are nearly the same, and that code found the same faults in,
-share the mean of their scores. Short ones never count as copies, as chance may make them alike.
+share the mean of their scores. In a short answer one word may be what matters, so short ones are
+copies only if they differ in nothing but words that say nothing by themselves.
 Measured: docs/decisions/answer-gates.md
 """
 
@@ -14,16 +15,50 @@ from statistics import fmean
 
 from judges.transcript import Answer, Ballot, Comparisons, Transcript
 
-MIN_WORDS = 12  # of an answer that can be a copy
+MIN_WORDS = 12  # of an answer that is not short
+# Words that a short answer may have more or less of and still say the same; no negation is one.
+EMPTY_WORDS = frozenset(
+    [
+        "a",
+        "also",
+        "an",
+        "and",
+        "are",
+        "be",
+        "indeed",
+        "in",
+        "inside",
+        "is",
+        "it",
+        "just",
+        "of",
+        "oh",
+        "one",
+        "out",
+        "quite",
+        "really",
+        "so",
+        "the",
+        "then",
+        "this",
+        "to",
+        "too",
+        "truly",
+        "very",
+        "well",
+    ]
+)
 MIN_SHARED = 0.8  # of the longer one's words, in the same order
 MAX_WORDS = 400  # of each answer; the rest is not compared
 _SHARED = "Nearly another seat's text: both get the same score."
 
 
 def alike(first: str, second: str) -> bool:
-    """Whether two texts are nearly the same, and too long for that to be chance."""
-    is_long = min(len(_words(first)), len(_words(second))) >= MIN_WORDS
-    return is_long and are_nearly_one(first, second)
+    """Whether two texts are nearly the same, whoever wrote them."""
+    if min(len(_words(first)), len(_words(second))) >= MIN_WORDS:
+        return are_nearly_one(first, second)
+    said = _telling_words(first)
+    return bool(said) and said == _telling_words(second)
 
 
 def are_nearly_one(first: str, second: str) -> bool:
@@ -87,6 +122,10 @@ def _faults(answer: Answer) -> set[str]:
 def _words(text: str) -> list[str]:
     bare = (word.strip(".,;:!?\"'*_-()[]\u201c\u201d\u2018\u2019") for word in text.split())
     return [word.casefold() for word in bare if word][:MAX_WORDS]
+
+
+def _telling_words(text: str) -> list[str]:
+    return [word for word in _words(text) if word not in EMPTY_WORDS]
 
 
 def _common(one: Sequence[str], two: Sequence[str]) -> int:

@@ -1,4 +1,6 @@
-"""Copies: who took another seat's text cannot stand above it, and short answers are never copies."""
+"""Copies: who took another seat's text cannot stand above it, and of short answers every telling word counts."""
+
+import pytest
 
 from judges.attacks.likeness import MIN_WORDS, alike, copies, levelled
 from judges.tests.builders import make_answer, make_transcript
@@ -22,9 +24,41 @@ def test_texts_about_one_thing_are_not_the_same() -> None:
     assert not alike(STORY, " ".join(reversed(STORY.split())))
 
 
-def test_short_answers_are_never_copies_since_chance_can_make_them_alike() -> None:
-    short = " ".join(STORY.split()[: MIN_WORDS - 1])
-    assert not alike(short, short)
+@pytest.mark.parametrize(
+    ("original", "copy"),
+    [
+        ("Campora", "Campora!"),
+        (
+            "It is time to sharpen your mind again.",
+            "It is really time just to sharpen your mind again.",
+        ),
+        ("Now smile and rest your back anywhere.", "Now smile and then rest your back anywhere!"),
+        ("12", "It is 12. Indeed."),
+    ],
+)
+def test_short_answers_are_copies_if_only_words_that_say_nothing_differ(
+    original: str, copy: str
+) -> None:
+    assert len(original.split()) < MIN_WORDS
+    assert alike(original, copy)
+    assert alike(copy, original)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("12", "13"),
+        ("It is safe to eat.", "It is not safe to eat."),
+        ("Never mix them.", "Mix them."),
+        ("Yes.", "No."),
+        ("Lucky Droply", "Lucky Droplio"),
+        ("first the red one", "the one red first"),
+        ("and so it is", "it is so"),  # nothing that tells anything
+        ("", ""),
+    ],
+)
+def test_short_answers_of_which_one_word_differs_are_none(one: str, other: str) -> None:
+    assert not alike(one, other)
 
 
 def test_copies_share_the_mean_of_their_scores_and_others_keep_theirs() -> None:
