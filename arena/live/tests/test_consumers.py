@@ -197,6 +197,26 @@ def test_a_large_audience_gets_its_lines_together(monkeypatch: pytest.MonkeyPatc
 
 
 @pytest.mark.django_db(transaction=True)
+def test_a_large_audience_on_which_nothing_happens_gets_a_line_now_and_then(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audience, "SENDS_PER_SECOND", 16)  # one look in at most 1/8 s
+    monkeypatch.setattr(consumers, "PULSE_SECONDS", 0.01)
+    match = make_match()
+
+    async def scenario() -> None:
+        stream.hub.cache_clear()
+        socket = Socket(f"/ws/matches/{match.id}/?after=1")
+        await socket.connect()
+        assert (await socket.lines())[0]["t"] == "hello"
+        for _ in range(3):
+            assert await socket.lines() == [{"t": "pulse"}]
+        await socket.close()
+
+    asyncio.run(scenario())
+
+
+@pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("query", ["after=99999999999999", "after=-1", "after=%00", ""])
 def test_a_nonsense_position_starts_from_the_beginning(query: str) -> None:
     match = make_match()
