@@ -85,6 +85,8 @@ def create_agent(page: Page) -> list[str]:
     page.get_by_role("link", name="Explorer").click()
     page.get_by_label("Name").fill(AGENT)
     page.get_by_label("Gentle").check()
+    # Whether a model answers better than it in a few matches is luck: coded seats may teach all.
+    page.get_by_label("How much coded seats may teach").fill("1")
     page.locator("summary").filter(has_text="Every setting").click()
     expect(page.get_by_label("LoRA rank")).to_have_value("8")
     page.get_by_label("GRPO").check()
@@ -266,10 +268,11 @@ def follow_the_run(page: Page, product: Product) -> list[str]:
         run_id,
     )[0]
     assert status in {"adopted", "rejected"}, reason
-    # One step for each pair in each epoch; those of a coded seat are at most half of the pairs.
+    assert config["coded_share"] == 1.0
+    # One step for each pair in each epoch.
     taught = manifest["coded"]
     assert len(curve) == taught["of"] * config["epochs"] > 1
-    assert 2 * taught["answers"] <= taught["of"]
+    assert taught["answers"] <= taught["of"]
     expect(final).to_contain_text(status)
     expect(page.get_by_role("heading", name="Gate")).to_be_visible()
     for side in ("parent", "child"):
