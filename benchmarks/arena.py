@@ -40,7 +40,7 @@ from django.db import connections
 from agents.adapters.store import store_adapter
 from agents.inference.client import Inference, Sampling, served_model
 from agents.models import AgentVersion, BaseModel, VersionOrigin
-from arena.config.env import Variables
+from arena.config.env import REPOSITORY, Variables
 from arena.config.gpu.hardware import hardware
 from arena.config.supervisor.local import local_environment
 from arena.config.supervisor.machine import this_machine
@@ -54,6 +54,7 @@ from arena.tests.builders import make_agent, make_base_model, make_match, make_s
 from benchmarks.growth import measure_growth
 from benchmarks.serving import ADAPTERS, make_adapters, running
 
+MODELS = REPOSITORY / "var" / "models"  # the tests' home, where the data lies, has none
 SAMPLING = Sampling(max_tokens=48)
 PROMPT = "Answer."  # of the builders' agents
 # Name, environment, seats, rounds of a match.
@@ -191,11 +192,12 @@ def measure_tokens(matches: int, *, only: str = "") -> dict[str, dict[str, float
     report = {}
     call_command("migrate", verbosity=0)
     environment = local_environment()
-    base_path = environment.base_model_path
-    base_path = base_path or environment.rlfc_home / "models" / environment.base_model
+    base_path = environment.base_model_path or MODELS / environment.base_model
+    environment = environment.model_copy(update={"base_model_path": base_path})
     print(f"{environment.base_model}, {matches} matches at once; tokens per second")
     with tempfile.TemporaryDirectory() as name, server_of(environment) as (url, key):
         settings.VLLM_URLS, settings.VLLM_API_KEY = [url], key
+        settings.BASE_MODEL_PATH = base_path
         make_adapters(Path(name), base_path)
         base = make_base_model()  # the builders' agents have it
         base.served_name, base.path = environment.base_model, str(base_path)
