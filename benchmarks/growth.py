@@ -9,6 +9,7 @@ import time
 import uuid
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from datetime import timedelta
 from random import Random
 from statistics import fmean
 from typing import Any, TypeVar
@@ -17,6 +18,7 @@ from unittest.mock import patch
 from django.core.cache import cache
 from django.core.management import call_command
 from django.db import connections
+from django.utils import timezone
 
 from agents.inference.client import Message, ServedModel
 from agents.models import Agent
@@ -24,6 +26,7 @@ from arena import tasks
 from arena.matches import runner
 from arena.models import Entry, Match, Round
 from arena.spaces.entering import enter_space
+from arena.spaces.matchmaking import WIDE_AFTER_SECONDS
 from arena.states import MatchStatus
 from arena.tests.scripted import ScriptedModel
 from benchmarks.pages.history import BUSIEST, SEATS, SPACE, write_history
@@ -111,8 +114,11 @@ def _play_one(agent_ids: Sequence[int]) -> None:
     owners = dict(Agent.objects.filter(id__in=agent_ids).values_list("id", "owner_id"))
     for agent_id, entry_id in zip(agent_ids, entry_ids, strict=True):
         enter_space(owners[agent_id], agent_id=agent_id, space_slug=SPACE, entry_id=entry_id)
+    entries = Entry.objects.filter(id__in=entry_ids)
+    # So long ago that neither their ratings nor having met keeps them apart.
+    entries.update(created_at=timezone.now() - timedelta(seconds=WIDE_AFTER_SECONDS))
     tasks.sweep()
-    match_id = Entry.objects.get(id=entry_ids[0]).match_id
+    match_id = entries[0].match_id
     assert match_id is not None, "the queue was full, but nobody was seated"
     tasks.play_match(match_id)
     for round_id in Round.objects.filter(match_id=match_id).values_list("id", flat=True):
