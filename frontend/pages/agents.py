@@ -52,7 +52,7 @@ from training.runs.queries import (
     runs_of_agent,
     unjudged_versions,
 )
-from training.runs.starting import request_run, requestable, unaffordable
+from training.runs.starting import held_up, request_run, requestable
 from training.runs.steering import use_version
 
 VERSIONS_OF_A_PAGE = 20
@@ -337,5 +337,5 @@ def _learning(agent: AgentView, viewer: int) -> dict[str, object]:
         ],
         "pair_count": pair_count(agent_id, viewer=viewer),
         "has_practised": has_practised(agent_id, viewer=viewer),
-        "unaffordable": unaffordable(agent_id, viewer=viewer),
+        "held_up": held_up(agent_id, viewer=viewer),
     }

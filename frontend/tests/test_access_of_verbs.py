@@ -244,7 +244,7 @@ READS = (
     ),
     Read(starting.requestable, of_student, lambda people: "Requestable("),
     Read(
-        starting.unaffordable,
+        starting.held_up,
         lambda people: {"agent_id": people.student_id},
         lambda people: f"{people.balance:,} are available",
     ),

@@ -4,6 +4,7 @@ import re
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -26,7 +27,9 @@ from training.methods import METHODS
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
 from training.runs.queries import run_view
+from training.runs.starting import HeldUp, Remedy
 from training.states import RunStatus
+from training.tests.builders import make_pairs_for
 
 pytestmark = pytest.mark.django_db
 
@@ -349,9 +352,19 @@ def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
     agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "Quill has enough pairs to train, which costs 3 credits; 1 are available."
-    monkeypatch.setattr("frontend.pages.agents.unaffordable", lambda agent_id, viewer: sentence)
+    held = HeldUp(sentence, Remedy.CREDITS)
+    monkeypatch.setattr("frontend.pages.agents.held_up", lambda agent_id, viewer: held)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
-    assert sentence in page
+    assert f'{sentence} <a class="link-plain" href="/wallet/">' in page
+
+
+def test_a_run_that_coded_seats_may_not_teach_is_explained(agent: Agent, match: Match) -> None:
+    agent.base_model.path = "/models/tiny"
+    agent.base_model.save()
+    make_pairs_for(agent, count=settings.ENV.training_pairs, space=match.space)
+    page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
+    assert "these may be 50% of a run&#x27;s at most" in page
+    assert f'href="/agents/{agent.pk}/learning/">Learning settings' in page
 
 
 def test_a_space_that_waits_for_training_says_so(client: Client) -> None:

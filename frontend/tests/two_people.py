@@ -135,7 +135,7 @@ def make_two_people() -> TwoPeople:
         set_learning(owner.pk, agent_id=own.pk, learning=learning, is_training_enabled=True)
     match = _played(agent, rivals)
     space, waiting = make_space(), make_space()
-    make_pairs_for(student, count=8, space=space)
+    make_pairs_for(student, count=8, wins=4, space=space)
     entry_id = enter(agent, waiting)
     for _ in range(2):  # one that was stopped, and one that is on
         autopilot.switch_off(owner.pk, agent_id=agent.pk)

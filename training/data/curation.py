@@ -172,11 +172,14 @@ def _within_coded_share(
 ) -> Sequence[PairCandidate]:
     """Without the oldest pairs of coded seats that are too many beside those of the others."""
     coded = [pair.pair_id for pair in oldest_first if pair.is_coded]
-    if share == 1:
-        return oldest_first
-    most = _share_of(len(oldest_first) - len(coded), share / (1 - share))
-    surplus = set(coded[: max(0, len(coded) - most)])
+    most = coded_beside(len(oldest_first) - len(coded), share=share, coded=len(coded))
+    surplus = set(coded[: len(coded) - most])
     return [pair for pair in oldest_first if pair.pair_id not in surplus]
+
+
+def coded_beside(others: int, *, share: float, coded: int) -> int:
+    """How many of `coded` pairs may stand beside `others`, if they may be this share of all."""
+    return coded if share == 1 else min(coded, _share_of(others, share / (1 - share)))
 
 
 def _share_of(count: int, share: float) -> int:

@@ -24,7 +24,7 @@ from training.data.tokens import ChatTokens, read_chat_tokens
 from training.methods.examples import PAIRS, PairExample
 from training.models import Pair, TrainingRun
 from training.runs.spec import RunSpec
-from training.runs.unlearned import unlearned_pairs
+from training.runs.unlearned import TAUGHT_BY_CODE, unlearned_pairs
 
 EXPORT_PAIRS = 200  # read at once
 # How many pairs are considered per place: older ones replace those that are left out.
@@ -39,8 +39,7 @@ def pair_dataset(spec: RunSpec) -> Dataset:
     Raises Refused if there is nothing to learn from.
     """
     run, config = spec.run, spec.config
-    newest = _with_content(_pairs_of(run)).order_by("-id")[: CANDIDATES_PER_PLACE * run.pair_count]
-    pairs: dict[int, Pair] = {pair.pk: pair for pair in newest}
+    pairs = _newest_first(run)
     if not pairs:
         raise Refused("There are no pairs to learn from.")
     tokens = read_chat_tokens(spec.base_folder)
@@ -92,6 +91,14 @@ def pair_dataset(spec: RunSpec) -> Dataset:
             "lengths": _lengths(curated.kept, cut=sum(pair.rejected.is_cut for pair in kept)),
         },
     )
+
+
+def _newest_first(run: TrainingRun) -> dict[int, Pair]:
+    """By id, the pairs that curation considers: of coded seats and of others, as many of each."""
+    newest = _with_content(_pairs_of(run)).order_by("-id")
+    most = CANDIDATES_PER_PLACE * run.pair_count
+    found = [*newest.filter(TAUGHT_BY_CODE)[:most], *newest.exclude(TAUGHT_BY_CODE)[:most]]
+    return {pair.pk: pair for pair in sorted(found, key=lambda pair: -pair.pk)}
 
 
 def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:

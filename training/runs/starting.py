@@ -4,6 +4,7 @@ import contextlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Any
 
 import structlog
@@ -21,13 +22,15 @@ from arena.spaces.tallies import played_weights
 from training.configs.configs import Precision, fitting
 from training.configs.fields import InvalidConfig
 from training.configs.weights import bfloat16_bytes
+from training.data.curation import coded_beside
 from training.methods import DEFAULT, config_from_json, method_of
+from training.methods.examples import PAIRS
 from training.models import PairCount, TrainingRun
 from training.runs import charges
 from training.runs.moves import queue_run
 from training.runs.nudges import nudge_waiting_runs
 from training.runs.queries import kept_shape
-from training.runs.unlearned import unlearned_pairs
+from training.runs.unlearned import TAUGHT_BY_CODE, unlearned_pairs
 from training.states import LIVE_STATUSES, RunStatus
 
 log = structlog.get_logger(__name__)
@@ -53,7 +56,7 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
         try:
             run = _queue_run(Agent.objects.filter(id=due.agent_id), due.space_id)
         except Refused:
-            continue  # not enough credits (see `unaffordable`), or another sweep was faster
+            continue  # see `held_up`, or another sweep was faster
         except Exception:
             # An agent whose run cannot be made must not hold up the others.
             log.exception("run_not_started", agent_id=due.agent_id)
@@ -62,24 +65,43 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
     return started
 
 
-def unaffordable(agent_id: int, *, viewer: int | None) -> str:
-    """A sentence saying why a due run does not start by itself; empty if one can.
+class Remedy(StrEnum):
+    """What its owner may do about a run that does not start."""
 
-    It reveals the owner's balance and what they store, so it is empty for everybody else.
+    CREDITS = "credits"
+    SETTINGS = "settings"
+    OTHER = "other"
+
+
+@dataclass(frozen=True)
+class HeldUp:
+    """Why a due run does not start by itself."""
+
+    sentence: str
+    remedy: Remedy
+
+
+def held_up(agent_id: int, *, viewer: int | None) -> HeldUp | None:
+    """What keeps a due run from starting, if anything does.
+
+    It reveals the owner's balance and what they store, so it is None for everybody else.
     """
     for due in _due().filter(agent_id=agent_id, agent__owner_id=viewer):
         agent = _with_parent(Agent.objects.filter(id=agent_id)).get()
+        plan = _plan(agent, due.space_id)
+        if problem := _too_few(agent, plan):
+            return HeldUp(problem, Remedy.SETTINGS)
         try:
             check_room(agent.owner_id)
         except Refused as error:
-            return str(error)
-        plan = _plan(agent, due.space_id)
+            return HeldUp(str(error), Remedy.OTHER)
         if plan.price_credits > (available := charges.available_credits(agent)):
-            return (
+            return HeldUp(
                 f"{agent.name} has enough pairs to train, which costs {plan.price_credits:,} "
-                f"credits; {available:,} are available."
+                f"credits; {available:,} are available.",
+                Remedy.CREDITS,
             )
-    return ""
+    return None
 
 
 def request_run(
@@ -133,13 +155,24 @@ def _check_request(agent: Agent, space_id: int, plan: "_Plan") -> None:
         )
     assert agent.current_version is not None, "an agent has a version from its creation on"
     is_busy = refuse_offered(agent)
-    if plan.unlearned < MIN_PAIRS:
+    if plan.teaching < MIN_PAIRS:
         raise Refused(
-            f"{agent.name} has {plan.unlearned} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
-            "are needed. Play more matches there."
+            f"{agent.name} has {plan.teaching} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
+            f"are needed. {plan.above_share}Play more matches there."
         )
     if is_busy:
         raise Refused(IN_TRAINING)
+
+
+def _too_few(agent: Agent, plan: "_Plan") -> str:
+    """A sentence if an automatic run would learn from fewer pairs than one waits for."""
+    needed = settings.ENV.training_pairs
+    if plan.teaching >= needed or plan.problem:
+        return ""
+    return (
+        f"{agent.name} waits for {needed} pairs to learn from and has {plan.teaching}. "
+        f"{plan.above_share}Play more matches, or change that share."
+    )
 
 
 def refuse_offered(agent: Agent) -> bool:
@@ -195,6 +228,8 @@ def _queue_run(
             plan = _plan(agent, space_id)
             if is_by_hand:
                 _check_request(agent, space_id, plan)
+            elif problem := _too_few(agent, plan):
+                raise Refused(problem)
             check_room(agent.owner_id)
             run = _new_run(agent, space_id, plan, is_by_hand=is_by_hand)
             run.request_id = request_id
@@ -238,10 +273,22 @@ class _Plan:
     config: Mapping[str, Any]
     last_pair_id: int
     pair_count: int
-    unlearned: int  # pairs to learn from, of which the run takes `pair_count`
+    teaching: int  # pairs to learn from, of which the run takes `pair_count`
+    surplus: int = 0  # pairs of coded seats above the share that the owner allows
     priced_answers: int = 0
     price_credits: int = 0
     problem: str = ""
+
+    @property
+    def above_share(self) -> str:
+        """A sentence that accounts for the surplus; empty if there is none."""
+        if not self.surplus:
+            return ""
+        share = f"{self.config['coded_share']:.0%}"
+        return (
+            f"{self.surplus} more have a better answer of a coded seat, and these may be {share} of a "
+            "run's at most. "
+        )
 
 
 def _sites_precision(agent: Agent) -> dict[str, str]:
@@ -260,6 +307,7 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
     assert parent is not None, "an agent has a version from its creation on"
     pairs = unlearned_pairs(parent, space_id).aggregate(
         count=Count("id"),
+        coded=Count("id", filter=TAUGHT_BY_CODE),
         last=Max("id"),
         tasks=Count("round__task_key", distinct=True),
         # An opening is played more than once, and each time another position of it is practised.
@@ -278,17 +326,22 @@ def _plan(agent: Agent, space_id: int) -> _Plan:
             config=agent.learning,
             last_pair_id=pairs["last"],
             pair_count=pairs["count"],
-            unlearned=pairs["count"],
+            teaching=pairs["count"],
             problem=f"The training settings are not valid. {error}",
         )
-    count, tasks = pairs["count"], max(pairs["tasks"], pairs["episodes"])
+    surplus = 0
+    if method_of(config).examples is PAIRS:
+        others, coded = pairs["count"] - pairs["coded"], pairs["coded"]
+        surplus = coded - coded_beside(others, share=config.coded_share, coded=coded)
+    count, tasks = pairs["count"] - surplus, max(pairs["tasks"], pairs["episodes"])
     answers = charges.answers_of(config, pairs=count, tasks=tasks)
     return _Plan(
         method=config.method,
         config=config.as_json(),
         last_pair_id=pairs["last"],
         pair_count=method_of(config).size(config, pairs=count, tasks=tasks).pairs,
-        unlearned=count,
+        teaching=count,
+        surplus=surplus,
         priced_answers=answers,
         price_credits=charges.price_of(answers),
     )

@@ -1,10 +1,14 @@
 """Which of an agent's pairs its next run would learn from."""
 
-from django.db.models import Max, QuerySet
+from django.db.models import Max, Q, QuerySet
 
 from agents.lineage import ancestors
-from agents.models import AgentVersion
+from agents.models import AgentVersion, Engine
 from training.models import Pair, TrainingRun
+
+TAUGHT_BY_CODE = Q(
+    chosen__seat__agent__engine=Engine.CODE
+)  # pairs whose better answer is a coded seat's
 
 
 def unlearned_pairs(version: AgentVersion, space_id: int) -> QuerySet[Pair]:

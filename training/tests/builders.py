@@ -202,10 +202,11 @@ def prompt_ids_of(messages: Sequence[Mapping[str, str]]) -> list[int]:
     return [id for one in messages for id in (1, *ids_of(one["content"]))]
 
 
-def make_pairs_for(agent: Agent, *, count: int, space: Space) -> None:
-    """`count` harvested pairs of the agent: it loses each round to a coded rival."""
+def make_pairs_for(agent: Agent, *, count: int, space: Space, wins: int = 0) -> None:
+    """`count` harvested pairs of the agent: it wins the first rounds and loses the others to code."""
     rival = make_agent(engine=Engine.CODE)
-    make_match([agent, rival], [{0: 0.2, 1: 0.9}] * count, space=space)
+    scores = [{0: 0.9, 1: 0.2}] * wins + [{0: 0.2, 1: 0.9}] * (count - wins)
+    make_match([agent, rival], scores, space=space)
     harvest_matches()
 
 

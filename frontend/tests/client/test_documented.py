@@ -50,7 +50,8 @@ class PlayingArena:
             TrainingRun.objects.filter(pk=run.pk).update(status=RunStatus.REJECTED)
         for agent in Agent.objects.filter(owner=self._reader):
             if not Pair.objects.filter(agent=agent).exists():
-                make_pairs_for(agent, count=PAIRS, space=Space.objects.get(pk=self.space.pk))
+                space = Space.objects.get(pk=self.space.pk)
+                make_pairs_for(agent, count=PAIRS, wins=PAIRS // 2, space=space)
         write_due()
 
 

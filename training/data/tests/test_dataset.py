@@ -27,7 +27,7 @@ from training.data.dataset import (
     manifest_digest,
 )
 from training.data.harvest import harvest_matches
-from training.data.pair_dataset import export_pairs
+from training.data.pair_dataset import CANDIDATES_PER_PLACE, export_pairs
 from training.gate.drift import TrainerView
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam
@@ -192,6 +192,17 @@ def test_coded_seats_give_half_of_the_better_answers_at_the_most(fake_base: Path
     manifest = write_pairs(make_run(agent, space, config=DPOConfig(), coded_share=0.5))
     assert manifest["coded"] == {"answers": 2, "of": 4}
     assert manifest["left_out"] == {"coded_share": 1}
+
+
+def test_the_pairs_of_others_are_found_behind_many_of_coded_seats(fake_base: Path) -> None:
+    make_base(str(fake_base))
+    agent, space = make_agent(), make_space()
+    make_pairs_for(agent, count=1, wins=1, space=space)
+    make_pairs_for(agent, count=2 * CANDIDATES_PER_PLACE + 1, space=space)
+    run = make_run(agent, space, config=DPOConfig(), coded_share=0.5)
+    run.pair_count = 2
+    run.save()
+    assert write_pairs(run)["coded"] == {"answers": 1, "of": 2}
 
 
 def test_a_run_that_only_coded_seats_could_teach_says_why_it_learns_nothing(

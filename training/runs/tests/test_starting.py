@@ -17,7 +17,16 @@ from training.models import Harvest, Pair, TrainingRun
 from training.runs import starting, steering
 from training.runs.claiming import claim_next
 from training.runs.moves import locked_run
-from training.runs.starting import MIN_PAIRS, Requestable, request_run, requestable, start_due_runs
+from training.runs.starting import (
+    MIN_PAIRS,
+    HeldUp,
+    Remedy,
+    Requestable,
+    held_up,
+    request_run,
+    requestable,
+    start_due_runs,
+)
 from training.runs.steering import cancel_run, cancel_runs_of_retired, use_version
 from training.runs.unlearned import unlearned_pairs
 from training.states import RunStatus
@@ -130,6 +139,36 @@ def test_enough_new_pairs_start_one_run_from_the_current_version(nudges: list[in
     assert run.config["rank"] == 8
     assert nudges == [run_id]
     assert start_due_runs() == []
+
+
+@pytest.mark.django_db(transaction=True)
+def test_pairs_above_the_share_of_coded_seats_start_no_run() -> None:
+    space = make_space()
+    agent = make_due_agent(space=space, learning={"coded_share": 0.5})
+    assert start_due_runs() == []
+    assert held_up(agent.pk, viewer=agent.owner_id) == HeldUp(
+        f"{agent.name} waits for 10 pairs to learn from and has 0. 10 more have a better answer of a coded "
+        "seat, and these may be 50% of a run's at most. Play more matches, or change that share.",
+        Remedy.SETTINGS,
+    )
+    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) is None
+    with pytest.raises(Refused, match=r"has 0 pairs to learn from .* 10 more have a better answer"):
+        request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
+    make_pairs_for(agent, count=4, wins=4, space=space)
+    assert start_due_runs() == []
+    by_hand = requestable(agent.pk, space.pk, viewer=agent.owner_id)
+    assert by_hand is not None
+    assert by_hand.pair_count == 8
+    make_pairs_for(agent, count=1, wins=1, space=space)
+    assert held_up(agent.pk, viewer=agent.owner_id) is None
+    start_due_runs()
+    assert TrainingRun.objects.get().pair_count == 10
+
+
+@pytest.mark.django_db(transaction=True)
+def test_groups_of_answers_wait_for_no_share_of_pairs() -> None:
+    make_due_agent(learning={"method": "grpo", "coded_share": 0.0})
+    assert len(start_due_runs()) == 1
 
 
 @pytest.mark.django_db(transaction=True)
