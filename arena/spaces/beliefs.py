@@ -4,6 +4,7 @@ Inside a verb of `arena.matches.play`. Lock order: ratings of the Space, then th
 each by agent.
 """
 
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import combinations
@@ -19,7 +20,6 @@ from arena.models.ratings import Belief
 from arena.spaces.house_skill import house_skill
 from arena.spaces.ratings import Skill
 from arena.spaces.trust import (
-    MAX_MEETINGS,
     MEETINGS_WINDOW,
     Entrant,
     is_fixed,
@@ -157,18 +157,22 @@ def _locked(rows: QuerySet[B], new: Sequence[B]) -> dict[int, B]:
     return {row.agent_id: row for row in locked}
 
 
-def _meetings(match: Match, entrants: Iterable[Entrant]) -> dict[frozenset[int], int]:
-    """How often each two people have met in the Space within MEETINGS_WINDOW, up to MAX_MEETINGS."""
-    people = sorted({one.owner_id for one in entrants if not one.is_house})
-    lately = Match.objects.filter(
-        space_id=match.space_id,
-        status=MatchStatus.SETTLED,
-        finished_at__gt=timezone.now() - MEETINGS_WINDOW,
-    ).exclude(id=match.pk)
-    return {
-        frozenset(pair): lately.filter(seats__agent__owner_id=pair[0], seats__rank__isnull=False)
-        .filter(seats__agent__owner_id=pair[1], seats__rank__isnull=False)
-        .values("id")[:MAX_MEETINGS]
-        .count()
-        for pair in combinations(people, 2)
-    }
+def _meetings(match: Match, entrants: Iterable[Entrant]) -> Counter[frozenset[int]]:
+    """How often each two people have met, in matches seated in the Space within MEETINGS_WINDOW."""
+    people = {one.owner_id for one in entrants if not one.is_house}
+    lately = Match.objects.filter(created_at__gt=timezone.now() - MEETINGS_WINDOW)
+    oldest = lately.order_by("created_at").values_list("id", flat=True).first() or match.pk
+    met = Seat.objects.filter(
+        # Of an owner who has played for years, an index finds only the newest.
+        match__gte=oldest,
+        match__space_id=match.space_id,
+        match__status=MatchStatus.SETTLED,
+        rank__isnull=False,
+        agent__owner__in=people,
+    ).exclude(match=match)
+    tables: dict[int, set[int]] = defaultdict(set)
+    for match_id, owner_id in met.order_by().values_list("match_id", "agent__owner_id"):
+        tables[match_id].add(owner_id)
+    return Counter(
+        frozenset(pair) for owners in tables.values() for pair in combinations(owners, 2)
+    )

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from django.db import transaction
+from django.utils import timezone
 
 from agents import roster
 from agents.models import Agent
@@ -22,7 +23,7 @@ from arena.queries import (
     settlement_of,
 )
 from arena.spaces.ratings import Skill
-from arena.spaces.trust import CALIBRATION_MATCHES, PROVEN_MATCHES, widened
+from arena.spaces.trust import CALIBRATION_MATCHES, MEETINGS_WINDOW, PROVEN_MATCHES, widened
 from arena.states import MatchStatus
 from arena.tests.builders import (
     SAMPLING,
@@ -104,6 +105,16 @@ def test_an_opponent_who_is_met_again_and_again_counts_less() -> None:
     first, second, third = weights.values_list("weight", flat=True)
     assert first == 1
     assert 1 > second > third > 0
+
+
+def test_meetings_of_long_ago_or_in_another_space_do_not_count() -> None:
+    space = make_space(round_count=1)
+    agents = [make_agent(make_user(credits=500)) for _ in range(2)]
+    long_ago = settled(space, agents)
+    Match.objects.filter(pk=long_ago.pk).update(created_at=timezone.now() - MEETINGS_WINDOW)
+    settled(make_space(round_count=1), agents)
+    change = RatingChange.objects.get(seat__match=settled(space, agents), seat__agent=agents[0])
+    assert change.weight == 1
 
 
 def test_a_new_owner_does_not_feed_an_established_one() -> None:
