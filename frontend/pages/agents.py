@@ -52,7 +52,7 @@ from training.runs.queries import (
     runs_of_agent,
     unjudged_versions,
 )
-from training.runs.starting import held_up, request_run, requestable
+from training.runs.starting import next_runs, request_run
 from training.runs.steering import use_version
 
 VERSIONS_OF_A_PAGE = 20
@@ -330,12 +330,13 @@ def _workshop(agent: AgentView, viewer: int) -> dict[str, object]:
 def _learning(agent: AgentView, viewer: int) -> dict[str, object]:
     """What the fragment on learning shows its owner."""
     agent_id = agent.agent_id
+    ahead = next_runs(agent_id, viewer=viewer)
     return {
         "progress": [
-            (line, requestable(agent_id, line.space_id, viewer=viewer))
+            (line, ahead.requestable.get(line.space_id))
             for line in learning_progress([agent_id], viewer=viewer).get(agent_id, ())
         ],
         "pair_count": pair_count(agent_id, viewer=viewer),
         "has_practised": has_practised(agent_id, viewer=viewer),
-        "held_up": held_up(agent_id, viewer=viewer),
+        "held_up": ahead.held_up,
     }

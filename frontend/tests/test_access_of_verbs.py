@@ -242,9 +242,13 @@ READS = (
         lambda people: {"agent_ids": [people.agent_id, people.student_id]},
         lambda people: f"agent_id={people.student_id},",
     ),
-    Read(starting.requestable, of_student, lambda people: "Requestable("),
     Read(
-        starting.held_up,
+        starting.next_runs,
+        lambda people: {"agent_id": people.student_id},
+        lambda people: "Requestable(",
+    ),
+    Read(
+        starting.next_runs,
         lambda people: {"agent_id": people.student_id},
         lambda people: f"{people.balance:,} are available",
     ),

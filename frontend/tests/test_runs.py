@@ -27,7 +27,7 @@ from training.methods import METHODS
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
 from training.runs.queries import run_view
-from training.runs.starting import HeldUp, Remedy
+from training.runs.starting import HeldUp, NextRuns, Remedy
 from training.states import RunStatus
 from training.tests.builders import make_pairs_for
 
@@ -352,8 +352,8 @@ def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
     agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     sentence = "Quill has enough pairs to train, which costs 3 credits; 1 are available."
-    held = HeldUp(sentence, Remedy.CREDITS)
-    monkeypatch.setattr("frontend.pages.agents.held_up", lambda agent_id, viewer: held)
+    ahead = NextRuns({}, HeldUp(sentence, Remedy.CREDITS))
+    monkeypatch.setattr("frontend.pages.agents.next_runs", lambda agent_id, viewer: ahead)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
     assert f'{sentence} <a class="link-plain" href="/wallet/">' in page
 

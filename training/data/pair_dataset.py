@@ -142,7 +142,7 @@ def asked_tasks(run: TrainingRun, rounds: Collection[Round]) -> dict[int, Task]:
 
 
 def _pairs_of(run: TrainingRun) -> QuerySet[Pair]:
-    return unlearned_pairs(run.parent_version, run.space_id).filter(id__lte=run.last_pair_id)
+    return unlearned_pairs(run.parent_version, [run.space_id]).filter(id__lte=run.last_pair_id)
 
 
 def _candidate(

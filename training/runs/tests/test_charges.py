@@ -20,7 +20,7 @@ from training.models import Rollout, TrainingRun
 from training.runs.charges import answers_of, price_of
 from training.runs.claiming import MAX_ATTEMPTS, claim_next
 from training.runs.lease import Lease, move_run
-from training.runs.starting import HeldUp, Remedy, held_up, request_run, start_due_runs
+from training.runs.starting import HeldUp, Remedy, next_runs, request_run, start_due_runs
 from training.runs.steering import cancel_run, cancel_runs_of_retired, pause_run
 from training.states import RunEvent, RunStatus
 from training.tests.builders import CREDITS, make_agent, make_pairs_for, make_space
@@ -296,11 +296,11 @@ def test_without_credits_a_request_is_refused_with_a_sentence() -> None:
 
 def test_without_credits_a_run_does_not_start_by_itself_and_says_why() -> None:
     agent, _ = make_due()
-    assert held_up(agent.pk, viewer=agent.owner_id) is None
+    assert next_runs(agent.pk, viewer=agent.owner_id).held_up is None
     spend(agent, leave=3)
     assert start_due_runs() == []
     sentence = f"{agent.name} has enough pairs to train, which costs 50 credits; 3 are available."
-    assert held_up(agent.pk, viewer=agent.owner_id) == HeldUp(sentence, Remedy.CREDITS)
+    assert next_runs(agent.pk, viewer=agent.owner_id).held_up == HeldUp(sentence, Remedy.CREDITS)
 
 
 def test_who_cannot_pay_keeps_nobody_else_from_starting() -> None:
@@ -317,7 +317,7 @@ def test_the_house_trains_on_its_own_account() -> None:
     agent.owner.is_house = True
     agent.owner.save()
     request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
-    assert held_up(agent.pk, viewer=agent.owner_id) is None
+    assert next_runs(agent.pk, viewer=agent.owner_id).held_up is None
     assert ledger.balance(ledger.house_account()).held == PRICE
     assert audit().problems == ()
 

@@ -22,9 +22,8 @@ from training.runs.starting import (
     HeldUp,
     Remedy,
     Requestable,
-    held_up,
+    next_runs,
     request_run,
-    requestable,
     start_due_runs,
 )
 from training.runs.steering import cancel_run, cancel_runs_of_retired, use_version
@@ -62,6 +61,10 @@ def make_due_agent(*, pairs: int = 10, space: Space | None = None, **changes: An
     agent = make_agent(**changes)
     make_pairs_for(agent, count=pairs, space=space or make_space())
     return agent
+
+
+def requestable(agent: Agent, space: Space) -> Requestable | None:
+    return next_runs(agent.pk, viewer=agent.owner_id).requestable.get(space.pk)
 
 
 # --- harvest -------------------------------------------------------------------------------
@@ -146,21 +149,21 @@ def test_pairs_above_the_share_of_coded_seats_start_no_run() -> None:
     space = make_space()
     agent = make_due_agent(space=space, learning={"coded_share": 0.5})
     assert start_due_runs() == []
-    assert held_up(agent.pk, viewer=agent.owner_id) == HeldUp(
+    assert next_runs(agent.pk, viewer=agent.owner_id).held_up == HeldUp(
         f"{agent.name} waits for 10 pairs to learn from and has 0. 10 more have a better answer of a coded "
         "seat, and these may be 50% of a run's at most. Play more matches, or change that share.",
         Remedy.SETTINGS,
     )
-    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) is None
+    assert requestable(agent, space) is None
     with pytest.raises(Refused, match=r"has 0 pairs to learn from .* 10 more have a better answer"):
         request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
     make_pairs_for(agent, count=4, wins=4, space=space)
     assert start_due_runs() == []
-    by_hand = requestable(agent.pk, space.pk, viewer=agent.owner_id)
+    by_hand = requestable(agent, space)
     assert by_hand is not None
     assert by_hand.pair_count == 8
     make_pairs_for(agent, count=1, wins=1, space=space)
-    assert held_up(agent.pk, viewer=agent.owner_id) is None
+    assert next_runs(agent.pk, viewer=agent.owner_id).held_up is None
     start_due_runs()
     assert TrainingRun.objects.get().pair_count == 10
 
@@ -302,7 +305,7 @@ def test_a_run_learns_again_from_pairs_that_its_version_has_not_learned() -> Non
     agent = make_due_agent(space=space)
     first = agent.current_version
     assert first is not None
-    unlearned = lambda version: unlearned_pairs(version, space.id).count()
+    unlearned = lambda version: unlearned_pairs(version, [space.id]).count()
     (run_id,) = start_due_runs()
     TrainingRun.objects.filter(id=run_id).update(status=RunStatus.REJECTED)
     make_pairs_for(agent, count=10, space=space)
@@ -362,16 +365,14 @@ def test_a_coded_agent_is_not_trained() -> None:
 def test_what_can_be_asked_for_is_said_with_its_pairs_and_nothing_else_is_offered() -> None:
     agent, space = make_agent(), make_space()
     make_pairs_for(agent, count=MIN_PAIRS - 1, space=space)
-    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) is None
+    assert requestable(agent, space) is None
     make_pairs_for(agent, count=1, space=space)
-    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) == Requestable(
-        MIN_PAIRS, price_credits=1
-    )
+    assert requestable(agent, space) == Requestable(MIN_PAIRS, price_credits=1)
     run = request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
-    assert requestable(agent.pk, space.pk, viewer=agent.owner_id) is None, "a run is in hand"
+    assert requestable(agent, space) is None, "a run is in hand"
     TrainingRun.objects.filter(id=run.pk).update(status=RunStatus.REJECTED)
     make_pairs_for(agent, count=2, space=space)
-    found = requestable(agent.pk, space.pk, viewer=agent.owner_id)
+    found = requestable(agent, space)
     assert found is not None
     assert (
         found.pair_count
@@ -398,6 +399,6 @@ def test_a_cancelled_run_gives_its_pairs_back() -> None:
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
     assert run.lease_owner is None
-    assert unlearned_pairs(run.parent_version, space.id).count() == 10
+    assert unlearned_pairs(run.parent_version, [space.id]).count() == 10
     with pytest.raises(Refused, match="over"):
         cancel_run(run.agent.owner_id, run_id=run.pk)
