@@ -18,6 +18,12 @@ class DefaultJudge:
     config: Mapping[str, Any] = field(default_factory=dict)
 
 
+# How a small model is asked for a verdict: it writes no prose that ends in one.
+ASKED_SMALL: Mapping[str, Any] = {
+    "verdict_form": "json",
+    "max_listed_characters": 0,
+    "max_answer_characters": 1_000,
+}
 _OPEN_GATES = ("answers", "own words", "no repetition", "sentences", "no speech to judges")
 
 DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
@@ -127,11 +133,6 @@ DEFAULT_JUDGES: tuple[DefaultJudge, ...] = (
             "The base model that agents start from, asked as it is which of two answers is better. "
             "It sits on no panel: it shows what becomes of a judge that cannot judge."
         ),
-        config={
-            "endpoints": [ARENA_BASE],
-            "verdict_form": "json",
-            "max_listed_characters": 0,
-            "max_answer_characters": 1_000,
-        },
+        config={"endpoints": [ARENA_BASE], **ASKED_SMALL},
     ),
 )

@@ -21,6 +21,7 @@ from agents.errors import Refused
 from arena.environments.base import Split
 from arena.panels.asking import completing
 from arena.panels.tools import build_tools
+from judges.defaults import ASKED_SMALL
 from judges.learned.records import record_training, version_in_use
 from judges.models import Judge, JudgeKind, LearnedVersion
 from judges.scorers.client import LearnedScorer
@@ -65,8 +66,6 @@ MAX_NATURAL_SHARE = 0.7  # of the groups
 CODE_GOLD = 60  # groups on held-out prompts
 MAX_GOLD_PAIRS = 400  # of each set
 ASKED_PAIRS = 60  # that the slower judges beside it are asked
-# As the seeded bare reader is asked: a small model writes no prose that ends in a verdict.
-ZERO_SHOT = {"verdict_form": "json", "max_listed_characters": 0, "max_answer_characters": 1_000}
 ONLY_PMI = {"form_weight": 0.0, "relevance_weight": 0.0, "pmi_weight": 1.0}
 
 JSON = dict[str, Any]
@@ -311,7 +310,7 @@ def _others(gold: HeldOutGold, *, rng: Random) -> dict[str, dict[str, Accuracy |
     judges: tuple[tuple[str, JudgeKind, JSON, Tools], ...] = (
         ("verifier", JudgeKind.CODE, {}, tools),
         ("PMI", JudgeKind.POEM, {**ONLY_PMI, "relevance_cut": -1.0}, tools),
-        ("base model, zero-shot", JudgeKind.PAIRWISE, ZERO_SHOT, of_base),
+        ("base model, zero-shot", JudgeKind.PAIRWISE, {**ASKED_SMALL}, of_base),
     )
     for name, kind, config, used in judges:
         rows[name] = {}
