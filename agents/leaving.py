@@ -31,7 +31,7 @@ def leave(user_id: int, *, password: str) -> None:
     if user is None:
         raise NotAvailable("There is no such account.")
     if user.is_staff or user.is_house:
-        raise Refused("An administrator's account stays. Give up the administration first.")
+        raise Refused("An administrator's account cannot be deleted. Give up that role first.")
     if not user.check_password(password):
         raise Refused("That is not your password. Nothing was deleted.")
     now = timezone.now()

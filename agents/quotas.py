@@ -33,7 +33,7 @@ def check_room(owner_id: int, *, more_bytes: int = 0) -> None:
     ).exists():
         raise Refused(
             f"The weights of your agents take {used:,.0f} MB, and {most:,} MB may be kept. Retire an "
-            f"agent, or wait: weights that do not play go after {settings.ENV.retain_adapters_days} "
+            f"agent, or wait: weights not in play are deleted after {settings.ENV.retain_adapters_days} "
             "days."
         )
 

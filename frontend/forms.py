@@ -198,13 +198,13 @@ class AutopilotForm(PlainForm):
     )
     matches = _limit(
         "matches",
-        label="Matches in all",
+        label="Total matches",
         initial=50,
         help_text="Then it stops. Matches that were not played don’t count.",
     )
     matches_a_day = _limit(
         "matches_a_day",
-        label="Matches a day",
+        label="Matches per day",
         initial=10,
         help_text="Then it waits until midnight, UTC.",
     )
@@ -219,7 +219,7 @@ class AutopilotForm(PlainForm):
     )
     spend_a_day_credits = _limit(
         "spend_a_day_credits",
-        label="Spend a day",
+        label="Spend per day",
         initial=100,
         help_text="In credits, on fees, whatever it wins. Then it waits until midnight, UTC.",
     )
@@ -232,7 +232,7 @@ class AutopilotForm(PlainForm):
     take_profit_credits = _limit(
         "take_profit_credits",
         label="Take-profit",
-        help_text="It stops once it is up by so many credits. Empty: it plays on.",
+        help_text="It stops once it is up by this many credits. Leave empty to play on.",
     )
     adoption = forms.ChoiceField(
         label="New versions",

@@ -55,7 +55,7 @@ class JudgeAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)  # which locks the row, as it writes it
         note_version(obj)
 
-    @admin.action(description="Quarantine: the judge votes no longer")
+    @admin.action(description="Quarantine: the judge no longer votes")
     def quarantine(self, request: HttpRequest, judges: QuerySet[Judge]) -> None:
         for judge in judges:
             quarantine(judge.pk, reason="The staff took it off the panels.")

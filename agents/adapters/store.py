@@ -112,7 +112,7 @@ def remove_files(digest: str) -> None:
 def collected_words(adapter: Adapter) -> str:
     """When the weights were collected, as the end of a sentence; empty if they were not."""
     at = adapter.collected_at
-    return f"were collected on {at.day} {at:%B %Y} to make room" if at else ""
+    return f"were deleted on {at.day} {at:%B %Y} to make room" if at else ""
 
 
 def _unmark(adapter: Adapter) -> None:

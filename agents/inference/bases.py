@@ -208,7 +208,7 @@ def checked_url(url: str) -> str:
     except ValueError:
         is_right = False
     if not is_right or len(url) > 300:
-        raise Refused(f"{url[:100]} is no address of a server, such as http://10.0.0.5:8000")
+        raise Refused(f"{url[:100]} is not a server's address, such as http://10.0.0.5:8000")
     if parts.path.rstrip("/") or parts.query or parts.username:
         raise Refused(f"{url[:100]}: give the address without a path, as in http://10.0.0.5:8000")
     return url.rstrip("/")
@@ -226,5 +226,5 @@ def _facts(folder: Path) -> Mapping[str, Any]:
     except ValueError:
         facts = None
     if not isinstance(facts, dict):
-        raise Refused(f"{folder / 'config.json'} is no description of a model.")
+        raise Refused(f"{folder / 'config.json'} does not describe a model.")
     return facts

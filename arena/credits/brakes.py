@@ -162,7 +162,7 @@ def _done(limits: AutopilotLimits, record: Record, choices: Sequence[ChosenSpace
     if not any(each.is_open for each in choices):
         return Stop(Brake.SPACES_CLOSED, _closed(choices))
     if limits.adoption == AdoptionRule.STOP_AFTER and record.has_adopted:
-        return Stop(Brake.ADOPTED, "A new version was adopted, and it was to stop then.")
+        return Stop(Brake.ADOPTED, "A new version was adopted, and you told it to stop then.")
     target = limits.take_profit_credits
     if target is not None and record.net_credits >= target:
         return Stop(
@@ -195,7 +195,7 @@ def _undisturbed(limits: AutopilotLimits, record: Record, now: datetime) -> Deci
         played = _matches(record.matches_today)
         return Wait(tomorrow, f"It has played {played} today; it goes on after midnight, UTC.")
     if record.live_of_owner >= limits.at_once:
-        return Wait(now + LOOK_AGAIN, "As many of your agents wait or play as it may join.")
+        return Wait(now + LOOK_AGAIN, "As many of your agents are busy as you allow at once.")
     return None
 
 

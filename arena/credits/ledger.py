@@ -231,7 +231,7 @@ def _write(new: Transfer) -> Transfer:
     available = balance(debit).available
     if not debit.may_overdraw and available < new.amount_credits:
         raise InsufficientCredits(
-            f"This costs {new.amount_credits:,} credits, and {max(available, 0):,} are available."
+            f"Credits needed: {new.amount_credits:,}; available: {max(available, 0):,}."
         )
     side = "pending" if new.kind == TransferKind.PENDING else "posted"
     _add(debit, f"debits_{side}", new.amount_credits)

@@ -80,5 +80,5 @@ def _check_limit(voter: Voter) -> None:
     if AudienceVote.objects.filter(voter=voter.key, created_at__gt=since).count() >= most:
         more = " Sign in to vote more." if voter.user_id is None else ""
         raise Refused(
-            f"That was vote number {most} of one day. Thank you; come back tomorrow.{more}"
+            f"You have cast all {most} votes for one day. Thank you; come back tomorrow.{more}"
         )

@@ -29,7 +29,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         "slug": "constraints",
         "name": "Constraints",
         "icon": "rules",
-        "summary": "Answers that must keep exact rules. Code checks every one.",
+        "summary": "Answers that must follow exact rules. Code checks every one.",
         "description": "Every round asks for a text on a topic, from one word to ten sentences, "
         "under one to three rules: lower case only, exactly three bullet points, end with this "
         "phrase, JSON with these keys. The rules are checked by code, so there is nothing to "
@@ -97,7 +97,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         "slug": "sums",
         "name": "Sums",
         "icon": "sum",
-        "summary": "Chains of additions and subtractions that grow with the field.",
+        "summary": "Chains of additions and subtractions that get harder as agents improve.",
         "description": "Every round asks for the value of a chain of small numbers. The answer is "
         "right or wrong. Tasks get harder as more agents solve them.",
         "environment": "reasoning/chain_sum",
@@ -131,8 +131,8 @@ SPACES: tuple[dict[str, Any], ...] = (
         name="Nim",
         icon="heaps",
         summary="Take stones from a heap; the last stone decides. There is a perfect way to play.",
-        description="Two seats take one or more stones from one heap in turns. Who takes the last "
-        "stone wins. Answers are free text here: a move that is not legal may be mended once.",
+        description="Two seats take one or more stones from one heap in turns. Whoever takes the last "
+        "stone wins. Answers are free text here: an illegal move may be corrected once.",
         restricts_moves=False,
     ),
     _game(
@@ -150,13 +150,13 @@ SPACES: tuple[dict[str, Any], ...] = (
         icon="dice",
         summary="Bid on dice that you only see in part, or call the bluff.",
         description="Everyone rolls dice that only they see. A bid says how many dice of a face "
-        "there are in all. Raise it, or call it: who was wrong loses a die.",
+        "there are in all. Raise it, or call it: whoever was wrong loses a die.",
     ),
     _game(
         "prisoners_dilemma",
         name="Prisoner\u2019s dilemma",
         icon="scales",
-        summary="Cooperate or defect, again and again, with one who remembers.",
+        summary="Cooperate or defect, again and again, with somebody who remembers.",
         description="In each turn both seats choose at the same moment. Defecting pays more than "
         "cooperating, but both do better if both cooperate. Several turns make a game.",
         prize_rule="score",
@@ -166,7 +166,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         name="Trading",
         icon="trade",
         summary="Swap goods that each side values differently, and both can gain.",
-        description="Two seats hold goods and know their own values only. In turns, a seat offers a "
+        description="Two seats hold goods and know only their own values. In turns, a seat offers a "
         "trade, accepts, or rejects. What counts is how much one\u2019s goods gained in value.",
         prize_rule="score",
         restricts_moves=False,
@@ -188,7 +188,7 @@ SPACES: tuple[dict[str, Any], ...] = (
         icon="coins",
         summary="Give to a pot that grows and is shared by all, or keep what you have.",
         description="In each turn every seat chooses how much to give at the same moment. The pot "
-        "is multiplied and shared equally, also with those who gave nothing.",
+        "is multiplied and shared equally, even with those who gave nothing.",
         seat_count=4,
         prize_rule="cooperative",
         rake_percent=30,  # of what is not reached

@@ -321,6 +321,6 @@ def _check(agent: Agent, space: Space) -> None:
         raise Refused(f"{agent.name} is already {doing} a match in {entry.space.name}.")
     if not agent.owner.is_house and live.count() >= MAX_LIVE_ENTRIES:
         raise Refused(
-            f"{MAX_LIVE_ENTRIES} of your agents are already waiting or playing, and no more may at "
+            f"{MAX_LIVE_ENTRIES} of your agents are already waiting or playing, which is the most at "
             "once. Wait until one of their matches has ended, or take one of them out of its queue."
         )

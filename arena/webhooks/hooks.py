@@ -163,7 +163,9 @@ def _check(url: str) -> None:
     try:
         asyncio.run(_look_up(url))
     except TimeoutError:
-        raise Refused("This address cannot be used: its name is not found in time.") from None
+        raise Refused(
+            "This address cannot be used: its name could not be resolved in time."
+        ) from None
     except (OutboundRefused, OutboundFailed) as reason:
         raise Refused(f"This address cannot be used: {reason}.") from None
 

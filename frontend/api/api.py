@@ -48,7 +48,7 @@ make a token on the page “API tokens” of your account, and send it with each
   is sent again with its key is not paid twice.
 - A refusal has a sentence in `detail`.
 
-What asks for a person stays on the pages: the audience's blind votes, making tokens, closing the account, and
+What needs a person stays on the pages: the audience's blind votes, making tokens, closing the account, and
 the work of the staff.
 """
 

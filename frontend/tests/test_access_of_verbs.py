@@ -250,7 +250,7 @@ READS = (
     Read(
         starting.next_runs,
         lambda people: {"agent_id": people.student_id},
-        lambda people: f"{people.balance:,} are available",
+        lambda people: f"you have {people.balance:,}",
     ),
     Read(listing.exports_of, of_nothing, lambda people: EXPORTED),
     Read(listing.export_view, of_export, lambda people: EXPORTED),

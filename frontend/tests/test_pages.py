@@ -91,7 +91,7 @@ def test_a_space_says_whether_coded_seats_teach(client: Client) -> None:
     coded, models = make_space(), make_space(has_coded_seats=False)
     page = client.get(f"/spaces/{coded.slug}/").content.decode()
     assert "at most one</dd>" in page
-    assert "what share of a run&rsquo;s better answers may be its: half, unless" in page
+    assert "what share of a run&rsquo;s better answers may come from it: half, unless" in page
     page = client.get(f"/spaces/{models.slug}/").content.decode()
     assert "none</dd>" in page
     assert "No seat answers by code" in page

@@ -351,7 +351,7 @@ def test_versions_bear_the_figures_of_their_gate(
 def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
     agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sentence = "Quill has enough pairs to train, which costs 3 credits; 1 are available."
+    sentence = "Quill has enough pairs to train, which costs 3 credits; you have 1."
     ahead = NextRuns({}, HeldUp(sentence, Remedy.CREDITS))
     monkeypatch.setattr("frontend.pages.agents.next_runs", lambda agent_id, viewer: ahead)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
@@ -363,8 +363,8 @@ def test_a_run_that_coded_seats_may_not_teach_is_explained(agent: Agent, match: 
     agent.base_model.save()
     make_pairs_for(agent, count=settings.ENV.training_pairs, space=match.space)
     page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
-    assert "these may be 50% of a run&#x27;s at most" in page
-    assert f'href="/agents/{agent.pk}/learning/">Learning settings' in page
+    assert "which may win at most 50% of a run&#x27;s pairs" in page
+    assert f'href="/agents/{agent.pk}/learning/">Training settings' in page
 
 
 def test_a_space_that_waits_for_training_says_so(client: Client) -> None:

@@ -135,8 +135,8 @@ class LearningConfig(Settings):
     practice_answers: PracticeAnswers = setting(
         PracticeAnswers.SHARED,
         "Practice answers",
-        "shared: other agents may learn from what yours answers in practice, as yours may from "
-        "theirs. private: neither. Answers in matches are public either way.",
+        "shared: other agents may learn from what yours answers in its runs' practice, and yours "
+        "from theirs. private: neither. Answers in matches are public either way.",
     )
     coded_share: float = setting(
         0.5,  # docs/decisions/coded-teacher.md

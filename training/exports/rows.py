@@ -58,7 +58,7 @@ def check(selection: Selection, asker_id: int) -> None:
     elif selection.whose == Whose.PUBLIC:
         private = spaces.filter(data_licence=DataLicence.NONE).values_list("name", flat=True)
         if closed := private.first():
-            problems["spaces"] = f"The answers given in {closed} are no public data."
+            problems["spaces"] = f"The answers given in {closed} are not public data."
     judges = Judge.objects.filter(slug__in=selection.judges).values_list("slug", flat=True)
     if unknown := _unknown(selection.judges, judges):
         problems["judges"] = f"There is no judge {unknown!r}."

@@ -142,7 +142,7 @@ def _rest(found: SiteFigures) -> Iterator[Trouble]:
         yield Trouble(
             "ledger",
             Severity.BROKEN,
-            f"The last audit of the ledger found {ledger.audit_problems} differences.",
+            f"Differences that the last audit of the ledger found: {ledger.audit_problems}.",
             "Run manage.py ledger_audit, which names the accounts, and stop matches until it is clear why.",
         )
     elif ledger.audit_age_seconds is not None and ledger.audit_age_seconds > AUDIT_SECONDS:

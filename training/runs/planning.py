@@ -43,8 +43,8 @@ class Plan:
             return ""
         share = f"{self.config['coded_share']:.0%}"
         return (
-            f"{self.surplus} more have a better answer of a coded seat, and these may be {share} of a "
-            "run's at most. "
+            f"Not counted: {self.surplus} won by coded seats, which may win at most {share} of a "
+            "run's pairs. "
         )
 
 

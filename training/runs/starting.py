@@ -139,7 +139,7 @@ def _held_up(agent: Agent, plans: Mapping[int, Plan]) -> HeldUp | None:
         if plan.price_credits > (available := charges.available_credits(agent)):
             return HeldUp(
                 f"{agent.name} has enough pairs to train, which costs {plan.price_credits:,} "
-                f"credits; {available:,} are available.",
+                f"credits; you have {available:,}.",
                 Remedy.CREDITS,
             )
     return None
@@ -153,8 +153,8 @@ def _check_request(agent: Agent, space_id: int, plan: Plan) -> None:
     is_busy = refuse_offered(agent)
     if plan.teaching < MIN_PAIRS:
         raise Refused(
-            f"{agent.name} has {plan.teaching} pairs to learn from in {space.name}; at least {MIN_PAIRS} "
-            f"are needed. {plan.above_share}Play more matches there."
+            f"{agent.name} needs at least {MIN_PAIRS} pairs to learn from in {space.name} and has "
+            f"{plan.teaching}. {plan.above_share}Play more matches there."
         )
     if is_busy:
         raise Refused(IN_TRAINING)

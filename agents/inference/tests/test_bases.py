@@ -86,8 +86,8 @@ def test_a_retired_base_comes_back_when_it_is_added_again() -> None:
         ({"context_tokens": 100}, "at least 256"),
         ({"max_lora_rank": 17}, "between 1 and 16"),
         ({"folder": Path("/nonexistent")}, "There is no config.json in /nonexistent"),
-        ({"urls": ["10.0.0.5:8000"]}, "is no address of a server"),
-        ({"urls": ["http://10.0.0.5:99999999"]}, "is no address of a server"),
+        ({"urls": ["10.0.0.5:8000"]}, "is not a server's address"),
+        ({"urls": ["http://10.0.0.5:99999999"]}, "is not a server's address"),
         ({"urls": ["http://10.0.0.5:8000/v1"]}, "without a path"),
         ({"served_name": "taken"}, "taken is already served for first"),
     ],
@@ -107,7 +107,7 @@ def test_a_context_that_the_model_does_not_have_is_refused(folder: Path) -> None
 @pytest.mark.parametrize(("file", "content"), [("config.json", "[]"), ("config.json", "{")])
 def test_a_folder_that_is_no_models_is_refused(folder: Path, file: str, content: str) -> None:
     (folder / file).write_text(content)
-    with pytest.raises(Refused, match="is no description of a model"):
+    with pytest.raises(Refused, match="does not describe a model"):
         add_base("llama", folder=folder)
 
 

@@ -58,7 +58,7 @@ def test_held_credits_cannot_be_spent_and_come_back_when_voided() -> None:
     hold_id = uuid.uuid4()
     with transaction.atomic():
         ledger.hold(hold_id, debit=a, credit=b, amount=7, code=CODE)
-    with pytest.raises(ledger.InsufficientCredits, match="3 are available"):
+    with pytest.raises(ledger.InsufficientCredits, match="available: 3"):
         transfer(a, b, 4)
     with transaction.atomic():
         ledger.void(uuid.uuid4(), pending_id=hold_id)

@@ -46,7 +46,7 @@ class Command(BaseCommand):
         others = sum(not task.is_same for task in tasks)
         if others:
             raise CommandError(
-                f"{others} of {len(tasks)} tasks are others. Either they were not drawn from this "
+                f"{others} of {len(tasks)} tasks differ. Either they were not drawn from this "
                 "secret, or the match was played by a release whose environment made other tasks."
             )
         others = sum(not panel.is_same for panel in panels)
@@ -72,5 +72,5 @@ class Command(BaseCommand):
         except OSError as problem:
             raise CommandError(f"{path} cannot be read: {problem.strerror}.") from None
         except (ValueError, KeyError, TypeError):
-            raise CommandError(f"{path} is no transcript of a match.") from None
+            raise CommandError(f"{path} is not a match transcript.") from None
         return match_id, events

@@ -115,7 +115,7 @@ def _check(user: User, agent: Agent, space: Space) -> None:
         raise Refused("There are no practice matches on this site.")
     if not practice_left(user.pk):
         raise Refused(
-            f"You have played your {most} practice matches of today. The next ones come at midnight, "
+            f"You have used up today's practice matches ({most}). You get more at midnight, "
             "UTC; until then your agents can enter Spaces."
         )
 

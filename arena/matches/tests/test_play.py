@@ -294,7 +294,7 @@ def test_an_agent_cannot_enter_twice() -> None:
 
 def test_entering_without_credits_is_refused_and_leaves_nothing() -> None:
     space, agent = make_space(entry_fee_credits=30), make_agent(make_user(credits=20))
-    with pytest.raises(ledger.InsufficientCredits, match="costs 30 credits, and 20 are available"):
+    with pytest.raises(ledger.InsufficientCredits, match="Credits needed: 30; available: 20"):
         enter(agent, space)
     assert Entry.objects.count() == 0
     audited()

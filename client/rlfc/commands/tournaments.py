@@ -116,9 +116,9 @@ def on(
     matches_a_day: Annotated[int, typer.Option(help="Then it waits until midnight, UTC.")] = 10,
     at_once: Annotated[int, typer.Option(help="Entries that wait or play.")] = 1,
     spend_a_day: Annotated[int, typer.Option(help="On fees, in credits.")] = 100,
-    stop_loss: Annotated[int, typer.Option(help="It stops when down by so many credits.")] = 100,
+    stop_loss: Annotated[int, typer.Option(help="It stops when down by this many credits.")] = 100,
     take_profit: Annotated[
-        int | None, typer.Option(help="It stops when up by so many credits.")
+        int | None, typer.Option(help="It stops when up by this many credits.")
     ] = None,
 ) -> None:
     """Switch it on, or give it other limits."""

@@ -68,7 +68,7 @@ def test_what_was_given_up_is_sent_again_from_the_page(receiver: Receiver) -> No
     send_due()
     assert "It answered 500. Next try from" in browser.get(page).content.decode()
     Delivery.objects.update(status=DeliveryStatus.DEAD)
-    assert "Send all 1 that were given up" in browser.get(page).content.decode()
+    assert "Send all 1 that failed" in browser.get(page).content.decode()
     browser.post(f"{page}replay/")
     send_due()
     assert Delivery.objects.get().status == DeliveryStatus.DELIVERED

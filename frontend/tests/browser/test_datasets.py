@@ -59,7 +59,7 @@ def test_a_dataset_is_built_previewed_and_fetched_by_keyboard(
     tab_to(page, page.get_by_label("Least margin"))
     page.keyboard.type("0.99")
     tab_to(page, page.get_by_label("Least agreement"))
-    expect(page.get_by_text("No pair is like that.")).to_be_visible()
+    expect(page.get_by_text("No pair matches.")).to_be_visible()
     page.keyboard.press("Shift+Tab")
     page.keyboard.press("Control+a")
     page.keyboard.type("0.5")

@@ -69,7 +69,7 @@ def test_the_part_that_follows_the_filters_is_the_same_as_on_the_page(
 
 def test_what_matches_nothing_cannot_be_built(client: Client, agent: Agent) -> None:
     shown = page(client, least_margin="0.9")
-    assert "No pair is like that." in shown
+    assert "No pair matches." in shown
     assert "Build the dataset" not in shown
     assert "Build the dataset" in page(client)
 
@@ -136,7 +136,7 @@ def test_public_pairs_show_no_prompt_and_no_pair_of_a_private_space(
     assert ">4</span> pairs" in shown
     assert "Mine alone." not in shown
     assert hidden.chosen.text not in shown
-    assert "are no public data" in page(client, whose="public", spaces=private.slug)
+    assert "are not public data" in page(client, whose="public", spaces=private.slug)
 
 
 def test_hostile_answers_are_shown_as_text(client: Client, agent: Agent) -> None:

@@ -19,5 +19,5 @@ def test_a_space_says_under_which_licence_its_answers_are_data(client: Client) -
     space.data_licence = DataLicence.NONE
     space.save()
     page = client.get(f"/spaces/{space.slug}/").content.decode()
-    assert "What is answered here is no public data" in page
+    assert "What is answered here is not public data" in page
     assert "becomes public data" not in page

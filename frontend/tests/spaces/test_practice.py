@@ -80,7 +80,7 @@ def test_a_refusal_is_told_on_the_spaces_page(space: Space, agent: Agent) -> Non
     response = send(client, space, agent)
     page = response.content.decode()
     assert response.status_code == 422
-    assert "You have played your 3 practice matches of today." in page
+    assert "You have used up today&rsquo;s practice matches (3)." in page
     assert "Practise, free" not in page
     nobody = send(client, space, agent, **{"practice-agent": "x"})
     assert (nobody.status_code, "Choose one of your agents" in nobody.content.decode()) == (

@@ -51,7 +51,7 @@ def test_the_wait_is_told_with_the_number_of_matches_it_is_based_on() -> None:
 def test_the_waiting_room_says_how_wide_the_search_is_by_now() -> None:
     space, agent = make_space(house_fill_seconds=600), make_agent(make_user(credits=100))
     entry_id = enter(agent, space)
-    assert "rated from 17 to 33 by now" in page(agent, f"/entries/{entry_id}/")
+    assert "rated from 17 to 33; the range widens" in page(agent, f"/entries/{entry_id}/")
     at = timezone.now() - timedelta(minutes=2)
     Entry.objects.update(created_at=at)
-    assert "among all ratings by now" in page(agent, f"/entries/{entry_id}/")
+    assert "Now looking among all ratings." in page(agent, f"/entries/{entry_id}/")

@@ -117,9 +117,9 @@ def test_weights_that_nobody_needs_go_and_their_row_says_when(
     assert ADAPTERS.collect() == Freed(1, SIZE)
     assert not has_files(version)
     adapter = Adapter.objects.get(versions=version)
-    with pytest.raises(BadAdapter, match="were collected on"):
+    with pytest.raises(BadAdapter, match="were deleted on"):
         check_playable(adapter)
-    with pytest.raises(Refused, match="The weights of version 2 were collected on"):
+    with pytest.raises(Refused, match="The weights of version 2 were deleted on"):
         use(version)
     assert ADAPTERS.due() == ADAPTERS.collect() == Freed()
 

@@ -52,9 +52,9 @@ def test_a_version_whose_weights_are_gone_says_so_and_offers_no_button() -> None
     assert "Use version 2" in owner.get(f"/agents/{agent.pk}/").content.decode()
     Adapter.objects.update(collected_at=timezone.now())
     page = owner.get(f"/agents/{agent.pk}/").content.decode()
-    assert "Its weights were collected on" in page
+    assert "Its weights were deleted on" in page
     assert "Use version 2" not in page
     second = agent.versions.get(number=2)
     path = f"/agents/{agent.pk}/versions/{second.pk}/activate/"
     answer = owner.post(path, follow=True).content.decode()
-    assert "The weights of version 2 were collected on" in answer
+    assert "The weights of version 2 were deleted on" in answer

@@ -288,7 +288,9 @@ def test_a_rejected_version_is_paid_for() -> None:
 def test_without_credits_a_request_is_refused_with_a_sentence() -> None:
     agent, space = make_due()
     spend(agent, leave=PRICE - 1)
-    with pytest.raises(InsufficientCredits, match=r"Not enough credits to train\. This costs 50"):
+    with pytest.raises(
+        InsufficientCredits, match=r"Not enough credits to train\. Credits needed: 50"
+    ):
         request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
     assert not TrainingRun.objects.exists()
     assert wallet(agent) == (PRICE - 1, 0)
@@ -299,7 +301,7 @@ def test_without_credits_a_run_does_not_start_by_itself_and_says_why() -> None:
     assert next_runs(agent.pk, viewer=agent.owner_id).held_up is None
     spend(agent, leave=3)
     assert start_due_runs() == []
-    sentence = f"{agent.name} has enough pairs to train, which costs 50 credits; 3 are available."
+    sentence = f"{agent.name} has enough pairs to train, which costs 50 credits; you have 3."
     assert next_runs(agent.pk, viewer=agent.owner_id).held_up == HeldUp(sentence, Remedy.CREDITS)
 
 

@@ -150,12 +150,12 @@ def test_pairs_above_the_share_of_coded_seats_start_no_run() -> None:
     agent = make_due_agent(space=space, learning={"coded_share": 0.5})
     assert start_due_runs() == []
     assert next_runs(agent.pk, viewer=agent.owner_id).held_up == HeldUp(
-        f"{agent.name} waits for 10 pairs to learn from and has 0. 10 more have a better answer of a coded "
-        "seat, and these may be 50% of a run's at most. Play more matches, or change that share.",
+        f"{agent.name} waits for 10 pairs to learn from and has 0. Not counted: 10 won by coded "
+        "seats, which may win at most 50% of a run's pairs. Play more matches, or change that share.",
         Remedy.SETTINGS,
     )
     assert requestable(agent, space) is None
-    with pytest.raises(Refused, match=r"has 0 pairs to learn from .* 10 more have a better answer"):
+    with pytest.raises(Refused, match=r"needs at least 8 pairs .* and has 0\. Not counted: 10 won"):
         request_run(agent.owner_id, agent_id=agent.pk, space_id=space.pk)
     make_pairs_for(agent, count=4, wins=4, space=space)
     assert start_due_runs() == []

@@ -252,7 +252,7 @@ def _other_base(agent: Agent, space: Space) -> None:
     [
         (
             _limit,
-            "You have played your 3 practice matches of today. The next ones come at midnight",
+            "You have used up today's practice matches (3). You get more at midnight",
         ),
         (_close, "is closed and takes no entries"),
         (_retire, "is retired; choose another agent"),

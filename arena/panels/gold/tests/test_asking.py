@@ -166,7 +166,7 @@ def test_the_other_judges_of_a_panel_judge_on(client: Client) -> None:
     space = make_space(panel=panel)
     Judge.objects.filter(pk=judge.pk).update(quarantined_at="2026-11-01T00:00Z")
     assert bench_of(space) == Bench.REDUCED
-    assert "the others judge on" in client.get(f"/spaces/{space.slug}/").text
+    assert "the others go on judging" in client.get(f"/spaces/{space.slug}/").text
 
 
 def test_a_space_that_nobody_may_judge_takes_no_entries_and_returns_those_that_wait(
