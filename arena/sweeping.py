@@ -27,6 +27,7 @@ from arena.models import (
     Tournament,
 )
 from arena.spaces import autopilot, seasons
+from arena.spaces.tallies import difficulties_of
 from arena.states import (
     ENDED_ROUND_STATUSES,
     AppealStatus,
@@ -54,12 +55,15 @@ def seat_queues() -> int:
     spaces = Space.objects.filter(
         status=SpaceStatus.OPEN, entries__status=EntryStatus.QUEUED
     ).distinct()
+    environments = dict(spaces.values_list("id", "environment"))
     rng = SystemRandom()
 
     def seat_space(space_id: int) -> int:
+        # A package's process starts now, and not while seating holds locks.
+        difficulties_of(environments[space_id])
         return len(seating.seat_matches(space_id, rng=rng))
 
-    return sum(_one_by_one(seat_space, spaces.values_list("id", flat=True)))
+    return sum(_one_by_one(seat_space, environments))
 
 
 def fly_autopilots() -> int:

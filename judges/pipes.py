@@ -67,7 +67,7 @@ class PipedProcess:
             if len(line) > self._max_line_bytes:
                 raise ValueError("its reply is too long")
         try:
-            reply = json.loads(line, parse_constant=_refuse_constant)
+            reply = json.loads(line, parse_constant=_refuse_constant, parse_float=_read_float)
         except RecursionError:
             raise ValueError("its reply is nested too deeply") from None
         if not isinstance(reply, dict):
@@ -87,6 +87,10 @@ class PipedProcess:
             selector.register(descriptor, event)
             if not selector.select(max(0.0, deadline - monotonic())):
                 raise TimeoutError("it took too long")
+
+
+def _read_float(text: str) -> float:
+    return float(text) + 0.0  # JSON has a negative zero, which a database does not keep
 
 
 def _refuse_constant(name: str) -> NoReturn:

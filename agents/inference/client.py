@@ -25,6 +25,7 @@ from agents.inference.moves import (
 )
 from agents.inference.patience import together
 from agents.inference.replies import (
+    ChoicesRefused,
     Continuation,
     Generation,
     InferenceUnavailable,
@@ -49,6 +50,7 @@ from agents.prompts import neutralised
 
 __all__ = [
     "AdapterRefused",
+    "ChoicesRefused",
     "Continuation",
     "Generation",
     "Inference",
@@ -275,13 +277,13 @@ class Inference(Servers):
         return normalised(await self._with_adapter(model, ask))
 
     async def _tree(self, base: str, choices: Sequence[str]) -> MoveTree:
-        """The choices by their tokens. Raises RequestRefused if a seat cannot choose among them."""
+        """The choices by their tokens. Raises ChoicesRefused if a seat cannot choose among them."""
         if problem := problem_with_choices(choices):
-            raise RequestRefused(problem)
+            raise ChoicesRefused(problem)
         spelled = await together(self._spelled_out(base, move) for move in choices)
         for move, ids in zip(choices, spelled, strict=True):
             if problem := problem_with_tokens(move, ids):
-                raise RequestRefused(problem)
+                raise ChoicesRefused(problem)
         return MoveTree(dict(zip(spelled, choices, strict=True)))
 
     async def _spelled_out(self, base: str, text: str) -> tuple[int, ...]:

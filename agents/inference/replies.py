@@ -26,6 +26,10 @@ class RequestRefused(Refused):
     """The server understood the request and declined it; the agent is at fault."""
 
 
+class ChoicesRefused(RequestRefused):
+    """No seat can choose among these; whoever listed them is at fault."""
+
+
 @dataclass(frozen=True)
 class Generation:
     """One sampled answer.

@@ -90,7 +90,8 @@ class Episode:
                 position = self.environment.act(self.position, role, one.text)
             except IllegalTurn as error:
                 problem = str(error)[:MAX_PROBLEM_CHARS]
-                if len(others) == len(self.problems):
+                is_first = len(others) == len(self.problems)
+                if is_first and self.environment.turn_limit > 1:
                     noted = (*others, (one.seat, one.text, problem))
                     return replace(self, problems=noted), problem
             else:

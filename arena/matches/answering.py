@@ -14,6 +14,7 @@ from agents.adapters.store import note_refusal
 from agents.errors import Refused
 from agents.inference.client import (
     AdapterRefused,
+    ChoicesRefused,
     Inference,
     InferenceUnavailable,
     Message,
@@ -26,6 +27,7 @@ from agents.inference.client import (
 from agents.inference.patience import eager_pauses, patiently
 from agents.models import AgentVersion
 from agents.roster import code_share_of
+from arena.environments.base import EnvironmentFault
 from arena.live.stream import FrameWriter
 from arena.matches.play import SeatAnswer
 from arena.models import Match, Seat
@@ -134,6 +136,8 @@ async def _sample(
         reason = str(error)
         await in_thread(lambda: note_refusal(player.adapter_digest, reason))
         return _failed(player, messages, reason)
+    except ChoicesRefused as error:
+        raise EnvironmentFault(str(error)) from None
     except RequestRefused as error:
         return _failed(player, messages, str(error))
     return SeatAnswer(

@@ -148,11 +148,23 @@ ONLY_TURN = TurnFacts(turn=0)
 
 
 def record_completion(
-    match_id: int, *, number: int, seat: int, answer: SeatAnswer, facts: TurnFacts = ONLY_TURN
+    match_id: int,
+    *,
+    number: int,
+    seat: int,
+    answer: SeatAnswer,
+    facts: TurnFacts = ONLY_TURN,
+    owner: uuid.UUID | None = None,
 ) -> None:
-    """Store what a seat answered; the last seat's answer, or the end of the episode, opens judging."""
+    """Store what a seat answered; the last seat's answer, or the end of the episode, opens judging.
+
+    Raises LeaseLost if the match is not `owner`'s any longer: what that worker knows of the episode is
+    out of date.
+    """
     with transaction.atomic(durable=True):
         match, state = _locked(match_id)
+        if owner and match.lease_owner != owner:
+            raise leases.LeaseLost
         player = state.seating.players[seat]
         event = CompletionRecorded(
             round=number,

@@ -60,8 +60,8 @@ def graded_answers(match_id: int) -> list[GradedAnswer]:
     rows = said.exclude(finish_reason="code").values_list(
         "round__number", "round__task", "seat__agent_id", "text"
     )
-    environment = ENVIRONMENTS[seating.environment]
     try:
+        environment = ENVIRONMENTS[seating.environment]
         return [
             GradedAnswer(
                 draw.difficulty(number),

@@ -193,7 +193,7 @@ class _Playing:
         inference: Inference,
         frames: FrameWriter,
     ) -> None:
-        self._match_id = rounds.match_id
+        self._match_id, self._owner = rounds.match_id, rounds.owner
         self._restricts_moves = rounds.seating.restricts_moves
         self._number, self._task = current.number, current.task
         self._episode = current.episode
@@ -206,6 +206,8 @@ class _Playing:
 
     async def to_the_end(self) -> None:
         """Ask the seats that are to move, those of one moment all at the same time."""
+        if not self._tries and not await in_thread(lambda: self._episode.to_move):
+            raise EnvironmentFault(f"{self._episode.environment.name} ended before anybody moved.")
         while waiting := await in_thread(lambda: self._episode.to_move):
             async with asyncio.TaskGroup() as group:
                 for seat in waiting:
@@ -247,7 +249,12 @@ class _Playing:
                 payoffs=None if after.to_move else after.payoffs(),
             )
         play.record_completion(
-            self._match_id, number=self._number, seat=seat, answer=answer, facts=facts
+            self._match_id,
+            number=self._number,
+            seat=seat,
+            answer=answer,
+            facts=facts,
+            owner=self._owner,
         )
         self._episode = after
 

@@ -41,7 +41,10 @@ _REFUSED = {
     "kill": (62, 129),
     "tkill": (200, 130),
     "tgkill": (234, 131),
+    "rt_sigqueueinfo": (129, 138),
+    "rt_tgsigqueueinfo": (297, 240),
     "pidfd_open": (434, 434),
+    "pidfd_send_signal": (424, 424),
     "ptrace": (101, 117),
     "process_vm_readv": (310, 270),
     "process_vm_writev": (311, 271),
@@ -49,6 +52,7 @@ _REFUSED = {
     "prlimit64": (302, 261),
     "unshare": (272, 97),
     "setns": (308, 268),
+    "truncate": (76, 45),  # before Linux 6.2, Landlock lets any file be emptied
     "chmod": (90, None),
     "fchmod": (91, 52),
     "fchmodat": (268, 53),
@@ -73,12 +77,14 @@ _REFUSED = {
 }
 _CLONE, _CLONE3 = (56, 220), 435
 _CLONE_THREAD = 0x10000
+# By which a process has the kernel signal another one.
+_FCNTL, _SET_OWNER, _SET_OWNER_EX = (72, 25), 8, 15
 _MACHINES = {"x86_64": (0, 0xC000003E), "aarch64": (1, 0xC00000B7)}  # (column above, AUDIT_ARCH)
 _X32_CALLS = 0x40000000  # from here on: a second set of calls of x86_64
 
 # Classic BPF, from linux/bpf_common.h and linux/seccomp.h.
 _LOAD, _EQUAL, _AT_LEAST, _ANY_BIT, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06
-_NUMBER_AT, _MACHINE_AT, _FIRST_ARGUMENT_AT = 0, 4, 16
+_NUMBER_AT, _MACHINE_AT, _FIRST_ARGUMENT_AT, _SECOND_ARGUMENT_AT = 0, 4, 16, 24
 _ALLOW, _KILL, _ERROR = 0x7FFF0000, 0x80000000, 0x00050000
 _EPERM, _ENOSYS = 1, 38
 
@@ -166,6 +172,12 @@ def _filter(column: int, machine: int) -> bytes:
     for number in refused:
         steps += [(_EQUAL, 0, 1, number), (_RETURN, 0, 0, _ERROR | _EPERM)]
     steps += [
+        (_EQUAL, 0, 5, _FCNTL[column]),
+        (_LOAD, 0, 0, _SECOND_ARGUMENT_AT),
+        (_EQUAL, 1, 0, _SET_OWNER),
+        (_EQUAL, 0, 1, _SET_OWNER_EX),
+        (_RETURN, 0, 0, _ERROR | _EPERM),
+        (_RETURN, 0, 0, _ALLOW),
         (_EQUAL, 0, 3, _CLONE[column]),
         (_LOAD, 0, 0, _FIRST_ARGUMENT_AT),
         (_ANY_BIT, 1, 0, _CLONE_THREAD),

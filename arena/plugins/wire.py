@@ -25,6 +25,7 @@ from arena.environments.question import MOST_SEATS
 from judges.transcript import Check
 
 MAX_LINE_BYTES = 1_000_000
+MAX_FLOAT = 1e16  # from here on, a database gives back a whole number
 MAX_TEXT_CHARACTERS = 20_000
 MAX_WORD_CHARACTERS = 500  # of a name, a cell, a move, a sentence
 MAX_ITEMS = 2_000  # of a list
@@ -118,6 +119,8 @@ def read_position(value: Any) -> dict[str, Any]:
                 waiting += found
             case str() as found:
                 _text(found, "a text in it", most=MAX_LINE_BYTES)
+            case float() as found if not abs(found) < MAX_FLOAT:
+                raise BadReply("a number in it is not finite, or too large")
     return given
 
 

@@ -5,14 +5,18 @@ from collections.abc import Iterable, Sequence
 from django.db.models import F
 
 from arena.environments import ENVIRONMENTS
+from arena.environments.base import EnvironmentFault
 from arena.models import DifficultyTally
 from arena.spaces.proposals import GradedAnswer, Tally, difficulty_weights, mean_rating, noted
 
 
 def difficulties_of(environment: str) -> int:
     """How many difficulties matches draw from; of a game only the easiest, since nobody solves it."""
-    known = ENVIRONMENTS.get(environment)
-    return known.difficulty_count if known and known.turn_limit == 1 else 1
+    try:
+        known = ENVIRONMENTS.get(environment)
+        return known.difficulty_count if known and known.turn_limit == 1 else 1
+    except EnvironmentFault:  # a match on it is cancelled when it is played, and refunded
+        return 1
 
 
 def tallies_of(space_id: int, environment: str, *, count: int) -> list[Tally]:

@@ -100,7 +100,7 @@ class ConnectFour(Game):
         mover = position["turn"]
         board, own, other = _boards(position, mover)
         score = board.search(own, other, DEPTH)
-        value = float(score > 0) if abs(score) > WON else 0.5 + score / (2 * (abs(score) + 4))
+        value = float(score > 0) if abs(score) >= WON else 0.5 + score / (2 * (abs(score) + 4))
         return value if mover == seat else 1 - value
 
     def solve(self, position: Position, seat: int, rng: Random) -> str:

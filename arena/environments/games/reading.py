@@ -2,7 +2,8 @@
 
 A move is named where its words stand one after the other, in capitals or not, with any marks or
 spaces between letters and digits: "A2", "a 2" and "A: 2" are one move. What stands in square
-brackets or between double asterisks counts before the rest of the text.
+brackets or between double asterisks counts before the rest of the text. "I do not accept" does not
+name the move "accept".
 """
 
 import re
@@ -15,6 +16,8 @@ MAX_LISTED_MOVES = 12
 # A number with its sign and decimals is one word, so that "4.5" and "-4" don't name the move 4.
 _WORD = re.compile(r"(?<![^\W_])-\d+(?:[.,]\d+)*|\d+(?:[.,]\d+)*|[^\W\d_]+")
 _MARKED = re.compile(r"\[([^\[\]]{1,40})\]|\*\*([^*]{1,40})\*\*")
+
+_DENIALS = frozenset(["not", "never", "cannot", "t"])  # "t" as in "won't"
 
 _Words = tuple[str, ...]
 
@@ -44,6 +47,11 @@ def _words(text: str) -> _Words:
     return tuple(_WORD.findall(text.casefold()))
 
 
+def _is_denied(words: _Words, at: int) -> bool:
+    """Whether the move that begins at this word is said not to be played."""
+    return at > 0 and words[at - 1] in _DENIALS
+
+
 def _named(known: dict[_Words, str], passages: list[_Words]) -> set[str]:
     """The moves that stand in the passages; of two that begin together, the longer one."""
     lengths = sorted({len(move) for move in known}, reverse=True)
@@ -52,7 +60,7 @@ def _named(known: dict[_Words, str], passages: list[_Words]) -> set[str]:
         at = 0
         while at < len(words):
             found = next((n for n in lengths if words[at : at + n] in known), 0)
-            if found:
+            if found and not _is_denied(words, at):
                 named.add(known[words[at : at + found]])
             at += found or 1
     return named

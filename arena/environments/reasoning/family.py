@@ -20,7 +20,7 @@ from random import Random
 from arena.environments.base import EnvironmentFault, Score, Split, Task
 from arena.environments.question import Question
 from arena.environments.reasoning.catalogue import OFFERS, REFUSED, Offer
-from arena.environments.reasoning.library import Item, make_item
+from arena.environments.reasoning.library import Item, make_item, unmoved
 from arena.environments.reasoning.shapes import is_of_kind
 from arena.environments.reasoning.stating import stated
 from arena.environments.registry import UnknownEnvironment
@@ -125,7 +125,8 @@ def _value(name: str, item: Item, given: str, right: str) -> float:
     if not is_of_kind(name, given, right):
         return 0.0
     try:
-        value = float(item.dataset.score_answer(given, item.entry))
+        with unmoved():
+            value = float(item.dataset.score_answer(given, item.entry))
     except Exception:  # noqa: BLE001 whatever a library's scorer does with a text, the text is to blame
         return 0.0
     return value if math.isfinite(value) and CONSOLATION < value <= 1.0 else 0.0

@@ -7,7 +7,9 @@ need and seconds of a worker's time. So they are made without running them.
 import importlib
 import sys
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
+from decimal import Context, DefaultContext, localcontext
 from functools import cache
 from importlib.util import find_spec, module_from_spec
 from typing import Any, Protocol, cast
@@ -51,13 +53,19 @@ def make_item(module: str, name: str, level: int, index: int) -> Item:
     Raises EnvironmentFault.
     """
     try:
-        if name in _REBUILT:
-            dataset = _build(module, name, level, seed=index)
-            return Item(dataset, dataset[0])
-        dataset = _kept(module, name, level)
-        return Item(dataset, dataset[index])
+        with unmoved():
+            if name in _REBUILT:
+                dataset = _build(module, name, level, seed=index)
+                return Item(dataset, dataset[0])
+            dataset = _kept(module, name, level)
+            return Item(dataset, dataset[index])
     except Exception as error:
         raise EnvironmentFault(f"reasoning-gym made no {name} problem: {error}") from error
+
+
+def unmoved() -> AbstractContextManager[Context]:
+    """The usual arithmetic for a while: some families change their thread's precision for good."""
+    return localcontext(DefaultContext)
 
 
 @cache

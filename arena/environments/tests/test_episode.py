@@ -65,6 +65,15 @@ def test_an_answered_question_is_an_episode_of_one_turn() -> None:
     assert view_json(episode.view())["kind"] == "text"
 
 
+def test_in_an_episode_of_one_turn_an_illegal_answer_counts_at_once() -> None:
+    class Once(Count):
+        turn_limit = 1
+
+    episode, problem = begin(Once(), 0, 1).after(Try(0, "three"))
+    assert (problem, episode.problems) == ("Say 1 or 2.", ())
+    assert episode.position["total"] == 1, "it counts as 1"
+
+
 @given(st.lists(st.sampled_from(["1", "2", "x", None]), min_size=8, max_size=8), st.booleans())
 def test_seats_of_one_moment_may_answer_in_any_order(
     texts: list[str | None], first_is_one: bool

@@ -148,8 +148,9 @@ def test_code_that_answers_and_seats_that_could_not_be_served_tell_nothing() -> 
     assert graded_answers(match.id) == [GradedAnswer(level, 25.0, is_solved=True)]
 
 
+@pytest.mark.parametrize("is_gone", [False, True])
 def test_a_match_is_paid_also_when_the_environment_fails_to_check_its_answers(
-    monkeypatch: pytest.MonkeyPatch, ladder: Ladder
+    monkeypatch: pytest.MonkeyPatch, ladder: Ladder, is_gone: bool
 ) -> None:
     match = played(make_match(ladder_space()), monkeypatch, level=1)
     for round_id in match.rounds.values_list("id", flat=True)[:5]:
@@ -160,6 +161,8 @@ def test_a_match_is_paid_also_when_the_environment_fails_to_check_its_answers(
         raise EnvironmentFault("A stranger's environment failed.")
 
     monkeypatch.setattr(ladder, "score", burst)
+    if is_gone:
+        monkeypatch.delitem(ENVIRONMENTS._known, ladder.slug)
     play.settle_match(match.id)
     match.refresh_from_db()
     assert match.status == MatchStatus.SETTLED

@@ -1,20 +1,25 @@
 """Rounds of many turns: played, continued after a death, judged and settled."""
 
+import uuid
 from collections.abc import Sequence
+from functools import partial
 
 import pytest
+from django.utils import timezone
 
-from agents.inference.client import Message, RequestRefused
+from agents.inference.client import ChoicesRefused, Message, RequestRefused
 from agents.models import Agent, Engine
 from arena.credits import ledger
 from arena.environments.base import EnvironmentFault, Position
 from arena.environments.tests.small_games import Count, Odds
+from arena.leases import LeaseLost
 from arena.matches import judging, play
 from arena.matches.erasing import erase_answers
 from arena.matches.match import IllegalMove
+from arena.matches.runner import task_of
 from arena.models import Completion, Match, MatchEvent, Verdict
 from arena.panels.voting import judge_transcript
-from arena.states import MatchStatus
+from arena.states import CompletionStatus, MatchStatus
 from arena.tests.builders import make_match, make_space
 from arena.tests.playing import add_games, played
 from judges.transcript import Transcript
@@ -164,6 +169,46 @@ def test_a_turn_that_somebody_else_recorded_is_not_recorded_again(
     answer = play.SeatAnswer(status="ok", messages=[], text="2")  # type: ignore[arg-type]
     with pytest.raises(IllegalMove):
         play.record_completion(match.id, number=1, seat=0, answer=answer, facts=play.TurnFacts(1))
+
+
+def test_what_a_worker_says_that_lost_the_match_is_not_recorded() -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+    play.start_match(match.id)
+    play.start_round(match.id, number=1, task=task_of(match.id, 1), turn_limit=9, order=(0, 1))
+    first, second = uuid.uuid4(), uuid.uuid4()
+    assert play.claim_match(match.id, owner=first)
+    Match.objects.update(lease_expires_at=timezone.now())
+    assert play.claim_match(match.id, owner=second)
+    answer = play.SeatAnswer(CompletionStatus.OK, [], text="2")
+    record = partial(play.record_completion, match.id, number=1, seat=0, answer=answer)
+    with pytest.raises(LeaseLost):
+        record(facts=play.TurnFacts(0), owner=first)
+    record(facts=play.TurnFacts(0), owner=second)
+    assert Completion.objects.count() == 1
+
+
+def test_moves_that_no_server_takes_are_the_environments_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def refuse(messages: Sequence[Message]) -> str:
+        raise ChoicesRefused("A seat can choose among at most 256 moves; here are 300.")
+
+    match = make_match(make_space(environment="count", restricts_moves=True, round_count=1))
+    played(match, monkeypatch, refuse)
+    assert match.status == MatchStatus.CANCELLED
+    reason = play.state_of(match).cancel_reason
+    assert reason == "A seat can choose among at most 256 moves; here are 300."
+    assert ledger.audit().problems == ()
+
+
+def test_an_episode_that_begins_at_its_end_is_the_environments_fault(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Count, "to_move", lambda self, position: ())
+    match = make_match(make_space(environment="count", round_count=1))
+    played(match, monkeypatch, lambda messages: "2")
+    reason = play.state_of(match).cancel_reason
+    assert reason == "Count ended before anybody moved."
 
 
 def test_a_space_may_restrict_answers_to_legal_moves(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,7 +19,7 @@ def install(
 
 # An environment of one turn that does what its answer says.
 NAUGHTY = """
-import os, pathlib, socket, subprocess, sys, threading, time
+import ctypes, fcntl, os, pathlib, socket, struct, subprocess, sys, threading, time
 from arena.environments.base import IllegalTurn, Score, Seats, Split, Task, TextView
 from judges.transcript import Check
 
@@ -29,6 +29,13 @@ HERE = pathlib.Path(__file__).parent
 def busy():
     while True:
         pass
+
+
+def queue_signal():
+    number = {"x86_64": 129, "aarch64": 138}[os.uname().machine]
+    info = struct.pack("iii", 9, 0, -1).ljust(128, bytes(1))
+    if ctypes.CDLL(None, use_errno=True).syscall(number, os.getppid(), 9, info) < 0:
+        raise OSError(ctypes.get_errno(), "not sent")
 
 
 DEEDS = {
@@ -43,6 +50,9 @@ DEEDS = {
     "fork": os.fork,
     "program": lambda: subprocess.run(["true"]),
     "kill": lambda: os.kill(os.getppid(), 9),
+    "queue a signal": queue_signal,
+    "be signalled for": lambda: fcntl.fcntl(os.pipe()[1], fcntl.F_SETOWN, os.getppid()),
+    "empty": lambda: os.truncate(__file__, 0),
     "connect": lambda: socket.socket(),
     "read": lambda: pathlib.Path("/etc/passwd").read_text(),
     "memory": lambda: bytearray(4 << 30),

@@ -67,6 +67,15 @@ def test_a_value_that_the_search_does_not_decide_is_inside_zero_and_one() -> Non
         assert value + GAME.value(position, 1) == pytest.approx(1)
 
 
+def test_what_the_search_decides_with_its_last_look_has_a_value_of_zero_or_one(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("arena.environments.games.connectfour.DEPTH", 0)
+    # The other wins next, at one of two ends.
+    lost = at("", "", "O", "O", "O", "", "", turn=0)
+    assert (GAME.value(lost, 0), GAME.value(lost, 1)) == (0.0, 1.0)
+
+
 def test_the_coded_seat_beats_random_moves() -> None:
     for seed in range(6):
         rng, solver = Random(seed), seed % 2

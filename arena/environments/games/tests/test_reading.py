@@ -60,6 +60,15 @@ def test_an_answer_that_names_no_legal_move_is_refused_with_those_that_are(text:
         read_move(text, SQUARES)
 
 
+@pytest.mark.parametrize(
+    "text", ["I do not accept.", "I won't accept", "never accept", "cannot ACCEPT"]
+)
+def test_a_move_that_is_denied_is_not_named(text: str) -> None:
+    with pytest.raises(IllegalTurn, match="names no legal move"):
+        read_move(text, ("accept", "deny"))
+    assert read_move(f"{text} I deny", ("accept", "deny")) == "deny"
+
+
 @pytest.mark.parametrize("text", ["1 or 4", "[1] [4]", "**1** and [2]", "1\n2"])
 def test_an_answer_that_names_several_moves_is_refused(text: str) -> None:
     with pytest.raises(IllegalTurn, match="names several legal moves"):

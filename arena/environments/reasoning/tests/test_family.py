@@ -1,4 +1,5 @@
 import json
+from decimal import DefaultContext, localcontext
 from random import Random
 from types import SimpleNamespace
 from typing import Any
@@ -238,3 +239,17 @@ def test_a_family_has_the_numbers_of_its_curriculum() -> None:
     assert Reasoning(OFFERS["gsm_symbolic"]).difficulty_count == 1
     assert Reasoning(OFFERS["aiw"]).difficulty_count == 8
     assert Reasoning(OFFERS["aiw"]).slug == "reasoning/aiw"
+
+
+def test_problems_do_not_depend_on_what_the_thread_computed_before() -> None:
+    """The first family changes the precision of decimals, and the second computes with them."""
+    usual = make_item(*place("decimal_chain_sum"), 1, 7).question
+    with localcontext() as context:
+        make_item(*place("decimal_arithmetic"), 1, 7)
+        assert context.prec == DefaultContext.prec
+        context.prec = 6
+        assert make_item(*place("decimal_chain_sum"), 1, 7).question == usual
+
+
+def place(name: str) -> tuple[str, str]:
+    return OFFERS[name].module, name
