@@ -21,6 +21,7 @@ MAX_OPPONENT_SHARE = 0.6
 MIN_OPPONENTS = 3
 MAX_NOISE = 0.45  # at 0.5 a pair would say nothing
 
+_PUNCTUATION = ".,;:!?\"'()[]"
 _WORD = re.compile(r"\w+|[^\w\s.,;:!?\"'()\[\]]")  # operators are words, punctuation is not
 
 
@@ -133,7 +134,27 @@ class HeldOutTasks:
 def curate_pairs(
     newest_first: Sequence[PairCandidate], *, limits: Limits, held_out: HeldOutTasks
 ) -> Curated:
-    """The newest pairs that pass every rule; older pairs replace those left out."""
+    """The newest pairs that pass every rule; older pairs replace those left out.
+
+    A coded seat's pair above its share has not kept out the pairs that say the same.
+    """
+    surplus: set[int] = set()
+    while True:
+        left = [pair for pair in newest_first if pair.pair_id not in surplus]
+        curated = _curated(left, limits=limits, held_out=held_out)
+        chosen = _within_coded_share(curated.kept, limits.coded_share)
+        if len(chosen) == len(curated.kept):
+            break
+        surplus |= {pair.pair_id for pair in curated.kept} - {pair.pair_id for pair in chosen}
+    left_out = Counter(curated.left_out)
+    left_out[Reason.CODED_SHARE.value] += len(surplus)
+    return Curated(curated.kept, dict(sorted((+left_out).items())))
+
+
+def _curated(
+    newest_first: Sequence[PairCandidate], *, limits: Limits, held_out: HeldOutTasks
+) -> Curated:
+    """Without a last look at the share of coded seats."""
     cap = _opponent_cap(newest_first, places=limits.places)
     kept: list[PairCandidate] = []
     waiting: list[PairCandidate] = []  # of house agents above their cap
@@ -162,9 +183,7 @@ def curate_pairs(
     free = limits.places - len(kept)
     left_out[Reason.OPPONENT_CAP.value] += len(waiting[free:])
     found = sorted([*kept, *waiting[:free]], key=lambda pair: pair.pair_id)
-    chosen = _within_coded_share(found, limits.coded_share)
-    left_out[Reason.CODED_SHARE.value] += len(found) - len(chosen)
-    return Curated(chosen, dict(sorted((+left_out).items())))
+    return Curated(found, left_out)
 
 
 def _within_coded_share(
@@ -230,7 +249,7 @@ class _Seen:
         if ids in self._ids:
             return Reason.DUPLICATE
         wording = (_Wording(pair.chosen_text), _Wording(pair.rejected_text))
-        same_task = self._wordings.setdefault(_Wording(pair.task).words, [])
+        same_task = self._wordings.setdefault(_task_words(pair.task), [])
         if any(
             wording[0].is_near(chosen) and wording[1].is_near(rejected)
             for chosen, rejected in same_task
@@ -242,6 +261,11 @@ class _Seen:
         same_task.append(wording)
         self._of_task[pair.task_key] += 1
         return None
+
+
+def _task_words(task: str) -> tuple[str, ...]:
+    """A task, ignoring case, space and the punctuation of words; a mark alone is a board's empty cell."""
+    return tuple(word.strip(_PUNCTUATION) or word for word in task.casefold().split())
 
 
 class _Wording:

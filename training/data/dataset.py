@@ -19,11 +19,11 @@ from django.conf import settings
 from django.db.models import Model, QuerySet
 
 from agents.canonical import digest_of
-from agents.errors import Refused
 from agents.files import write_atomically
 from agents.inference import processor
 from arena.environments import ENVIRONMENTS
 from training.data.curation import HeldOutTasks
+from training.data.tokens import BaseUnreadable
 from training.gate.sitting import LOOKS, draw_tasks
 from training.methods.examples import ExampleKind, GroupExample, PairExample
 from training.models import TrainingRun
@@ -159,7 +159,7 @@ def base_digest(folder: Path) -> str:
     """SHA-256 over the base's weights, in the order of their file names."""
     files = sorted(folder.glob("*.safetensors"))
     if not files:
-        raise Refused("The base model's folder holds no weights.")
+        raise BaseUnreadable("The base model's folder holds no weights.")
     stamp = tuple((file.name, file.stat().st_mtime_ns, file.stat().st_size) for file in files)
     return _base_digest(folder, stamp)
 

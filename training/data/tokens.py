@@ -13,6 +13,10 @@ from typing import Any
 from agents.errors import Refused
 
 
+class BaseUnreadable(Refused):
+    """The base model's folder on this machine lacks something: no fault of a run's owner."""
+
+
 @dataclass(frozen=True)
 class ChatTokens:
     """The special tokens of one base model."""
@@ -48,12 +52,14 @@ class ChatTokens:
 
 
 def read_chat_tokens(base: Path) -> ChatTokens:
-    """The tokens of the base in this folder. Raises Refused if its tokenizer names none."""
+    """The tokens of the base in this folder. Raises BaseUnreadable if its tokenizer names none."""
     try:
         stamp = (base / "tokenizer.json").stat().st_mtime_ns
         return _read(base, stamp)
     except (OSError, ValueError, KeyError, TypeError):
-        raise Refused("The base model's folder has no tokenizer that names its tokens.") from None
+        raise BaseUnreadable(
+            "The base model's folder has no tokenizer that names its tokens."
+        ) from None
 
 
 @lru_cache(maxsize=8)

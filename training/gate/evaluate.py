@@ -50,6 +50,10 @@ class GateInconclusive(Refused):
     """Too little could be judged or compared: an infrastructure fault, not the child's."""
 
 
+class GateUnjudged(GateInconclusive):
+    """The judges were away, and may come back."""
+
+
 class NeverAnswers(Refused):
     """Too few tasks got an answer at all, because of the agent's own prompt and settings."""
 
@@ -133,7 +137,7 @@ def _refuse_unjudged(trials: Sequence[Trial], tasks: Sequence[Task], *, unanswer
             f"{unanswered} of {len(tasks)} held-out tasks got no answer, so the new version could not "
             "be evaluated. Shorten the agent's prompt, so that the model has room to answer."
         )
-    raise GateInconclusive(f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged.")
+    raise GateUnjudged(f"Only {len(trials)} of {len(tasks)} held-out tasks could be judged.")
 
 
 def _decide(trials: Sequence[Trial], rng: Random) -> GateDecision:

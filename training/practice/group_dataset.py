@@ -14,6 +14,7 @@ from arena import access
 from arena.environments.base import EnvironmentFault
 from arena.models import Completion
 from training.configs.fields import InvalidConfig
+from training.data.curation import Reason
 from training.data.dataset import Dataset, by_id, held_out_tasks, in_words
 from training.data.groups import Group, GroupAnswer, Source
 from training.data.tokens import read_chat_tokens
@@ -40,10 +41,14 @@ JSON = dict[str, Any]
 log = structlog.get_logger(__name__)
 
 
+class NotJudged(Refused):
+    """The judges were away: what was practised may still be judged."""
+
+
 def group_dataset(spec: RunSpec) -> Dataset:
     """The practised groups in which some answers are better, oldest first: of tasks, then of episodes.
 
-    Raises EnvironmentFault, or Refused when there is nothing to learn from.
+    Raises EnvironmentFault, NotJudged, or Refused when there is nothing to learn from.
     """
     config = spec.config
     tokens = read_chat_tokens(spec.base_folder)
@@ -63,6 +68,8 @@ def group_dataset(spec: RunSpec) -> Dataset:
         )
     left_out = Counter(found.left_out) + episodes.left_out
     if not (found.groups or episodes.examples):
+        if left_out[Reason.NOT_JUDGED.value]:
+            raise NotJudged(f"The Space's judges gave no verdict; {in_words(left_out)}.")
         raise Refused(f"No group of answers is left to learn from; {in_words(left_out)}.")
     answers = [answer for one in found.groups for answer in one.group.answers]
     sources = Counter(answer.member.source.value for answer in answers)

@@ -206,6 +206,7 @@ def _shared_practice(spec: RunSpec, rounds: Sequence[Round]) -> dict[int, list[R
         return {}
     newest = (
         Rollout.objects.filter(round__task_key=OuterRef("task_key"))
+        .filter(version__agent__owner__leaving_since=None)
         .exclude(version__agent_id=spec.run.agent_id)
         # As the owner has it now, not as it was when they were drawn.
         .exclude(
@@ -254,9 +255,11 @@ class _Answers:
         self._coded_left = floor(spec.config.coded_share * size.rollouts * len(rounds) + 1e-9)
         self._coded: set[int] = set()  # completions of coded seats
         self._practised = _shared_practice(spec, [one for one in rounds if not one.is_episode])
-        completions = Completion.objects.filter(round__in=rounds, status=CompletionStatus.OK).defer(
-            "text", "chunk_times", "sampling"
-        )
+        completions = Completion.objects.filter(
+            round__in=rounds,
+            status=CompletionStatus.OK,
+            version__agent__owner__leaving_since=None,
+        ).defer("text", "chunk_times", "sampling")
         for one in completions.select_related("version__agent", "round").order_by("id"):
             if one.version.agent_id != run.agent_id:
                 # Others' answers to an episode's round were given in other positions.

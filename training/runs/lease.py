@@ -24,6 +24,7 @@ from training.states import CLAIMABLE_STATUSES, RunEvent
 
 LEASE_TAKEOVERS = 1.5  # renewed every few seconds, between steps that may be slower
 BACK_OFF_TAKEOVERS = 0.5  # times the attempt's number, after an infrastructure fault
+MAX_OUTAGE_REST = timedelta(minutes=10)  # the longer an outage lasts, the rarer the tries
 OUTAGE_LIMIT = timedelta(hours=24)  # a shorter outage does not count as an attempt
 
 
@@ -100,11 +101,13 @@ def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
     """
     with held_run(lease) as run:
         now = timezone.now()
-        attempts = run.attempts
+        rest = leases.takeover(BACK_OFF_TAKEOVERS * run.attempts)
         if is_outage:
             run.outage_since = run.outage_since or now
-            run.attempts -= now - run.outage_since < OUTAGE_LIMIT
-        _release(run, until=now + leases.takeover(BACK_OFF_TAKEOVERS * attempts), reason=reason)
+            lasted = now - run.outage_since
+            rest = max(rest, min(lasted / 4, MAX_OUTAGE_REST))
+            run.attempts -= lasted < OUTAGE_LIMIT
+        _release(run, until=now + rest, reason=reason)
 
 
 def yield_turn(lease: Lease, *, reason: str) -> None:

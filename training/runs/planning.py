@@ -3,10 +3,13 @@
 import contextlib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import reduce
+from operator import or_
 from typing import Any
 
 from django.conf import settings
-from django.db.models import Count, Max, Q
+from django.db.models import Count, Max, Q, Subquery, Value
+from django.db.models.functions import Coalesce
 
 from agents.models import Agent
 from training.configs.configs import LearningConfig, Precision, fitting
@@ -15,9 +18,12 @@ from training.configs.weights import bfloat16_bytes
 from training.data.curation import coded_beside
 from training.methods import DEFAULT, config_from_json, method_of
 from training.methods.examples import PAIRS
+from training.models import Pair
 from training.runs import charges
 from training.runs.queries import kept_shape
 from training.runs.unlearned import TAUGHT_BY_CODE, unlearned_pairs
+
+MAX_COUNTED = 8_000  # the newest pairs of an agent in a Space, more than any run looks at
 
 _NO_PAIRS: Mapping[str, Any] = {"count": 0, "coded": 0, "last": None, "tasks": 0, "episodes": 0}
 
@@ -53,12 +59,16 @@ def plans_of(agent: Agent, space_ids: Collection[int]) -> dict[int, Plan]:
 
     Needs the agent's base model and current version, with its adapter, loaded.
     """
+    if not space_ids:
+        return {}
     parent = agent.current_version
     assert parent is not None, "an agent has a version from its creation on"
-    rows = unlearned_pairs(parent, space_ids).order_by().values("space")
+    rows = unlearned_pairs(parent, space_ids).filter(_newest(agent, space_ids))
     counts = {
         row["space"]: row
-        for row in rows.annotate(
+        for row in rows.order_by()
+        .values("space")
+        .annotate(
             count=Count("id"),
             coded=Count("id", filter=TAUGHT_BY_CODE),
             last=Max("id"),
@@ -74,6 +84,16 @@ def plans_of(agent: Agent, space_ids: Collection[int]) -> dict[int, Plan]:
         problem = f"The training settings are not valid. {error}"
         return {key: _refused(agent, pairs, problem) for key, pairs in found.items()}
     return {key: _plan(config, pairs) for key, pairs in found.items()}
+
+
+def _newest(agent: Agent, space_ids: Collection[int]) -> Q:
+    """Of each Space so many of the agent's pairs that a page can count them."""
+
+    def oldest(space_id: int) -> Coalesce:
+        pairs = Pair.objects.filter(agent=agent, space=space_id).order_by("-id").values("id")
+        return Coalesce(Subquery(pairs[MAX_COUNTED - 1 : MAX_COUNTED]), Value(0))
+
+    return reduce(or_, (Q(space=each, id__gte=oldest(each)) for each in space_ids))
 
 
 def _config_of(agent: Agent) -> LearningConfig:

@@ -7,6 +7,7 @@ from enum import StrEnum
 
 import structlog
 from django.conf import settings
+from django.core.cache import cache
 from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q, QuerySet
 from django.utils import timezone
@@ -28,9 +29,16 @@ log = structlog.get_logger(__name__)
 
 START_LIMIT = 20  # runs per sweep
 LOOK_LIMIT = 200  # agents with enough pairs that one sweep considers
+COUNT_AGAIN_SECONDS = (
+    60  # the pairs of an agent whose settings left too few, unless it has new ones
+)
 MIN_PAIRS = 8  # fewer would teach only their own wording
 
 IN_TRAINING = "This agent is already in training; wait for that run or cancel it."
+
+
+class _TooFew(Refused):
+    """Too few pairs that may teach; another sweep need not count them again soon."""
 
 
 def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
@@ -44,8 +52,14 @@ def start_due_runs(*, limit: int = START_LIMIT) -> list[int]:
     for due in _due().order_by("?")[:LOOK_LIMIT]:
         if len(started) == limit:
             break
+        counted = f"training:too-few:{due.agent_id}:{due.space_id}"
+        if cache.get(counted) == due.new_pairs:
+            continue
         try:
             run = _queue_run(Agent.objects.filter(id=due.agent_id), due.space_id)
+        except _TooFew:
+            cache.set(counted, due.new_pairs, COUNT_AGAIN_SECONDS)
+            continue
         except Refused:
             continue  # see `HeldUp`, or another sweep was faster
         except Exception:
@@ -104,17 +118,15 @@ class NextRuns:
 def next_runs(agent_id: int, *, viewer: int | None) -> NextRuns:
     """Nothing for anybody but the owner: it reveals what they have and store."""
     agent = _with_parent(Agent.objects.filter(id=agent_id, owner_id=viewer)).first()
-    if agent is None:
+    if agent is None or not _may_train(agent):
         return NextRuns({}, None)
     played = PairCount.objects.filter(agent=agent, pairs__gt=0).values_list("space", flat=True)
     plans = plans_of(agent, list(played))
-    requestable = {}
-    if _may_train(agent):
-        requestable = {
-            space_id: Requestable(plan.pair_count, plan.price_credits)
-            for space_id, plan in plans.items()
-            if plan.teaching >= MIN_PAIRS and not plan.problem
-        }
+    requestable = {
+        space_id: Requestable(plan.pair_count, plan.price_credits)
+        for space_id, plan in plans.items()
+        if plan.teaching >= MIN_PAIRS and not plan.problem
+    }
     return NextRuns(requestable, _held_up(agent, plans))
 
 
@@ -236,7 +248,7 @@ def _queue_run(
             if is_by_hand:
                 _check_request(agent, space_id, plan)
             elif problem := _too_few(agent, plan):
-                raise Refused(problem)
+                raise _TooFew(problem)
             check_room(agent.owner_id)
             run = _new_run(agent, space_id, plan, is_by_hand=is_by_hand)
             run.request_id = request_id

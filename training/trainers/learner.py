@@ -84,9 +84,7 @@ def learn(folders: Sequence[Path]) -> int:
             precision=first.config.precision,
             device=choose_device(first.device),
         )
-    except TrainingStopped as error:
-        return _end_all(together, {"error": str(error)})
-    except DeviceMissing as error:
+    except (TrainingStopped, DeviceMissing) as error:  # nothing that an owner could change
         return _end_all(together, {"postponed": str(error)})
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):

@@ -20,7 +20,9 @@ from agents.inference.client import AdapterRefused, InferenceUnavailable
 from arena.environments.base import EnvironmentFault
 from arena.leases import LeaseLost
 from training.configs.fields import InvalidConfig
-from training.gate.evaluate import GateInconclusive
+from training.data.tokens import BaseUnreadable
+from training.gate.evaluate import GateInconclusive, GateUnjudged
+from training.practice.group_dataset import NotJudged
 from training.runs.attempts import is_finished
 from training.runs.claiming import MAX_ATTEMPTS, claim_together, is_another_due
 from training.runs.lease import Lease, Leases, move_run, postpone_run, yield_turn
@@ -151,7 +153,9 @@ def _record_fault(lease: Lease, error: Exception) -> None:
                 postpone_run(lease, reason=reason, is_outage=True)
             case GateInconclusive():
                 reason = f"The new version is waiting to be evaluated: {error}"
-                postpone_run(lease, reason=reason)
+                postpone_run(lease, reason=reason, is_outage=isinstance(error, GateUnjudged))
+            case NotJudged() | BaseUnreadable():
+                postpone_run(lease, reason=str(error), is_outage=True)
             case EnvironmentFault():
                 postpone_run(lease, reason=str(error))
             case TrainerPostponed():

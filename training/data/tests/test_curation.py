@@ -132,6 +132,13 @@ def test_nearly_the_same_answers_to_one_task_teach_once() -> None:
     assert curated.left_out == {"near_duplicate": 1}
 
 
+def test_boards_with_other_empty_cells_are_other_tasks() -> None:
+    texts = {"chosen_text": "5", "rejected_text": "3"}
+    boards = ("X O . . .", ". . X O .", "X  O . . .")
+    pairs = [make_candidate(9 - n, task=board, **texts) for n, board in enumerate(boards)]
+    assert ids(curate(*pairs)) == [8, 9]
+
+
 def test_one_task_gives_a_bounded_number_of_pairs() -> None:
     curated = curate(*(make_candidate(pair_id, task_key="same") for pair_id in range(20)))
     assert len(curated.kept) == MAX_PAIRS_PER_TASK
@@ -175,6 +182,17 @@ def test_older_answers_of_others_take_the_places_that_coded_seats_may_not_have()
 def test_where_only_coded_seats_were_better_a_share_of_them_is_nothing() -> None:
     assert ids(curate(*coded(3, 2, 1), coded_share=0.9)) == []
     assert ids(curate(*coded(3, 2, 1), coded_share=1.0)) == [1, 2, 3]
+
+
+def test_a_coded_pair_above_the_share_does_not_keep_out_another_that_says_the_same() -> None:
+    said = {"chosen_ids": (7,), "rejected_ids": (8,)}
+    newer = [make_candidate(n, task=f"{n % 10}", is_coded=True, **said) for n in (19, 18, 17)]
+    older = [make_candidate(n, task=f"{n}", **said) for n in (9, 8, 7)]
+    for pair, again in zip(newer, older, strict=True):
+        assert pair.task == again.task
+    curated = curate(*newer, *older, coded_share=0.5)
+    assert ids(curated) == [7, 8, 9]
+    assert curated.left_out == {Reason.CODED_SHARE: 3}
 
 
 @given(

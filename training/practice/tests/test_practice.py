@@ -8,14 +8,14 @@ import pytest
 from asgiref.sync import async_to_sync
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
 
-from agents.errors import Refused
 from agents.inference.client import (
     InferenceUnavailable,
     Message,
     RequestRefused,
 )
-from agents.models import AgentVersion, VersionOrigin
+from agents.models import AgentVersion, User, VersionOrigin
 from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, Round
@@ -25,9 +25,11 @@ from training.configs.configs import PracticeAnswers
 from training.data.dataset import (
     held_out_tasks,
 )
+from training.data.groups import Source
 from training.methods.grpo import GRPOConfig
 from training.models import Rollout, TrainingRun
 from training.practice import plan
+from training.practice.group_dataset import NotJudged
 from training.practice.practice import practise
 from training.practice.speaker import CONCURRENT_ANSWERS
 from training.practice.tests.builders import (
@@ -239,6 +241,20 @@ def test_private_practice_answers_are_not_shared_either_way(fake_base: Path, who
     assert sources == {"played": 1, "practised": 1, "shared": 2}, "answers in matches are public"
 
 
+@pytest.mark.parametrize("is_leaving", [False, True])
+def test_answers_of_people_who_leave_are_no_longer_shared(
+    fake_base: Path, is_leaving: bool
+) -> None:
+    run = make_grpo_run(fake_base)
+    if is_leaving:
+        User.objects.exclude(pk=run.agent.owner_id).update(leaving_since=timezone.now())
+    practise_now(run)
+    planned = plan.PracticePlan.read(spec_of(run).folder)
+    assert planned is not None
+    sources = {member.source for group in planned.groups for member in group.members}
+    assert (Source.SHARED in sources) is not is_leaving
+
+
 def test_a_plan_stays_when_others_answer_meanwhile(fake_base: Path) -> None:
     run = make_grpo_run(fake_base, rounds=1)
     practise_now(run)
@@ -254,7 +270,7 @@ def test_a_group_that_nobody_judged_is_left_out_and_has_no_score(fake_base: Path
     Judge.objects.update(quarantined_at="2026-01-01T00:00Z")
     practise_now(run)
     assert set(Rollout.objects.values_list("score", flat=True)) == {None}
-    with pytest.raises(Refused, match="4 not judged"):
+    with pytest.raises(NotJudged, match="4 not judged"):
         write_groups(run)
     Judge.objects.update(quarantined_at=None)
     practise_now(run)

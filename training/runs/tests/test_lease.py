@@ -106,6 +106,20 @@ def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) 
     assert "The inference server is away." in run.reason
 
 
+@pytest.mark.parametrize(("minutes", "rest"), [(0, 30), (8, 120), (600, 600)])
+def test_the_longer_an_outage_lasts_the_rarer_it_is_tried(
+    run: TrainingRun, minutes: float, rest: float
+) -> None:
+    lease = claim_next()
+    assert lease is not None
+    since = timezone.now() - timedelta(minutes=minutes)
+    TrainingRun.objects.update(outage_since=since)
+    postpone_run(lease, reason="The inference server is away.", is_outage=True)
+    run.refresh_from_db()
+    assert run.lease_expires_at is not None
+    assert (run.lease_expires_at - timezone.now()).total_seconds() == pytest.approx(rest, abs=10)
+
+
 def test_the_time_in_which_nobody_tried_is_no_outage(run: TrainingRun) -> None:
     """A site that was off over the weekend, and whose inference server starts last."""
     lease = claim_next()

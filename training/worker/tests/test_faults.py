@@ -11,8 +11,10 @@ from agents.errors import Refused
 from agents.inference.client import AdapterRefused
 from arena.credits.ledger import audit
 from arena.queries import wallet_balance
+from training.data.tokens import BaseUnreadable
 from training.gate.evaluate import GateInconclusive, NeverAnswers
 from training.models import TrainingRun
+from training.practice.group_dataset import NotJudged
 from training.runs.claiming import MAX_ATTEMPTS
 from training.runs.starting import request_run
 from training.states import RunStatus
@@ -105,6 +107,28 @@ def test_a_gpu_that_vanishes_puts_the_run_off_and_it_goes_on_once_the_gpu_is_bac
     assert run.status == RunStatus.ADOPTED
     lines = (attempt_folder(run, MAX_ATTEMPTS + 2) / PROGRESS_FILE).read_text().splitlines()
     assert [step for line in lines if (step := json.loads(line).get("step"))] == [1, 2]
+    assert paid(run) == PRICE
+
+
+@pytest.mark.parametrize(
+    "fault", [NotJudged("The judges gave no verdict."), BaseUnreadable("No weights.")]
+)
+def test_judges_and_weights_that_are_away_put_the_run_off(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch, fault: Exception
+) -> None:
+    def refuse(*_: Any, **__: Any) -> None:
+        raise fault
+
+    with monkeypatch.context() as patch:
+        patch.setattr(batch, "prepare", refuse)
+        for _ in range(MAX_ATTEMPTS + 1):
+            train_due()
+            expire(run)
+    run.refresh_from_db()
+    assert (run.status, run.reason) == (RunStatus.TRAINING, str(fault))
+    train_due()
+    run.refresh_from_db()
+    assert run.status == RunStatus.ADOPTED
     assert paid(run) == PRICE
 
 

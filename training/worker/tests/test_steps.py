@@ -14,7 +14,7 @@ from agents.inference.client import AdapterRefused, InferenceUnavailable
 from agents.models import Adapter, AgentVersion
 from arena.environments.base import EnvironmentFault
 from arena.models import Space
-from training.gate.evaluate import GateInconclusive
+from training.gate.evaluate import GateInconclusive, GateUnjudged
 from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants, Exam
 from training.models import TrainingRun
@@ -299,6 +299,7 @@ def test_an_adapter_that_the_server_refuses_fails_the_run(
     [
         (InferenceUnavailable("gone"), "waiting for the inference server: gone", 1),
         (GateInconclusive("Only 2."), "waiting to be evaluated: Only 2.", 2),
+        (GateUnjudged("Only 2."), "waiting to be evaluated: Only 2.", 1),
         (EnvironmentFault("The game broke."), "The game broke.", 2),
     ],
 )
