@@ -7,7 +7,6 @@ from arena.environments.base import Environment, Message, Split, Task, user_turn
 
 # Tasks are English sentences, which tokenizers cut into longer pieces than these.
 CHARS_PER_TOKEN = 2
-MAX_RETRY_CHARS = 260  # of what a seat is told about an illegal answer (arena.environments.episode)
 
 
 def with_prompt(prompt: str, told: Iterable[Message]) -> list[Message]:
@@ -35,9 +34,5 @@ def lists_moves(environment: Environment) -> bool:
 
 
 def exchange_tokens(environment: Environment, *, max_tokens: int) -> int:
-    """Tokens of the environment's longest task and of an answer of `max_tokens`, at most.
-
-    A game tells a seat what was wrong with its answer, and asks once more.
-    """
-    retry = 0 if environment.turn_limit == 1 else max_tokens + MAX_RETRY_CHARS // CHARS_PER_TOKEN
-    return environment.max_task_chars // CHARS_PER_TOKEN + max_tokens + retry
+    """Tokens of the environment's longest task and of an answer of `max_tokens`, at most."""
+    return environment.max_task_chars // CHARS_PER_TOKEN + max_tokens
