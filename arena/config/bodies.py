@@ -3,9 +3,11 @@
 Django writes each body to the disk before it looks at the request, whoever sends it.
 """
 
+import asyncio
 import errno
 import json
 import re
+from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
@@ -13,12 +15,17 @@ import structlog
 from django.http import HttpRequest
 from django.template.loader import render_to_string
 
+from arena.live.audience import LOCAL, network_of
 from frontend.openai.errors import EndpointError
 
 MAX_BODY_BYTES = 2_000_000  # forms and JSON; Django itself reads less than this of them
 MAX_UPLOAD_BYTES = 500_000_000  # of an adapter: each base model's own bound is narrower
 # Read and thrown away, so that whoever sends it gets the answer and not a broken connection.
 MAX_DRAINED_BYTES = 2_000_000_000
+
+# Each may fill the disk with MAX_UPLOAD_BYTES before anybody looks at who sends it.
+MAX_UPLOADS_AT_ONCE, MAX_UPLOADS_OF_NETWORK = 8, 2
+IDLE_SECONDS = 60.0  # without a piece of the body
 
 _UPLOADS = re.compile(r"/agents/\d+/upload/|/api/v1/agents/\d+/adapters")
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
@@ -40,9 +47,26 @@ class BodyLimit:
 
     def __init__(self, pages: Application) -> None:
         self._pages = pages
+        self._uploads: Counter[str] = Counter()  # under way, by network
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        limit = MAX_UPLOAD_BYTES if _UPLOADS.fullmatch(scope["path"]) else MAX_BODY_BYTES
+        if scope.get("method") != "POST" or not _UPLOADS.fullmatch(scope["path"]):
+            await self._limited(scope, receive, send, MAX_BODY_BYTES)
+            return
+        network = network_of((scope.get("client") or [""])[0])
+        under_way = self._uploads
+        # A proxy on this machine that does not pass addresses on stands for everybody.
+        has_many = network != LOCAL and under_way[network] >= MAX_UPLOADS_OF_NETWORK
+        if has_many or under_way.total() >= MAX_UPLOADS_AT_ONCE:
+            await _answer(scope, send, 503, "Too many uploads are under way. Try again soon.")
+            return
+        under_way[network] += 1
+        try:
+            await self._limited(scope, receive, send, MAX_UPLOAD_BYTES)
+        finally:
+            under_way[network] -= 1
+
+    async def _limited(self, scope: Any, receive: Receive, send: Send, limit: int) -> None:
         body = _Body(receive, limit)
         try:
             if _declared(scope) > limit:
@@ -52,6 +76,11 @@ class BodyLimit:
             await body.drain()
             sentence = f"This is larger than {limit:,} bytes, more than can be sent here."
             await _answer(scope, send, 413, sentence)
+        except TimeoutError:
+            if body.is_read:
+                raise
+            sentence = f"Nothing more came within {IDLE_SECONDS:.0f} seconds. Nothing was kept."
+            await _answer(scope, send, 408, sentence)
         except OSError as error:
             if error.errno not in _NO_ROOM or body.is_read:
                 raise
@@ -71,7 +100,8 @@ class _Body:
         self.is_read = False
 
     async def receive(self) -> Message:
-        message = await self._receive()
+        async with asyncio.timeout(None if self.is_read else IDLE_SECONDS):
+            message = await self._receive()
         self._received += len(message.get("body", b""))
         self.is_read = not message.get("more_body", False)
         if self._received > self._limit:

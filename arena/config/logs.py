@@ -11,23 +11,23 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
-# Links sent by mail: anyone who has one can set a password.
-MAILED_LINK = re.compile(r"(/password/reset/key/|/confirm-email/)[^/?]+")
+# Links that are keys: whoever has one can set a password, or download a dataset.
+KEY_LINK = re.compile(r"(/password/reset/key/|/confirm-email/|/exports/files/)[^/?]+")
 WRITTEN_WORDS = ("prompt", "completion", "messages", "answer", "body")
 REMOVED = "[removed]"
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Remove values named like secrets or somebody's text; cut query strings and mailed keys."""
+    """Remove values named like secrets or somebody's text; cut query strings and keys in links."""
     for name in event:
         lowered = name.lower()
         is_count = isinstance(event[name], int | float)
         if not is_count and any(word in lowered for word in SECRET_WORDS + WRITTEN_WORDS):
             event[name] = REMOVED
     event.pop("color_message", None)  # uvicorn's second copy of its event
-    request = event.get("request")
-    if isinstance(request, str):
-        event["request"] = MAILED_LINK.sub(rf"\1{REMOVED}", request.partition("?")[0])
+    for name in ("request", "path"):
+        if isinstance(asked := event.get(name), str):
+            event[name] = KEY_LINK.sub(rf"\1{REMOVED}", asked.partition("?")[0])
     return event
 
 

@@ -2,7 +2,7 @@
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
@@ -54,10 +54,11 @@ class StatementMark:
         """What `str` wrote; None for anything else."""
         at, _, transfer_id = text.partition("~")
         try:
-            mark = cls(datetime.fromisoformat(at), uuid.UUID(transfer_id))
-        except ValueError:
+            moment, row_id = datetime.fromisoformat(at), uuid.UUID(transfer_id)
+            # In UTC: PostgreSQL knows fewer offsets than Python does.
+            return cls(moment.astimezone(UTC), row_id) if moment.tzinfo else None
+        except (ValueError, OverflowError):
             return None
-        return mark if mark.at.tzinfo is not None else None
 
 
 @dataclass(frozen=True)

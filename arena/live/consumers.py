@@ -119,6 +119,13 @@ async def _news(queue: "asyncio.Queue[str]") -> Sequence[str]:
     return [first, *stream.waiting(queue)]
 
 
+class NoSuchSocket(AsyncWebsocketConsumer):  # type: ignore[misc]
+    """At every path that is no other's."""
+
+    async def connect(self) -> None:
+        await self.close()
+
+
 class MatchConsumer(LiveConsumer):
     """/ws/matches/<id>/?after=<seq>: what changed after seq, the text in progress, then live.
 

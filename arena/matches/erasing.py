@@ -10,7 +10,7 @@ from typing import Any
 from django.db import transaction
 
 from agents.models import User
-from arena.models import AppealVote, Completion, Entry, MatchStatus, Seat, Vote
+from arena.models import AppealVote, Completion, Entry, Match, MatchStatus, Seat, Vote
 
 NOTICE = "Its owner has left."
 ERASED = "[erased]"
@@ -29,6 +29,8 @@ def erase_answers(owner: User) -> int:
     seats = Seat.objects.filter(agent__owner=owner).order_by("id")
     for seat in seats.iterator():
         with transaction.atomic(durable=True):
+            # Somebody else of the match may be erased at this moment, from the same rows.
+            Match.objects.select_for_update(no_key=True).get(id=seat.match_id)
             _erase_quotes_of(seat)
             erased += Completion.objects.filter(seat=seat).update(
                 text="",

@@ -1,8 +1,7 @@
 """The match as a state machine over events. PURE.
 
 `decide(state, command)` returns the events that the command causes or raises IllegalMove;
-`evolve(state, event)` applies one; `fold(events)` is the state. Nothing else decides what may
-happen in a match.
+`evolve(state, event)` applies one; `fold(events)` is the state. Only this decides what may happen.
 """
 
 from collections.abc import Container, Iterable, Mapping, Sequence
@@ -133,8 +132,9 @@ class MatchState:
 
     @property
     def competing(self) -> frozenset[int]:
-        """Seats that said something in some round; the others are not ranked, paid or rated."""
-        return frozenset(seat for each in self.rounds for seat in each.spoke)
+        """Seats that said something in a round that counts; the others are not ranked, paid or rated."""
+        said = (each.spoke for each in self.rounds if each.status != RoundStatus.VOID)
+        return frozenset[int]().union(*said)
 
     @property
     def stakes(self) -> dict[int, int]:

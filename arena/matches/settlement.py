@@ -114,7 +114,9 @@ def _refund(match: Match, player: Player, escrow: Account) -> None:
 def _lock_all(match: Match, state: MatchState) -> Account:
     # All accounts at once and in the order of their ids, so that settlements never deadlock.
     escrow = ledger.escrow_of(match.space_id)
-    accounts = [escrow, ledger.fees_account(), *map(_account, state.seating.players)]
+    # An account may be made here: two matches of the same people make them in the same order.
+    players = sorted(state.seating.players, key=lambda player: player.user_id)
+    accounts = [escrow, ledger.fees_account(), *map(_account, players)]
     return ledger.lock_accounts(account.id for account in accounts)[escrow.id]
 
 

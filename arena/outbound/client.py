@@ -13,7 +13,9 @@ import contextlib
 import socket
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from urllib.parse import urljoin, urlsplit
 
 import httpx
@@ -65,9 +67,15 @@ class Inbound:
     body: bytes
 
 
+# Of their own: the end of `asyncio.run` waits for the loop's threads, also for a slow lookup.
+MAX_LOOKUPS = 64  # at once
+_LOOKUPS = ThreadPoolExecutor(MAX_LOOKUPS, "lookup")
+
+
 async def resolve(host: str, port: int) -> Sequence[str]:
     """The numeric addresses of a name, best first; also of odd spellings, as 0x7f.1 of 127.0.0.1."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_LOOKUPS, look_up)
     return list(dict.fromkeys(str(address[0]) for *_, address in found))
 
 

@@ -49,6 +49,8 @@ MAX_ATTEMPTS = 5  # that may be interrupted before the fee goes back
 MAX_GOLD = 3  # items that one bounty leaves behind
 LEASE_TAKEOVERS = 3.0  # renewed after every try: a slow judge takes two minutes for one
 
+_PRIZES_LOCK = 0x5052495A  # any number that no other advisory lock of this database uses
+
 log = structlog.get_logger(__name__)
 
 
@@ -116,12 +118,14 @@ def problem_with(judge: Judge) -> str:
         return "This judge is in quarantine: it is known to be fooled already."
     if not _spaces_of(judge):
         return "This judge sits in no Space in which it could be asked."
-    paid_lately = Bounty.objects.filter(
-        status=BountyStatus.WON, decided_at__gt=timezone.now() - timedelta(days=1)
-    )
-    if paid_lately.count() >= MAX_PRIZES_A_DAY:
+    if _paid_lately() >= MAX_PRIZES_A_DAY:
         return f"{MAX_PRIZES_A_DAY} prizes were paid within a day. Come back tomorrow."
     return ""
+
+
+def _paid_lately() -> int:
+    since = timezone.now() - timedelta(days=1)
+    return Bounty.objects.filter(status=BountyStatus.WON, decided_at__gt=since).count()
 
 
 def _problem_with(user: User, judge: Judge, text: str) -> str:
@@ -173,8 +177,9 @@ def decide_bounty(bounty_id: int, tried: Tried) -> None:
         bounty = Bounty.objects.select_for_update(no_key=True).get(id=bounty_id)
         if bounty.status != BountyStatus.WAITING:
             return
+        leases.one_at_a_time(_PRIZES_LOCK)  # so that each counts the prizes of the others
         bounty.tries, bounty.fooled = tried.tries, len(tried.fooled)
-        if tried.tries < MIN_TRIES:
+        if tried.tries < MIN_TRIES or (tried.wins and _paid_lately() >= MAX_PRIZES_A_DAY):
             _give_back(bounty)
             return
         bounty.status = BountyStatus.WON if tried.wins else BountyStatus.LOST

@@ -99,7 +99,9 @@ def fly(autopilot_id: int) -> bool:
     autopilot = Autopilot.objects.select_related("agent").filter(id=autopilot_id).first()
     if autopilot is None:
         return False
-    refusals = _refusals(autopilot)  # before anything is locked
+    would = decision_of(autopilot, autopilot.agent, now=timezone.now())
+    # It reads the agent's weights: before anything is locked, and only if it would enter.
+    refusals = _refusals(autopilot) if isinstance(would, EnterNow) else None
     try:
         with transaction.atomic(durable=True):
             agent = _locked(autopilot.agent.owner_id, autopilot.agent_id)
@@ -113,6 +115,8 @@ def fly(autopilot_id: int) -> bool:
                     _stop(autopilot, brake, reason)
                 case Wait(until):
                     _on(autopilot_id).update(due_at=until)
+                case EnterNow() if refusals is None:
+                    return False  # it would not have entered a moment ago: another sweep looks
                 case EnterNow():
                     return _enter(autopilot, agent, decision, now)
     except Refused:

@@ -34,7 +34,7 @@ def hold_fee(registration: Registration) -> None:
 
 def release_fees(tournament: Tournament, registrations: Iterable[Registration]) -> None:
     """Give back what is held, before the start."""
-    paid = _locked(tournament, registrations)
+    paid = lock(tournament, registrations)
     for each in paid:
         ledger.void(
             uuid.uuid5(each.id, "void"), pending_id=each.id, reference=_reference(tournament.pk)
@@ -43,7 +43,7 @@ def release_fees(tournament: Tournament, registrations: Iterable[Registration]) 
 
 def collect(tournament: Tournament, registrations: Iterable[Registration]) -> None:
     """At the start: post what people have held, and take what the house stakes."""
-    paid = _locked(tournament, registrations)
+    paid = lock(tournament, registrations)
     for each in paid:
         if each.user.is_house:
             ledger.transfer(
@@ -62,7 +62,7 @@ def collect(tournament: Tournament, registrations: Iterable[Registration]) -> No
 
 def refund(tournament: Tournament, registrations: Iterable[Registration]) -> None:
     """Pay every fee back, after the start."""
-    for each in _locked(tournament, registrations):
+    for each in lock(tournament, registrations):
         _pay(each, each.fee_credits, TransferCode.REFUND)
 
 
@@ -71,7 +71,7 @@ def share_out(tournament: Tournament, placed: Sequence[Registration]) -> None:
 
     Who staked nothing or withdrew shares nothing; if all who staked withdrew, they share.
     """
-    staked = _locked(tournament, placed)
+    staked = lock(tournament, placed)
     sharing = [each for each in staked if each.withdrawn_at is None] or staked
     if not sharing:
         return
@@ -109,11 +109,12 @@ def _pay(registration: Registration, amount: int, code: TransferCode) -> None:
     )
 
 
-def _locked(tournament: Tournament, registrations: Iterable[Registration]) -> list[Registration]:
+def lock(tournament: Tournament, registrations: Iterable[Registration]) -> list[Registration]:
     """Those that paid, with all accounts locked at once in the order of their ids."""
     paid = [each for each in registrations if each.fee_credits]
     if paid:
-        accounts = [ledger.purse_of(tournament.pk), ledger.fees_account(), *map(_account, paid)]
+        ours = [ledger.purse_of(tournament.pk), ledger.fees_account(), ledger.house_account()]
+        accounts = [*ours, *map(_account, sorted(paid, key=lambda each: each.user_id))]
         ledger.lock_accounts(account.id for account in accounts)
     return paid
 

@@ -57,7 +57,9 @@ def start_tournament(tournament_id: int) -> None:
         if tournament.space.status != SpaceStatus.OPEN:
             _cancel(tournament, f"{tournament.space.name} was closed. {RETURNED}")
             return
-        for registration in _entrants(tournament):
+        everybody = _entrants(tournament)
+        purse.lock(tournament, everybody)
+        for registration in everybody:
             if problem_with(registration.agent):
                 drop(tournament, registration, reason="Its agent cannot play.")
         entrants = _entrants(tournament)
@@ -85,8 +87,9 @@ def advance_tournament(tournament_id: int) -> None:
         is_open = timezone.now() < tournament.closes_at
         entrants = _entrants(tournament, with_withdrawn=True)
         for registration in entrants:
-            if registration.withdrawn_at is None and problem_with(registration.agent):
-                drop(tournament, registration, reason="Its agent cannot play any more.")
+            # One that cannot play at the moment only loses a match: it may be a fault of ours.
+            if registration.withdrawn_at is None and registration.agent.retired_at is not None:
+                drop(tournament, registration, reason="Its agent was retired.")
         pairings = _with_results(tournament, is_open=is_open)
         field = field_of(entrants, pairings)
         rules = RULES[TournamentFormat(tournament.format)]

@@ -3,7 +3,7 @@
 from collections import defaultdict
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, ClassVar
 
 from django.http import HttpRequest, HttpResponse
 from ninja import NinjaAPI
@@ -63,18 +63,23 @@ class _Renderer(JSONRenderer):
 
 
 class _Api(NinjaAPI):
+    _documents: ClassVar[dict[str, OpenAPISchema]] = {}
+
     def get_openapi_operation_id(self, operation: Operation) -> str:
         """The noun's file and the verb, such as "agents_create"."""
         verb = operation.view_func
         return f"{verb.__module__.rpartition('.')[2]}_{verb.__name__}"
 
     def get_openapi_schema(self, **given: Any) -> OpenAPISchema:
-        """The document, with a call of each operation for a shell."""
+        """The document, with a call of each operation for a shell; made once."""
+        if (known := self._documents.get(repr(given))) is not None:
+            return known
         document = super().get_openapi_schema(**given)
         for path, operations in document["paths"].items():
             for method, one in operations.items():
                 line = example_of(document, method, path)
                 one["x-codeSamples"] = [{"lang": "Shell", "source": line}]
+        self._documents[repr(given)] = document
         return document
 
 

@@ -149,7 +149,7 @@ def unauthorised(detail: str) -> HttpResponse:
 
 
 class RequestLimit:
-    """Requests of one token or network in the current window."""
+    """Requests of one person's tokens or of one network in the current window."""
 
     def __init__(self, key: str, bound: int) -> None:
         now = int(time.time())
@@ -161,7 +161,8 @@ class RequestLimit:
     @classmethod
     def of(cls, request: HttpRequest, caller: Caller | None) -> "RequestLimit":
         if caller is not None:
-            return cls(f"token:{caller.token_id}", REQUESTS_WITH_TOKEN)
+            # Of all the person's tokens: each could make itself another one.
+            return cls(f"user:{caller.user_id}", REQUESTS_WITH_TOKEN)
         network = network_of(request.META.get("REMOTE_ADDR") or "")
         return cls(f"network:{network}", REQUESTS_WITHOUT)
 

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 from django.core.exceptions import RequestDataTooBig
 from django.http import HttpRequest
+from django.http.request import RawPostDataException
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from arena.talks.saying import MAX_MESSAGES
@@ -100,7 +101,7 @@ class ChatBody(BaseModel):
             raise EndpointError(
                 413, "The request is larger than 1,000,000 bytes.", code="request_too_large"
             ) from None
-        except (ValueError, RecursionError):
+        except (ValueError, RecursionError, RawPostDataException):  # the last: it came as a form
             raise EndpointError(400, "The body is not valid JSON.") from None
         try:
             read = cls.model_validate(given)

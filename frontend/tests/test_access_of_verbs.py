@@ -245,11 +245,6 @@ READS = (
     Read(
         starting.next_runs,
         lambda people: {"agent_id": people.student_id},
-        lambda people: "Requestable(",
-    ),
-    Read(
-        starting.next_runs,
-        lambda people: {"agent_id": people.student_id},
         lambda people: f"you have {people.balance:,}",
     ),
     Read(listing.exports_of, of_nothing, lambda people: EXPORTED),

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.conf import settings
 
 from agents.models import Agent
 from arena.models import Match
@@ -11,8 +12,10 @@ from frontend.tests.builders import GATE, make_adapter, make_run, page_of, signe
 from training.models import TrainingRun
 from training.runs import charges
 from training.runs.queries import run_view
+from training.runs.starting import HeldUp, NextRuns, Remedy
 from training.runs.steering import use_version
 from training.states import RunStatus
+from training.tests.builders import make_pairs_for
 
 pytestmark = pytest.mark.django_db
 
@@ -111,3 +114,22 @@ def test_a_run_of_a_method_that_is_gone_says_so(agent: Agent, match: Match) -> N
     owner = signed_in(agent.owner_id)
     assert "nothing can be trained in this way any more" in page_of(owner, run)
     assert owner.get(f"/runs/{run.pk}/curve.json").json()["columns"]["loss"] == [0.7]
+
+
+def test_a_run_that_coded_seats_may_not_teach_is_explained(agent: Agent, match: Match) -> None:
+    agent.base_model.path = "/models/tiny"
+    agent.base_model.save()
+    make_pairs_for(agent, count=settings.ENV.training_pairs, space=match.space)
+    page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
+    assert "which may win at most 50% of a run&#x27;s pairs" in page
+    assert f'href="/agents/{agent.pk}/learning/">Training settings' in page
+
+
+def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
+    agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sentence = "Quill has enough pairs to train, which costs 3 credits; you have 1."
+    ahead = NextRuns({}, HeldUp(sentence, Remedy.CREDITS))
+    monkeypatch.setattr("frontend.pages.agents.next_runs", lambda agent_id, viewer: ahead)
+    page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
+    assert f'{sentence} <a class="link-plain" href="/wallet/">' in page

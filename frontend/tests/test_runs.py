@@ -4,7 +4,6 @@ import re
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
@@ -27,9 +26,7 @@ from training.methods import METHODS
 from training.methods.dpo import DPOConfig
 from training.methods.grpo import GRPOConfig
 from training.runs.queries import run_view
-from training.runs.starting import HeldUp, NextRuns, Remedy
 from training.states import RunStatus
-from training.tests.builders import make_pairs_for
 
 pytestmark = pytest.mark.django_db
 
@@ -346,25 +343,6 @@ def test_versions_bear_the_figures_of_their_gate(
     page = client.get(f"/agents/{agent.pk}/").content.decode()
     assert "At the gate: 40.0% against v2&rsquo;s 30.0%" in page
     assert "+10.0 points" in page
-
-
-def test_a_run_that_its_owner_cannot_pay_is_named_with_its_price(
-    agent: Agent, match: Match, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    sentence = "Quill has enough pairs to train, which costs 3 credits; you have 1."
-    ahead = NextRuns({}, HeldUp(sentence, Remedy.CREDITS))
-    monkeypatch.setattr("frontend.pages.agents.next_runs", lambda agent_id, viewer: ahead)
-    page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
-    assert f'{sentence} <a class="link-plain" href="/wallet/">' in page
-
-
-def test_a_run_that_coded_seats_may_not_teach_is_explained(agent: Agent, match: Match) -> None:
-    agent.base_model.path = "/models/tiny"
-    agent.base_model.save()
-    make_pairs_for(agent, count=settings.ENV.training_pairs, space=match.space)
-    page = signed_in(agent.owner_id).get(f"/agents/{agent.pk}/").content.decode()
-    assert "which may win at most 50% of a run&#x27;s pairs" in page
-    assert f'href="/agents/{agent.pk}/learning/">Training settings' in page
 
 
 def test_a_space_that_waits_for_training_says_so(client: Client) -> None:

@@ -5,7 +5,9 @@ from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from math import ceil, floor
+from math import ceil
+
+from training.configs.shares import coded_beside, share_of
 
 # Texts with at least this similarity (Jaccard, of word 5-grams) say the same.
 NEAR = 0.8
@@ -161,7 +163,7 @@ def _curated(
     left_out: Counter[str] = Counter()
     from_opponent: Counter[int] = Counter()
     seen = _Seen()
-    coded_places = _share_of(limits.places, limits.coded_share)
+    coded_places = share_of(limits.places, limits.coded_share)
     for pair in newest_first:
         if len(kept) == limits.places:
             break
@@ -194,15 +196,6 @@ def _within_coded_share(
     most = coded_beside(len(oldest_first) - len(coded), share=share, coded=len(coded))
     surplus = set(coded[: len(coded) - most])
     return [pair for pair in oldest_first if pair.pair_id not in surplus]
-
-
-def coded_beside(others: int, *, share: float, coded: int) -> int:
-    """How many of `coded` pairs may stand beside `others`, if they may be this share of all."""
-    return coded if share == 1 else min(coded, _share_of(others, share / (1 - share)))
-
-
-def _share_of(count: int, share: float) -> int:
-    return floor(count * share + 1e-9)
 
 
 def _opponent_cap(pairs: Sequence[PairCandidate], *, places: int) -> int:

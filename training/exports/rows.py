@@ -69,27 +69,33 @@ def check(selection: Selection, asker_id: int) -> None:
         raise InvalidConfig(problems)
 
 
-def chosen_pairs(selection: Selection, viewer: int) -> QuerySet[Pair]:
+def chosen_pairs(
+    selection: Selection, viewer: int, *, up_to_id: int | None = None
+) -> QuerySet[Pair]:
     """The selection's pairs, in no order: a page of them by id costs the same wherever it begins.
 
     What repeats is left out by looking at the pairs with the same key, so that no page needs the
-    ones before it.
+    ones before it. Nothing after `up_to_id` is looked at.
     """
     rows = _filtered(selection, viewer)
+    if up_to_id is not None:
+        rows = rows.filter(id__lte=up_to_id)
     if selection.one_per_prompt:
-        same = _filtered(selection, viewer).filter(prompt_key=OuterRef("prompt_key"))
+        same = rows.filter(prompt_key=OuterRef("prompt_key"))
         clearer = Q(margin__gt=OuterRef("margin"))
         as_clear = Q(margin=OuterRef("margin"), id__lt=OuterRef("id"))
         return rows.filter(~Exists(same.filter(clearer | as_clear)))
     if selection.dedup:
-        same = _filtered(selection, viewer).filter(answers_key=OuterRef("answers_key"))
+        same = rows.filter(answers_key=OuterRef("answers_key"))
         return rows.filter(~Exists(same.filter(id__lt=OuterRef("id"))))
     return rows
 
 
-def pairs_after(selection: Selection, viewer: int, *, after_id: int, limit: int) -> list[int]:
+def pairs_after(
+    selection: Selection, viewer: int, *, after_id: int, limit: int, up_to_id: int | None = None
+) -> list[int]:
     """Ids of at most `limit` of the selection's pairs after this one, in order."""
-    rows = chosen_pairs(selection, viewer).filter(id__gt=after_id).order_by("id")
+    rows = chosen_pairs(selection, viewer, up_to_id=up_to_id).filter(id__gt=after_id).order_by("id")
     return list(rows.values_list("id", flat=True)[:limit])
 
 

@@ -12,7 +12,6 @@ import json
 from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import floor
 from pathlib import Path
 from random import Random
 from typing import Any, TypeAlias
@@ -27,6 +26,7 @@ from arena.environments.asking import build_messages
 from arena.environments.base import Task
 from arena.models import Completion, CompletionStatus, Round
 from training.configs.configs import PracticeAnswers
+from training.configs.shares import share_of
 from training.data.curation import HeldOutTasks, Reason
 from training.data.groups import Member, Source, choose_members
 from training.data.pair_dataset import asked_tasks
@@ -252,7 +252,7 @@ class _Answers:
         self._played: dict[int, Completion] = {}
         self._others: dict[int, list[Completion]] = defaultdict(list)
         # Every group gets as many answers, so the share is of all of them.
-        self._coded_left = floor(spec.config.coded_share * size.rollouts * len(rounds) + 1e-9)
+        self._coded_left = share_of(size.rollouts * len(rounds), spec.config.coded_share)
         self._coded: set[int] = set()  # completions of coded seats
         self._practised = _shared_practice(spec, [one for one in rounds if not one.is_episode])
         completions = Completion.objects.filter(

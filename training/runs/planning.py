@@ -14,8 +14,8 @@ from django.db.models.functions import Coalesce
 from agents.models import Agent
 from training.configs.configs import LearningConfig, Precision, fitting
 from training.configs.fields import InvalidConfig
+from training.configs.shares import coded_beside
 from training.configs.weights import bfloat16_bytes
-from training.data.curation import coded_beside
 from training.methods import DEFAULT, config_from_json, method_of
 from training.methods.examples import PAIRS
 from training.models import Pair
@@ -29,7 +29,7 @@ _NO_PAIRS: Mapping[str, Any] = {"count": 0, "coded": 0, "last": None, "tasks": 0
 
 
 @dataclass(frozen=True)
-class Plan:
+class RunPlan:
     """The next run of an agent in a Space, from its owner's choices and its pairs."""
 
     method: str
@@ -54,7 +54,7 @@ class Plan:
         )
 
 
-def plans_of(agent: Agent, space_ids: Collection[int]) -> dict[int, Plan]:
+def plans_of(agent: Agent, space_ids: Collection[int]) -> dict[int, RunPlan]:
     """By Space, in as many queries however many there are.
 
     Needs the agent's base model and current version, with its adapter, loaded.
@@ -118,14 +118,14 @@ def _sites_precision(agent: Agent) -> dict[str, str]:
     return {}
 
 
-def _plan(config: LearningConfig, pairs: Mapping[str, Any]) -> Plan:
+def _plan(config: LearningConfig, pairs: Mapping[str, Any]) -> RunPlan:
     surplus = 0
     if method_of(config).examples is PAIRS:
         others, coded = pairs["count"] - pairs["coded"], pairs["coded"]
         surplus = coded - coded_beside(others, share=config.coded_share, coded=coded)
     count, tasks = pairs["count"] - surplus, max(pairs["tasks"], pairs["episodes"])
     answers = charges.answers_of(config, pairs=count, tasks=tasks)
-    return Plan(
+    return RunPlan(
         method=config.method,
         config=config.as_json(),
         last_pair_id=pairs["last"],
@@ -137,8 +137,8 @@ def _plan(config: LearningConfig, pairs: Mapping[str, Any]) -> Plan:
     )
 
 
-def _refused(agent: Agent, pairs: Mapping[str, Any], problem: str) -> Plan:
-    return Plan(
+def _refused(agent: Agent, pairs: Mapping[str, Any], problem: str) -> RunPlan:
+    return RunPlan(
         method=DEFAULT,
         config=agent.learning,
         last_pair_id=pairs["last"],

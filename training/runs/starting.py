@@ -22,7 +22,7 @@ from training.models import PairCount, TrainingRun
 from training.runs import charges
 from training.runs.moves import queue_run
 from training.runs.nudges import nudge_waiting_runs
-from training.runs.planning import Plan, plans_of
+from training.runs.planning import RunPlan, plans_of
 from training.states import LIVE_STATUSES, RunStatus
 
 log = structlog.get_logger(__name__)
@@ -139,7 +139,7 @@ def _may_train(agent: Agent) -> bool:
         return False
 
 
-def _held_up(agent: Agent, plans: Mapping[int, Plan]) -> HeldUp | None:
+def _held_up(agent: Agent, plans: Mapping[int, RunPlan]) -> HeldUp | None:
     for due in _due().filter(agent=agent, space__in=plans):
         plan = plans[due.space_id]
         if problem := _too_few(agent, plan):
@@ -157,7 +157,7 @@ def _held_up(agent: Agent, plans: Mapping[int, Plan]) -> HeldUp | None:
     return None
 
 
-def _check_request(agent: Agent, space_id: int, plan: Plan) -> None:
+def _check_request(agent: Agent, space_id: int, plan: RunPlan) -> None:
     space = Space.objects.filter(id=space_id).first()
     if space is None:
         raise NotAvailable("There is no such Space.")
@@ -183,7 +183,7 @@ def _refuse_untrainable(agent: Agent) -> None:
         )
 
 
-def _too_few(agent: Agent, plan: Plan) -> str:
+def _too_few(agent: Agent, plan: RunPlan) -> str:
     """A sentence if an automatic run would learn from fewer pairs than one waits for."""
     needed = settings.ENV.training_pairs
     if plan.teaching >= needed or plan.problem:
@@ -265,7 +265,7 @@ def _with_parent(agents: QuerySet[Agent]) -> QuerySet[Agent]:
     return agents.select_related("owner", "base_model", "current_version__adapter")
 
 
-def _new_run(agent: Agent, space_id: int, plan: Plan, *, is_by_hand: bool) -> TrainingRun:
+def _new_run(agent: Agent, space_id: int, plan: RunPlan, *, is_by_hand: bool) -> TrainingRun:
     return TrainingRun(
         agent=agent,
         space_id=space_id,

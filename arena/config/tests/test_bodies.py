@@ -26,6 +26,7 @@ def sending(
     pieces: list[bytes],
     *,
     path: str = "/wallet/",
+    method: str = "POST",
     declared: int | None = None,
     to: Any = read_whole,
 ) -> tuple[int, bytes, int]:
@@ -41,7 +42,7 @@ def sending(
         sent.append(message)
 
     length = [] if declared is None else [(b"content-length", str(declared).encode())]
-    scope = {"type": "http", "path": path, "headers": length}
+    scope = {"type": "http", "method": method, "path": path, "headers": length}
     asyncio.run(BodyLimit(to)(scope, receive, send))
     return sent[0]["status"], sent[1]["body"], len(pieces) - len(left)
 
@@ -89,3 +90,58 @@ def test_a_disk_without_room_for_the_body_is_a_sentence() -> None:
     status, answer, _ = sending([b"a", b"b"], path=UPLOAD, to=full)
     assert status == 503
     assert "no room on its disk" in json.loads(answer)["detail"]
+
+
+def test_uploads_at_once_are_bounded_for_each_network_and_in_all(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "MAX_UPLOADS_AT_ONCE", 3)
+    done = asyncio.Event()
+
+    async def wait(scope: Any, receive: Any, send: Any) -> None:
+        await done.wait()
+
+    async def nothing() -> dict[str, Any]:
+        return {"type": "http.request"}
+
+    limited, answers = BodyLimit(wait), list[int]()
+
+    async def send(message: Mapping[str, Any]) -> None:
+        if "status" in message:
+            answers.append(message["status"])
+
+    def asked(client: str, method: str = "POST") -> Any:
+        scope = {"type": "http", "method": method, "path": UPLOAD, "headers": []}
+        return limited(scope | {"client": (client, 1)}, nothing, send)
+
+    async def all_of_them() -> None:
+        async with asyncio.TaskGroup() as group:
+            for client in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
+                group.create_task(asked(client))
+            group.create_task(asked("192.0.2.1", "GET"))
+            await asyncio.sleep(0)
+            await asked("192.0.2.1")
+            await asked("192.0.2.3")
+            done.set()
+        await asked("192.0.2.1")
+
+    asyncio.run(all_of_them())
+    assert answers == [503, 503]
+
+
+def test_a_body_of_which_nothing_more_comes_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.01)
+    sent: list[Mapping[str, Any]] = []
+
+    async def never() -> dict[str, Any]:
+        await asyncio.Event().wait()
+        raise AssertionError("unreachable")
+
+    async def send(message: Mapping[str, Any]) -> None:
+        sent.append(message)
+
+    scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": []}
+    asyncio.run(BodyLimit(read_whole)(scope, never, send))
+    assert sent[0]["status"] == 408

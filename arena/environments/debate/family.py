@@ -137,7 +137,10 @@ class Debate:
         ]
         told = self.observe({**position, "speeches": others}, seat)[0]["content"]
         if failed := [check for check in gates(read(text), told) if not check.passed]:
-            raise IllegalTurn(f"That is no speech: it {failed[0].detail}.")
+            # Without what it quotes: a match's events keep the sentence for good.
+            raise IllegalTurn(
+                f"That is no speech: it {failed[0].detail.partition('; repeats')[0]}."
+            )
         return {**position, "speeches": [*position["speeches"], speech]}
 
     def forfeit(self, position: Position, seat: int) -> Position:

@@ -11,7 +11,7 @@ from random import Random, SystemRandom
 
 from django.conf import settings
 from django.db import IntegrityError, transaction
-from django.db.models import QuerySet
+from django.db.models import Exists, F, OuterRef, Q, QuerySet
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
@@ -25,6 +25,7 @@ from arena.models import (
     MatchStatus,
     PracticeMatch,
     Rating,
+    Round,
     Seat,
     Space,
 )
@@ -32,7 +33,7 @@ from arena.spaces.entering import check_agent, check_plays
 from arena.spaces.matchmaking import fill
 from arena.spaces.queue import house, house_agents
 from arena.spaces.ratings import Skill
-from arena.states import LIVE_MATCH_STATUSES
+from arena.states import LIVE_MATCH_STATUSES, RoundStatus
 
 # Workers that are never free by then: who left, or looks for a result, should not wait any longer.
 LONGEST_WAIT = timedelta(hours=1)
@@ -97,7 +98,11 @@ def stale_practice() -> QuerySet[Match]:
 def _of_today(user_id: int) -> QuerySet[PracticeMatch]:
     begin, _ = brakes.day_of(timezone.now())
     rows = PracticeMatch.objects.filter(user_id=user_id, created_at__gte=begin)
-    return rows.exclude(match__status=MatchStatus.CANCELLED)  # a fault's, not the person's
+    # One that was played to its end was cancelled for silence, and not by a fault of ours.
+    decided = Round.objects.filter(
+        match=OuterRef("match"), number=F("match__round_count"), status=RoundStatus.DECIDED
+    )
+    return rows.filter(~Q(match__status=MatchStatus.CANCELLED) | Exists(decided))
 
 
 def _check(user: User, agent: Agent, space: Space) -> None:

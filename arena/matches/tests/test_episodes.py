@@ -197,7 +197,7 @@ def test_moves_that_no_server_takes_are_the_environments_fault(
     played(match, monkeypatch, refuse)
     assert match.status == MatchStatus.CANCELLED
     reason = play.state_of(match).cancel_reason
-    assert reason == "A seat can choose among at most 256 moves; here are 300."
+    assert reason.startswith("A seat can choose among at most 256 moves; here are 300.")
     assert ledger.audit().problems == ()
 
 
@@ -208,7 +208,7 @@ def test_an_episode_that_begins_at_its_end_is_the_environments_fault(
     match = make_match(make_space(environment="count", round_count=1))
     played(match, monkeypatch, lambda messages: "2")
     reason = play.state_of(match).cancel_reason
-    assert reason == "Count ended before anybody moved."
+    assert reason.startswith("Count ended before anybody moved.")
 
 
 def test_a_space_may_restrict_answers_to_legal_moves(monkeypatch: pytest.MonkeyPatch) -> None:

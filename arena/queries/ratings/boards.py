@@ -66,7 +66,7 @@ def owner_results(space_id: int, username: str) -> tuple[Standing, ...]:
 
     Raises NotAvailable if there is no such owner.
     """
-    if not User.objects.filter(username=username).exists():
+    if "\x00" in username or not User.objects.filter(username=username).exists():
         raise NotAvailable("There is nobody by that name.")
     rows = _ratings().filter(space_id=space_id, agent__owner__username=username)
     return tuple(_standing(row) for row in rows[:MAX_ROWS])

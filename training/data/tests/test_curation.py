@@ -185,11 +185,13 @@ def test_where_only_coded_seats_were_better_a_share_of_them_is_nothing() -> None
 
 
 def test_a_coded_pair_above_the_share_does_not_keep_out_another_that_says_the_same() -> None:
-    said = {"chosen_ids": (7,), "rejected_ids": (8,)}
-    newer = [make_candidate(n, task=f"{n % 10}", is_coded=True, **said) for n in (19, 18, 17)]
-    older = [make_candidate(n, task=f"{n}", **said) for n in (9, 8, 7)]
-    for pair, again in zip(newer, older, strict=True):
-        assert pair.task == again.task
+    said: dict[str, Any] = {"chosen_ids": (7,), "rejected_ids": (8,)}
+
+    def of_task(task: int, pair_id: int, **changes: Any) -> PairCandidate:
+        return make_candidate(pair_id, task=f"{task}", prompt_ids=(task,), **said, **changes)
+
+    newer = [of_task(task, 10 + task, is_coded=True) for task in (9, 8, 7)]
+    older = [of_task(task, task) for task in (9, 8, 7)]
     curated = curate(*newer, *older, coded_share=0.5)
     assert ids(curated) == [7, 8, 9]
     assert curated.left_out == {Reason.CODED_SHARE: 3}

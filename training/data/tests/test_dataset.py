@@ -27,7 +27,7 @@ from training.data.dataset import (
     manifest_digest,
 )
 from training.data.harvest import harvest_matches
-from training.data.pair_dataset import CANDIDATES_PER_PLACE, export_pairs
+from training.data.pair_dataset import export_pairs
 from training.gate.drift import TrainerView
 from training.gate.evaluate import evaluate
 from training.gate.exams import own_exam
@@ -180,42 +180,6 @@ def test_a_manifest_counts_the_pairs_that_prefer_the_shorter_answer(fake_base: P
     fourth.finish_reason, fourth.token_ids = "length", [FIRST_ID] * (same + 9)
     fourth.save()
     assert write_pairs(run)["lengths"] == {"shorter_chosen": 2, "cut_rejected": 1}
-
-
-def test_coded_seats_give_half_of_the_better_answers_at_the_most(fake_base: Path) -> None:
-    make_base(str(fake_base))
-    agent, space = make_agent(), make_space()
-    make_pairs_for(agent, count=3, space=space)
-    rival = make_agent(is_house=True)
-    make_match([agent, rival], [{0: 0.2, 1: 0.9}, {0: 0.9, 1: 0.2}], space=space)
-    harvest_matches()
-    manifest = write_pairs(make_run(agent, space, config=DPOConfig(), coded_share=0.5))
-    assert manifest["coded"] == {"answers": 2, "of": 4}
-    assert manifest["left_out"] == {"coded_share": 1}
-
-
-def test_the_pairs_of_others_are_found_behind_many_of_coded_seats(fake_base: Path) -> None:
-    make_base(str(fake_base))
-    agent, space = make_agent(), make_space()
-    make_pairs_for(agent, count=1, wins=1, space=space)
-    make_pairs_for(agent, count=2 * CANDIDATES_PER_PLACE + 1, space=space)
-    run = make_run(agent, space, config=DPOConfig(), coded_share=0.5)
-    run.pair_count = 2
-    run.save()
-    assert write_pairs(run)["coded"] == {"answers": 1, "of": 2}
-
-
-def test_a_run_that_only_coded_seats_could_teach_says_why_it_learns_nothing(
-    fake_base: Path,
-) -> None:
-    run = make_dpo_run(fake_base, pairs=3)
-    run.config["coded_share"] = 0.5
-    run.save()
-    with pytest.raises(Refused, match="No pair is left to learn from; left out: 3 coded share"):
-        write_pairs(run)
-    run.config["coded_share"] = 1.0
-    run.save()
-    assert write_pairs(run)["coded"] == {"answers": 3, "of": 3}
 
 
 def test_a_divided_panel_is_told_to_the_trainer_as_noise(fake_base: Path) -> None:

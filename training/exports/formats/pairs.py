@@ -112,14 +112,16 @@ class PairFormat(ABC):
 
     def _found(self, order: Order, after_id: int) -> Iterator[list[int]]:
         """Ids of the order's pairs after this one, page by page."""
-        selection = order.selection
-        while found := pairs_after(selection, order.owner_id, after_id=after_id, limit=FOUND_IDS):
+        while found := pairs_after(
+            order.selection,
+            order.owner_id,
+            after_id=after_id,
+            limit=FOUND_IDS,
+            up_to_id=order.up_to_id,
+        ):
             after_id = found[-1]
-            ids = [each for each in found if each <= order.up_to_id]
-            for begin in range(0, len(ids), PAGE_ROWS):
-                yield ids[begin : begin + PAGE_ROWS]
-            if len(ids) < len(found):
-                return
+            for begin in range(0, len(found), PAGE_ROWS):
+                yield found[begin : begin + PAGE_ROWS]
 
 
 def pair_json(pair: PairRecord, *, is_read: bool) -> str:
