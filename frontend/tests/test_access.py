@@ -8,6 +8,8 @@ from enum import StrEnum
 from typing import Any
 
 import pytest
+from asgiref.sync import async_to_sync
+from channels.testing import WebsocketCommunicator
 from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, get_resolver, reverse
@@ -146,7 +148,7 @@ OWNERS_FIND: Mapping[str, str] = {
     "run": f"{PRICE:,}",
     "run_state": f"{PRICE:,}",
 }
-SOCKETS = {"ws/matches/<int:pk>/", "ws/runs/<int:pk>/"}
+SOCKETS = {"ws/matches/<int:pk>/", "ws/runs/<int:pk>/", ""}  # the last one closes
 
 
 @pytest.fixture
@@ -324,3 +326,14 @@ def test_sockets_tell_nothing_private(people: TwoPeople, monkeypatch: pytest.Mon
     publish_run(people.run_id)
     assert f'"id": {people.run_id}' in sent[-1]
     assert not [secret for secret in people.secrets if secret in "\n".join(sent)]
+
+
+@pytest.mark.parametrize("path", ["/ws/nothing/", "/ws/matches/abc/", f"/ws/runs/{'9' * 5_000}/"])
+def test_a_socket_at_no_known_path_is_closed_without_a_fault(path: str) -> None:
+    async def connected() -> bool:
+        origin = [(b"origin", b"http://testserver"), (b"host", b"testserver")]
+        socket = WebsocketCommunicator(application, path, headers=origin)
+        is_connected, _ = await socket.connect()
+        return bool(is_connected)
+
+    assert async_to_sync(connected)() is False

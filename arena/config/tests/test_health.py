@@ -48,6 +48,10 @@ def test_secrets_cookies_and_texts_are_removed_from_log_lines() -> None:
         "prompt_tokens": 12,
         "agent_id": 3,
     }
+    path = {"path": "/exports/files/a:signed:key/dataset.tar?part=2"}
+    assert logs.redact(logging.getLogger(), "info", path)["path"] == (
+        f"/exports/files/{logs.REMOVED}/dataset.tar"
+    )
     for link in ("password/reset/key/3-abc-123/", "confirm-email/MQ:1abc:def/"):
         mailed = {"request": f"GET /accounts/{link}"}
         assert logs.redact(logging.getLogger(), "info", mailed)["request"] == (

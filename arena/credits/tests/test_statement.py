@@ -49,5 +49,9 @@ def test_lines_of_one_moment_are_all_shown_while_others_arrive(
 def test_a_mark_is_read_as_it_was_written() -> None:
     mark = StatementMark(timezone.now(), uuid.uuid4())
     assert StatementMark.read(str(mark)) == mark
-    for text in ("", "~", str(mark.at), f"2026-11-28T00:00:00~{uuid.uuid4()}", f"{mark}~"):
+    ahead = StatementMark.read(f"2026-01-01T00:00:00+23:00~{mark.transfer_id}")
+    assert ahead is not None
+    assert ahead.at.isoformat() == "2025-12-31T01:00:00+00:00"
+    early = f"0001-01-01T00:00:00+23:00~{mark.transfer_id}"
+    for text in (early, "", "~", str(mark.at), f"2026-11-28T00:00:00~{uuid.uuid4()}", f"{mark}~"):
         assert StatementMark.read(text) is None

@@ -171,7 +171,7 @@ def test_another_task_than_the_drawn_one_is_noticed(tmp_path: Path) -> None:
     # Also by somebody who makes a new chain and a new key.
     started["payload"]["task_key"] = Task.from_json(started["payload"]["task"]).key
     chain_again(transcript, path)
-    with pytest.raises(CommandError, match="1 of 2 tasks are others"):
+    with pytest.raises(CommandError, match="1 of 2 tasks differ"):
         recompute(path)
 
 
@@ -186,7 +186,7 @@ def test_another_secret_than_the_committed_one_is_noticed(tmp_path: Path) -> Non
     # Also with a commitment that fits it: the tasks are others then.
     transcript["events"][0]["payload"]["task_commitment"] = text_digest(secret)
     chain_again(transcript, path)
-    with pytest.raises(CommandError, match="2 of 2 tasks are others"):
+    with pytest.raises(CommandError, match="2 of 2 tasks differ"):
         recompute(path)
 
 
@@ -200,9 +200,9 @@ def test_a_match_never_ends_with_another_secret_than_the_committed_one() -> None
 @pytest.mark.parametrize(
     ("text", "problem"),
     [
-        ("", "no transcript"),
-        ("[]", "no transcript"),
-        ('{"match": 1, "events": 5}', "no transcript"),
+        ("", "not a match transcript"),
+        ("[]", "not a match transcript"),
+        ('{"match": 1, "events": 5}', "not a match transcript"),
         ('{"match": 1, "events": []}', "empty"),
         ('{"match": 1, "events": [7]}', "Event 1 cannot be read"),
         ('{"match": 1, "events": [{"kind": "match_seated", "payload": {}, "digest": ""}]}', "read"),

@@ -223,6 +223,21 @@ def test_a_round_that_no_judge_could_score_counts_for_nobody() -> None:
     assert set(state.totals().values()) == {0.0}
 
 
+def test_who_spoke_only_in_a_round_that_counts_for_nobody_did_not_compete() -> None:
+    state = after(
+        SeatPlayers(seating()),
+        Start(),
+        StartRound(1, "key", {}),
+        *(answer(1, seat) for seat in range(SEATS - 1)),
+        answer(1, SEATS - 1, CompletionStatus.FAILED),
+        verdict(1, {0: 1.0, 1: 0.5, 2: 0.0}),
+        StartRound(2, "k", {}),
+        *(answer(2, seat) for seat in range(SEATS)),
+        DecideRound(2, ()),
+    )
+    assert state.competing == frozenset(range(SEATS - 1))
+
+
 def test_changing_any_past_event_breaks_the_chain_of_digests() -> None:
     payloads = [{"round": 1}, {"round": 2}, {"round": 3}]
 

@@ -10,6 +10,7 @@ from django.db import transaction
 from django.utils import timezone
 
 from agents import roster
+from agents.errors import NotAvailable
 from agents.models import Agent
 from arena.credits import ledger
 from arena.matches import play, seating
@@ -273,6 +274,8 @@ def test_provisional_agents_come_last_and_siblings_are_counted_and_shown() -> No
     first, second = leaderboard(space.id)
     assert (first.competitor.agent_id, first.rank, first.owner_agents) == (established.pk, 1, 1)
     assert (second.competitor.agent_id, second.rank, second.owner_agents) == (lucky.pk, None, 2)
+    with pytest.raises(NotAvailable):
+        owner_results(space.id, f"{owner.username}\x00")
     results = owner_results(space.id, owner.username)
     assert [(one.competitor.agent_id, one.is_retired) for one in results] == [
         (retired.pk, True),

@@ -179,7 +179,7 @@ def test_a_network_has_so_many_votes_a_day(monkeypatch: pytest.MonkeyPatch) -> N
     monkeypatch.setattr(audience, "OF_NETWORK_A_DAY", 1)
     match = opinion_match()
     cast(match)
-    with pytest.raises(Refused, match=r"vote number 1 of one day.*Sign in"):
+    with pytest.raises(Refused, match=r"cast all 1 votes for one day.*Sign in"):
         cast(match, number=2)
     cast(match, number=2, user_id=make_user().pk)
     AudienceVote.objects.update(created_at=timezone.now() - timedelta(days=2))

@@ -162,6 +162,21 @@ def test_deciding_twice_pays_one_prize(monkeypatch: pytest.MonkeyPatch) -> None:
     assert available(user.pk) == 50 - FEE + PRIZE
 
 
+def test_more_prizes_than_a_days_are_not_paid_also_if_all_were_submitted_before_any_was_decided(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(bounty, "MAX_PRIZES_A_DAY", 1)
+    monkeypatch.setattr(bounty, "is_known", lambda text, earlier: False)
+    make_judge()
+    users = [make_user(credits=50) for _ in range(2)]
+    both = [submit(user.pk) for user in users]
+    judge_says(monkeypatch, lambda number: "fooled")
+    for one in both:
+        try_bounty(one.pk)
+    assert [available(user.pk) for user in users] == [50 - FEE + PRIZE, 50]
+    assert ledger.audit().problems == ()
+
+
 def test_a_double_click_submits_once_and_another_text_under_its_id_is_refused() -> None:
     make_judge()
     user = make_user(credits=50)

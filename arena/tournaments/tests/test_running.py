@@ -313,6 +313,17 @@ def test_more_pairings_than_committed_secrets_are_seated_sweep_by_sweep() -> Non
     assert len(set(seatings.values_list("payload__task_commitment", flat=True))) == len(seatings)
 
 
+def test_an_agent_that_cannot_play_at_the_moment_stays_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    tournament = make_tournament()
+    entered = [register(tournament) for _ in range(4)]
+    started(tournament)
+    monkeypatch.setattr(
+        "arena.tournaments.running.problem_with", lambda agent: "Its weights are away."
+    )
+    advance_tournament(tournament.pk)
+    assert tournament.registrations.filter(withdrawn_at=None).count() == len(entered)
+
+
 def test_an_agent_that_is_retired_on_the_way_loses_what_is_left() -> None:
     tournament = make_tournament()
     entered = [register(tournament) for _ in range(4)]

@@ -41,4 +41,9 @@ def test_what_cannot_be_answered_is_refused_before_anything_is_asked(agent: Agen
     ):
         response = asked(client, body)
         assert (response.status_code, sentence in response.json()["error"]) == (status, True)
+    as_form = Client(enforce_csrf_checks=True, headers={"host": "testserver"})
+    as_form.force_login(agent.owner)
+    as_form.get("/playground/")
+    token = as_form.cookies["csrftoken"].value
+    assert as_form.post("/playground/answer/", {"csrfmiddlewaretoken": token}).status_code == 400
     assert Client(enforce_csrf_checks=True).post("/playground/answer/").status_code == 403

@@ -141,6 +141,10 @@ def test_one_pair_for_each_task_is_the_clearest() -> None:
     ids = pairs_of(agent)
     Pair.objects.filter(id=ids[1]).update(margin=0.99)
     assert found(agent.owner_id, one_per_prompt=True) == [ids[1]]
+    early = Selection.from_json({"one_per_prompt": True})
+    assert pairs_after(early, agent.owner_id, after_id=0, limit=9, up_to_id=ids[0]) == [ids[0]], (
+        "a pair that came later stands for no earlier one"
+    )
     Pair.objects.update(margin=0.5)
     assert found(agent.owner_id, one_per_prompt=True) == [ids[0]]
 

@@ -231,3 +231,10 @@ def test_hostile_text_is_scored_and_spoken_without_error(text: str) -> None:
     json.dumps(now).encode()
     DEBATE.view(now)
     assert len(shown(now, 1).encode()) <= DEBATE.max_task_chars
+
+
+def test_the_sentence_about_a_speech_quotes_nothing_of_it() -> None:
+    now = DEBATE.begin(make_task(), 2)
+    with pytest.raises(IllegalTurn, match="That is no speech") as refusal:
+        DEBATE.act(now, 0, FORGERIES["repetition"])
+    assert "chools" not in str(refusal.value)

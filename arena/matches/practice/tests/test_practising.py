@@ -125,6 +125,18 @@ def test_practice_moves_no_credit_no_rating_no_season_no_pair_and_no_difficulty(
     assert {name for name in before if before[name] != after[name]} == set()
 
 
+def test_a_match_that_was_cancelled_counts_as_one_of_the_day_only_if_it_was_played(
+    space: Space,
+) -> None:
+    agent = make_agent()
+    most = practice_left(agent.owner_id)
+    played(ask(agent, space), None, None)
+    assert practice_left(agent.owner_id) == most, "no judge could be asked"
+    match = played(ask(agent, space), {0: 0.9, 1: 0.1}, {0: 0.9, 1: 0.1})
+    Match.objects.filter(pk=match.pk).update(status=MatchStatus.CANCELLED)  # as for silence
+    assert practice_left(agent.owner_id) == most - 1
+
+
 def test_the_database_refuses_what_would_follow_from_practice(space: Space) -> None:
     agent = make_agent()
     match = played(ask(agent, space), {0: 0.9, 1: 0.1}, {0: 0.9, 1: 0.1})
@@ -252,7 +264,7 @@ def _other_base(agent: Agent, space: Space) -> None:
     [
         (
             _limit,
-            "You have used up today's practice matches (3). You get more at midnight",
+            "You have used up today's practice matches [(]3[)][.] You get more at midnight",
         ),
         (_close, "is closed and takes no entries"),
         (_retire, "is retired; choose another agent"),
