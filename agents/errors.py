@@ -5,6 +5,10 @@ class Refused(Exception):
     """The request was understood and declined; `str(error)` says why and what to do."""
 
 
+class NotNow(Refused):
+    """What is in the way may pass by itself."""
+
+
 class InvalidName(Refused):
     """The name is taken or cannot be used; forms say so at the field."""
 

@@ -40,6 +40,10 @@ class AdapterMissing(BadAdapter):
     """The store has no folder for this digest."""
 
 
+class LatelyRefused(BadAdapter):
+    """A server did not load it a moment ago."""
+
+
 class AdapterCorrupt(BadAdapter):
     """The stored file does not match its digest."""
 
@@ -141,7 +145,7 @@ def check_playable(adapter: Adapter, *, verify: bool = True) -> None:
     adapter_folder(adapter.digest, verify=verify)
     if adapter.refused_at and timezone.now() - adapter.refused_at < REFUSAL_HOLDS:
         until = adapter.refused_at + REFUSAL_HOLDS
-        raise BadAdapter(
+        raise LatelyRefused(
             f"{adapter.refusal.rstrip('.')}. Go back to an earlier version, or try again after "
             f"{until:%H:%M} UTC."
         )

@@ -14,6 +14,7 @@ from arena.states import AdoptionRule, Brake
 # A refund costs nothing, so no other limit ends a row of them. The last rest is followed by the stop.
 RESTS_AFTER_UNPLAYED = tuple(timedelta(minutes=each) for each in (1, 4, 16, 60))
 LOOK_AGAIN = timedelta(seconds=30)  # at what others may change at any moment
+ASK_AGAIN = timedelta(minutes=15)  # whether what kept it out of every Space has passed
 # What may be chosen for each limit; `at_once` has its bound from the rule on entries.
 RANGES: Mapping[str, tuple[int, int]] = {
     "fee_credits": (0, 10_000),
@@ -57,6 +58,7 @@ class ChosenSpace:
     fee_credits: int
     is_open: bool
     refusal: str = ""  # why the agent as it is cannot enter
+    may_pass: bool = False  # whether that may change by itself
     waits_for_training: bool = False  # of this agent, which trains now
     entered_at: datetime | None = None  # the last time, since it was switched on
 
@@ -216,6 +218,8 @@ def _choose(
         )
     before, left = left, [each for each in left if not each.refusal]
     if not left:
+        if passing := [each.refusal for each in before if each.may_pass]:
+            return Wait(now + ASK_AGAIN, passing[0])
         return Stop(Brake.REFUSED, before[0].refusal)
     to_lose = limits.stop_loss_credits + record.net_credits
     before, left = left, [each for each in left if each.fee_credits <= to_lose]

@@ -14,7 +14,7 @@ from django.db import transaction
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet, Sum
 from django.utils import timezone
 
-from agents.errors import NotAvailable, Refused
+from agents.errors import NotAvailable, NotNow, Refused
 from agents.models import Agent, User
 from arena.credits import brakes
 from arena.credits.brakes import (
@@ -148,7 +148,7 @@ def decision_of(
     agent: Agent,
     *,
     now: datetime,
-    refusals: Mapping[int, str] | None = None,
+    refusals: Mapping[int, Refused] | None = None,
 ) -> brakes.Decision:
     """What it does now, by the rows as they are.
 
@@ -253,13 +253,13 @@ def _locked(owner_id: int, agent_id: int) -> Agent | None:
     return agents.select_related("owner").filter(id=agent_id, owner_id=owner_id).first()
 
 
-def _refusals(autopilot: Autopilot) -> dict[int, str]:
-    agent, refusals = autopilot.agent, {}
+def _refusals(autopilot: Autopilot) -> dict[int, Refused]:
+    agent, refusals = autopilot.agent, dict[int, Refused]()
     for space in autopilot.spaces.filter(status=SpaceStatus.OPEN):
         try:
             check_plays(agent.pk, owner_id=agent.owner_id, space_slug=space.slug)
         except Refused as error:
-            refusals[space.pk] = str(error)
+            refusals[space.pk] = error
     return refusals
 
 
@@ -268,12 +268,12 @@ def _choice(
     agent: Agent,
     *,
     most_credits: int,
-    refusals: Mapping[int, str] | None = None,
+    refusals: Mapping[int, Refused] | None = None,
     entered_at: datetime | None = None,
 ) -> ChosenSpace:
-    refusal = (refusals or {}).get(space.pk, "")
+    refusal = (refusals or {}).get(space.pk)
     if space.base_model_id != agent.base_model_id:
-        refusal = f"{space.name} is now played on another base model."
+        refusal = Refused(f"{space.name} is now played on another base model.")
     fees = space.fees_credits
     return ChosenSpace(
         space_id=space.pk,
@@ -281,7 +281,8 @@ def _choice(
         # Of the Space's fees the highest that the owner allows.
         fee_credits=max((fee for fee in fees if fee <= most_credits), default=fees[0]),
         is_open=space.status == SpaceStatus.OPEN,
-        refusal=refusal,
+        refusal=str(refusal or ""),
+        may_pass=isinstance(refusal, NotNow),
         waits_for_training=space.waits_for_training and agent.learning_since is not None,
         entered_at=entered_at,
     )

@@ -7,8 +7,8 @@ from django.db import IntegrityError, transaction
 from django.utils import timezone
 
 from agents.adapters.checks import BadAdapter
-from agents.adapters.store import check_playable
-from agents.errors import NotAvailable, Refused
+from agents.adapters.store import AdapterMissing, LatelyRefused, check_playable
+from agents.errors import NotAvailable, NotNow, Refused
 from agents.inference.client import Sampling
 from agents.models import Agent, Engine, User
 from agents.tokens import count_tokens, prompt_room
@@ -249,7 +249,7 @@ def _check_judged(space_slug: str) -> None:
     """Refuse a Space in which nobody may judge now."""
     space = Space.objects.filter(slug=space_slug).first()
     if space is not None and bench_of(space) == Bench.EMPTY:
-        raise Refused(
+        raise NotNow(
             f"{space.name} takes no entries now: its judges are in quarantine, and code cannot decide "
             "there. Nothing was held."
         )
@@ -267,6 +267,8 @@ def _check_adapter(user_id: int, agent_id: int) -> None:
         return
     try:
         check_playable(version.adapter)
+    except (AdapterMissing, LatelyRefused) as error:
+        raise NotNow(f"{agent.name} cannot play. {error}") from error
     except BadAdapter as error:
         raise Refused(f"{agent.name} cannot play. {error}") from error
 
@@ -285,7 +287,7 @@ def _check_prompt(user_id: int, agent_id: int, space_slug: str) -> None:
     try:
         needed = exchange_tokens(ENVIRONMENTS[space.environment], max_tokens=longest)
     except EnvironmentFault as fault:
-        raise Refused(f"{space.name} cannot be played now. {fault} Try again later.") from fault
+        raise NotNow(f"{space.name} cannot be played now. {fault} Try again later.") from fault
     room = prompt_room(agent.base_model, exchange_tokens=needed)
     count = count_tokens(agent.base_model, agent.current_version.prompt)
     if count is not None and count > room:

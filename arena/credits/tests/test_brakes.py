@@ -107,6 +107,7 @@ def test_each_brake_stops_it_with_a_sentence(
         (NOON + timedelta(seconds=30), {}, {}, {"waits_for_training": True}),
         (NOON + timedelta(seconds=30), {}, {"available_credits": 9, "may_be_paid": True}, {}),
         (NOON + timedelta(minutes=4), {}, UNPLAYED_TWICE, {}),
+        (NOON + timedelta(minutes=15), {}, {}, {"refusal": "Its judges rest.", "may_pass": True}),
     ],
 )
 def test_what_passes_by_itself_makes_it_wait(
