@@ -19,7 +19,7 @@ from agents.api_tokens import Caller, Scope, caller_of
 from arena.live.audience import network_of
 
 WINDOW_SECONDS = 60
-REQUESTS_WITH_TOKEN = 600  # in a window, of one token
+REQUESTS_WITH_TOKEN = 600  # in a window, of all tokens of a person
 REQUESTS_WITHOUT = 120  # in a window, from one network
 
 log = structlog.get_logger(__name__)
