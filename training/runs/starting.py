@@ -29,9 +29,7 @@ log = structlog.get_logger(__name__)
 
 START_LIMIT = 20  # runs per sweep
 LOOK_LIMIT = 200  # agents with enough pairs that one sweep considers
-COUNT_AGAIN_SECONDS = (
-    60  # the pairs of an agent whose settings left too few, unless it has new ones
-)
+COUNT_AGAIN_SECONDS = 60  # the same pairs, of which an agent's settings had left too few
 MIN_PAIRS = 8  # fewer would teach only their own wording
 
 IN_TRAINING = "This agent is already in training; wait for that run or cancel it."
