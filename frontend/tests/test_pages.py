@@ -215,7 +215,7 @@ def test_others_never_see_prompts_or_pairs(client: Client) -> None:
     version_prompt = f">{secret}</p>"
     owner_page = signed_in(agent.owner).get(f"/agents/{agent.id}/").content.decode()
     assert version_prompt in owner_page
-    assert "Download 1 pairs" in owner_page
+    assert "Download 1 pair<" in owner_page
     for visitor in (client, signed_in(make_user())):
         page = visitor.get(f"/agents/{agent.id}/").content.decode()
         assert version_prompt not in page

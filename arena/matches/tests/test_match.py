@@ -229,7 +229,7 @@ def test_who_spoke_only_in_a_round_that_counts_for_nobody_did_not_compete() -> N
         Start(),
         StartRound(1, "key", {}),
         *(answer(1, seat) for seat in range(SEATS - 1)),
-        answer(1, SEATS - 1, CompletionStatus.FAILED),
+        answer(1, SEATS - 1, status=CompletionStatus.FAILED),
         verdict(1, {0: 1.0, 1: 0.5, 2: 0.0}),
         StartRound(2, "k", {}),
         *(answer(2, seat) for seat in range(SEATS)),

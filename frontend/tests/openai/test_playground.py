@@ -45,5 +45,5 @@ def test_what_cannot_be_answered_is_refused_before_anything_is_asked(agent: Agen
     as_form.force_login(agent.owner)
     as_form.get("/playground/")
     token = as_form.cookies["csrftoken"].value
-    assert as_form.post("/playground/answer/", {"csrfmiddlewaretoken": token}).status_code == 400
+    assert as_form.post("/playground/answer/", {"csrfmiddlewaretoken": token}).status_code == 422
     assert Client(enforce_csrf_checks=True).post("/playground/answer/").status_code == 403

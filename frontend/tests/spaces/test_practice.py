@@ -68,7 +68,7 @@ def test_every_page_and_list_says_that_it_is_practice(space: Space, agent: Agent
     assert "nothing follows from it" in page
     for promise in ("training pairs.</span>", "no prize</span>", "Where the credits went"):
         assert promise not in page
-    assert "0 won of 0" in Client().get(f"/agents/{agent.pk}/").content.decode()
+    assert "won 0 of 0" in Client().get(f"/agents/{agent.pk}/").content.decode()
     assert "Nobody is rated here yet." in Client().get(f"/spaces/{space.slug}/").content.decode()
 
 

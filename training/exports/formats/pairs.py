@@ -44,7 +44,7 @@ PAIR_COLUMNS = (
     Column(
         "length_bias",
         Scalar.NUMBER,
-        "How much oftener the judges preferred the longer answer than is right.",
+        "How much more often the judges preferred the longer answer than they should have.",
     ),
     Column("length_bias_pairs", Scalar.WHOLE, "On how many comparisons that rests."),
     Column("chosen_version", Scalar.TEXT, "The version of the agent that gave the better answer."),

@@ -50,7 +50,7 @@ def test_public_pairs_come_from_spaces_whose_terms_say_so() -> None:
         Pair.objects.filter(space=open_space).values_list("id", flat=True)
     )
     assert refused(stranger, whose="public", spaces=[closed.slug]) == {
-        "spaces": f"The answers given in {closed.name} are no public data."
+        "spaces": f"The answers given in {closed.name} are not public data."
     }
     assert len(found(agent.owner_id)) == 2
 

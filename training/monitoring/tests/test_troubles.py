@@ -38,7 +38,7 @@ def test_a_site_where_all_is_well_needs_nobody() -> None:
         (lambda: changed("judges", quarantined=("coin",)), "watch", "Quarantined: coin"),
         (lambda: changed("judges", by_slug={"a": JudgeFigures(2, 6)}), "watch", "6 of its last 8"),
         (lambda: changed("judges", costs={"gpu": 9.5}), "watch", "9.50 of its 10.00"),
-        (lambda: changed("ledger", audit_problems=2), "broken", "2 differences"),
+        (lambda: changed("ledger", audit_problems=2), "broken", "found: 2"),
         (lambda: changed("ledger", audit_age_seconds=3e5), "watch", "3 days ago"),
         (lambda: changed("webhooks", oldest_due_seconds=400.0), "watch", "7 minutes late"),
         (lambda: changed("machine", max_connections=4), "watch", "4 of the database's 4"),
