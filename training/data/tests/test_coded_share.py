@@ -1,7 +1,6 @@
 """What coded seats may teach of a dataset of pairs."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -20,11 +19,6 @@ from training.tests.builders import (
 )
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture(autouse=True)
-def _apart(settings: Any, tmp_path: Path) -> None:
-    settings.RUN_STORE = tmp_path / "runs"
 
 
 def test_the_pairs_of_others_are_found_behind_many_of_coded_seats(fake_base: Path) -> None:

@@ -53,11 +53,6 @@ from training.tests.builders import (
 pytestmark = pytest.mark.django_db
 
 
-@pytest.fixture(autouse=True)
-def _apart(settings: Any, tmp_path: Path) -> None:
-    settings.RUN_STORE = tmp_path / "runs"
-
-
 def make_dpo_run(fake_base: Path, *, pairs: int = 8, **config: Any) -> TrainingRun:
     make_base(str(fake_base))
     agent, space = make_agent(), make_space()
