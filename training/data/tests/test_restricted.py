@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -14,11 +13,6 @@ from training.methods.examples import PAIRS, AnswerExample, GroupExample, PairEx
 from training.models import Pair, TrainingRun
 from training.runs.attempts import run_folder
 from training.tests.builders import END_ID, write_pairs
-
-
-@pytest.fixture(autouse=True)
-def _apart(settings: Any, tmp_path: Path) -> None:
-    settings.RUN_STORE = tmp_path / "runs"
 
 
 def lines_of(run: TrainingRun) -> list[str]:
