@@ -27,6 +27,7 @@ class Scope(StrEnum):
     """What a token is good for; its order is that of the form."""
 
     READ = "read"  # what only the owner may see: prompts, pairs, the wallet
+    EXPORT = "export"  # order, repeat and delete exports
     AGENTS = "agents"  # create, edit and retire agents
     PLAY = "play"  # enter Spaces and tournaments, appeal, attack judges, which all cost credits
     TRAIN = "train"  # start and steer training runs, which cost credits

@@ -288,6 +288,7 @@ class TokenForm(PlainForm):
         required=False,  # agents.api_tokens has a better sentence than Django
         choices=[
             (Scope.READ, "read what only I may see: prompts, entries, credits"),
+            (Scope.EXPORT, "order and delete exports of datasets"),
             (Scope.AGENTS, "create, edit and retire agents"),
             (Scope.PLAY, "enter Spaces and tournaments, and appeal, which costs credits"),
             (Scope.TRAIN, "start and steer training, which costs credits"),

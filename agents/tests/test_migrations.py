@@ -7,7 +7,7 @@ from django.apps.registry import Apps
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from agents.models import Agent, User
+from agents.models import Agent, ApiToken, User
 from agents.names import name_key
 from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 
@@ -70,6 +70,23 @@ def test_versions_of_before_people_could_leave_never_change_and_so_it_is_again(
     refuses(today)
     User.objects.update(leaving_since=timezone.now())
     refuses(migrate(BEFORE))
+
+
+def test_a_token_that_could_read_may_order_exports_as_before() -> None:
+    before = [("agents", "0013_inference_servers")]
+    with rewound(before) as apps:
+        owner = apps.get_model("agents", "User").objects.create(username="one", password="!")
+        tokens = apps.get_model("agents", "ApiToken").objects
+        for scopes in (["play", "read"], ["agents"]):
+            tokens.create(user=owner, name="One", digest=scopes[0], scopes=scopes)
+        migrate_to_today()
+        of_today = dict(ApiToken.objects.values_list("digest", "scopes"))
+        assert of_today == {"play": ["read", "export", "play"], "agents": ["agents"]}
+
+        ApiToken.objects.create(user_id=owner.pk, name="One", digest="export", scopes=["export"])
+        earlier = migrate(before).get_model("agents", "ApiToken").objects
+        scopes_of = dict(earlier.values_list("digest", "scopes"))
+        assert scopes_of == {"play": ["read", "play"], "agents": ["agents"]}
 
 
 def test_the_house_agents_of_before_become_references_and_no_others() -> None:

@@ -88,7 +88,7 @@ def own_exports(request: HttpRequest, cursor: Cursor, limit: Limit) -> Any:
 @router.post(
     "",
     response=answers(ExportDetail, status=201),
-    **needs(Scope.READ),
+    **needs(Scope.EXPORT),
     summary="Order an export",
 )
 def order(request: HttpRequest, new: NewExport, idempotency_key: IdempotencyKey) -> Any:
@@ -126,7 +126,7 @@ def detail(request: HttpRequest, export_id: RowId) -> Any:
 @router.post(
     "/{export_id}/repeat",
     response=answers(ExportDetail),
-    **needs(Scope.READ),
+    **needs(Scope.EXPORT),
     summary="Write an export again",
 )
 def repeat(request: HttpRequest, export_id: RowId) -> Any:
@@ -138,7 +138,7 @@ def repeat(request: HttpRequest, export_id: RowId) -> Any:
 @router.delete(
     "/{export_id}",
     response=answers(None, status=204),
-    **needs(Scope.READ),
+    **needs(Scope.EXPORT),
     summary="Delete an export and its files",
 )
 def delete(request: HttpRequest, export_id: RowId) -> Any:

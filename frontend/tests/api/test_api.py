@@ -68,6 +68,18 @@ def test_a_token_does_only_what_its_scopes_say(people: TwoPeople) -> None:
     assert Agent.objects.get(id=people.agent_id).retired_at is None
 
 
+def test_a_token_that_may_only_read_orders_and_deletes_no_export(people: TwoPeople) -> None:
+    reader = Program(people.owner_id, scopes=[Scope.READ])
+    assert reader.get("/exports").status_code == 200
+    for response in (
+        reader.post("/exports", {"selection": {}}),
+        reader.post("/exports/1/repeat"),
+        reader.send("DELETE", "/exports/1"),
+    ):
+        assert response.status_code == 403
+        assert "lacks the scope \u201cexport\u201d" in detail_of(response)
+
+
 def test_without_a_valid_token_nothing_private_is_told() -> None:
     user = make_user()
     program = Program(user.pk)
