@@ -17,7 +17,7 @@ USER, AGENT, SPACE = "ada", "Quill", "Constraints"
 TOP_UP_CREDITS = 200
 MATCH_MS = 300_000
 RUN_MS = 900_000
-MAX_MATCHES = 8  # until there are pairs enough
+MAX_MATCHES = 16  # how many have a loser who can learn is a matter of luck
 # Records on every page how long each answer was while its round was still being played, and which
 # steps of a training run were shown: what a person would see moving.
 OBSERVE = """
