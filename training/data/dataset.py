@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import metadata
+from itertools import chain
 from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
@@ -22,6 +23,7 @@ from agents.canonical import digest_of
 from agents.files import write_atomically
 from agents.inference import processor
 from arena.environments import ENVIRONMENTS
+from arena.environments.games.base import Game
 from training.data.curation import HeldOutTasks
 from training.data.tokens import BaseUnreadable
 from training.gate.sitting import LOOKS, draw_tasks
@@ -82,8 +84,10 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
         count=LOOKS * settings.ENV.gate_tasks,
         weights=run.exam_weights,
     )
-    prompts = [task.prompt for task in tasks]
-    return HeldOutTasks(prompts, by_letter=environment.turn_limit > 1)
+    if isinstance(environment, Game):
+        wordings = (environment.wordings(task) for task in tasks)
+        return HeldOutTasks(chain.from_iterable(wordings), by_letter=True)
+    return HeldOutTasks((task.prompt for task in tasks), by_letter=environment.turn_limit > 1)
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

@@ -13,7 +13,7 @@ Inside a match's episode any position may come up.
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import lru_cache
 from random import Random
 from statistics import fmean
@@ -64,6 +64,10 @@ class Game(ABC):
     def likeness(self, position: Position, seat: int) -> object:
         """JSON of what counts as one task: the same for positions that are mirrored, say."""
         return self.describe(position, seat)
+
+    def mirrored(self, position: Position) -> Iterable[Position]:
+        """Every position of the same likeness, itself among them."""
+        return (position,)
 
     @abstractmethod
     def to_move(self, position: Position) -> tuple[int, ...]: ...
@@ -146,6 +150,11 @@ class Game(ABC):
             data={"position": dict(position), "seat": seat},
             split=split,
         )
+
+    def wordings(self, task: Task) -> set[str]:
+        """The prompts of all positions that count as this task."""
+        position, seat = task.data["position"], task.data["seat"]
+        return {self.describe(each, seat) for each in self.mirrored(position)}
 
     def value(self, position: Position, seat: int) -> float:
         """What the seat can expect here, in [0, 1]."""

@@ -8,7 +8,7 @@ A lost turn is a pass; after a pass of each seat in a row the game is a draw. A 
 which is inside (0, 1): about 0.6 for one cell more, 0.7 for three.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from random import Random
 
 from arena.environments.base import BoardView, Position, Seats, Split
@@ -50,6 +50,9 @@ class ConnectFour(Game):
         """The board or its mirror image."""
         columns = list(position["columns"])
         return [seat, min(columns, columns[::-1])]
+
+    def mirrored(self, position: Position) -> Iterable[Position]:
+        return position, {**position, "columns": position["columns"][::-1]}
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         over = position["passed"] == 2 or _has_won(position) or not _open_columns(position)

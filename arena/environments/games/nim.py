@@ -5,8 +5,9 @@ seat to move wins if the heaps' binary sum without carries is not 0 (Bouton, 190
 only when no heap has more than one object.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import reduce
+from itertools import permutations
 from operator import xor
 from random import Random
 
@@ -44,6 +45,11 @@ class Nim(Game):
     def likeness(self, position: Position, seat: int) -> object:
         """The heaps that are left, in any order."""
         return [sorted(filter(None, position["heaps"])), position["misere"]]
+
+    def mirrored(self, position: Position) -> Iterable[Position]:
+        left = [heap for heap in position["heaps"] if heap]
+        places = left + [0] * (len(LETTERS) - len(left))
+        return [{**position, "heaps": list(heaps)} for heaps in set(permutations(places))]
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         return (position["turn"],) if any(position["heaps"]) else ()

@@ -4,7 +4,7 @@ Unseen are the rules of textarena's ReverseTicTacToe-v0. A lost turn is a pass; 
 each seat in a row the game is a draw. Values are exact, by minimax.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import cache
 from random import Random
 
@@ -42,11 +42,10 @@ class TicTacToe(Game):
 
     def likeness(self, position: Position, seat: int) -> object:
         """The board however it is turned or mirrored."""
-        board, boards = position["board"], []
-        for _ in range(4):
-            board = "".join(board[cell] for cell in QUARTER_TURN)
-            boards += [board, "".join(board[cell] for cell in MIRROR)]
-        return [max(boards), seat, position["reverse"]]
+        return [max(_mirrored(position["board"])), seat, position["reverse"]]
+
+    def mirrored(self, position: Position) -> Iterable[Position]:
+        return [{**position, "board": board} for board in _mirrored(position["board"])]
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         board = position["board"]
@@ -105,6 +104,15 @@ class TicTacToe(Game):
 
     def solve(self, position: Position, seat: int, rng: Random) -> str:
         return self.draw_best(position, seat, rng)
+
+
+def _mirrored(board: str) -> list[str]:
+    """The board in all eight ways to turn and mirror it."""
+    boards = []
+    for _ in range(4):
+        board = "".join(board[cell] for cell in QUARTER_TURN)
+        boards += [board, "".join(board[cell] for cell in MIRROR)]
+    return boards
 
 
 def won_line(board: str) -> tuple[int, ...]:

@@ -264,6 +264,21 @@ def test_the_tasks_kept_out_are_those_that_the_gate_asks(
     assert all(held_out.contain(task.prompt) for task in asked)
 
 
+def test_a_position_that_the_gate_asks_is_kept_out_however_its_board_is_turned(
+    fake_base: Path,
+) -> None:
+    run = make_dpo_run(fake_base)
+    run.space.environment = "tictactoe"
+    run.space.save()
+    game, held_out = ENVIRONMENTS["tictactoe"], held_out_tasks(run)
+    asked = draw_tasks(game, rng=Random(f"gate:{run.pk}"), count=8)
+    for task in asked:
+        turned = {**task.data["position"], "board": task.data["position"]["board"][::-1]}
+        (message,) = game.observe(turned, task.data["seat"])
+        assert held_out.contain(message["content"])
+    assert not held_out.contain("Tic-tac-toe. You play X, the other plays O.")
+
+
 def test_a_better_answer_that_speaks_as_another_role_is_left_out(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     completion = Pair.objects.latest("id").chosen

@@ -167,8 +167,13 @@ def test_held_out_tasks_and_those_that_are_played_share_no_position(game: Game) 
                 game.practice_task(rng, split, difficulty),
             ):
                 drawn[split].add(task.prompt)
+                position, seat = task.data["position"], task.data["seat"]
+                likeness = game.likeness(position, seat)
+                assert task.prompt in game.wordings(task)
+                assert all(
+                    game.likeness(each, seat) == likeness for each in game.mirrored(position)
+                )
                 if split is not Split.UNSEEN:
-                    likeness = game.likeness(task.data["position"], task.data["seat"])
                     assert is_held_out([game.slug, likeness]) == (split is Split.HELDOUT)
     assert not drawn[Split.TRAIN] & drawn[Split.HELDOUT]
     assert not (drawn[Split.TRAIN] | drawn[Split.HELDOUT]) & drawn[Split.UNSEEN]

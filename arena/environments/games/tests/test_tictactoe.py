@@ -57,6 +57,9 @@ def test_mirrored_and_turned_boards_count_as_one_task() -> None:
     boards = ("XO.......", ".OX......", "..X..O...", "......XO.", "X..O.....")
     assert len({str(GAME.likeness(at(board), 0)) for board in boards}) == 1
     assert GAME.likeness(at("X.O......"), 0) != GAME.likeness(at("XO......."), 0)
+    wordings = GAME.wordings(GAME.position_task(at(boards[0]), 0, Split.TRAIN))
+    assert len(wordings) == 8
+    assert {GAME.describe(at(board), 0) for board in boards} <= wordings
 
 
 def test_openings_are_drawn_with_best_play() -> None:
