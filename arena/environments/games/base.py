@@ -83,9 +83,6 @@ class Game(ABC):
     def act(self, position: Position, seat: int, text: str) -> Position: ...
 
     @abstractmethod
-    def forfeit(self, position: Position, seat: int) -> Position: ...
-
-    @abstractmethod
     def payoffs(self, position: Position) -> Mapping[int, float]: ...
 
     @abstractmethod
@@ -99,6 +96,14 @@ class Game(ABC):
 
     def observe(self, position: Position, seat: int) -> list[Message]:
         return user_turn(self.describe(position, seat))
+
+    def forfeit(self, position: Position, seat: int) -> Position:
+        """The worst legal move, the first of several: a lost turn is never better than a move.
+
+        A game whose moves cannot be listed, or whose players know another rule, overrides it.
+        """
+        values = self.move_values(position, seat)
+        return self.act(position, seat, min(values, key=values.__getitem__))
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         """An opening of the split that is fair to play from."""

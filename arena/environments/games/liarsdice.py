@@ -2,8 +2,7 @@
 
 A bid says how many dice of both seats show a face; a higher one may lower neither the number nor
 the face. Whoever was wrong when a bid is called loses a die. No bid exceeds the number of dice,
-where textarena lets it. In an opening the other seat has made the first bid. A lost turn makes the
-lowest bid that is higher, or calls if there is none.
+where textarena lets it. In an opening the other seat has made the first bid.
 
 The value of a move is exact up to the end of the round: an average over all hands that the other
 may hold, with both seats going on by a coded policy (`policy_move`, by the probability that a bid
@@ -109,11 +108,6 @@ class LiarsDice(Game):
             "last": f"{_text((number, face))} was called; the dice were {hands}",
         }
 
-    def forfeit(self, position: Position, seat: int) -> Position:
-        moves = self.moves(position, seat)
-        bids = [move for move in moves if move != CALL]
-        return self.act(position, seat, min(bids, key=_height) if bids else CALL)
-
     def payoffs(self, position: Position) -> Mapping[int, float]:
         return {seat: float(bool(hand)) for seat, hand in enumerate(position["dice"])}
 
@@ -218,8 +212,3 @@ def _text(bid: Sequence[int]) -> str:
 def _bid(text: str) -> Bid:
     number, face = text.split("x")
     return int(number), int(face)
-
-
-def _height(move: str) -> tuple[int, Bid]:
-    number, face = _bid(move)
-    return number + face, (number, face)

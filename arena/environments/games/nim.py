@@ -1,8 +1,7 @@
 """Nim as textarena's Nim-v0 plays it; unseen: misère, where whoever takes the last object loses. Pure.
 
-A lost turn takes one object from the largest heap, the first of several. Values are exact: the
-seat to move wins if the heaps' binary sum without carries is not 0 (Bouton, 1901); misère differs
-only when no heap has more than one object.
+Values are exact: the seat to move wins if the heaps' binary sum without carries is not 0 (Bouton,
+1901); misère differs only when no heap has more than one object.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -79,10 +78,6 @@ class Nim(Game):
 
     def act(self, position: Position, seat: int, text: str) -> Position:
         return _taken(position, read_move(text, self.moves(position, seat)))
-
-    def forfeit(self, position: Position, seat: int) -> Position:
-        heaps = position["heaps"]
-        return _taken(position, f"{LETTERS[heaps.index(max(heaps))]}1")
 
     def payoffs(self, position: Position) -> Mapping[int, float]:
         took_last = 1 - position["turn"]

@@ -45,5 +45,8 @@ def test_whoever_takes_the_last_object_wins_or_in_misere_loses() -> None:
     assert GAME.payoffs(GAME.act(at(0, 2, misere=True), 0, "B2")) == {0: 0.0, 1: 1.0}
 
 
-def test_a_lost_turn_takes_one_from_the_largest_heap() -> None:
-    assert GAME.forfeit(at(3, 5, 5), 0)["heaps"] == [3, 4, 5]
+def test_a_lost_turn_is_the_worst_move() -> None:
+    assert GAME.best_moves(at(3, 4, 5), 0) == ("A2",)
+    assert GAME.forfeit(at(3, 4, 5), 0)["heaps"] == [2, 4, 5]
+    assert GAME.forfeit(at(0, 0, 2), 0)["heaps"] == [0, 0, 1]
+    assert GAME.forfeit(at(0, 0, 2, misere=True), 0)["heaps"] == [0, 0, 0]
