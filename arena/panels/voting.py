@@ -95,13 +95,13 @@ def make_transcript(
         kind=task.kind,
         data=task.data,
         answers=tuple(answers),
-        reference=_reference(environment, task)
+        reference=reference_of(environment, task)
         if any(wants_reference(judge.config) for judge in panel)
         else "",
     )
 
 
-def _reference(environment: Environment, task: Task) -> str:
+def reference_of(environment: Environment, task: Task) -> str:
     """The environment's own answer: the same whenever the task is judged."""
     position = environment.begin(task, environment.seats.fewest)
     return environment.solve(position, environment.to_move(position)[0], Random(task.key))

@@ -64,6 +64,7 @@ def transcript_of(stored: Mapping[str, Any], *, is_swapped: bool) -> Transcript:
         kind=stored["kind"],
         data=stored["data"],
         answers=tuple(sorted(answers, key=lambda answer: answer.seat)),
+        reference=stored.get("reference", ""),
     )
 
 

@@ -31,6 +31,7 @@ from judges.calibration.records import (
     record,
     transcript_of,
 )
+from judges.call import wants_reference
 from judges.kinds.config import ARENA_BASE
 from judges.models import GoldItem, GoldSource, Judge, JudgeKind
 from judges.tools import Tools
@@ -124,14 +125,20 @@ def _next_item(judge: Judge, environments: Collection[str], rng: Random) -> Gold
         judge_digest=judge_digest(judge.kind, judge.config)
     ).exclude(outcome=GoldOutcome.AWAY)
     waiting = GoldItem.objects.filter(environment__in=environments, retired_at=None)
-    # It may have learned from rounds and from attacks that were paid for: only new ones measure it.
-    is_new_only = judge.kind == JudgeKind.LEARNED
-    if is_new_only:
-        waiting = waiting.filter(source=GoldSource.CODE)
+    kinds: Collection[str] | None = None
+    if is_new_only := judge.kind == JudgeKind.LEARNED:
+        # It may have learned from rounds and from attacks that were paid for: only new ones measure
+        # it, and of those only the kinds on which it votes.
+        kinds = judge.config.get("kinds", ())
+        waiting = waiting.filter(source=GoldSource.CODE, kind__in=kinds)
+    if wants_reference(judge.config):
+        with_reference = waiting.filter(transcript__has_key="reference")
+        waiting = with_reference.exclude(transcript__reference="")
     waiting = waiting.exclude(id__in=answered.values("item"))
     if ids := list(waiting.values_list("id", flat=True)[:500]):
         return GoldItem.objects.get(id=rng.choice(ids))
-    return make_gold(rng.choice(list(environments)), rng=rng, may_repeat=not is_new_only)
+    environment = rng.choice(list(environments))
+    return make_gold(environment, rng=rng, may_repeat=not is_new_only, kinds=kinds)
 
 
 def _ask(judge: Judge, item: GoldItem, rng: Random) -> bool:

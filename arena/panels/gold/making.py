@@ -3,8 +3,8 @@
 Tasks are drawn from what matches use, never from the gate's: a judge may be somebody's server.
 """
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 from random import Random
 
@@ -16,7 +16,12 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import Environment, EnvironmentFault, Split, Task, TextView
 from arena.models import Completion, CompletionStatus, Round
 from arena.panels.gold.spoiling import SPOILED
-from arena.panels.voting import SaidInEpisode, episode_transcript, make_transcript
+from arena.panels.voting import (
+    SaidInEpisode,
+    episode_transcript,
+    make_transcript,
+    reference_of,
+)
 from arena.states import RoundStatus
 from judges.models import GoldItem, GoldSource, Judge, JudgeKind
 from judges.transcript import Transcript
@@ -40,15 +45,22 @@ class Gold:
     authors: Mapping[int, str]  # seat -> served name of the base model; "": code
 
 
-def make_gold(environment: str, *, rng: Random, may_repeat: bool = True) -> GoldItem | None:
+def make_gold(
+    environment: str,
+    *,
+    rng: Random,
+    may_repeat: bool = True,
+    kinds: Collection[str] | None = None,
+) -> GoldItem | None:
     """Store a new item of this environment. None if none can be made.
 
-    `may_repeat`: whether it may show what agents answered in a round.
+    `may_repeat`: whether it may show what agents answered in a round. `kinds`: of tasks by code that
+    it may be of; None: any.
     """
     try:
         is_of_round = may_repeat and rng.random() < ROUND_SHARE
         gold = _of_a_round(environment, rng) if is_of_round else None
-        gold = gold or _by_code(environment, rng)
+        gold = gold or _by_code(environment, rng, kinds)
     except EnvironmentFault:
         return None
     return None if gold is None else _stored(gold)
@@ -73,11 +85,11 @@ def _kind_of(environment: str) -> str | None:
     return "speeches" if isinstance(rules.view(opening), TextView) else None
 
 
-def _by_code(environment: str, rng: Random) -> Gold | None:
+def _by_code(environment: str, rng: Random, kinds: Collection[str] | None) -> Gold | None:
     kind, rules = _kind_of(environment), ENVIRONMENTS[environment]
     for _ in range(MAX_TRIES if kind else 0):
         task, other = (_task(rules, rng) for _ in range(2))
-        if task.prompt == other.prompt:
+        if task.prompt == other.prompt or (kinds is not None and task.kind not in kinds):
             continue
         fault = rng.choice(list(SPOILED))
         best = rng.randrange(2)
@@ -106,7 +118,12 @@ def _question(
     # Code that scores form only may find both equal; it must not find the worse one better.
     if not found.passed or spoiled.value > found.value:
         return None
-    return make_transcript(rules, task, {best: good, 1 - best: bad})
+    return _with_reference(rules, task, {best: good, 1 - best: bad})
+
+
+def _with_reference(rules: Environment, task: Task, texts: Mapping[int, str]) -> Transcript:
+    """As a panel sees it on which a judge wants a reference: every judge is asked the same items."""
+    return replace(make_transcript(rules, task, texts), reference=reference_of(rules, task))
 
 
 def _speeches(
@@ -184,7 +201,7 @@ def _pair_of(one: Round, environment: str, rng: Random) -> Gold | None:
         GoldSource.ROUND,
         environment,
         "fails the task",
-        make_transcript(rules, task, {best: good, 1 - best: bad}),
+        _with_reference(rules, task, {best: good, 1 - best: bad}),
         best,
         {best: good_author, 1 - best: bad_author},
     )

@@ -231,17 +231,41 @@ def test_a_judge_that_breaks_does_not_hold_up_the_others(monkeypatch: pytest.Mon
 
 
 def test_a_judge_that_learns_is_measured_only_with_what_it_cannot_have_learned() -> None:
-    judge = Judge.objects.create(slug="learns", name="Learns", kind=JudgeKind.LEARNED)
-    space_judged_by(judge)
     made = [make_gold("constraints", rng=Random(seed)) for seed in range(2)]
     attack, code = [item for item in made if item]
+    judge = Judge.objects.create(
+        slug="learns", name="Learns", kind=JudgeKind.LEARNED, config={"kinds": [code.kind]}
+    )
+    space_judged_by(judge)
     GoldItem.objects.filter(id=attack.pk).update(source=GoldSource.ATTACK)
     assert asking._next_item(judge, ["constraints"], Random(1)) == code
     assert asking._next_item(make_reader(), ["constraints"], Random(3)) in (attack, code)
     GoldItem.objects.filter(id=code.pk).update(retired_at=timezone.now())
-    another = asking._next_item(judge, ["constraints"], Random(4))
-    assert another is not None
-    assert another.source == GoldSource.CODE
+    another = next(
+        item
+        for seed in range(40)
+        if (item := asking._next_item(judge, ["constraints"], Random(seed)))
+    )
+    assert (another.source, another.kind) == (GoldSource.CODE, code.kind)
+    GoldItem.objects.exclude(kind=code.kind).exclude(id=attack.pk).delete()
+    judge.config = {"kinds": []}
+    assert asking._next_item(judge, ["constraints"], Random(4)) is None
+
+
+def test_a_judge_that_wants_a_reference_is_shown_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    judge = make_reader()
+    judge.config = {"has_reference": True}
+    judge.save()
+    space_judged_by(judge)
+    old = make_gold("constraints", rng=Random(1))
+    assert old is not None
+    GoldItem.objects.update(transcript={**old.transcript, "reference": ""})
+    asked = says(monkeypatch, lambda request: "VERDICT: TIE")
+    ask_due_gold(rng=Random(2))
+    assert asked
+    assert set(judge.gold_answers.values_list("outcome", flat=True)) == {GoldOutcome.SAID}
+    item = judge.gold_answers.exclude(item=old).first().item  # type: ignore[union-attr]
+    assert item.transcript["reference"] in str(asked)
 
 
 def test_a_reward_model_whose_server_answers_nonsense_is_heard_and_not_taken_for_away(
