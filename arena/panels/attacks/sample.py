@@ -53,6 +53,8 @@ def sample_attack(rng: Random) -> bool:
         attempt = asyncio.run(_tried(environment, panel, name, rng, stored))
     except EnvironmentFault as fault:
         log.error("environment_failed", space=space.slug, fault=str(fault))
+        # It counts against nobody, and the next Space has its turn.
+        AttackTrial.objects.create(space=space, attack=name, outcome=AttackOutcome.SILENT)
         return False
     record_attempt(space, panel, name, attempt)
     for judge in panel:
@@ -133,6 +135,8 @@ def _quarantine_if_gullible(seat: PanelJudge) -> None:
     since = timezone.now() - WITHIN
     if lifted is not None and lifted.lifted_at is not None:
         since = max(since, lifted.lifted_at)
+    if newest := judge.versions.order_by("-number").first():
+        since = max(since, newest.created_at)  # what an earlier one fell for is not its fault
     found = Counter(
         AttackTrial.objects.filter(judge=judge, created_at__gt=since).values_list(
             "outcome", flat=True

@@ -14,6 +14,7 @@ from arena.tests.builders import make_space
 from judges.attacks import ATTACKS
 from judges.models import Judge, JudgeKind, Quarantine
 from judges.tools import Tools
+from judges.versions import note_version
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -54,6 +55,34 @@ def test_a_day_has_so_many_trials(monkeypatch: pytest.MonkeyPatch) -> None:
     judges_are(monkeypatch, AttackOutcome.HELD)
     monkeypatch.setattr(sample, "TRIALS_A_DAY", 2)
     assert [sample_attack(Random(number)) for number in range(3)] == [True, True, False]
+
+
+def test_a_space_whose_environment_fails_does_not_hold_up_the_others(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    broken, sound = judged_space(), judged_space()
+    Space.objects.filter(id=broken.pk).update(environment="plugin/gone")
+    judges_are(monkeypatch, AttackOutcome.HELD)
+    assert [sample_attack(Random(number)) for number in range(2)] == [False, True]
+    tried = AttackTrial.objects.filter(judge=None).order_by("id").values_list("space", "outcome")
+    assert list(tried) == [(broken.pk, "silent"), (sound.pk, "held")]
+
+
+def test_a_judge_that_is_changed_does_not_pay_for_what_it_fell_for_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    space = judged_space()
+    judge = Judge.objects.get(slug="reader")
+    AttackTrial.objects.bulk_create(
+        AttackTrial(space=space, judge=judge, attack="empty", outcome="fooled")
+        for _ in range(MIN_TRIALS)
+    )
+    judge.config = {"has_reference": True}
+    judge.save()
+    note_version(judge)
+    judges_are(monkeypatch, AttackOutcome.HELD)
+    sample_attack(Random(1))
+    assert not Quarantine.objects.exists()
 
 
 def test_spaces_that_code_judges_are_left_to_the_suite() -> None:
