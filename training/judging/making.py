@@ -78,11 +78,15 @@ def decided_by_code() -> list[str]:
     for environment, panel in Space.objects.order_by("id").values_list("environment", "panel"):
         if any(chair["judge"] in checkers for chair in panel):
             found.append(environment)
-    return [
-        slug
-        for slug in dict.fromkeys(found)
-        if slug in ENVIRONMENTS and ENVIRONMENTS[slug].turn_limit == 1
-    ]
+    return [slug for slug in dict.fromkeys(found) if _asks_questions(slug)]
+
+
+def _asks_questions(slug: str) -> bool:
+    """Whether it is an environment of questions; one whose package fails is none."""
+    try:
+        return slug in ENVIRONMENTS and ENVIRONMENTS[slug].turn_limit == 1
+    except EnvironmentFault:
+        return False
 
 
 def groups_by_code(
@@ -182,9 +186,12 @@ def natural_pairs(answers: Iterable[NaturalAnswer], *, rng: Random) -> list[Gold
             by_task[answer.environment, answer.task.key].append(answer)
     found = []
     for (environment, _), of_task in sorted(by_task.items()):
-        rules, task = ENVIRONMENTS[environment], of_task[0].task
-        texts = sorted({answer.text for answer in of_task})
-        passed = [text for text in texts if rules.score(task, text).passed]
+        texts, task = sorted({answer.text for answer in of_task}), of_task[0].task
+        try:
+            rules = ENVIRONMENTS[environment]
+            passed = [text for text in texts if rules.score(task, text).passed]
+        except EnvironmentFault:
+            continue
         failed = [text for text in texts if text not in passed]
         pairs = [(good, bad) for good in passed for bad in failed]
         for good, bad in rng.sample(pairs, k=min(len(pairs), PAIRS_OF_PROMPT)):
@@ -193,13 +200,16 @@ def natural_pairs(answers: Iterable[NaturalAnswer], *, rng: Random) -> list[Gold
 
 
 def submitted_attacks() -> list[GoldPair]:
-    """Honest answers against the texts that a judge put above them, for which people were paid."""
+    """Honest answers against the texts that a judge put above them, for which people were paid.
+
+    Without those whose authors have left.
+    """
     found = []
     for item in GoldItem.objects.filter(source=GoldSource.ATTACK).order_by("-id")[:MAX_LABELS]:
-        if item.environment not in ENVIRONMENTS or ENVIRONMENTS[item.environment].turn_limit > 1:
-            continue
         shown, (honest, (attacker,)) = item.transcript, item.order
         texts = {answer["seat"]: answer["text"] for answer in shown["answers"]}
+        if not texts[attacker] or not _asks_questions(item.environment):
+            continue
         task = Task(shown["kind"], shown["prompt"], shown["data"], Split.TRAIN)
         found.append(GoldPair(item.environment, task, texts[honest[0]], texts[attacker]))
     return found

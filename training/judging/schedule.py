@@ -9,6 +9,7 @@ from django.core.cache import cache
 from django.utils import timezone
 
 from agents.errors import Refused
+from arena.environments.base import EnvironmentFault
 from arena.models import Space, SpaceStatus
 from judges.models import Judge, JudgeKind, LearnedVersion
 from judges.tools import CannotJudge
@@ -38,7 +39,15 @@ def train_if_due() -> LearnedVersion | None:
         )
     except AlreadyTraining:
         return None
-    except (Refused, TrainerDied, TrainerPostponed, CannotJudge, OSError, ValueError) as error:
+    except (
+        Refused,
+        TrainerDied,
+        TrainerPostponed,
+        CannotJudge,
+        EnvironmentFault,
+        OSError,
+        ValueError,
+    ) as error:
         log.warning("judge_training_failed", problem=str(error))
         cache.set(_FAILED, 1, timeout=PAUSE_AFTER_FAILURE.total_seconds())
         return None

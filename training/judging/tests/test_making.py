@@ -5,12 +5,13 @@ from random import Random
 import pytest
 
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import Split
+from arena.environments.base import EnvironmentFault, Split
 from arena.review.labels import AudienceLabel
 from judges.models import GoldItem, GoldSource
 from training.judging import making
 from training.judging.making import (
     NaturalAnswer,
+    decided_by_code,
     groups_by_code,
     groups_by_people,
     is_gold,
@@ -46,6 +47,25 @@ def test_natural_pairs_are_answers_that_code_tells_apart() -> None:
     (group,) = natural_groups(pairs)
     assert (group.better, len(group.worse)) == (right, 2)
     assert natural_pairs([NaturalAnswer("arithmetic", task, right)], rng=rng) == []
+
+
+class BrokenPackage(dict[str, object]):
+    def __contains__(self, slug: object) -> bool:
+        return True
+
+    def __getitem__(self, slug: str) -> object:
+        raise EnvironmentFault("The package is broken.")
+
+
+@pytest.mark.django_db
+def test_an_environment_whose_package_is_broken_teaches_nothing_and_stops_nothing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    task = ENVIRONMENTS["arithmetic"].make_task(Random(5), Split.TRAIN)
+    attack_item("arithmetic", "one")
+    monkeypatch.setattr(making, "ENVIRONMENTS", BrokenPackage())
+    assert decided_by_code() == submitted_attacks() == []
+    assert natural_pairs([NaturalAnswer("arithmetic", task, "12")], rng=Random(1)) == []
 
 
 def test_an_audience_teaches_only_the_order_of_answers_that_enough_voted_on(
