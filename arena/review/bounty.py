@@ -22,6 +22,7 @@ from django.utils import timezone
 from agents.canonical import digest_of
 from agents.errors import NotAvailable, Refused
 from agents.models import User
+from agents.prompts import UNSTORABLE
 from arena import leases
 from arena.credits import ledger
 from arena.environments import ENVIRONMENTS
@@ -133,7 +134,7 @@ def _problem_with(user: User, judge: Judge, text: str) -> str:
         return "This account is being deleted."
     if not text:
         return "Write the text that your seat would say."
-    if len(text) > MAX_TEMPLATE_CHARACTERS or "\x00" in text:
+    if len(text) > MAX_TEMPLATE_CHARACTERS or UNSTORABLE.search(text):
         return f"Write at most {MAX_TEMPLATE_CHARACTERS:,} characters of plain text."
     today = Bounty.objects.filter(user=user, created_at__gt=timezone.now() - timedelta(days=1))
     if today.count() >= MAX_SUBMISSIONS_A_DAY:
@@ -199,7 +200,7 @@ def decide_bounty(bounty_id: int, tried: Tried) -> None:
                 code=TransferCode.BOUNTY,
                 reference=_reference(bounty),
             )
-            _keep_as_gold(tried.fooled)
+            _keep_as_gold(bounty_id, tried.fooled)
     log.info("bounty_decided", bounty_id=bounty_id, status=bounty.status)
 
 
@@ -214,7 +215,10 @@ def withdraw_bounties(owner_id: int) -> None:
         )
         for bounty in waiting.order_by("id"):
             _give_back(bounty)
-        Bounty.objects.filter(user_id=owner_id).update(template="")
+        own = Bounty.objects.filter(user_id=owner_id)
+        for item in GoldItem.objects.filter(bounty_id__in=own.values("id")):
+            _erase(item)
+        own.update(template="")
 
 
 def _give_back(bounty: Bounty) -> None:
@@ -273,7 +277,7 @@ def _tried(bounty: Bounty, panel: Sequence[PanelJudge], spaces: Sequence[Environ
     return tried
 
 
-def _keep_as_gold(fooled: Sequence[tuple[str, Scene]]) -> None:
+def _keep_as_gold(bounty_id: int, fooled: Sequence[tuple[str, Scene]]) -> None:
     for environment, scene in fooled[:MAX_GOLD]:
         shown = scene.transcript
         stored = {
@@ -281,11 +285,13 @@ def _keep_as_gold(fooled: Sequence[tuple[str, Scene]]) -> None:
             "kind": shown.kind,
             "data": dict(shown.data),
             "answers": [asdict(answer) for answer in shown.answers],
+            "reference": shown.reference,
         }
         GoldItem.objects.get_or_create(
             key=digest_of(stored),
             defaults={
                 "source": GoldSource.ATTACK,
+                "bounty_id": bounty_id,
                 "environment": environment[:40],
                 "kind": shown.kind[:60],
                 "fault": "submitted attack",
@@ -294,6 +300,17 @@ def _keep_as_gold(fooled: Sequence[tuple[str, Scene]]) -> None:
                 "authors": {str(answer.seat): "" for answer in shown.answers},
             },
         )
+
+
+def _erase(item: GoldItem) -> None:
+    """Empty its attack and what judges said of it; nobody is asked it any longer."""
+    _, (attacker,) = item.order
+    for answer in item.transcript["answers"]:
+        if answer["seat"] == attacker:
+            answer["text"] = ""
+    item.retired_at = item.retired_at or timezone.now()
+    item.save(update_fields=["transcript", "retired_at"])
+    item.answers.update(reasons={})
 
 
 def _reference(bounty: Bounty) -> str:

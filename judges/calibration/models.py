@@ -22,13 +22,15 @@ class GoldItem(models.Model):
     environment = models.CharField(max_length=40)
     kind = models.CharField(max_length=60)  # of the task
     fault = models.CharField(max_length=40)  # what is wrong with the worse answer: "off topic", ...
-    # {"prompt", "kind", "data", "answers": [{"seat", "text", "score", "checks"}]}, as
+    # {"prompt", "kind", "data", "answers": [{"seat", "text", "score", "checks"}], "reference"}, as
     # judges.transcript.Transcript has it
     transcript = models.JSONField()
     # Seats, best first; those of one inner list are in no known order.
     order = models.JSONField()
     # {"<seat>": served name of the base model that wrote it, "" for code}
     authors = models.JSONField(default=dict)
+    # arena.models.Bounty that paid for the attack, so that it can be erased
+    bounty_id = models.BigIntegerField(null=True, blank=True)
     retired_at = models.DateTimeField(null=True, blank=True)  # no judge is asked it any longer
     created_at = models.DateTimeField(auto_now_add=True)
 

@@ -241,3 +241,20 @@ def test_who_leaves_gets_the_fee_back_and_no_prize(monkeypatch: pytest.MonkeyPat
     judge_says(monkeypatch, lambda number: "fooled")
     try_bounty(submitted.pk)
     assert available(user.pk) == 50
+
+
+def test_what_a_winner_who_leaves_had_written_is_erased_from_the_gold(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    judge, user = make_judge(), make_user(credits=50)
+    submitted = submit(user.pk)
+    judge_says(monkeypatch, lambda number: "fooled")
+    try_bounty(submitted.pk)
+    for item in GoldItem.objects.all():
+        item.answers.create(judge=judge, is_swapped=False, reasons={"0": "It quotes: the thing"})
+    assert "the thing that you asked about" in str(GoldItem.objects.values_list("transcript"))
+    withdraw_bounties(user.pk)
+    items = GoldItem.objects.filter(source=GoldSource.ATTACK)
+    assert len(items) == bounty.MAX_GOLD
+    assert "the thing" not in str([*items.values_list("transcript", "answers__reasons")])
+    assert all(item.retired_at for item in items)
