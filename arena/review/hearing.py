@@ -19,7 +19,7 @@ from arena.environments.base import EnvironmentFault
 from arena.matches import play
 from arena.matches.judging import keep_lease, transcript_of
 from arena.matches.vote_rows import ballot_fields, keyed
-from arena.models import Appeal, AppealStatus, AppealVote, Verdict
+from arena.models import Appeal, AppealStatus, AppealVote, Match, Verdict
 from arena.panels.tools import build_tools
 from arena.panels.voting import PanelJudge, judge_transcript
 from arena.review.appealing import (
@@ -35,6 +35,7 @@ from judges.tools import ChatRequest, Reply, Tools
 from judges.transcript import Ballot
 
 HEARINGS = 5  # that may be interrupted before the fee goes back
+LEFT = "An answer of the round is gone, as its author has left."
 
 log = structlog.get_logger(__name__)
 
@@ -56,7 +57,7 @@ def hear_appeal(appeal_id: int) -> None:
     if row.attempts > HEARINGS:
         _close(appeal_id, f"It was interrupted {HEARINGS} times.")
     elif has_leaver(row.round):
-        _close(appeal_id, "An answer of the round is gone, as its author has left.")
+        _close(appeal_id, LEFT)
     else:
         try:
             heard = _heard(row)
@@ -69,9 +70,15 @@ def hear_appeal(appeal_id: int) -> None:
 
 def decide_appeal(appeal_id: int, heard: Heard) -> None:
     """Store what the panel said, and send the fee back or keep it."""
+    match_id = Appeal.objects.values_list("round__match", flat=True).get(id=appeal_id)
     with transaction.atomic(durable=True):
+        # Whoever left during the hearing is erased before this, or after it with what it stores.
+        Match.objects.select_for_update(no_key=True).get(id=match_id)
         row = Appeal.objects.select_for_update(no_key=True).get(id=appeal_id)
         if row.status != AppealStatus.WAITING:
+            return
+        if has_leaver(row.round):
+            close_unheard(row, LEFT)
             return
         row.is_other_panel = heard.is_other_panel
         for judge, ballot, seconds in heard.votes:

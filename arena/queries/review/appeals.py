@@ -1,5 +1,6 @@
 """Appeals as the pages of matches and judges show them."""
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -95,8 +96,8 @@ class MatchAppeals:
 class JudgeAppeals:
     """How a judge's votes fared before other panels."""
 
-    heard: int  # appeals on rounds on which it had voted
-    overruled: int  # of them granted against an order that it had given, too
+    heard: int  # rounds on which it had voted and another panel did, too
+    overruled: int  # of them those on which an appeal was granted against an order of its own
 
 
 def match_appeals(match_id: int, *, viewer: int | None) -> MatchAppeals | None:
@@ -149,12 +150,12 @@ def appeals_of_judge(slug: str) -> JudgeAppeals:
     decided = Appeal.objects.filter(
         round__votes__judge__slug=slug, status__in=[AppealStatus.GRANTED, AppealStatus.DENIED]
     )
-    granted = dict(
-        decided.filter(status=AppealStatus.GRANTED).values_list("round_id", "reversed_pairs")
-    )
-    votes = Vote.objects.filter(judge__slug=slug, round__in=granted)
-    overruled = sum(_contradicts(vote, granted[vote.round_id]) for vote in votes)
-    return JudgeAppeals(heard=decided.count(), overruled=overruled)
+    reversed_pairs: dict[int, list[Sequence[int]]] = defaultdict(list)  # by round: some have two
+    for row in decided:
+        reversed_pairs[row.round_id] += row.reversed_pairs
+    votes = Vote.objects.filter(judge__slug=slug, round__in=reversed_pairs).exclude(scores={})
+    overruled = sum(_contradicts(vote, reversed_pairs[vote.round_id]) for vote in votes)
+    return JudgeAppeals(heard=len(votes), overruled=overruled)
 
 
 def _contradicts(vote: Vote, pairs: Sequence[Sequence[int]]) -> bool:
