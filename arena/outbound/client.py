@@ -144,20 +144,21 @@ async def _exchange(
         timeout=timeout, verify=certificates(), trust_env=request.is_trusted
     ) as http:
         for place, address in enumerate(addresses, start=1):
-            sent = http.build_request(
-                method,
-                target.copy_with(host=address),
-                headers=headers,
-                content=content,
-                extensions=extensions,
-            )
             try:
+                sent = http.build_request(
+                    method,
+                    target.copy_with(host=address),
+                    headers=headers,
+                    content=content,
+                    extensions=extensions,
+                )
                 return await _read(http, sent, max_bytes=request.max_bytes)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 if place == len(addresses):
                     raise OutboundFailed(f"it cannot be reached ({type(error).__name__})") from None
-            except (httpx.HTTPError, httpx.InvalidURL) as error:
-                # Without its text: a page shows this, and the text may hold the address.
+            except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
+                # httpx reads the target of a redirect even if nobody follows it, and some names
+                # cannot be read (a ValueError). Without its text: a page shows this, and the text may hold the address.
                 raise OutboundFailed(f"the connection broke ({type(error).__name__})") from None
     raise OutboundFailed("its name leads to no address")
 

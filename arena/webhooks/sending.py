@@ -169,6 +169,11 @@ async def _send(series: Series, letter: Letter, resolving: Resolve) -> Sent:
         reply = await send(request, resolving=resolving)
     except (OutboundRefused, OutboundFailed) as reason:
         return Sent(letter, problem=f"It was not reached: {reason}.")
+    except Exception:
+        log.exception(
+            "webhook_not_sent", hook_id=series.hook_id
+        )  # the others are sent all the same
+        return Sent(letter, problem="Its answer could not be read.")
     if 200 <= reply.status < 300:
         return Sent(letter, status=reply.status)
     problem = f"It answered {reply.status}."

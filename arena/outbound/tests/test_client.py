@@ -137,6 +137,16 @@ def test_a_redirect_that_is_not_followed_is_the_reply(web: Web, answers: Answers
 
 
 @pytest.mark.usefixtures("allowed")
+@pytest.mark.parametrize("follows", [False, True])
+def test_a_redirect_to_what_is_no_name_is_a_connection_that_broke(
+    web: Web, answers: Answers, follows: bool
+) -> None:
+    answers.script = [Scripted(302, headers={"Location": "https://xn--a/"})]
+    with pytest.raises(OutboundFailed, match="broke"):
+        sent(Outbound("POST", web.url, follows=follows))
+
+
+@pytest.mark.usefixtures("allowed")
 @pytest.mark.parametrize(
     "target",
     [

@@ -144,6 +144,18 @@ def test_a_redirect_into_the_network_is_not_followed(receiver: Receiver) -> None
     assert "no redirect" in Delivery.objects.get().last_problem
 
 
+def test_an_answer_that_cannot_be_read_costs_no_other_webhook_its_events(
+    receiver: Receiver,
+) -> None:
+    for _ in range(2):
+        put(make_hook(receiver)[0])
+    receiver.script = [Scripted(302, headers={"Location": "https://xn--a/"}), Scripted(204)]
+    send_due()
+    outcomes = Delivery.objects.values_list("status", "last_problem")
+    assert sorted(status for status, _ in outcomes) == ["delivered", "waiting"]
+    assert all(problem for status, problem in outcomes if status == "waiting")
+
+
 def test_a_name_that_leads_inside_by_now_is_refused_when_it_is_sent_to(
     receiver: Receiver, settings: Any
 ) -> None:
