@@ -67,12 +67,12 @@ def tab_of(viewer: int) -> Tab:
     )
 
 
-def open_talk(user_id: int, *, most_tokens: int) -> uuid.UUID:
-    """Set aside what an answer costs at most; the id with which it is kept and closed.
+def open_talk(user_id: int, *, talk_id: uuid.UUID, most_tokens: int) -> None:
+    """Set aside what an answer costs at most; it is kept and closed by this new id.
 
     Raises Refused with a sentence, TooManyAtOnce or InsufficientCredits.
     """
-    talk_id, unit_credits = uuid.uuid4(), settings.ENV.training_price
+    unit_credits = settings.ENV.training_price
     most = TALKS_A_SERVER * max(1, known_servers().size)
     with transaction.atomic(durable=True):
         user = (
@@ -109,7 +109,6 @@ def open_talk(user_id: int, *, most_tokens: int) -> uuid.UUID:
                 code=TransferCode.TALK,
                 reference=_reference(talk_id),
             )
-    return talk_id
 
 
 def keep_talk(talk_id: uuid.UUID) -> bool:

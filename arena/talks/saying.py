@@ -1,15 +1,13 @@
 """What is said to a version: whose words they are, and how much of it there may be. Pure."""
 
-import re
 from collections.abc import Mapping, Sequence
 
 from agents.errors import Refused
+from agents.prompts import UNSTORABLE, UNSTORABLE_TOLD
 
 ROLES = ("system", "user", "assistant")
 MAX_MESSAGES = 200
 MAX_CHARS = 100_000  # of all messages: more than any context here holds
-
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 def checked_messages(
@@ -28,8 +26,8 @@ def checked_messages(
     chars = sum(len(each["content"]) for each in given)
     if chars > MAX_CHARS:
         raise Refused(f"The messages have {chars:,} characters; at most {MAX_CHARS:,} fit.")
-    if any(_UNSTORABLE.search(each["content"]) for each in given):
-        raise Refused("Remove the NUL characters and the lone surrogates.")
+    if any(UNSTORABLE.search(each["content"]) for each in given):
+        raise Refused(UNSTORABLE_TOLD)
     if not any(each["content"].strip() for each in given if each["role"] != "system"):
         raise Refused("There is no message to answer.")
     messages = [{"role": each["role"], "content": each["content"]} for each in given]

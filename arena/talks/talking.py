@@ -113,28 +113,18 @@ async def talk(plan: TalkPlan) -> AsyncGenerator[str | Spoken]:
             f"The messages have {len(prompt_ids):,} tokens and the answer may have "
             f"{plan.sampling.max_tokens:,}; together at most {plan.context_tokens:,} fit."
         )
-    talk_id = await in_thread(open_talk)(plan.user_id, most_tokens=most_tokens)
-    answer, is_to_pay = StreamedAnswer(), True
-    news: asyncio.Queue[str | asyncio.Task[None]] = asyncio.Queue()
-    work = [
-        asyncio.create_task(_answer(inference, plan, answer, news.put)),
-        asyncio.create_task(_watch(plan, talk_id)),
-    ]
-    for task in work:
-        task.add_done_callback(news.put_nowait)  # behind the pieces that it has put there
+    answer = StreamedAnswer()
+    news: asyncio.Queue[str | asyncio.Task[Receipt | None]] = asyncio.Queue()
+    # It ends and is paid with its last token, however slowly it is read.
+    work = asyncio.create_task(_held(inference, plan, answer, news.put, most_tokens=most_tokens))
+    work.add_done_callback(news.put_nowait)  # behind the pieces that it has put there
     try:
         while isinstance(piece := await news.get(), str):
             yield piece
-        await piece  # raises what it broke off with
-    except Exception as error:
-        is_to_pay = isinstance(error, TalkEnded)
-        raise
+        receipt = await piece  # raises what it broke off with
     finally:
-        for task in work:
-            task.cancel()
-        await asyncio.gather(*work, return_exceptions=True)
-        used = len(answer.prompt_token_ids) + len(answer.token_ids) if is_to_pay else 0
-        receipt = await asyncio.shield(_closed(talk_id, min(used, most_tokens)))
+        work.cancel()
+        await asyncio.gather(work, return_exceptions=True)
     yield Spoken(
         finish_reason=answer.finish_reason,
         prompt_tokens=len(answer.prompt_token_ids),
@@ -148,6 +138,40 @@ def in_thread(call: Callable[P, Result]) -> Callable[P, Awaitable[Result]]:
     # Not in the request's own thread: that one is gone while the answer is still coming.
     threaded: Callable[P, Awaitable[Result]] = database_sync_to_async(call, thread_sensitive=False)
     return threaded
+
+
+async def _held(
+    inference: Inference,
+    plan: TalkPlan,
+    answer: StreamedAnswer,
+    on_text: Callable[[str], Awaitable[None]],
+    *,
+    most_tokens: int,
+) -> Receipt | None:
+    """The whole talk, from what is set aside to what it cost. Raises as `talk`."""
+    talk_id, is_to_pay = uuid.uuid4(), True
+    opening = asyncio.ensure_future(
+        in_thread(open_talk)(plan.user_id, talk_id=talk_id, most_tokens=most_tokens)
+    )
+    work: list[asyncio.Task[None]] = []
+    try:
+        await asyncio.shield(opening)
+        work = [
+            asyncio.create_task(_answer(inference, plan, answer, on_text)),
+            asyncio.create_task(_watch(plan, talk_id)),
+        ]
+        ended, _ = await asyncio.wait(work, return_when=asyncio.FIRST_COMPLETED)
+        await ended.pop()
+    except Exception as error:
+        is_to_pay = isinstance(error, TalkEnded)
+        raise
+    finally:
+        for task in work:
+            task.cancel()
+        await asyncio.gather(opening, *work, return_exceptions=True)
+        used = len(answer.prompt_token_ids) + len(answer.token_ids) if is_to_pay else 0
+        receipt = await asyncio.shield(_closed(talk_id, min(used, most_tokens)))
+    return receipt
 
 
 async def _answer(

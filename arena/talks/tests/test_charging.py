@@ -1,6 +1,7 @@
 """A talk is paid for by what it used, once, whatever dies meanwhile."""
 
 import threading
+import uuid
 from datetime import timedelta
 
 import pytest
@@ -40,6 +41,12 @@ def person() -> User:
     return make_user(credits=10)
 
 
+def opened(user_id: int, *, most_tokens: int) -> uuid.UUID:
+    talk_id = uuid.uuid4()
+    open_talk(user_id, talk_id=talk_id, most_tokens=most_tokens)
+    return talk_id
+
+
 def money(user: User) -> tuple[int, int, int]:
     """(available credits, held credits, tokens that were paid for)."""
     balance = wallet_balance(user.pk)
@@ -47,14 +54,14 @@ def money(user: User) -> tuple[int, int, int]:
 
 
 def test_a_credit_that_is_not_used_up_pays_for_the_next_talks(person: User) -> None:
-    talk_id = open_talk(person.pk, most_tokens=1000)
+    talk_id = opened(person.pk, most_tokens=1000)
     assert money(person) == (7, 3, 0)
     receipt = close_talk(talk_id, used_tokens=600)
     assert receipt is not None
     assert receipt.charged_credits == 3
     assert money(person) == (7, 0, TOKENS_A_UNIT - 600)
     assert tab_of(person.pk).price_of(1000) == 0
-    again = close_talk(open_talk(person.pk, most_tokens=1000), used_tokens=400)
+    again = close_talk(opened(person.pk, most_tokens=1000), used_tokens=400)
     assert again is not None
     assert again.charged_credits == 0
     assert money(person) == (7, 0, TOKENS_A_UNIT - 1000)
@@ -64,7 +71,7 @@ def test_a_credit_that_is_not_used_up_pays_for_the_next_talks(person: User) -> N
 
 def test_what_is_set_aside_for_one_talk_does_not_pay_for_another(person: User) -> None:
     TalkTab.objects.create(user=person, paid_tokens=1500)
-    first, second = (open_talk(person.pk, most_tokens=1000) for _ in range(2))
+    first, second = (opened(person.pk, most_tokens=1000) for _ in range(2))
     assert money(person) == (7, 3, 0)
     close_talk(first, used_tokens=1000)
     close_talk(second, used_tokens=1000)
@@ -75,7 +82,7 @@ def test_what_is_set_aside_for_one_talk_does_not_pay_for_another(person: User) -
 def test_a_talk_without_an_answer_costs_nothing_and_only_its_first_end_counts(
     person: User,
 ) -> None:
-    talk_id = open_talk(person.pk, most_tokens=1000)
+    talk_id = opened(person.pk, most_tokens=1000)
     assert close_talk(talk_id, used_tokens=0) is not None
     assert close_talk(talk_id, used_tokens=900) is None
     assert money(person) == (10, 0, 0)
@@ -84,15 +91,15 @@ def test_a_talk_without_an_answer_costs_nothing_and_only_its_first_end_counts(
 def test_who_cannot_pay_does_not_talk(person: User, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(settings.ENV, "training_price", 11)
     with pytest.raises(ledger.InsufficientCredits):
-        open_talk(person.pk, most_tokens=1000)
+        opened(person.pk, most_tokens=1000)
     assert not Talk.objects.exists()
     monkeypatch.setattr(settings.ENV, "training_price", 0)
-    close_talk(open_talk(person.pk, most_tokens=1000), used_tokens=900)
+    close_talk(opened(person.pk, most_tokens=1000), used_tokens=900)
     assert money(person) == (10, 0, 0)
 
 
 def test_the_sweep_gives_back_what_a_dead_process_had_set_aside(person: User) -> None:
-    dead, alive = (open_talk(person.pk, most_tokens=1000) for _ in range(2))
+    dead, alive = (opened(person.pk, most_tokens=1000) for _ in range(2))
     past = timezone.now() - timedelta(seconds=1)
     Talk.objects.filter(id=dead).update(lease_expires_at=past)
     assert keep_talk(alive)
@@ -112,7 +119,7 @@ def test_only_so_many_talks_are_open_however_many_ask_at_once(
 
     def ask() -> None:
         try:
-            open_talk(person.pk, most_tokens=10)
+            opened(person.pk, most_tokens=10)
             outcomes.append("open")
         except TooManyAtOnce:
             outcomes.append("refused")
@@ -133,17 +140,17 @@ def test_matches_are_never_crowded_out_by_talks(
     monkeypatch.setattr(charging, "TALKS_A_SERVER", 1)
     monkeypatch.setattr(settings, "VLLM_URLS", ["http://one", "http://two"])
     for user in (person, make_user(credits=10)):
-        open_talk(user.pk, most_tokens=10)
+        opened(user.pk, most_tokens=10)
     with pytest.raises(TooManyAtOnce, match="Too many people"):
-        open_talk(make_user(credits=10).pk, most_tokens=10)
+        opened(make_user(credits=10).pk, most_tokens=10)
 
 
 def test_who_leaves_talks_no_more_and_gets_back_what_was_set_aside(person: User) -> None:
-    talk_id = open_talk(person.pk, most_tokens=1000)
+    talk_id = opened(person.pk, most_tokens=1000)
     User.objects.filter(id=person.pk).update(leaving_since=timezone.now(), is_active=False)
     assert not keep_talk(talk_id)
     with pytest.raises(NotAvailable):
-        open_talk(person.pk, most_tokens=1000)
+        opened(person.pk, most_tokens=1000)
     for _ in range(2):
         erase_talks(person.pk)
     assert money(person) == (10, 0, 0)

@@ -98,6 +98,24 @@ def test_a_request_brings_its_own_sampling_and_system_message(
     assert (model.asked[0]["stop"], model.asked[0]["top_p"]) == (["\n"], 0.95)
 
 
+def test_an_answer_that_nobody_reads_to_its_end_is_over_and_paid(
+    agent: Agent, model: ModelServer
+) -> None:
+    async def listen_to_the_first_piece() -> list[str | Spoken]:
+        async with aclosing(talk(plan_of_agent)) as coming:
+            first = await anext(coming)
+            async with asyncio.timeout(30):
+                while await Talk.objects.aexists():
+                    await asyncio.sleep(0.01)
+            assert await asyncio.to_thread(used, agent) == PROMPT_TOKENS + 7
+            return [first, *[piece async for piece in coming]]
+
+    plan_of_agent = plan(agent)
+    *pieces, end = asyncio.run(listen_to_the_first_piece())
+    assert "".join(map(str, pieces)) == model.text
+    assert end == Spoken("stop", PROMPT_TOKENS, 7, charged_credits=1)
+
+
 def test_who_stops_listening_frees_the_model_and_pays_for_what_came(
     agent: Agent, model: ModelServer
 ) -> None:
