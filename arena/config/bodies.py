@@ -1,12 +1,15 @@
-"""How large a request may be: one that is too large is refused before it fills the disk.
+"""How large a request may be, and how many may fill the disk at once.
 
-Django writes each body to the disk before it looks at the request, whoever sends it.
+Django writes each body to the disk before it looks at the request, whoever sends it. What an owner
+downloads is written there first, too, and stays until its reader has it.
 """
 
 import asyncio
+import contextlib
 import errno
 import json
 import re
+import time
 from collections import Counter
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
@@ -23,11 +26,19 @@ MAX_UPLOAD_BYTES = 500_000_000  # of an adapter: each base model's own bound is 
 # Read and thrown away, so that whoever sends it gets the answer and not a broken connection.
 MAX_DRAINED_BYTES = 2_000_000_000
 
-# Each may fill the disk with MAX_UPLOAD_BYTES before anybody looks at who sends it.
+# Of each process. An upload may fill the disk with MAX_UPLOAD_BYTES before anybody looks at who
+# sends it, a download with an adapter or all pairs of an agent.
 MAX_UPLOADS_AT_ONCE, MAX_UPLOADS_OF_NETWORK = 8, 2
+MAX_DOWNLOADS_AT_ONCE, MAX_DOWNLOADS_OF_NETWORK = 16, 4
 IDLE_SECONDS = 60.0  # without a piece of the body
+UPLOAD_SECONDS = 1800.0  # for all of it: whoever drips holds a place no longer
+DRAIN_SECONDS = 30.0
 
 _UPLOADS = re.compile(r"/agents/\d+/upload/|/api/v1/agents/\d+/adapters")
+_DOWNLOADS = re.compile(
+    r"/agents/\d+/(pairs\.jsonl|groups\.jsonl|versions/\d+/adapter\.zip)"
+    r"|/api/v1/agents/\d+/(pairs|groups|versions/\d+/adapter)"
+)
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT)
 
 Message = Mapping[str, Any]
@@ -47,24 +58,27 @@ class BodyLimit:
 
     def __init__(self, pages: Application) -> None:
         self._pages = pages
-        self._uploads: Counter[str] = Counter()  # under way, by network
+        self._uploads = _Places("uploads", MAX_UPLOADS_AT_ONCE, MAX_UPLOADS_OF_NETWORK)
+        self._downloads = _Places("downloads", MAX_DOWNLOADS_AT_ONCE, MAX_DOWNLOADS_OF_NETWORK)
 
     async def __call__(self, scope: Any, receive: Receive, send: Send) -> None:
-        if scope.get("method") != "POST" or not _UPLOADS.fullmatch(scope["path"]):
-            await self._limited(scope, receive, send, MAX_BODY_BYTES)
+        method, places, limit = scope.get("method"), None, MAX_BODY_BYTES
+        if method == "POST" and _UPLOADS.fullmatch(scope["path"]):
+            places, limit = self._uploads, MAX_UPLOAD_BYTES
+        elif method in {"GET", "HEAD"} and _DOWNLOADS.fullmatch(scope["path"]):
+            places = self._downloads
+        if places is None:
+            await self._limited(scope, receive, send, limit)
             return
         network = network_of((scope.get("client") or [""])[0])
-        under_way = self._uploads
-        # A proxy on this machine that does not pass addresses on stands for everybody.
-        has_many = network != LOCAL and under_way[network] >= MAX_UPLOADS_OF_NETWORK
-        if has_many or under_way.total() >= MAX_UPLOADS_AT_ONCE:
-            await _answer(scope, send, 503, "Too many uploads are under way. Try again soon.")
+        if not places.take(network):
+            sentence = f"Too many {places.noun} are under way. Try again soon."
+            await _answer(scope, send, 503, sentence)
             return
-        under_way[network] += 1
         try:
-            await self._limited(scope, receive, send, MAX_UPLOAD_BYTES)
+            await self._limited(scope, receive, send, limit)
         finally:
-            under_way[network] -= 1
+            places.give_back(network)
 
     async def _limited(self, scope: Any, receive: Receive, send: Send, limit: int) -> None:
         body = _Body(receive, limit)
@@ -79,7 +93,7 @@ class BodyLimit:
         except TimeoutError:
             if body.is_read:
                 raise
-            sentence = f"Nothing more came within {IDLE_SECONDS:.0f} seconds. Nothing was kept."
+            sentence = "The rest did not come in time. Nothing was kept."
             await _answer(scope, send, 408, sentence)
         except OSError as error:
             if error.errno not in _NO_ROOM or body.is_read:
@@ -90,6 +104,26 @@ class BodyLimit:
             await _answer(scope, send, 503, sentence)
 
 
+class _Places:
+    """So many at once, of all networks and of each."""
+
+    def __init__(self, noun: str, at_once: int, of_network: int) -> None:
+        self.noun = noun
+        self._at_once, self._of_network = at_once, of_network
+        self._under_way: Counter[str] = Counter()
+
+    def take(self, network: str) -> bool:
+        # A proxy on this machine that does not pass addresses on stands for everybody.
+        has_many = network != LOCAL and self._under_way[network] >= self._of_network
+        if has_many or self._under_way.total() >= self._at_once:
+            return False
+        self._under_way[network] += 1
+        return True
+
+    def give_back(self, network: str) -> None:
+        self._under_way[network] -= 1
+
+
 class _Body:
     """Counts what is received."""
 
@@ -97,10 +131,12 @@ class _Body:
         self._receive = receive
         self._limit = limit
         self._received = 0
+        self._ends = time.monotonic() + UPLOAD_SECONDS
         self.is_read = False
 
     async def receive(self) -> Message:
-        async with asyncio.timeout(None if self.is_read else IDLE_SECONDS):
+        left = self._ends - time.monotonic()
+        async with asyncio.timeout(None if self.is_read else min(IDLE_SECONDS, left)):
             message = await self._receive()
         self._received += len(message.get("body", b""))
         self.is_read = not message.get("more_body", False)
@@ -109,10 +145,12 @@ class _Body:
         return message
 
     async def drain(self) -> None:
-        while not self.is_read and self._received <= MAX_DRAINED_BYTES:
-            message = await self._receive()
-            self._received += len(message.get("body", b""))
-            self.is_read = not message.get("more_body", False)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(DRAIN_SECONDS):
+                while not self.is_read and self._received <= MAX_DRAINED_BYTES:
+                    message = await self._receive()
+                    self._received += len(message.get("body", b""))
+                    self.is_read = not message.get("more_body", False)
 
 
 def _declared(scope: Any) -> int:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from django.urls import reverse
 
 from arena.config import bodies
 from arena.config.bodies import BodyLimit
@@ -92,10 +93,20 @@ def test_a_disk_without_room_for_the_body_is_a_sentence() -> None:
     assert "no room on its disk" in json.loads(answer)["detail"]
 
 
-def test_uploads_at_once_are_bounded_for_each_network_and_in_all(
-    monkeypatch: pytest.MonkeyPatch,
+@pytest.mark.parametrize(
+    ("what", "method", "path", "other_method"),
+    [
+        ("UPLOADS", "POST", UPLOAD, "GET"),
+        ("DOWNLOADS", "GET", "/api/v1/agents/7/versions/8/adapter", "POST"),
+        ("DOWNLOADS", "HEAD", "/agents/7/versions/8/adapter.zip", "POST"),
+        ("DOWNLOADS", "GET", "/agents/7/pairs.jsonl", "POST"),
+    ],
+)
+def test_what_fills_the_disk_is_bounded_for_each_network_and_in_all(
+    what: str, method: str, path: str, other_method: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "MAX_UPLOADS_AT_ONCE", 3)
+    monkeypatch.setattr(bodies, f"MAX_{what}_AT_ONCE", 3)
+    monkeypatch.setattr(bodies, f"MAX_{what}_OF_NETWORK", 2)
     done = asyncio.Event()
 
     async def wait(scope: Any, receive: Any, send: Any) -> None:
@@ -110,15 +121,15 @@ def test_uploads_at_once_are_bounded_for_each_network_and_in_all(
         if "status" in message:
             answers.append(message["status"])
 
-    def asked(client: str, method: str = "POST") -> Any:
-        scope = {"type": "http", "method": method, "path": UPLOAD, "headers": []}
+    def asked(client: str, method: str = method) -> Any:
+        scope = {"type": "http", "method": method, "path": path, "headers": []}
         return limited(scope | {"client": (client, 1)}, nothing, send)
 
     async def all_of_them() -> None:
         async with asyncio.TaskGroup() as group:
             for client in ("192.0.2.1", "192.0.2.1", "192.0.2.2"):
                 group.create_task(asked(client))
-            group.create_task(asked("192.0.2.1", "GET"))
+            group.create_task(asked("192.0.2.1", other_method))
             await asyncio.sleep(0)
             await asked("192.0.2.1")
             await asked("192.0.2.3")
@@ -129,10 +140,20 @@ def test_uploads_at_once_are_bounded_for_each_network_and_in_all(
     assert answers == [503, 503]
 
 
+def test_the_paths_that_are_bounded_are_those_of_the_pages() -> None:
+    for name, ids in (("agent_pairs", [7]), ("agent_groups", [7]), ("version_adapter", [7, 8])):
+        assert bodies._DOWNLOADS.fullmatch(reverse(name, args=ids))
+    assert bodies._UPLOADS.fullmatch(reverse("upload_adapter", args=[7]))
+
+
+@pytest.mark.parametrize(
+    ("bound", "declared", "status"),
+    [("IDLE_SECONDS", 1, 408), ("UPLOAD_SECONDS", 1, 408), ("DRAIN_SECONDS", 10**9, 413)],
+)
 def test_a_body_of_which_nothing_more_comes_is_not_waited_for(
-    monkeypatch: pytest.MonkeyPatch,
+    bound: str, declared: int, status: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bodies, "IDLE_SECONDS", 0.01)
+    monkeypatch.setattr(bodies, bound, 0.01)
     sent: list[Mapping[str, Any]] = []
 
     async def never() -> dict[str, Any]:
@@ -142,6 +163,7 @@ def test_a_body_of_which_nothing_more_comes_is_not_waited_for(
     async def send(message: Mapping[str, Any]) -> None:
         sent.append(message)
 
-    scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": []}
+    length = [(b"content-length", str(declared).encode())]
+    scope = {"type": "http", "method": "POST", "path": UPLOAD, "headers": length}
     asyncio.run(BodyLimit(read_whole)(scope, never, send))
-    assert sent[0]["status"] == 408
+    assert sent[0]["status"] == status
