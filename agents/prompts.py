@@ -3,6 +3,8 @@
 import re
 
 MAX_PROMPT_CHARS = 2000
+UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")  # JSON may hold them; no database takes them
+UNSTORABLE_TOLD = "Remove the NUL characters and the lone surrogates."
 
 # ChatML and the control tokens of the other common chat templates: <|im_end|>, <|eot_id|>, ...
 _CONTROL_TOKEN = re.compile(

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from agents.errors import Refused
 from agents.inference.client import Sampling
+from agents.prompts import UNSTORABLE, UNSTORABLE_TOLD
 
 MAX_CHAT_TOKENS = 1024  # of one answer
 MAX_STOPS = 4
@@ -56,4 +57,6 @@ class ChatSampling(Sampling):
             found.append(
                 ("stop", f"stop takes up to {MAX_STOPS} texts of 1 to {MAX_STOP_CHARS} characters.")
             )
+        if any(UNSTORABLE.search(each) for each in self.stop):
+            found.append(("stop", UNSTORABLE_TOLD))
         return found

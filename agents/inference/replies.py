@@ -1,6 +1,5 @@
 """What vLLM's replies mean, and whose fault an error is."""
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import isfinite
@@ -10,12 +9,12 @@ import httpx
 import structlog
 
 from agents.errors import Refused
+from agents.prompts import UNSTORABLE
 
 log = structlog.get_logger(__name__)
 
 MAX_ANSWER_CHARS = 20_000
 # PostgreSQL stores neither of these in text.
-_UNSTORABLE = re.compile(r"[\x00\ud800-\udfff]")
 
 
 class InferenceUnavailable(Exception):
@@ -79,7 +78,7 @@ class StreamedAnswer:
             self.prompt_token_ids = chunk["prompt_token_ids"]
         piece = ""
         for choice in chunk.get("choices", ()):
-            piece = _UNSTORABLE.sub("", choice["delta"].get("content") or "")
+            piece = UNSTORABLE.sub("", choice["delta"].get("content") or "")
             piece = piece[: MAX_ANSWER_CHARS - len(self.text)]
             self.token_ids += choice.get("token_ids") or []
             content = (choice.get("logprobs") or {}).get("content") or []
@@ -159,7 +158,7 @@ def continuation_of(response: httpx.Response) -> Continuation:
     try:
         choice = response.json()["choices"][0]
         return Continuation(
-            text=_UNSTORABLE.sub("", choice["text"]),
+            text=UNSTORABLE.sub("", choice["text"]),
             token_ids=[int(token) for token in choice["token_ids"]],
             is_finished=choice["finish_reason"] == "stop",
         )
@@ -170,6 +169,6 @@ def continuation_of(response: httpx.Response) -> Continuation:
 def message_of(response: httpx.Response) -> str:
     """The server's error message, shortened: for the log only, because it may name files."""
     try:
-        return _UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
+        return UNSTORABLE.sub("", str(response.json()["error"]["message"]))[:200]
     except (ValueError, KeyError, TypeError):
         return f"status {response.status_code}"

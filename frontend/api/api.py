@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, ClassVar
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from ninja import NinjaAPI
 from ninja.errors import AuthenticationError, HttpError, ValidationError
 from ninja.openapi.schema import OpenAPISchema
@@ -139,7 +139,7 @@ def _invalid_values(request: HttpRequest, error: ValidationError) -> HttpRespons
 
 def _invalid(errors: list[InvalidField]) -> HttpResponse:
     body = InvalidRequest(detail="Some values cannot be used.", errors=errors)
-    return HttpResponse(body.model_dump_json(), status=422, content_type="application/json")
+    return JsonResponse(body.model_dump(), status=422)  # in ASCII: a name may be no text at all
 
 
 def _place(loc: tuple[Any, ...]) -> str:

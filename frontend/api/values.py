@@ -6,7 +6,7 @@ from typing import Annotated, Any
 from ninja import Header, Path, Query, Schema
 from pydantic import AfterValidator, ConfigDict, Field
 
-from agents.prompts import MAX_PROMPT_CHARS
+from agents.prompts import MAX_PROMPT_CHARS, UNSTORABLE, UNSTORABLE_TOLD
 from arena.credits.brakes import RANGES
 from arena.spaces.entering import MAX_LIVE_ENTRIES
 from arena.states import AdoptionRule
@@ -18,8 +18,8 @@ MOST_CREDITS = 2**31 - 1  # of one fee
 
 
 def _storable(text: str) -> str:
-    if "\x00" in text:
-        raise ValueError("Remove the NUL characters.")
+    if UNSTORABLE.search(text):
+        raise ValueError(UNSTORABLE_TOLD)
     return text
 
 
@@ -34,8 +34,7 @@ def _check_json(value: Any, *, levels: int) -> None:
         raise ValueError("This is nested too deeply.")
     match value:
         case str():
-            if any(one == "\x00" or "\ud800" <= one <= "\udfff" for one in value):
-                raise ValueError("Remove the NUL characters and the lone surrogates.")
+            _storable(value)
         case dict():
             for name, each in value.items():
                 _check_json(name, levels=levels)

@@ -184,6 +184,10 @@ def test_refusals_have_the_types_that_programs_know(
             rb'{"model": "agent-12", "messages": [{"role": "user", "content": "\ud800"}]}',
             "surrogates",
         ),
+        (
+            rb'{"model": "agent-12", "messages": [{"role": "user", "content": "Hi"}], "stop": "\ud800"}',
+            "surrogates",
+        ),
         (b"[]", "body"),
         (b"{", "not valid JSON"),
         (b"[" * 100_000, "not valid JSON"),
