@@ -10,7 +10,7 @@ from ninja import Router, Schema, Status
 from pydantic import Field
 
 from agents.api_tokens import Scope
-from frontend.api.edge import answers, needs, user_id
+from frontend.api.edge import answers, needs, user_id, viewer
 from frontend.api.paging import Cursor, Limit, Page, id_of, page_of
 from frontend.api.values import ChosenPairs, IdempotencyKey, NewExport, RowId
 from training.exports.building import build_export, delete_export, repeat_export
@@ -53,7 +53,7 @@ class FileLink(Schema):
 
 
 class ExportDetail(Schema):
-    """An export; files only while it is whole and has not expired."""
+    """An export; files only while it is whole and has not expired, and for a token that may read."""
 
     export: ExportLine
     manifest: dict[str, Any]
@@ -147,7 +147,9 @@ def delete(request: HttpRequest, export_id: RowId) -> Any:
 
 
 def _detail(request: HttpRequest, export_id: int) -> Any:
+    """With links only for a token that may read: they need none."""
     view = export_view(export_id, viewer=user_id(request))
+    files = view.files if viewer(request) is not None else ()
     return {
         "export": view,
         "manifest": view.manifest,
@@ -159,9 +161,9 @@ def _detail(request: HttpRequest, export_id: int) -> Any:
                 "sha256": one.sha256,
                 "url": _url(request, view, one.name),
             }
-            for one in view.files
+            for one in files
         ],
-        "archive_url": _url(request, view, ARCHIVE) if view.files else "",
+        "archive_url": _url(request, view, ARCHIVE) if files else "",
         "links_until": view.link_until,
     }
 

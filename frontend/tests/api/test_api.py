@@ -2,9 +2,11 @@
 
 import uuid
 from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from agents.api_tokens import Scope, revoke_token
 from agents.models import Agent, BaseModel
@@ -14,7 +16,8 @@ from arena.tests.builders import make_agent, make_base_model, make_space, make_u
 from frontend.api import edge
 from frontend.tests.api.calling import Program, detail_of, only_token
 from frontend.tests.two_people import PROMPT, TwoPeople, all_rows, make_two_people
-from training.models import TrainingRun
+from training.models import Export, TrainingRun
+from training.states import ExportState
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -80,6 +83,21 @@ def test_a_token_that_may_only_read_orders_and_deletes_no_export(people: TwoPeop
         assert "lacks the scope \u201cexport\u201d" in detail_of(response)
 
 
+def test_the_links_of_an_export_are_for_tokens_that_may_read() -> None:
+    owner, key = make_user(), str(uuid.uuid4())
+    new = {"format": "preference", "container": "jsonl", "selection": {}}
+    ordering = Program(owner.pk, [Scope.EXPORT])
+    export_id = ordering.post("/exports", new, key=key).json()["export"]["export_id"]
+    Export.objects.filter(id=export_id).update(
+        state=ExportState.WHOLE,
+        expires_at=timezone.now() + timedelta(days=1),
+        files=[{"name": "pairs.jsonl", "rows": 1, "size_bytes": 1, "sha256": "0" * 64}],
+    )
+    for program, count in ((ordering, 0), (Program(owner.pk, [Scope.EXPORT, Scope.READ]), 1)):
+        told = program.post("/exports", new, key=key).json()
+        assert (len(told["files"]), bool(told["archive_url"])) == (count, bool(count))
+
+
 def test_without_a_valid_token_nothing_private_is_told() -> None:
     user = make_user()
     program = Program(user.pk)
@@ -132,12 +150,14 @@ def test_an_agent_is_made_edited_and_retired() -> None:
     ("body", "field", "sentence"),
     [
         ({"name": "A", "prompt": "x", "sampling": {"temperature": 9}}, "sampling.temperature", ""),
-        ({"name": "A\x00", "prompt": "x"}, "name", "Remove the NUL characters."),
-        ({"name": "A", "prompt": "a\x00b"}, "prompt", "Remove the NUL characters."),
+        ({"name": "A\x00", "prompt": "x"}, "name", "Remove the NUL characters"),
+        ({"name": "A", "prompt": "a\x00b"}, "prompt", "Remove the NUL characters"),
+        ({"name": "A\ud800", "prompt": "x"}, "name", "unicode"),
         ({"name": "A", "prompt": "x" * 10_000}, "prompt", ""),
         ({"name": "A"}, "prompt", "Field required."),
         ({"name": "A", "prompt": "x", "learning": {"rank": 10**6}}, "rank", ""),
         ({"name": "A", "prompt": "x", "learning": {"speed": 1}}, "speed", "There is no training"),
+        ({"name": "A", "prompt": "x", "learning": {"\ud800": 1}}, "\ud800", "There is no training"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named(
