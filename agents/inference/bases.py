@@ -173,6 +173,10 @@ def _note_shared() -> None:
         InferenceServer.objects.get_or_create(
             url=url, defaults={"base_model": base, "is_shared": True}
         )
+    # They serve what BASE_MODEL names now, and are asked again what they can do.
+    InferenceServer.objects.filter(url__in=settings.VLLM_URLS, is_shared=True).exclude(
+        base_model=base
+    ).update(base_model=base, problem="", note="", asked_at=None)
     gone = InferenceServer.objects.filter(is_shared=True).exclude(url__in=settings.VLLM_URLS)
     # Another machine may call them by other names: only what no machine has asked for long.
     gone.filter(asked_at__lt=timezone.now() - 2 * ASK_AGAIN).delete()

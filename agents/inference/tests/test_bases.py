@@ -6,6 +6,7 @@ from typing import Any
 
 import httpx
 import pytest
+from django.conf import settings
 from django.core.management import CommandError, call_command
 from django.test import Client
 from django.utils import timezone
@@ -217,6 +218,18 @@ def test_servers_that_the_environment_no_longer_names_are_forgotten(settings: An
     )
     ask_servers(asker)
     assert [row.url for row in InferenceServer.objects.all()] == [OTHER]
+
+
+def test_servers_of_the_environment_follow_the_base_that_it_names(
+    configured: BaseModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ask_servers(Scripted({MINE: ("0.32.0", "It serves B, not A.")}))
+    assert known_servers().urls(configured.served_name) == []
+    other = BaseModel.objects.create(slug="other", served_name="other")
+    monkeypatch.setattr(settings.ENV, "base_model", other.served_name)
+    ask_servers(Scripted({MINE: ("0.32.0", "")}))
+    row = InferenceServer.objects.get(url=MINE)
+    assert (row.base_model, row.problem) == (other, "")
 
 
 def test_nothing_is_asked_before_there_is_a_base() -> None:
