@@ -4,13 +4,14 @@ Scores, places, ratings and events stay: an event holds no text, only the digest
 every chain still verifies. May run twice, match by match.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from django.db import transaction
 
 from agents.models import User
-from arena.models import AppealVote, Completion, Entry, Match, MatchStatus, Seat, Vote
+from arena.environments.text.markup import read
+from arena.models import AppealVote, Autopilot, Completion, Entry, Match, MatchStatus, Seat, Vote
 
 NOTICE = "Its owner has left."
 ERASED = "[erased]"
@@ -46,7 +47,10 @@ def erase_answers(owner: User) -> int:
                 asked_key="",
             )
             _erase_words_about(seat)
+    # These sentences may name the agent.
     Entry.objects.filter(user=owner).exclude(cancel_reason="").update(cancel_reason=NOTICE)
+    stopped = Autopilot.objects.filter(agent__owner=owner).exclude(stop_reason="")
+    stopped.update(stop_reason=NOTICE)
     return erased
 
 
@@ -56,13 +60,34 @@ def _erase_quotes_of(seat: Seat) -> None:
     said = {text for text in own.values_list("text", flat=True) if len(text) >= QUOTE_CHARS}
     if not said:
         return
-    rounds = own.values("round")
-    for other in Completion.objects.filter(round__in=rounds).exclude(seat=seat):
-        for text in said:
-            for message in other.messages:
-                message["content"] = message["content"].replace(text, ERASED)
-        other.view, other.asked = (_without(value, said) for value in (other.view, other.asked))
-        other.save(update_fields=["messages", "view", "asked"])
+    rows = list(Completion.objects.filter(round__in=own.values("round")))
+    quotes = sorted(said | _as_heard(said, rows), key=len, reverse=True)
+    for row in rows:
+        told = _without(row.messages, quotes)
+        if told != row.messages:
+            row.messages, row.prompt_token_ids = told, []  # which say the same
+        row.view, row.asked = (_without(value, quotes) for value in (row.view, row.asked))
+        row.save(update_fields=["messages", "prompt_token_ids", "view", "asked"])
+
+
+def _as_heard(said: Iterable[str], rows: Iterable[Completion]) -> set[str]:
+    """What the positions hold of these texts: a debate keeps a speech's beginning, without markup."""
+    read_off = [" ".join(read(text).text.split()) for text in said]
+    return {
+        held
+        for row in rows
+        for held in _strings_in([row.asked, row.view])
+        if len(held) >= QUOTE_CHARS and any(text.startswith(held) for text in read_off)
+    }
+
+
+def _strings_in(value: Any) -> Iterator[str]:
+    """All texts of a JSON value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, list | dict):
+        for one in value.values() if isinstance(value, dict) else value:
+            yield from _strings_in(one)
 
 
 def _without(value: Any, said: Iterable[str]) -> Any:

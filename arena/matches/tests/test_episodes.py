@@ -252,15 +252,26 @@ def test_what_a_person_said_in_an_episode_is_erased_where_others_were_told_it(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     match = make_match(make_space(environment="debate", round_count=1))
-    mine = "Mine is a speech of some length."
+    beginning = "Mine is a speech of some length, and"
+    mine = (
+        " **Mine** is a speech of some length,\nand people know why: every harbour that our towns "
+        "built has brought grain, letters, songs, doctors, books, tools, strangers, friends, work "
+        "and news, while those who stayed inland waited for rain, argued about fences, sold their "
+        "horses and left before winter came over the northern hills again."
+    )
     played(
         match,
         monkeypatch,
         lambda messages: mine if "You speak for" in str(messages) else "Theirs is another speech.",
     )
     leaver = match.seats.get(index=0).agent.owner
-    assert Completion.objects.filter(seat__index=1, messages__icontains=mine).exists()
+    Completion.objects.filter(seat__index=0).update(view={"kind": "text", "text": mine})
+    assert Completion.objects.filter(seat__index=1, messages__icontains=beginning).exists()
     erase_answers(leaver)
     for row in Completion.objects.all():
-        assert mine not in str([row.text, row.messages, row.asked, row.view, row.problem])
+        kept = str([row.text, row.messages, row.asked, row.view, row.problem])
+        assert "people know" not in kept
+        assert "some length" not in kept
+    told = Completion.objects.filter(seat__index=1).exclude(messages=[])
+    assert not told.exclude(prompt_token_ids=[]).exists(), "they were told it, too"
     assert Completion.objects.filter(seat__index=1, text="Theirs is another speech.").count() == 3
