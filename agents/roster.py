@@ -118,9 +118,9 @@ def edit_agent(
 def add_trained_version(agent_id: int, *, parent_version_id: int, adapter_id: int) -> AgentVersion:
     """The parent with a new adapter. It is not current yet: the gate decides.
 
-    For the system, without a user.
+    For the system, without a user. A run adds it in the transaction that says which version it made.
     """
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         agent = _locked(agent_id)
         parent = AgentVersion.objects.get(id=parent_version_id, agent=agent)
         return _add_version(

@@ -19,7 +19,7 @@ from django.db.models import F
 from agents.adapters.store import adapter_folder, store_adapter
 from agents.inference.client import Sampling, served_model
 from agents.inference.table import known_servers
-from agents.models import Adapter, AgentVersion, VersionOrigin
+from agents.models import AgentVersion
 from agents.roster import activate_child, add_trained_version
 from arena.leases import LeaseLost
 from arena.panels.tools import build_tools
@@ -49,6 +49,7 @@ from training.runs.lease import (
     held_run,
     move_run,
     record,
+    run_lease_ends,
 )
 from training.runs.moves import apply_event
 from training.runs.spec import RunSpec, whole_runs
@@ -178,9 +179,18 @@ def finish(lease: Lease, spec: RunSpec, folder: Path, *, returncode: int) -> Non
         base_model=spec.run.agent.base_model,
         parent=spec.parent.adapter,
     )
-    version = _child_version(spec, adapter)
-    # The evaluation starts with a fresh count of attempts.
-    move_run(lease, RunEvent.TRAINED, child_version_id=version.pk, attempts=1, outage_since=None)
+    with held_run(lease) as locked:
+        version = add_trained_version(
+            run.agent_id, parent_version_id=run.parent_version_id, adapter_id=adapter.pk
+        )
+        apply_event(
+            locked,
+            RunEvent.TRAINED,
+            child_version_id=version.pk,
+            lease_expires_at=run_lease_ends(),
+            attempts=1,  # the evaluation starts with a fresh count of them
+            outage_since=None,
+        )
 
 
 def judge(lease: Lease, spec: RunSpec, leases: Leases) -> None:
@@ -330,18 +340,3 @@ def make_dataset(spec: RunSpec) -> JSON:
     has_groups = method_of(spec.config).examples is GROUPS
     dataset = group_dataset(spec) if has_groups else pair_dataset(spec)
     return write_dataset(spec, dataset, rehearsal=rehearsal_facts(spec))
-
-
-def _child_version(spec: RunSpec, adapter: Adapter) -> AgentVersion:
-    run = spec.run
-    # A worker that died after creating the version and before recording it left one behind.
-    orphan = AgentVersion.objects.filter(
-        agent_id=run.agent_id,
-        parent_id=run.parent_version_id,
-        adapter=adapter,
-        origin=VersionOrigin.TRAINED,
-        made_by_run=None,
-    ).first()
-    return orphan or add_trained_version(
-        run.agent_id, parent_version_id=run.parent_version_id, adapter_id=adapter.pk
-    )

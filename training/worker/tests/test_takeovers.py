@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.utils import timezone
 
+from agents.adapters.store import store_adapter
 from agents.models import AgentVersion
 from arena.models import Space
 from training.gate.formats import format_1_of
@@ -15,7 +16,7 @@ from training.models import TrainingRun
 from training.runs.claiming import claim_next
 from training.runs.lease import Lease
 from training.runs.starting import request_run
-from training.runs.steering import pause_run, resume_run
+from training.runs.steering import cancel_run, pause_run, resume_run
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_base, make_pairs_for, make_space
 from training.tests.scripted import (
@@ -75,7 +76,7 @@ def test_a_run_whose_worker_died_after_training_is_not_trained_again(
     assert run.status == RunStatus.ADOPTED
 
 
-@pytest.mark.parametrize("victim", ["move_run", "activate_child"])
+@pytest.mark.parametrize("victim", ["apply_event", "activate_child"])
 def test_a_worker_may_die_at_any_later_line_and_the_run_goes_on(
     run: TrainingRun, monkeypatch: pytest.MonkeyPatch, victim: str
 ) -> None:
@@ -90,6 +91,18 @@ def test_a_worker_may_die_at_any_later_line_and_the_run_goes_on(
     finish(run)
     assert run.status == RunStatus.ADOPTED
     assert AgentVersion.objects.filter(agent=run.agent).count() == 2, "no version twice"
+
+
+def test_a_run_that_is_cancelled_while_its_weights_are_stored_leaves_no_version(
+    run: TrainingRun, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def cancelled_meanwhile(*given: Any, **named: Any) -> Any:
+        cancel_run(run.agent.owner_id, run_id=run.pk)
+        return store_adapter(*given, **named)
+
+    monkeypatch.setattr(steps, "store_adapter", cancelled_meanwhile)
+    assert finish(run).status == RunStatus.CANCELLED
+    assert AgentVersion.objects.filter(agent=run.agent).count() == 1
 
 
 @pytest.mark.parametrize("stored", [PASSED.as_json(), format_1_of(PASSED.as_json())])
