@@ -4,6 +4,8 @@ training.runs.leaving says when. Rows stay wherever others' records rest on them
 nothing takes the person's place. docs/decisions/leaving.md
 """
 
+from collections.abc import Sequence
+
 import structlog
 from allauth.account.models import EmailAddress
 from allauth.mfa.models import Authenticator
@@ -11,6 +13,7 @@ from django.contrib.admin.models import LogEntry
 from django.contrib.contenttypes.models import ContentType
 from django.contrib.sessions.models import Session
 from django.db import transaction
+from django.db.models import Model
 from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
@@ -61,7 +64,10 @@ def erase_account(owner_id: int) -> None:
             # Brackets, which nobody may have in a name, keep it from meeting another one.
             agent.name = f"[deleted agent {agent.pk}]"
             agent.save(update_fields=["name", "name_key"])
-        EmailAddress.objects.filter(user=user).delete()
+        addresses = EmailAddress.objects.filter(user=user)
+        ids = [str(pk) for pk in addresses.values_list("pk", flat=True)]
+        _rename_in_log(EmailAddress, ids, "[deleted]")
+        addresses.delete()
         Authenticator.objects.filter(user=user).delete()
         ApiToken.objects.filter(user=user).delete()
         user.username = f"[deleted user {user.pk}]"
@@ -69,9 +75,14 @@ def erase_account(owner_id: int) -> None:
         user.last_login = None
         user.left_at = timezone.now()
         user.save()
-        LogEntry.objects.filter(
-            content_type=ContentType.objects.get_for_model(User), object_id=str(user.pk)
-        ).update(object_repr=user.username)
+        _rename_in_log(User, [str(user.pk)], user.username)
+
+
+def _rename_in_log(model: type[Model], ids: Sequence[str], name: str) -> None:
+    """What the staff changed stays noted, under this name."""
+    LogEntry.objects.filter(
+        content_type=ContentType.objects.get_for_model(model), object_id__in=ids
+    ).update(object_repr=name)
 
 
 def _erase_prompts(owner_id: int) -> None:

@@ -10,9 +10,11 @@ from dataclasses import dataclass
 import structlog
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils import timezone
 
 from agents.leaving import BATCH, erase_account
 from agents.models import Agent, User
+from arena import leases
 from arena.credits.statement import wallet_balance
 from arena.credits.wallet import forfeit
 from arena.matches.erasing import erase_answers, is_playing
@@ -25,8 +27,9 @@ from arena.tournaments.registering import is_in_tournament, withdraw_leaver
 from arena.webhooks.hooks import erase_webhooks
 from training.models import Rollout, TrainingRun
 from training.runs.attempts import run_folder
+from training.runs.lease import LEASE_TAKEOVERS
 from training.runs.moves import apply_event, locked_run
-from training.states import LIVE_STATUSES, RunEvent
+from training.states import LIVE_STATUSES, RunEvent, RunStatus
 
 LEAVERS = 20  # looked at in one sweep
 
@@ -85,6 +88,8 @@ def _erase(owner: User) -> bool:
     waiting = Entry.objects.filter(user=owner, status__in=LIVE_ENTRY_STATUSES)
     if waiting.exists() or is_playing(owner) or is_in_tournament(owner.pk):
         return False
+    if _may_still_write(owner):
+        return False
     answers = erase_answers(owner)
     runs = _erase_runs(owner)
     forfeit(owner.pk)
@@ -101,6 +106,13 @@ def _cancel_runs(owner: User) -> None:
             run = locked_run(run_id)
             if run.status in LIVE_STATUSES:
                 apply_event(run, RunEvent.CANCEL, reason="Its owner deleted the account.")
+
+
+def _may_still_write(owner: User) -> bool:
+    """Whether a worker may not have noticed yet that a run of the owner was cancelled."""
+    lately = timezone.now() - leases.takeover(LEASE_TAKEOVERS)
+    cancelled = TrainingRun.objects.filter(agent__owner=owner, status=RunStatus.CANCELLED)
+    return cancelled.filter(attempts__gt=0, finished_at__gt=lately).exists()
 
 
 def _erase_runs(owner: User) -> int:
