@@ -16,7 +16,7 @@ from django.utils import timezone
 
 # Nothing is held or rests for longer than this many times TAKEOVER_SECONDS. What seems to was written
 # before the clock was set back, and would otherwise keep its row for all that time.
-LONGEST_TAKEOVERS = 4.0
+LONGEST_TAKEOVERS = 10.0
 
 
 class LeaseLost(Exception):
@@ -26,6 +26,11 @@ class LeaseLost(Exception):
 def takeover(times: float = 1.0) -> timedelta:
     """How long a lease outlives its worker's last sign of life, or a multiple of that."""
     return timedelta(seconds=times * settings.ENV.takeover_seconds)
+
+
+def longest() -> timedelta:
+    """The most for which a row may be held or rest."""
+    return takeover(LONGEST_TAKEOVERS)
 
 
 class Leased(Protocol):
@@ -41,7 +46,7 @@ def expired(*, field: str = "lease_expires_at") -> Q:
     return (
         Q(**{field: None})
         | Q(**{f"{field}__lte": now})
-        | Q(**{f"{field}__gt": now + takeover(LONGEST_TAKEOVERS)})
+        | Q(**{f"{field}__gt": now + longest()})
     )
 
 
@@ -50,7 +55,7 @@ def is_expired(row: Leased) -> bool:
     if row.lease_expires_at is None:
         return True
     left = row.lease_expires_at - timezone.now()
-    return not timedelta(0) < left <= takeover(LONGEST_TAKEOVERS)
+    return not timedelta(0) < left <= longest()
 
 
 def written_before(moment: datetime, *, field: str) -> Q:

@@ -105,7 +105,7 @@ def postpone_run(lease: Lease, *, reason: str, is_outage: bool = False) -> None:
         if is_outage:
             run.outage_since = run.outage_since or now
             lasted = now - run.outage_since
-            rest = max(rest, min(lasted / 4, MAX_OUTAGE_REST))
+            rest = min(max(rest, min(lasted / 4, MAX_OUTAGE_REST)), leases.longest())
             run.attempts -= lasted < OUTAGE_LIMIT
         _release(run, until=now + rest, reason=reason)
 

@@ -2,6 +2,7 @@ from datetime import timedelta
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 
 from arena.leases import LeaseLost
 from arena.tests.builders import at_once
@@ -106,10 +107,14 @@ def test_an_outage_costs_no_attempt_until_it_has_lasted_a_day(run: TrainingRun) 
     assert "The inference server is away." in run.reason
 
 
-@pytest.mark.parametrize(("minutes", "rest"), [(0, 30), (8, 120), (600, 600)])
+@pytest.mark.parametrize(
+    ("takeover_seconds", "minutes", "rest"),
+    [(60, 0, 30), (60, 8, 120), (60, 20, 300), (60, 600, 600), (6, 600, 60)],
+)
 def test_the_longer_an_outage_lasts_the_rarer_it_is_tried(
-    run: TrainingRun, minutes: float, rest: float
+    run: TrainingRun, settings: Settings, takeover_seconds: int, minutes: float, rest: float
 ) -> None:
+    settings.ENV = settings.ENV.model_copy(update={"takeover_seconds": takeover_seconds})
     lease = claim_next()
     assert lease is not None
     since = timezone.now() - timedelta(minutes=minutes)
@@ -118,6 +123,7 @@ def test_the_longer_an_outage_lasts_the_rarer_it_is_tried(
     run.refresh_from_db()
     assert run.lease_expires_at is not None
     assert (run.lease_expires_at - timezone.now()).total_seconds() == pytest.approx(rest, abs=10)
+    assert claim_next() is None
 
 
 def test_the_time_in_which_nobody_tried_is_no_outage(run: TrainingRun) -> None:
