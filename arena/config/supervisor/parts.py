@@ -96,8 +96,10 @@ class Part:
 
 def choose_endpoints(environment: Variables, options: Options) -> Endpoints:
     """Take the URLs that are set; choose addresses for everything else."""
-
-    taken: set[int] = set()
+    web_port = environment.web_port
+    if WEB in options.parts:
+        web_port = _web_port(environment, options)
+    taken = {web_port}
 
     def port(first: int) -> int:
         found = free_port("127.0.0.1", 0 if options.free_ports else first)
@@ -121,9 +123,6 @@ def choose_endpoints(environment: Variables, options: Options) -> Endpoints:
             for _ in range(environment.vllm_servers)
         )
         key = key or secrets.token_urlsafe(24)
-    web_port = environment.web_port
-    if WEB in options.parts:
-        web_port = _web_port(environment, options)
     return Endpoints(database_url, valkey_url, vllm_urls, key, environment.web_host, web_port)
 
 

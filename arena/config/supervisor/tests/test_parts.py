@@ -46,6 +46,21 @@ def test_a_taken_usual_port_gives_way_to_the_next_free_one(tmp_path: Path, taken
     assert taken_port < chosen.web_port <= taken_port + machine.PORTS_TRIED
 
 
+@pytest.mark.parametrize("is_asked_for", [False, True])
+def test_pages_and_models_get_different_ports(
+    tmp_path: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch, is_asked_for: bool
+) -> None:
+    first = machine.free_port("127.0.0.1", taken_port)
+    monkeypatch.setattr(parts, "FIRST_INFERENCE_PORT", first)
+    web_port = taken_port
+    if is_asked_for:
+        web_port = first
+        monkeypatch.setenv("WEB_PORT", str(web_port))
+    chosen = choose_endpoints(Variables(rlfc_home=tmp_path, web_port=web_port), Options())
+    assert chosen.web_port == first
+    assert chosen.vllm_urls != (f"http://127.0.0.1:{first}",)
+
+
 def test_a_taken_port_that_was_asked_for_is_refused(
     tmp_path: Path, taken_port: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
