@@ -121,7 +121,7 @@ def tokens_of(viewer: int) -> tuple[TokenLine, ...]:
             token_id=row.pk,
             name=row.name,
             beginning=row.beginning,
-            scopes=tuple(Scope(scope) for scope in row.scopes),
+            scopes=_scopes_of(row),
             created_at=row.created_at,
             expires_at=row.expires_at,
             last_used_at=row.last_used_at,
@@ -139,7 +139,7 @@ def account_of(viewer: int, *, token_id: int) -> TokenAccount:
         user_id=row.user_id,
         username=row.user.username,
         token_name=row.name,
-        scopes=tuple(Scope(scope) for scope in row.scopes),
+        scopes=_scopes_of(row),
         expires_at=row.expires_at,
     )
 
@@ -155,12 +155,17 @@ def caller_of(token: str) -> Caller | None:
     now = timezone.now()
     if row.last_used_at is None or row.last_used_at < now - USE_IS_NOTED_EVERY:
         ApiToken.objects.filter(pk=row.pk).update(last_used_at=now)
-    return Caller(row.pk, row.user_id, frozenset(Scope(scope) for scope in row.scopes))
+    return Caller(row.pk, row.user_id, frozenset(_scopes_of(row)))
 
 
 def is_valid(token_id: int) -> bool:
     """Whether the token still is. For the system."""
     return _valid().filter(id=token_id, user__is_active=True).exists()
+
+
+def _scopes_of(row: ApiToken) -> tuple[Scope, ...]:
+    """Without those that only a newer release knows, which may run beside this one."""
+    return tuple(scope for scope in Scope if scope in row.scopes)
 
 
 def _valid() -> QuerySet[ApiToken]:

@@ -6,7 +6,14 @@ import pytest
 from django.utils import timezone
 
 from agents import api_tokens
-from agents.api_tokens import Scope, caller_of, create_token, revoke_token, tokens_of
+from agents.api_tokens import (
+    Scope,
+    account_of,
+    caller_of,
+    create_token,
+    revoke_token,
+    tokens_of,
+)
 from agents.errors import NotAvailable, Refused
 from agents.leaving import erase_account, leave
 from agents.models import ApiToken
@@ -31,6 +38,18 @@ def test_a_token_speaks_for_its_user_until_it_is_revoked() -> None:
     revoke_token(user.pk, token_id=line.token_id)
     assert caller_of(token) is None
     assert tokens_of(user.pk) == ()
+
+
+def test_a_scope_of_a_newer_release_is_ignored() -> None:
+    user = make_user()
+    token = create_token(user.pk, name="Mine", scopes=[Scope.READ, Scope.PLAY])
+    ApiToken.objects.update(scopes=["read", "fly", "play"])
+    known = (Scope.READ, Scope.PLAY)
+    found = caller_of(token)
+    assert found is not None
+    assert found.scopes == set(known)
+    assert [line.scopes for line in tokens_of(user.pk)] == [known]
+    assert account_of(user.pk, token_id=found.token_id).scopes == known
 
 
 def test_the_database_holds_nothing_with_which_one_could_sign_in() -> None:
