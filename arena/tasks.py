@@ -8,7 +8,7 @@ from celery import shared_task
 
 from agents.inference import bases
 from arena import sweeping
-from arena.credits.verdicts import audit_now
+from arena.credits.verdicts import audit_if_due
 from arena.matches import claiming, judging, play, runner
 from arena.nudges import (
     ASK_GOLD,
@@ -96,8 +96,8 @@ def ask_servers() -> None:
 @shared_task
 @timed(AUDIT_LEDGER)
 def audit_ledger() -> None:
-    """Re-add every transfer; the log and the page of the site say if something differs."""
-    audit_now()
+    """Re-add every transfer once a day; the log and the page of the site say if something differs."""
+    audit_if_due()
 
 
 @shared_task

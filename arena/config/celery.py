@@ -49,10 +49,11 @@ def _schedule_sweeps(sender: Celery, **_: object) -> None:
             "schedule": schedule(15.0, nowfun=steady_now),
             "options": {"expires": 15.0},
         },
+        # Looks whether the daily audit is due: beat itself may not run for a whole day.
         "audit ledger": {
             "task": "arena.tasks.audit_ledger",
-            "schedule": schedule(86_400.0, nowfun=steady_now),
-            "options": {"expires": 3_600.0},
+            "schedule": schedule(3_600.0, nowfun=steady_now),
+            "options": {"expires": 1_800.0},
         },
         "train judge": {
             "task": "training.tasks.train_judge",

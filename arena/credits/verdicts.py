@@ -10,6 +10,7 @@ from redis import RedisError
 
 from arena.credits import ledger
 
+AUDIT_EVERY_SECONDS = 86_400.0
 _KEY = "ledger-audit"
 log = structlog.get_logger(__name__)
 
@@ -35,6 +36,14 @@ def audit_now() -> ledger.AuditResult:
     if result.problems:
         log.error("ledger_differs", problems=len(result.problems))
     return result
+
+
+def audit_if_due() -> None:
+    """Audit unless the last audit is known to be of less than a day ago."""
+    verdict = last_verdict()
+    # One of the future was noted before the clock was set back.
+    if verdict is None or not 0 <= time.time() - verdict.at < AUDIT_EVERY_SECONDS:
+        audit_now()
 
 
 def last_verdict() -> AuditVerdict | None:

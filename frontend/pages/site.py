@@ -35,7 +35,7 @@ SWEEP_WORDS: Mapping[str, str] = {
     TRAIN_JUDGE: "Trains the judge that learns",
     MAKE_ROOM: "Deletes what is due",
     ASK_SERVERS: "Asks inference servers what they can do",
-    AUDIT_LEDGER: "Audits the ledger",
+    AUDIT_LEDGER: "Audits the ledger, once a day",
 }
 
 CLOSED = "Metrics are off. Set METRICS_TOKEN or METRICS_NETWORKS to read them here.\n"

@@ -178,7 +178,7 @@ def _rest(found: SiteFigures) -> Iterator[Trouble]:
 
 
 def _bound(every_seconds: float) -> float:
-    return max(LATE_SECONDS, LATE_TIMES * every_seconds) if every_seconds < 86_400 else 3 * 86_400.0
+    return max(LATE_SECONDS, LATE_TIMES * every_seconds)
 
 
 def in_words(seconds: float) -> str:
