@@ -6,6 +6,7 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from celery import Celery
+from celery.beat import PersistentScheduler
 from celery.schedules import schedule
 from celery.signals import setup_logging
 from django.conf import settings
@@ -23,6 +24,14 @@ _START = datetime.fromtimestamp(time.time(), UTC) - timedelta(seconds=time.monot
 def steady_now() -> datetime:
     """The time, as if nobody had set the clock since this process began: sweeps must not pause."""
     return _START + timedelta(seconds=time.monotonic())
+
+
+class FreshScheduler(PersistentScheduler):  # type: ignore[misc]
+    """Begins anew at each start: its file may have times of before the clock was set back."""
+
+    def setup_schedule(self) -> None:
+        self._remove_db()
+        super().setup_schedule()
 
 
 @celery_app.on_after_configure.connect

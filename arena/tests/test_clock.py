@@ -3,13 +3,15 @@
 import time
 import uuid
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
+from celery.beat import Service
 from django.utils import timezone
 
 from arena import sweeping
-from arena.config.celery import celery_app
+from arena.config.celery import celery_app, steady_now
 from arena.matches import claiming, play
 from arena.matches.runner import task_of
 from arena.models import Match, Round
@@ -64,3 +66,20 @@ def test_the_schedule_goes_on(entry: dict[str, Any], monkeypatch: pytest.MonkeyP
     later = time.monotonic() + schedule.run_every.total_seconds()
     monkeypatch.setattr(time, "monotonic", lambda: later)
     assert schedule.is_due(last_run_at).is_due
+
+
+def test_a_beat_that_starts_again_does_not_wait_for_what_its_file_says(tmp_path: Path) -> None:
+    def start() -> Service:
+        named = celery_app.conf.beat_scheduler
+        return Service(celery_app, schedule_filename=str(tmp_path / "beat"), scheduler_cls=named)
+
+    died = start()
+    for entry in died.scheduler.schedule.values():
+        entry.last_run_at += HOUR  # as if the clock had been set back while it ran
+    died.scheduler.close()
+    another = start()
+    entries = another.scheduler.schedule
+    assert entries.keys() >= celery_app.conf.beat_schedule.keys()
+    soon = steady_now() + timedelta(minutes=1)
+    assert all(entry.last_run_at < soon for entry in entries.values())
+    another.scheduler.close()

@@ -312,7 +312,7 @@ def _workers(
 
 def _beat(celery: tuple[str, ...], environment: Variables) -> Part:
     folder = environment.rlfc_home / "run"
-    # A killed beat's file may be damaged, and the entries run every few seconds anyway.
+    # Beat makes a new one at each start, which shows that it has read its schedule.
     for stale in folder.glob("beat*"):
         stale.unlink()
 
