@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 from django.apps import apps
+from django.conf import settings
 
 from agents.models import VersionOrigin
 from arena.config.env import REPOSITORY
@@ -80,6 +81,36 @@ def test_every_link_in_a_document_leads_to_a_file(document: Path) -> None:
 def test_the_check_sees_a_path_and_a_name_that_are_not_there() -> None:
     document = "`arena/nowhere.py` `arena/access.py:no_such_verb` `arena/access.py` `n/a` `a b/c`"
     assert missing_in(document) == ["arena/nowhere.py", "arena/access.py:no_such_verb"]
+
+
+OPERATING = (REPOSITORY / "docs" / "operating.md").read_text()
+STORES = ("ADAPTER_STORE", "JUDGE_STORE", "RUN_STORE", "EXPORT_STORE")
+NOT_BACKED_UP = {"EXPORT_STORE"}  # what is in it can be ordered again
+
+
+@pytest.mark.parametrize("store", STORES)
+def test_it_is_said_where_each_kind_of_file_is(store: str) -> None:
+    assert f"`{getattr(settings, store).relative_to(settings.HOME)}/`" in OPERATING
+
+
+@pytest.mark.parametrize("has_trained", [True, False])
+def test_the_commands_of_a_backup_bring_every_file_back(tmp_path: Path, has_trained: bool) -> None:
+    section = OPERATING.partition("\n## Backup\n")[2].partition("\n## ")[0]
+    commands = re.findall(r"^    (mkdir .*|tar .*)$", section, re.MULTILINE)
+    *backup, restore = commands
+    home, kept = tmp_path / "var", {Path("secret_key")}
+    home.mkdir()
+    if has_trained:
+        stores = {name: getattr(settings, name).relative_to(settings.HOME) for name in STORES}
+        for folder in stores.values():
+            (home / folder / "1").mkdir(parents=True)
+            (home / folder / "1" / "file").touch()
+        kept |= {stores[name] / "1" / "file" for name in stores.keys() - NOT_BACKED_UP}
+    (home / "secret_key").touch()
+    subprocess.run(["sh", "-ec", "\n".join(backup)], cwd=tmp_path, check=True)
+    home.rename(tmp_path / "lost")
+    subprocess.run(["sh", "-ec", restore], cwd=tmp_path, check=True)
+    assert {path.relative_to(home) for path in home.rglob("*") if path.is_file()} == kept
 
 
 VOCABULARY = {
