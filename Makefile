@@ -28,6 +28,14 @@ VENV := .venv
 PY := $(VENV)/bin/python
 DONE := $(VENV)/.done
 UNPACKED := $(VENV)/bundle
+# What a bundle installed starts without the bundle, too.
+FROM_BUNDLE := $(wildcard $(DONE)/bundle)
+ifneq ($(and $(BUNDLE),$(FROM_BUNDLE)),)
+ifeq ($(wildcard $(BUNDLE)/bundle.json),)
+$(info There is no bundle in $(BUNDLE): using what one installed here before.)
+override BUNDLE :=
+endif
+endif
 PIP := $(PY) -m pip --disable-pip-version-check
 PIP_INSTALL := $(PIP) install -qq --no-deps $(if $(BUNDLE),--no-index --find-links $(UNPACKED)/wheels)
 PIP_WHEEL := $(PIP) wheel -qq --no-deps
@@ -91,7 +99,7 @@ $(DONE)/venv: $(DONE)/hardware
 	@test -x $(PY) || $(PYTHON) -m venv $(VENV)
 	@touch $@
 
-$(DONE)/bundle: $(if $(BUNDLE),$(BUNDLE)/bundle.json) | $(DONE)/venv
+$(DONE)/bundle: $(if $(BUNDLE),$(wildcard $(BUNDLE)/bundle.json)) | $(DONE)/venv
 	@echo "[bundle] Checking and unpacking $(BUNDLE)"
 	@$(PY) arena/config/bundle.py unpack $(BUNDLE) --build "$$(cat $(DONE)/hardware)" --to $(UNPACKED)
 	@touch $@
@@ -123,7 +131,9 @@ $(DONE)/node: requirements/node.lock package.json package-lock.json | $(DONE)/ve
 	@touch $@
 
 ifeq ($(BUNDLE),)
-$(DONE)/build: $(DONE)/node $(FRONTEND)
+# After an installation from a bundle, Node is needed only once scripts or styles have changed.
+$(DONE)/build: $(if $(FROM_BUNDLE),package.json package-lock.json,$(DONE)/node) $(FRONTEND)
+	$(if $(FROM_BUNDLE),@$(MAKE) --no-print-directory $(DONE)/node)
 	@echo "[4/5] Scripts and styles"
 	@$(NPM) run --silent build
 	@touch $@
@@ -150,7 +160,7 @@ $(DONE)/chromium: | $(DONE)/venv
 		fi; fi
 	@touch $@
 
-TO_TEST := install $(DONE)/dev $(DONE)/chromium
+TO_TEST := install $(DONE)/dev $(DONE)/node $(DONE)/chromium
 
 # Tests that use the real vLLM run last and one by one: vLLM takes both cores of a small machine.
 test: $(TO_TEST) ## run every test, or only some: make test [ARGS=PATH]
@@ -171,7 +181,7 @@ lint: $(DONE)/dev $(DONE)/build ## run every static check
 lint-types: $(DONE)/dev
 	@echo "mypy" && $(VENV)/bin/mypy --no-error-summary .
 
-lint-rest: $(DONE)/dev $(DONE)/build
+lint-rest: $(DONE)/dev $(DONE)/node $(DONE)/build
 	@echo "ruff" && $(VENV)/bin/ruff check --quiet . && $(VENV)/bin/ruff format --quiet --check .
 	@echo "import-linter" && $(VENV)/bin/lint-imports --no-logo --no-cache
 	@echo "rooms" && $(PY) .ci/rooms.py

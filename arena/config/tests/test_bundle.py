@@ -175,3 +175,63 @@ def test_make_installs_from_a_bundle_with_the_network_closed(packed: Path, tmp_p
     )
     assert answer.stdout == "tinyrun tinytorch\n"
     assert (folder / "bundle/frontend/site.js").exists()
+
+
+def would_do(folder: Path, *, target: str, given: str) -> str:
+    """What `make` says that it would do, with an environment in the folder."""
+    settings = [f"VENV={folder}", f"RLFC_HOME={folder}", f"BUNDLE={given}"]
+    done = subprocess.run(
+        ["make", "--dry-run", target, *settings],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    return done.stdout
+
+
+@pytest.fixture
+def installed(tmp_path: Path) -> Path:
+    """The marks of an installation from a bundle."""
+    model = tmp_path / "models/smollm2-135m-instruct/config.json"
+    marks = [tmp_path / ".done" / name for name in ("hardware", "venv", "bundle", "torch")]
+    marks += [tmp_path / ".done" / name for name in ("run", "build")]
+    for path in (model, *marks):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text("cpu\n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("given", ["", "/nowhere/stick"])
+def test_what_a_bundle_installed_starts_without_it(installed: Path, given: str) -> None:
+    would = would_do(installed, target="up", given=given)
+    assert "manage.py up" in would
+    assert "install -qq" not in would
+    assert "Scripts and styles" not in would
+    assert ("There is no bundle in /nowhere/stick" in would) == bool(given)
+
+
+def test_scripts_that_changed_after_a_bundle_are_built_with_node(installed: Path) -> None:
+    os.utime(installed / ".done/build", (0, 0))
+    would = would_do(installed, target="build", given="")
+    assert would.index(" ci --no-audit") < would.index("Scripts and styles")
+
+
+def test_make_refuses_a_wrong_path_with_a_sentence(tmp_path: Path) -> None:
+    mark = tmp_path / ".done/venv"
+    mark.parent.mkdir()
+    for name in ("hardware", "venv"):
+        (mark.parent / name).write_text("cpu\n")
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin/python").symlink_to(sys.executable)
+    done = subprocess.run(
+        ["make", f"{mark.parent}/bundle", f"VENV={tmp_path}", f"BUNDLE={tmp_path}/nowhere"],
+        cwd=REPOSITORY,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "nowhere/bundle.json does not exist: BUNDLE names the folder" in done.stderr
