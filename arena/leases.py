@@ -43,11 +43,7 @@ class Leased(Protocol):
 def expired(*, field: str = "lease_expires_at") -> Q:
     """Rows that nobody holds and that no longer rest. `field` names the lease's column."""
     now = timezone.now()
-    return (
-        Q(**{field: None})
-        | Q(**{f"{field}__lte": now})
-        | Q(**{f"{field}__gt": now + longest()})
-    )
+    return Q(**{field: None}) | Q(**{f"{field}__lte": now}) | Q(**{f"{field}__gt": now + longest()})
 
 
 def is_expired(row: Leased) -> bool:
