@@ -96,7 +96,7 @@ def ask_servers() -> None:
 @shared_task
 @timed(AUDIT_LEDGER)
 def audit_ledger() -> None:
-    """Re-add every transfer once a day; the log and the page of the site say if something differs."""
+    """Re-add every transfer once a day; the log and the site's page say if something differs."""
     audit_if_due()
 
 

@@ -14,6 +14,7 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 from prometheus_client.parser import text_string_to_metric_families
 
+from arena.config.celery import celery_app
 from arena.config.env import Variables
 from arena.credits.verdicts import audit_now
 from arena.matches import play
@@ -24,6 +25,7 @@ from frontend.tests.builders import settled_match, signed_in
 from training.monitoring import collecting
 from training.monitoring.collecting import collect, figures, forget
 from training.monitoring.play import reason_of
+from training.monitoring.site import sweep_every_seconds
 from training.tasks import make_room
 
 pytestmark = pytest.mark.django_db
@@ -196,3 +198,9 @@ def test_only_the_staff_find_the_page_and_it_says_what_is_wrong(settings: Any) -
     assert "What needs you" in words
     assert "Not done in time" in words
     assert "who-waits" in words
+
+
+def test_sweeps_are_expected_as_often_as_they_are_sent() -> None:
+    entries = celery_app.conf.beat_schedule.values()
+    sent = {entry["task"]: entry["schedule"].run_every.total_seconds() for entry in entries}
+    assert sent == sweep_every_seconds()
