@@ -5,9 +5,10 @@ an established owner as long as the opponent's owner is new. Why: docs/decisions
 What keeps the scale: docs/decisions/rating-scale.md
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
+from itertools import pairwise
 from math import sqrt
 
 from arena.spaces.ratings import Skill, updated
@@ -34,7 +35,7 @@ class Entrant:
 
 @dataclass(frozen=True)
 class Rated:
-    """A belief after a match; `weight` is what familiar and new opponents counted, 1 in full."""
+    """A belief after a match; `weight` is what familiar and new opponents counted on average."""
 
     skill: Skill
     weight: float
@@ -48,8 +49,10 @@ def rated(
 ) -> dict[int, Rated]:
     """New beliefs by seat. `meetings`: earlier matches of two owners within MEETINGS_WINDOW.
 
-    A seat's belief lies between the one after the whole match and the one after the match without
-    those opponents that do not count in full. One that is fixed stays as it is.
+    A seat's belief is a mean of those after several matches: the one against all opponents of full
+    weight, the one against these and the next lower weight, and so on. Each counts as much as its
+    lowest weight exceeds the next one, so that an opponent of weight w is in a share w of the mean.
+    One that is fixed stays as it is.
     """
     skills = {seat: entrant.skill for seat, entrant in entrants.items()}
     whole = updated(skills, ranking)
@@ -121,11 +124,21 @@ def _blended(
     partial = [weight for weight in weights.values() if weight < 1]
     if not partial:
         return Rated(whole, 1.0)
-    kept = {seat, *(other for other, weight in weights.items() if weight == 1)}
-    without = updated(
-        {one: entrants[one].skill for one in kept},
-        [left for group in ranking if (left := [one for one in group if one in kept])],
-    )[seat]
-    weight = sum(partial) / len(partial)
-    variance = weight * whole.sigma**2 + (1 - weight) * without.sigma**2
-    return Rated(Skill(weight * whole.mu + (1 - weight) * without.mu, sqrt(variance)), weight)
+    levels = sorted({0.0, 1.0, *weights.values()}, reverse=True)
+    mu = variance = 0.0
+    for level, next_level in pairwise(levels):
+        kept = {seat, *(other for other, weight in weights.items() if weight >= level)}
+        skill = whole if len(kept) == len(entrants) else _among(kept, entrants, ranking)[seat]
+        mu += (level - next_level) * skill.mu
+        variance += (level - next_level) * skill.sigma**2
+    return Rated(Skill(mu, sqrt(variance)), sum(partial) / len(partial))
+
+
+def _among(
+    kept: Collection[int], entrants: Mapping[int, Entrant], ranking: Sequence[Sequence[int]]
+) -> dict[int, Skill]:
+    """New beliefs as if only these seats had played."""
+    return updated(
+        {seat: entrants[seat].skill for seat in kept},
+        [left for group in ranking if (left := [seat for seat in group if seat in kept])],
+    )

@@ -67,6 +67,41 @@ def test_a_new_owner_feeds_no_established_one_but_is_measured_by_everybody() -> 
     assert rated(beginners, [[0], [1]], meetings={})[0].weight == 1
 
 
+@pytest.mark.parametrize("times", [1, MAX_MEETINGS])
+def test_a_new_owner_tells_nothing_beside_a_familiar_opponent_either(times: int) -> None:
+    ranking = [[0], [1], [2], [3]]
+    familiar = rated({0: MAIN, 1: RIVAL}, ranking[:2], meetings=met(times))
+    with_new = rated({0: MAIN, 1: RIVAL, 2: NEW, 3: NEW}, ranking, meetings=met(times))
+    for seat in (0, 1):
+        assert with_new[seat].skill.mu == pytest.approx(familiar[seat].skill.mu)
+        assert with_new[seat].skill.sigma == pytest.approx(familiar[seat].skill.sigma)
+    assert with_new[1].skill.mu < RIVAL.skill.mu, "it lost the only comparison that counts"
+
+
+def test_with_one_weight_a_rating_lies_between_those_with_and_without_the_opponent() -> None:
+    entrants = {0: MAIN, 1: RIVAL, 2: HOUSE}
+    ranking = [[1], [0], [2]]
+    weight = weight_of(MAIN, RIVAL, meetings=3)
+    after = rated(entrants, ranking, meetings=met(3))[0]
+    whole = updated({seat: one.skill for seat, one in entrants.items()}, ranking)[0]
+    without = updated({0: MAIN.skill, 2: HOUSE.skill}, [[0], [2]])[0]
+    variance = weight * whole.sigma**2 + (1 - weight) * without.sigma**2
+    assert after.skill.mu == pytest.approx(weight * whole.mu + (1 - weight) * without.mu)
+    assert after.skill.sigma**2 == pytest.approx(variance)
+    assert after.weight == weight
+
+
+def test_each_of_two_familiar_opponents_counts_by_its_own_weight() -> None:
+    other = replace(RIVAL, owner_id=4)
+    entrants = {0: MAIN, 1: RIVAL, 2: other}
+    often = {frozenset({1, 2}): MAX_MEETINGS, frozenset({1, 4}): 1}
+    change = [
+        rated(entrants, ranking, meetings=often)[0].skill.mu - MAIN.skill.mu
+        for ranking in ([[2], [0], [1]], [[1], [0], [2]])
+    ]
+    assert change[0] < 0 < change[1], "the one that is met less often decides"
+
+
 @given(skills, skills, st.integers(0, 30))
 def test_a_better_place_never_earns_less_whatever_the_weight(
     own: Skill, other: Skill, times: int
