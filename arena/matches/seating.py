@@ -83,10 +83,9 @@ def seat_given(
 ) -> list[int]:
     """Seat these agents in matches without fees and prizes, for a tournament or for practice.
 
-    Returns their ids: as many as have a secret that was committed before. Inside the caller's transaction, which holds
-    the Space's lock.
+    Returns their ids: as many as have a secret that was committed before, by another transaction. Inside the caller's,
+    which holds the Space's lock.
     """
-    keep_committed(space.pk)
     secrets = waiting_secrets(space.pk, limit=len(sides))
     agent_ids = [agent.pk for agents in sides for agent in agents]
     rated = Rating.objects.filter(space=space, agent_id__in=agent_ids)

@@ -24,6 +24,7 @@ from arena.models import (
     SpaceStatus,
     Tournament,
 )
+from arena.spaces.committing import keep_committed
 from arena.spaces.queue import house, house_agents, problem_with
 from arena.spaces.ratings import Skill
 from arena.states import (
@@ -57,6 +58,9 @@ def start_tournament(tournament_id: int) -> None:
         if tournament.space.status != SpaceStatus.OPEN:
             _cancel(tournament, f"{tournament.space.name} was closed. {RETURNED}")
             return
+        # Secrets must be public before another transaction seats the first matches.
+        Space.objects.select_for_update(no_key=True).get(id=tournament.space_id)
+        keep_committed(tournament.space_id)
         everybody = _entrants(tournament)
         purse.lock(tournament, everybody)
         for registration in everybody:

@@ -28,7 +28,9 @@ from arena.models import (
     Round,
     Seat,
     Space,
+    TaskSecret,
 )
+from arena.spaces.committing import keep_committed
 from arena.spaces.entering import check_agent, check_plays
 from arena.spaces.matchmaking import fill
 from arena.spaces.queue import house, house_agents
@@ -51,6 +53,7 @@ def practise(
     """
     ledger.check_given_id(practice_id)
     check_plays(agent_id, owner_id=user_id, space_slug=space_slug)
+    _commit_secrets(space_slug)
     try:
         with transaction.atomic(durable=True):
             # In the order of `enter_space`; the owner's lock makes two requests at once count each other.
@@ -103,6 +106,19 @@ def _of_today(user_id: int) -> QuerySet[PracticeMatch]:
         match=OuterRef("match"), number=F("match__round_count"), status=RoundStatus.DECIDED
     )
     return rows.filter(~Q(match__status=MatchStatus.CANCELLED) | Exists(decided))
+
+
+def _commit_secrets(space_slug: str) -> None:
+    """Fill the stock of an unused Space in another transaction than the one that seats a match.
+
+    Whoever takes a secret fills it up again, so it is never empty afterwards.
+    """
+    if TaskSecret.objects.filter(space__slug=space_slug, match=None).exists():
+        return
+    with transaction.atomic(durable=True):
+        space = Space.objects.select_for_update(no_key=True).filter(slug=space_slug).first()
+        if space is not None:
+            keep_committed(space.pk)
 
 
 def _check(user: User, agent: Agent, space: Space) -> None:

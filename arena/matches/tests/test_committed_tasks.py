@@ -12,7 +12,7 @@ import pytest
 from django.apps.registry import Apps
 from django.contrib import admin
 from django.core.management import CommandError, call_command
-from django.db import connection
+from django.db import connection, transaction
 
 from agents.canonical import text_digest
 from arena.config.tests.rewinding import migrate_to_today, rewound
@@ -20,12 +20,14 @@ from arena.environments.base import Task
 from arena.matches import play, runner, seating
 from arena.matches.events import event_digest
 from arena.matches.match import IllegalMove
+from arena.matches.practice import practising
 from arena.matches.proposing import draw_of
 from arena.models import Match, MatchEvent, TaskSecret
 from arena.queries import match_transcript, next_commitments, public_draw
 from arena.spaces import committing
 from arena.states import MatchStatus
 from arena.tests.builders import (
+    at_once,
     enter,
     make_agent,
     make_match,
@@ -33,6 +35,8 @@ from arena.tests.builders import (
     make_user,
     play_round,
 )
+from arena.tournaments import running
+from arena.tournaments.tests.builders import is_due, make_tournament, register
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -121,6 +125,52 @@ def test_entries_that_wait_since_before_there_were_secrets_are_seated_by_the_sec
     TaskSecret.objects.all().delete()
     assert seating.seat_matches(space.id, rng=Random(1)) == []
     assert len(seating.seat_matches(space.id, rng=Random(1))) == 1
+
+
+def test_agents_that_are_given_are_not_seated_on_a_secret_that_was_made_for_them() -> None:
+    space = make_space()
+    agents = [make_agent(), make_agent()]
+    with transaction.atomic():
+        assert seating.seat_given(space, [agents]) == []
+    public = next_commitments(space.id)
+    with transaction.atomic():
+        (match_id,) = seating.seat_given(space, [agents])
+    draw = public_draw(match_id)
+    assert draw is not None
+    assert draw.commitment == public[0]
+
+
+def test_the_first_match_of_a_tournament_has_a_commitment_that_was_public_since_the_start() -> None:
+    tournament = make_tournament()
+    for _ in range(2):
+        register(tournament)
+    is_due(tournament)
+    running.start_tournament(tournament.pk)
+    public = next_commitments(tournament.space_id)
+    running.advance_tournament(tournament.pk)
+    draw = public_draw(Match.objects.get().pk)
+    assert draw is not None
+    assert draw.commitment == public[0]
+
+
+def test_practice_in_an_unused_space_has_a_commitment_that_others_saw_before(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    make_agent(make_user(is_house=True))
+    space, agent = make_space(), make_agent()
+    seat_given, public = seating.seat_given, []
+
+    def looked_at(*args: Any, **kwargs: Any) -> list[int]:
+        public.extend(at_once(lambda: next_commitments(space.id)))
+        return seat_given(*args, **kwargs)
+
+    monkeypatch.setattr(seating, "seat_given", looked_at)
+    practice = practising.practise(
+        agent.owner_id, agent_id=agent.pk, space_slug=space.slug, practice_id=uuid.uuid4()
+    )
+    draw = public_draw(practice.match_id)
+    assert draw is not None
+    assert draw.commitment == public[0][0]
 
 
 def test_the_tasks_depend_on_who_sits_where() -> None:

@@ -34,6 +34,7 @@ from arena.models import (
 from arena.queries import duel, versions_of
 from arena.review.appealing import problem_with
 from arena.review.ballots import is_votable
+from arena.spaces.committing import keep_committed
 from arena.tests.builders import (
     at_once,
     enter,
@@ -336,6 +337,7 @@ def test_a_match_of_a_tournament_is_claimed_like_any_other() -> None:
 
 def test_a_match_of_the_house_alone_is_claimed_too(space: Space) -> None:
     agents = [make_agent(make_user(is_house=True)) for _ in range(2)]
+    keep_committed(space.pk)
     with transaction.atomic():
         (match_id,) = seating.seat_given(space, [agents])
     assert claiming.claim_next(owner=uuid.uuid4()) == match_id
