@@ -66,7 +66,7 @@ class TournamentCard:
 
 @dataclass(frozen=True)
 class PrizeTable:
-    """What places win with so many entrants that pay."""
+    """What places win with so many entrants that share the pool."""
 
     entrants: int
     pool_credits: int
@@ -329,8 +329,10 @@ def _prize_table(
     if not row.fee_credits:
         return None
     if seeded:
-        paying = [each.fee_credits for each in seeded if each.fee_credits]
-        count, pool = len(paying), sum(paying)
+        # As `arena.tournaments.purse` shares it out: what those who withdrew paid stays in the pool.
+        paying = [each for each in seeded if each.fee_credits]
+        sharing = [each for each in paying if each.withdrawn_at is None] or paying
+        count, pool = len(sharing), sum(each.fee_credits for each in paying)
     else:
         count = max(registered, row.fewest_entrants)
         pool = count * row.fee_credits

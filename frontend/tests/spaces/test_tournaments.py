@@ -11,6 +11,7 @@ from arena.models import Match, Registration, Tournament
 from arena.queries import settlement_of, statement_page, tournament_cards, tournament_view
 from arena.states import Outcome, TournamentFormat
 from arena.tests.builders import make_agent, make_user
+from arena.tournaments import registering
 from arena.tournaments.running import advance_tournament, start_tournament
 from arena.tournaments.tests.builders import (
     end_match,
@@ -81,6 +82,21 @@ def test_the_prize_table_has_the_tournaments_own_numbers() -> None:
     assert table.prizes_credits == (19, 10, 7)
     page = text_of(Client(), f"/tournaments/{tournament.pk}/")
     assert "With 4 agents, the fees make a pool of 40 credits." in page
+
+
+def test_the_prize_table_has_what_is_paid_though_somebody_withdraws() -> None:
+    tournament = running(TournamentFormat.BRACKET, entrants=3)
+    gone = Registration.objects.get(seed=3)
+    registering.withdraw(gone.user_id, registration_id=gone.pk)
+    table = tournament_view(tournament.pk, viewer=None).prizes
+    assert table is not None
+    assert (table.entrants, table.pool_credits) == (2, 30)
+    for _ in range(2):
+        for pairing in open_pairings(tournament):
+            end_match(pairing, Outcome.FIRST)
+        advance_tournament(tournament.pk)
+    placed = Registration.objects.filter(prize_credits__gt=0).order_by("place")
+    assert table.prizes_credits == tuple(placed.values_list("prize_credits", flat=True))
 
 
 @pytest.mark.parametrize("kind", TournamentFormat)
