@@ -142,7 +142,7 @@ def _cards(rows: QuerySet[Match]) -> tuple[MatchCard, ...]:
             space_slug=row.space.slug,
             space_name=row.space.name,
             status=row.status,
-            round_count=row.space.round_count,
+            round_count=row.round_count,
             rounds_decided=row.rounds_decided,
             seats=_seat_lines(row.seats.all()),
             created_at=row.created_at,

@@ -3,8 +3,8 @@
 import pytest
 
 from arena.matches import play
-from arena.models import Completion, Match, Seat
-from arena.queries import match_snapshot, round_view
+from arena.models import Completion, Match, Seat, Space
+from arena.queries import match_snapshot, recent_matches, round_view
 from arena.queries.rounds import ReadLine
 from arena.tests.builders import make_match, play_round
 
@@ -38,6 +38,13 @@ def test_a_running_match_ranks_its_seats_as_the_settlement_will(
     rows = Seat.objects.filter(match=match).order_by("index")
     assert list(rows.values_list("rank", flat=True)) == places
     assert standings(match) == places
+
+
+def test_a_card_has_the_rounds_of_its_match_whatever_the_space_plays_now() -> None:
+    match = make_match()
+    play.cancel_match(match.id, reason="?")
+    Space.objects.update(round_count=7)
+    assert [card.round_count for card in recent_matches()] == [2]
 
 
 def test_a_page_says_how_many_comparisons_a_judge_could_read() -> None:
