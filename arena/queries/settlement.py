@@ -33,7 +33,8 @@ class CreditLine:
 class Settlement:
     """A match's money: fees = pool = rake + prizes; cancelled: fees = refunds.
 
-    A seat that never answered got its fee back: it is in `returned`, not in `fees` and the pool.
+    A seat that never answered got its fee back if it had paid one: that is in `returned`, not in
+    `fees` and the pool.
     """
 
     fees: tuple[CreditLine, ...]
@@ -47,6 +48,10 @@ class Settlement:
     @property
     def pot_credits(self) -> int:
         return self.pool_credits - self.rake_credits
+
+    @property
+    def returned_seats(self) -> frozenset[int]:
+        return frozenset(line.seat for line in self.returned)
 
 
 def settlement_of(match_id: int) -> Settlement | None:
@@ -84,10 +89,12 @@ def settlement_of(match_id: int) -> Settlement | None:
         )
         for player in seating.players
     )
+    returned = tuple(line for line in fees if line.seat in silent and line.amount_credits)
+    paid = tuple(line for line in fees if line not in returned)
     return Settlement(
-        fees=tuple(line for line in fees if line.seat not in silent),
-        returned=tuple(line for line in fees if line.seat in silent),
-        pool_credits=sum(line.amount_credits for line in fees if line.seat not in silent),
+        fees=paid,
+        returned=returned,
+        pool_credits=sum(line.amount_credits for line in paid),
         rake_credits=settled.rake_credits if settled else 0,
         rake_detail=f"{seating.rake_percent}% of {_RAKED[seating.prize_rule]}, rounded down",
         prizes=_prizes(settled, seating, names) if settled else (),

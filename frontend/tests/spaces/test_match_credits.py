@@ -10,9 +10,9 @@ from django.test import Client
 from arena.credits.wallet import top_up_sandbox
 from arena.matches import play
 from arena.models import Entry, Match, Season, SeasonPlace, Seat, Transfer
-from arena.queries import match_credits
+from arena.queries import match_credits, settlement_of
 from arena.spaces.seasons import close_season
-from arena.tests.builders import make_match, make_space, make_user
+from arena.tests.builders import make_match, make_space, make_user, play_round
 from frontend.tests.builders import play_to_the_end, settled_match, signed_in
 
 pytestmark = pytest.mark.django_db
@@ -96,6 +96,26 @@ def test_a_free_match_has_no_movement(client: Client) -> None:
     page = client.get(f"/matches/{match.id}/").content.decode()
     assert "a free match: nobody paid, and nobody gets a prize" in page
     assert client.get("/matches/999999/credits/").status_code == 404
+
+
+@pytest.mark.parametrize("fee", [0, 10])
+def test_only_a_fee_that_was_paid_is_said_to_be_returned(client: Client, fee: int) -> None:
+    space = make_space(entry_fee_credits=fee, seat_count=3)
+    match = make_match(space)
+    play.start_match(match.id)
+    for number in (1, 2):
+        play_round(match, number, scores={0: 0.9, 1: 0.4, 2: 0.0}, texts={2: ""})
+    play.settle_match(match.id)
+    page = client.get(f"/matches/{match.id}/").content.decode()
+    assert "never answered" in page
+    assert ("fee returned" in page) is (fee > 0)
+    assert ("a free match" in page) is (fee == 0)
+    found = settlement_of(match.id)
+    assert found is not None
+    assert [line.seat for line in found.returned] == ([2] if fee else [])
+    play.cancel_match(make_match(space).id, reason="?")
+    page = client.get("/matches/").content.decode()
+    assert ">cancelled</span>" in page
 
 
 def test_the_seasons_of_a_space_show_the_running_month_and_the_past_ones(client: Client) -> None:
