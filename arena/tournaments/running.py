@@ -36,7 +36,7 @@ from arena.states import (
     TournamentStatus,
 )
 from arena.tournaments import purse
-from arena.tournaments.formats.field import Field, Placing
+from arena.tournaments.formats.field import Field
 from arena.tournaments.formats.rules import RULES
 from arena.tournaments.registering import drop
 from arena.tournaments.standing import field_of
@@ -98,7 +98,7 @@ def advance_tournament(tournament_id: int) -> None:
         field = field_of(entrants, pairings)
         rules = RULES[TournamentFormat(tournament.format)]
         if rules.is_over(field, is_open=is_open):
-            _end(tournament, entrants, rules.placings(field), field, is_open=is_open)
+            _end(tournament, entrants, pairings, field, is_open=is_open)
             return
         by_seed = {registration.seed: registration for registration in entrants}
         for number, meeting in enumerate(
@@ -270,18 +270,20 @@ def _both(pairing: Pairing) -> tuple[Registration, Registration]:
 def _end(
     tournament: Tournament,
     entrants: Sequence[Registration],
-    placings: Sequence[Placing],
+    pairings: Iterable[Pairing],
     field: Field,
     *,
     is_open: bool,
 ) -> None:
     ended = {Outcome.FIRST, Outcome.SECOND, Outcome.DRAW}
-    is_played = any(each.second and each.outcome in ended for each in field.meetings)
+    # Who lost by withdrawing from a match that was never seated has not played.
+    is_played = any(each.match_id and each.outcome in ended for each in pairings)
     if not is_played and len(entrants) - len(field.withdrawn) > 1:
         _cancel(tournament, f"No match of it could be finished. {RETURNED}")
         return
     by_seed = {registration.seed: registration for registration in entrants}
-    placed = [by_seed[line.seed] for line in placings]
+    rules = RULES[TournamentFormat(tournament.format)]
+    placed = [by_seed[line.seed] for line in rules.placings(field)]
     for place, registration in enumerate(placed, start=1):
         registration.place = place
         registration.save(update_fields=["place"])

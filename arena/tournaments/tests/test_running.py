@@ -222,6 +222,24 @@ def test_a_tournament_of_which_no_match_could_be_finished_returns_every_fee() ->
     assert purse_is_empty(tournament)
 
 
+def test_losing_by_withdrawal_what_was_never_seated_is_not_playing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(running, "seat_given", lambda space, sides: [])
+    tournament = make_tournament()
+    entered = [register(tournament) for _ in range(4)]
+    started(tournament)
+    advance_tournament(tournament.pk)
+    registering.withdraw(entered[0].user_id, registration_id=entered[0].id)
+    advance_tournament(tournament.pk)
+    assert Pairing.objects.filter(outcome__in=[Outcome.FIRST, Outcome.SECOND]).count() == 1
+    closes(tournament)
+    advance_tournament(tournament.pk)
+    tournament.refresh_from_db()
+    assert tournament.status == TournamentStatus.CANCELLED
+    assert [wallet(each.user_id).available for each in entered] == [100] * 4
+
+
 def test_a_tournament_whose_time_passed_while_the_arena_was_off_is_cancelled() -> None:
     tournament = make_tournament(window_minutes=1)
     entered = [register(tournament) for _ in range(2)]
