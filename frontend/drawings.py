@@ -73,6 +73,8 @@ def draw(match_id: int, after: int) -> Drawing:
     seq = match_seq(match_id)
     summary = _summary(match_id, seq)
     snapshot = summary.snapshot
+    # It may be newer, and an end under a number that is known already would be told to nobody.
+    seq = max(seq, snapshot.seq)
     changed = {number for number, last in enumerate(snapshot.round_seqs, start=1) if last > after}
     if not snapshot.is_live and seq > after:
         # An end without a result leaves rounds open, which now say so.

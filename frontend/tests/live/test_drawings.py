@@ -10,6 +10,7 @@ from agents.models import Agent
 from arena.matches import play
 from arena.matches.runner import task_of
 from arena.models import Match
+from arena.queries import match_seq
 from arena.tests.builders import make_match, make_user, play_round
 from frontend import drawings
 from frontend.sharing import ENTRY_BYTES, Shared
@@ -99,6 +100,22 @@ def test_a_drawing_has_the_rounds_that_changed() -> None:
     play.settle_match(match.id)
     end = drawings.draw(match.id, match.seq)
     assert (end.rounds, end.is_over, end.seq) == ({}, True, match.seq + 1)
+    assert "Where the credits went" in end.summary
+
+
+def test_an_end_that_comes_while_a_drawing_begins_is_told_as_news(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = match_in_its_second_round()
+
+    def then_settled(match_id: int) -> int:
+        seq = match_seq(match_id)
+        play.settle_match(match_id)
+        return seq
+
+    monkeypatch.setattr(drawings, "match_seq", then_settled)
+    end = drawings.draw(match.id, match.seq)
+    assert (end.is_over, end.seq) == (True, match.seq + 1)
     assert "Where the credits went" in end.summary
 
 
