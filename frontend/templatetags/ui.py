@@ -24,6 +24,7 @@ from arena.queries import (
 )
 from arena.states import INTERVAL_SIGMAS
 from frontend import charts, rating_words
+from judges.panel import rank
 from training.gate.decisions import GateDecision
 from training.monitoring.troubles import in_words
 
@@ -304,11 +305,12 @@ def round_bars(scores: tuple[float | None, ...]) -> tuple[charts.Bar, ...]:
 
 @register.simple_tag
 def round_winner(match: MatchSnapshot, number: int) -> SeatView | None:
-    """The seat with the highest score of a round; None before the verdict and for a tie."""
-    scored = [(score, seat) for seat in match.seats if (score := seat.scores[number - 1])]
-    best = max((score for score, _ in scored), default=None)
-    winners = [seat for score, seat in scored if score == best]
-    return winners[0] if len(winners) == 1 else None
+    """The seat that the verdict puts first; None before the verdict and for a tie."""
+    scores = [(seat, seat.scores[number - 1]) for seat in match.seats]
+    ranking = rank({seat.index: score for seat, score in scores if score is not None})
+    if not ranking or len(ranking[0]) > 1:
+        return None
+    return next(seat for seat in match.seats if seat.index == ranking[0][0])
 
 
 _CONTROL_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (

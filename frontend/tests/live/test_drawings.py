@@ -10,10 +10,11 @@ from agents.models import Agent
 from arena.matches import play
 from arena.matches.runner import task_of
 from arena.models import Match
-from arena.queries import match_seq
+from arena.queries import match_seq, match_snapshot
 from arena.tests.builders import make_match, make_user, play_round
 from frontend import drawings
 from frontend.sharing import ENTRY_BYTES, Shared
+from frontend.templatetags.ui import round_winner
 from frontend.tests.builders import signed_in
 
 pytestmark = pytest.mark.django_db
@@ -117,6 +118,20 @@ def test_an_end_that_comes_while_a_drawing_begins_is_told_as_news(
     end = drawings.draw(match.id, match.seq)
     assert (end.is_over, end.seq) == (True, match.seq + 1)
     assert "Where the credits went" in end.summary
+
+
+@pytest.mark.parametrize(
+    ("second", "winner"), [(0.51, 1), (0.504, None), (0.5, None), (0.496, None), (0.0, 0)]
+)
+def test_the_tab_of_a_round_names_whom_the_verdict_puts_first(
+    second: float, winner: int | None
+) -> None:
+    match = make_match()
+    play.start_match(match.id)
+    assert round_winner(match_snapshot(match.id), 1) is None
+    play_round(match, 1, scores={0: 0.5, 1: second})
+    found = round_winner(match_snapshot(match.id), 1)
+    assert (found.index if found else None) == winner
 
 
 def test_a_round_that_is_left_open_by_a_cancelled_match_is_drawn_again() -> None:
