@@ -2,7 +2,6 @@
 
 import io
 import shutil
-import uuid
 from collections.abc import Sequence
 from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
@@ -73,7 +72,6 @@ def bring(
 
     The arena says what it refuses. Raises ArenaError.
     """
-    key = key or str(uuid.uuid4())
     names = _files_of(source)
     try:
         size = sum(file.stat().st_size for file in names)

@@ -1,7 +1,6 @@
 """The API of an arena as Python functions: plain values in, plain values out."""
 
 import json
-import uuid
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
@@ -166,9 +165,8 @@ class Arena:
 
     def practise(self, agent_id: int, space: str, *, key: str = "") -> dict[str, Any]:
         """A free match against the house from which nothing follows, and how many more today."""
-        headers = {"Idempotency-Key": key or str(uuid.uuid4())}
         path, body = f"/spaces/{quote(space, safe='')}/practice", {"agent_id": agent_id}
-        return dict(self.connection.json("POST", path, json=body, headers=headers))
+        return dict(self.connection.paid(path, key, json=body))
 
     def entry(self, entry_id: str) -> dict[str, Any]:
         return dict(self.get(f"/entries/{entry_id}"))
@@ -248,6 +246,7 @@ class Arena:
         *,
         format: str = "preference",
         container: str = "parquet",
+        key: str = "",
         **selection: Any,
     ) -> Path:
         """Order a dataset, wait until it is written, and fetch it; the folder.
@@ -256,7 +255,7 @@ class Arena:
         not fetched again.
         """
         ordered = exports.order(
-            self.connection, format=format, container=container, selection=selection
+            self.connection, format=format, container=container, selection=selection, key=key
         )
         whole = exports.awaited(self.connection, ordered["export"]["export_id"])
         exports.fetch(self.connection, whole, Path(folder))

@@ -13,6 +13,7 @@ PAUSE_SECONDS = 1.0  # before the second try; it doubles
 LONGEST_PAUSE_SECONDS = 60.0
 TIMEOUT_SECONDS = 30.0
 BUSY = (429, 503)
+AWAY = (502, 504)  # a proxy's words: the arena may have done it
 
 
 class ArenaError(Exception):
@@ -21,6 +22,11 @@ class ArenaError(Exception):
     def __init__(self, sentence: str, *, status: int = 0) -> None:
         super().__init__(sentence)
         self.status = status
+
+    @property
+    def leaves_open(self) -> bool:
+        """Whether it says nothing about the request: it may have been done, or may be done later."""
+        return self.status in (0, 429) or self.status >= 500
 
 
 class Connection:
@@ -58,15 +64,20 @@ class Connection:
             raise ArenaError(f"{self.url} does not answer like an arena.") from None
 
     def paid(self, path: str, key: str, **options: Any) -> Any:
-        """What costs credits, once: what is sent again with its key is not paid again."""
+        """What is to be done only once: what is sent again with its key is not done again.
+
+        A failure that leaves open whether it was done names the key, and so does Ctrl-C.
+        """
         key = key or str(uuid.uuid4())
+        unknown = f"Whether it was done is not known: send it again with the key {key}, and it is done once."
         try:
             return self.json("POST", path, headers={"Idempotency-Key": key}, **options)
         except ArenaError as error:
-            if error.status and error.status not in BUSY:
+            if not error.leaves_open:
                 raise
-            sentence = f"{error} Whether it was done is not known: send it again with the key {key}, and it is paid once."
-            raise ArenaError(sentence, status=error.status) from None
+            raise ArenaError(f"{error} {unknown}", status=error.status) from None
+        except KeyboardInterrupt:
+            raise KeyboardInterrupt(unknown) from None
 
     @contextmanager
     def stream(self, path: str, **options: Any) -> Iterator[httpx.Response]:
@@ -111,7 +122,8 @@ class Connection:
             else:
                 if response.is_success:
                     return response
-                if response.status_code not in BUSY or place == TRIES:
+                is_passing = response.status_code in (BUSY + AWAY if is_repeatable else BUSY)
+                if not is_passing or place == TRIES:
                     raise _refusal(response)
                 asked = response.headers.get("Retry-After", "")
             self.pause(place, asked=asked)

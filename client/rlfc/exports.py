@@ -2,7 +2,6 @@
 
 import json
 import time
-import uuid
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -25,8 +24,7 @@ def order(
 ) -> dict[str, Any]:
     """The export, which is then written in the background."""
     body = {"format": format, "container": container, "selection": selection}
-    headers = {"Idempotency-Key": key or str(uuid.uuid4())}
-    return dict(connection.json("POST", "/exports", json=body, headers=headers))
+    return dict(connection.paid("/exports", key, json=body))
 
 
 def awaited(

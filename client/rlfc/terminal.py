@@ -75,7 +75,7 @@ def table_of(heads: Sequence[str], rows: Iterable[Sequence[object]]) -> Table:
 
 
 def told(command: Callable[P, None]) -> Callable[P, None]:
-    """A refusal is a sentence and exit status 1, and Ctrl-C ends quietly."""
+    """A refusal is a sentence and exit status 1; Ctrl-C ends quietly, unless there is a key to name."""
 
     @wraps(command)
     def inner(*args: P.args, **kwargs: P.kwargs) -> None:
@@ -83,15 +83,17 @@ def told(command: Callable[P, None]) -> Callable[P, None]:
             command(*args, **kwargs)
         except ArenaError as error:
             refuse(str(error))
-        except KeyboardInterrupt:
-            raise typer.Exit(INTERRUPTED) from None
+        except KeyboardInterrupt as interrupt:
+            refuse(str(interrupt), status=INTERRUPTED)
 
     return inner
 
 
-def refuse(sentence: str) -> NoReturn:
-    errors.print(Text(plain(sentence), style="red"), soft_wrap=True)
-    raise typer.Exit(1) from None
+def refuse(sentence: str, *, status: int = 1) -> NoReturn:
+    """End the command with that exit status, and with the sentence if there is one."""
+    if sentence:
+        errors.print(Text(plain(sentence), style="red"), soft_wrap=True)
+    raise typer.Exit(status) from None
 
 
 @contextmanager

@@ -89,10 +89,15 @@ def statement(
 
 @app.command()
 @told
-def top_up(credits: int) -> None:
+def top_up(
+    credits: int,
+    key: Annotated[
+        str, typer.Option(help="Of an earlier try, a version 4 UUID: it is not added again.")
+    ] = "",
+) -> None:
     """Top up with sandbox credits, where the arena gives them."""
     with arena_of_login() as arena:
-        balance = arena.top_up(credits)
+        balance = arena.top_up(credits, key=key)
     say(f"{balance['available']:,} credits available")
 
 

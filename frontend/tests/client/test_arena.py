@@ -10,9 +10,12 @@ from pathlib import Path
 
 import pytest
 from rlfc import Arena, ArenaError
+from rlfc.cli import app
+from typer.testing import CliRunner
 
 FILE = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(FILE).hexdigest()
+KEY = "0b9c4f7e-2d61-4a7c-9f4b-0f3f2a1f5d11"
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
 
@@ -105,11 +108,65 @@ def test_what_is_paid_is_sent_again_with_the_same_key_which_a_failure_names() ->
     assert keys[0] in str(failed.value)
 
 
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda arena: arena.top_up(5, key=KEY),
+        lambda arena: arena.practise(1, "poems", key=KEY),
+        lambda arena: arena.save_export("pairs", key=KEY),
+    ],
+)
+def test_what_may_have_been_done_behind_a_failure_is_told_with_its_key(
+    act: Callable[[Arena], object],
+) -> None:
+    for answers in ([says(500)], [says(502), says(504)] * 2, [says(503)] * 4):
+        with answering(*answers) as arena, pytest.raises(ArenaError, match=KEY):
+            act(arena)
+    with (
+        answering(says(504), says(409, b'{"detail": "Too late."}')) as arena,
+        pytest.raises(ArenaError, match=r"^Too late\.$"),
+    ):
+        act(arena)
+
+
+def test_ctrl_c_names_the_key_with_which_the_command_is_typed_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys: list[str] = []
+
+    def typed(arena: Arena, *words: str) -> tuple[int, str]:
+        env = {"RLFC_URL": arena.url, "HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path)}
+        result = CliRunner().invoke(app, list(words), env=env)
+        return result.exit_code, result.output
+
+    def interrupt(seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    def busy(request: BaseHTTPRequestHandler) -> None:
+        keys.append(request.headers["Idempotency-Key"])
+        says(503)(request)
+
+    def works(request: BaseHTTPRequestHandler) -> None:
+        keys.append(request.headers["Idempotency-Key"])
+        says(201, b'{"available": 5}')(request)
+
+    with answering(busy) as arena, monkeypatch.context() as patch:
+        patch.setattr("rlfc.connection.time.sleep", interrupt)
+        status, said = typed(arena, "top-up", "5")
+    assert status == 130
+    assert keys[0] in said
+    with answering(works) as arena:
+        assert typed(arena, "top-up", "5", "--key", keys[0]) == (0, "5 credits available\n")
+    assert keys[1] == keys[0]
+
+
 def test_a_change_without_a_key_is_not_sent_twice() -> None:
     def breaks(request: BaseHTTPRequestHandler) -> None:
         request.close_connection = True
 
     with answering(breaks) as arena, pytest.raises(ArenaError, match="cannot be reached"):
+        arena.post("/agents")
+    with answering(says(504)) as arena, pytest.raises(ArenaError, match="answered 504"):
         arena.post("/agents")
 
 
