@@ -183,7 +183,7 @@ class Arena:
 
     def events(self, match_id: int, *, after: int = 0) -> Iterator[dict[str, Any]]:
         """The match's events as they come, until it is over; a broken connection is taken up again."""
-        failures = 0
+        failures, reason = 0, ""
         while True:
             try:
                 for event in self._events_of_one_connection(match_id, after):
@@ -195,10 +195,15 @@ class Arena:
                 if match["finished_at"] is not None and match["seq"] <= after:
                     return
             except httpx.TransportError:
-                pass
+                reason = ""
+            except ArenaError as error:
+                if not error.leaves_open:
+                    raise
+                reason = str(error)
             failures += 1
             if failures == FOLLOW_TRIES:
-                raise ArenaError("The connection to the match broke again and again.")
+                sentence = "The connection to the match broke again and again."
+                raise ArenaError(f"{sentence} {reason}".strip())
             self.connection.pause(failures)
 
     def _events_of_one_connection(self, match_id: int, after: int) -> Iterator[dict[str, Any]]:

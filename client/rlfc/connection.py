@@ -45,6 +45,8 @@ class Connection:
             )
         except (httpx.InvalidURL, UnicodeEncodeError):
             raise ArenaError("The address or the token holds characters that none has.") from None
+        if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
+            raise _no_address(self.url)
 
         # Links to files may lead elsewhere, and the token is not shown there.
         self._anonymous = httpx.Client(timeout=TIMEOUT_SECONDS)

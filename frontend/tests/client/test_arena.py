@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 from rlfc import Arena, ArenaError
+from rlfc.arena import FOLLOW_TRIES
 from rlfc.cli import app
+from rlfc.connection import TRIES
 from typer.testing import CliRunner
 
 FILE = bytes(range(256)) * 4096
@@ -192,6 +194,27 @@ def test_a_followed_match_is_taken_up_after_the_last_event() -> None:
     ) as arena:
         assert [event["seq"] for event in arena.events(7)] == [1, 2, 3, 4, 5]
     assert [path.partition("=")[2] for path in paths] == ["0", "2", "3"]
+
+
+def test_a_followed_match_outlasts_an_arena_that_starts_anew() -> None:
+    def refuses(request: BaseHTTPRequestHandler) -> None:
+        request.close_connection = True
+
+    over = says(200, lines(2, last="match_settled"))
+    with answering(says(200, lines(1)), *[refuses] * TRIES, says(500), over) as arena:
+        assert [event["seq"] for event in arena.events(7)] == [1, 2]
+    away = [refuses] * TRIES * FOLLOW_TRIES
+    with answering(*away) as arena, pytest.raises(ArenaError, match="again and again.*reached"):
+        list(arena.events(7))
+    missing = says(404, b'{"detail": "There is no such match."}')
+    with answering(missing) as arena, pytest.raises(ArenaError, match="no such match"):
+        list(arena.events(7))
+
+
+def test_what_is_no_address_is_not_tried_again_and_again() -> None:
+    for url in ("nonsense", "ftp://127.0.0.1", "http://", "//127.0.0.1"):
+        with pytest.raises(ArenaError, match="is not an address"):
+            Arena(url)
 
 
 def test_a_download_goes_on_where_it_broke_and_is_checked(tmp_path: Path) -> None:
