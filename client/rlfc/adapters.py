@@ -30,9 +30,8 @@ def fetch(
     A download that broke off goes on from there, also in the next try. `sha256`: of the weights.
     """
     is_folder = to.suffix != ".zip"
-    archive = to.with_name(f".{to.name}.zip") if is_folder else to
+    archive = to / ".adapter.zip" if is_folder else to
     try:
-        to.parent.mkdir(parents=True, exist_ok=True)
         download(connection, path, archive, tell=tell)
         if is_folder:
             _unpack(archive, to)

@@ -32,6 +32,8 @@ def download(
 
     With a digest, what an earlier try has left in `to`.part is not fetched again.
     """
+    if to.is_dir():
+        raise ArenaError(f"{to} is a folder; name a file.")
     part = to.with_name(f"{to.name}.part")
     is_resumed = part.exists()
     try:
@@ -77,6 +79,7 @@ def _fetch(connection: Connection, path: str, part: Path, whole: _Whole, tell: T
             is_rest = response.status_code == 206
             done = done if is_rest else 0
             size = done + int(response.headers.get("Content-Length", 0))
+            part.parent.mkdir(parents=True, exist_ok=True)  # a refusal leaves no folder behind
             with part.open("ab" if is_rest else "wb") as file:
                 tell(done, size)
                 for piece in response.iter_bytes():

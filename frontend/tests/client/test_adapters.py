@@ -50,8 +50,10 @@ def test_an_adapter_is_fetched_as_a_folder_or_a_zip_file(
     version: AgentVersion, port: int, tmp_path: Path
 ) -> None:
     agent, terminal = version.agent, Terminal(port, version.agent.owner_id, tmp_path)
-    none = terminal.type("adapter", "download", agent.name, status=1)
+    nowhere = tmp_path / "none"
+    none = terminal.type("adapter", "download", agent.name, "--out", str(nowhere), status=1)
     assert "Version 1 has no adapter" in none
+    assert not nowhere.exists()
     wanted = ("adapter", "download", agent.name, "--version", "2", "--out")
     home = tmp_path / "home"
     assert f"{home} is whole." in terminal.type(*wanted, str(home))
@@ -67,6 +69,24 @@ def test_an_adapter_is_fetched_as_a_folder_or_a_zip_file(
     assert (tmp_path / "home.zip").read_bytes().startswith(b"PK")
     assert not list(tmp_path.glob("*.part"))
     assert not list(tmp_path.glob(".*"))
+
+
+def test_an_adapter_is_fetched_into_the_folder_where_one_is(
+    version: AgentVersion, port: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    terminal = Terminal(port, version.agent.owner_id, tmp_path)
+    here = tmp_path / "here"
+    here.mkdir()
+    monkeypatch.chdir(here)
+    wanted = ("adapter", "download", version.agent.name, "--out", ".", "--version")
+    assert "Version 1 has no adapter" in terminal.type(*wanted, "1", status=1)
+    terminal.type(*wanted, "2")
+    assert {file.name for file in here.iterdir()} == {
+        WEIGHTS_FILE,
+        CONFIG_FILE,
+        "README.md",
+        "version.json",
+    }
 
 
 def test_what_broke_off_goes_on_and_what_is_left_of_another_file_is_no_harm(

@@ -238,6 +238,18 @@ def test_a_download_that_fails_goes_on_in_the_next_try(tmp_path: Path) -> None:
     assert to.read_bytes() == FILE
 
 
+def test_a_download_goes_into_a_file_and_not_a_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for folder in (".", "..", "/"):
+        with answering() as arena, pytest.raises(ArenaError, match="is a folder"):
+            arena.download("/pairs", Path(folder))
+    with answering(says(200, FILE)) as arena:
+        arena.download("/pairs", Path("new/pairs.jsonl"))
+    assert (tmp_path / "new/pairs.jsonl").read_bytes() == FILE
+
+
 def test_a_download_without_a_digest_is_whole_or_not_there(tmp_path: Path) -> None:
     with answering(half_of_the_file) as arena, pytest.raises(ArenaError, match="broke off"):
         arena.download("/pairs", tmp_path / "pairs.jsonl")
