@@ -117,6 +117,7 @@ def is_whole(file: Path, sha256: str) -> bool:
 def place_in(folder: Path, name: str) -> Path:
     """Where a file of that name belongs; a name that leads out of the folder raises ArenaError."""
     parts = PurePosixPath(name).parts
-    if not parts or name.startswith("/") or ".." in parts or "\\" in name or "\0" in name:
+    # On Windows a backslash parts names, and a colon ends a drive or begins a stream of a file.
+    if not parts or name.startswith("/") or ".." in parts or set(name) & set("\\:\0"):
         raise ArenaError(f"The arena names a file {name!r}, which leads out of the folder.")
     return folder.joinpath(*parts)

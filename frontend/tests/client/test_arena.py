@@ -13,6 +13,7 @@ from rlfc import Arena, ArenaError
 from rlfc.arena import FOLLOW_TRIES
 from rlfc.cli import app
 from rlfc.connection import TRIES
+from rlfc.downloads import place_in
 from typer.testing import CliRunner
 
 FILE = bytes(range(256)) * 4096
@@ -248,6 +249,13 @@ def test_a_download_goes_into_a_file_and_not_a_folder(
     with answering(says(200, FILE)) as arena:
         arena.download("/pairs", Path("new/pairs.jsonl"))
     assert (tmp_path / "new/pairs.jsonl").read_bytes() == FILE
+
+
+def test_no_name_leads_out_of_the_folder_on_any_system(tmp_path: Path) -> None:
+    assert place_in(tmp_path, "data/a.parquet") == tmp_path / "data/a.parquet"
+    for name in ("", ".", "/a", "//a", "a/../b", "a\\b", "C:a", "C:/a", "a:hidden", "a\0"):
+        with pytest.raises(ArenaError, match="leads out of the folder"):
+            place_in(tmp_path, name)
 
 
 def test_a_download_without_a_digest_is_whole_or_not_there(tmp_path: Path) -> None:
