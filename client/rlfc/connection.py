@@ -43,13 +43,14 @@ class Connection:
             self._http = httpx.Client(
                 base_url=f"{self.url}/api/v1", headers=headers, timeout=TIMEOUT_SECONDS
             )
+            # Links to files may lead elsewhere, and the token is not shown there.
+            self._anonymous = httpx.Client(timeout=TIMEOUT_SECONDS)
         except (httpx.InvalidURL, UnicodeEncodeError):
             raise ArenaError("The address or the token holds characters that none has.") from None
+        except (ImportError, ValueError) as error:  # of SOCKS without its package, or of no proxy
+            raise ArenaError(f"The environment's proxy cannot be used. {error}") from None
         if self._http.base_url.scheme not in ("http", "https") or not self._http.base_url.host:
             raise _no_address(self.url)
-
-        # Links to files may lead elsewhere, and the token is not shown there.
-        self._anonymous = httpx.Client(timeout=TIMEOUT_SECONDS)
 
     def close(self) -> None:
         self._http.close()

@@ -1,6 +1,9 @@
 """What the client does while an arena is busy, away, or sends only half."""
 
 import hashlib
+import os
+import subprocess
+import sys
 import threading
 import uuid
 from collections.abc import Callable, Iterator
@@ -18,6 +21,7 @@ from typer.testing import CliRunner
 
 FILE = bytes(range(256)) * 4096
 DIGEST = hashlib.sha256(FILE).hexdigest()
+CLIENT = Path(__file__).parents[3] / "client"
 KEY = "0b9c4f7e-2d61-4a7c-9f4b-0f3f2a1f5d11"
 
 Answer = Callable[[BaseHTTPRequestHandler], None]
@@ -216,6 +220,29 @@ def test_what_is_no_address_is_not_tried_again_and_again() -> None:
     for url in ("nonsense", "ftp://127.0.0.1", "http://", "//127.0.0.1"):
         with pytest.raises(ArenaError, match="is not an address"):
             Arena(url)
+
+
+def test_a_proxy_that_cannot_be_used_is_told_in_words(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "socksio", None)
+    for proxy in ("socks5://127.0.0.1:9", "ftp://127.0.0.1:9"):
+        monkeypatch.setenv("ALL_PROXY", proxy)
+        with pytest.raises(ArenaError, match="proxy cannot be used"):
+            Arena("https://arena.example")
+
+
+def test_a_fault_of_the_client_shows_no_token() -> None:
+    breaks = "import httpx; httpx.Client = None; from rlfc.cli import app; app(['wallet'])"
+    broken = subprocess.run(
+        [sys.executable, "-c", breaks],
+        env=os.environ
+        | {"RLFC_URL": "https://arena.example", "RLFC_TOKEN": "rlfc_secret"}
+        | {"PYTHONPATH": str(CLIENT)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert "TypeError" in broken.stderr
+    assert "rlfc_secret" not in broken.stderr
 
 
 def test_a_download_goes_on_where_it_broke_and_is_checked(tmp_path: Path) -> None:
