@@ -72,7 +72,9 @@ def enter_space(
             if space is None:
                 raise NotAvailable("There is no such Space.")
             if old := Entry.objects.filter(id=entry_id).first():
-                if (old.user_id, old.agent_id, old.space_id) != (user_id, agent.id, space.id):
+                asked = user_id, agent.id, space.id
+                is_same_fee = agreed_credits in (None, old.fee_credits)
+                if (old.user_id, old.agent_id, old.space_id) != asked or not is_same_fee:
                     raise Refused(_USED_FORM)
                 _check_replayed(old)
                 return old

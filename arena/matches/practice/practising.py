@@ -69,8 +69,10 @@ def practise(
             space = Space.objects.select_for_update(no_key=True).filter(slug=space_slug).first()
             if space is None:
                 raise NotAvailable("There is no such Space.")
-            if old := PracticeMatch.objects.filter(id=practice_id).first():
-                if (old.user_id, old.agent_id) != (user_id, agent_id):
+            same = PracticeMatch.objects.filter(id=practice_id).select_related("match")
+            if old := same.first():
+                asked = user_id, agent_id, space.pk
+                if (old.user_id, old.agent_id, old.match.space_id) != asked:
                     raise Refused(_USED_FORM)
                 return old
             _check(user, agent, space)

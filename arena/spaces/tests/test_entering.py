@@ -227,6 +227,16 @@ def test_a_version_that_cannot_play_is_found_when_seating_and_refunded_alone(
     assert ledger.balance(ledger.account_of(entry.user_id)) == ledger.Balance(100, 0)
 
 
+def test_a_key_that_was_used_is_refused_for_another_fee() -> None:
+    agent, space = make_agent(make_user(credits=100)), make_space(other_fees_credits=[50])
+    first = enter(agent, space, fee=50)
+    for fee in (50, None):
+        assert enter(agent, space, entry_id=first, fee=fee) == first
+    with pytest.raises(Refused, match="already used for something else"):
+        enter(agent, space, entry_id=first, fee=10)
+    assert ledger.balance(ledger.account_of(agent.owner_id)) == ledger.Balance(50, 50)
+
+
 def test_an_entry_stands_though_the_broker_is_away(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any, **__: Any) -> None:
         raise OperationalError("connection refused")

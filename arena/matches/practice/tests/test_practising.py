@@ -174,8 +174,9 @@ def test_a_request_that_is_sent_twice_is_one_match(space: Space) -> None:
     first, second = (ask(agent, space, practice_id) for _ in range(2))
     assert first.match_id == second.match_id
     assert practice_left(agent.owner_id) == settings.ENV.practice_a_day - 1
-    with pytest.raises(Refused, match="already used for something else"):
-        ask(make_agent(), space, practice_id)
+    for other in ((make_agent(), space), (agent, make_space())):
+        with pytest.raises(Refused, match="already used for something else"):
+            ask(*other, practice_id)
 
 
 def test_requests_at_once_do_not_pass_the_days_limit(
