@@ -161,7 +161,7 @@ def adapter_folder(digest: str, *, verify: bool = False) -> Path:
     folder = Path(settings.ADAPTER_STORE) / digest[:2] / digest
     if not (folder / WEIGHTS_FILE).is_file() or not (folder / CONFIG_FILE).is_file():
         raise AdapterMissing(f"The adapter {digest[:12]} is not in the adapter store.")
-    if verify and _file_digest(folder / WEIGHTS_FILE) != digest:
+    if verify and file_digest(folder / WEIGHTS_FILE) != digest:
         raise AdapterCorrupt(
             f"The stored file of adapter {digest[:12]} is damaged; restore it from a backup or "
             "go back to an earlier version."
@@ -184,7 +184,7 @@ def _copy_into_store(folder: Path, facts: AdapterFacts) -> None:
     try:
         shutil.copyfile(folder / WEIGHTS_FILE, partial / WEIGHTS_FILE)
         (partial / CONFIG_FILE).write_text(json.dumps(facts.config(), indent=2) + "\n")
-        if _file_digest(partial / WEIGHTS_FILE) != facts.digest:
+        if file_digest(partial / WEIGHTS_FILE) != facts.digest:
             raise BadAdapter("The adapter changed while it was being stored.")
         _swap(partial, target)
     finally:
@@ -211,6 +211,7 @@ def _is_whole(folder: Path) -> bool:
         return False
 
 
-def _file_digest(path: Path) -> str:
+def file_digest(path: Path) -> str:
+    """SHA-256, in hexadecimal digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

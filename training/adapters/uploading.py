@@ -1,9 +1,8 @@
 """The verb that brings an adapter in: checked, stored, and sent to the gate like what was trained here."""
 
-import hashlib
 import tempfile
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,9 +13,9 @@ from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 
 from agents.adapters.archive import SentFile, unpack
-from agents.adapters.checks import WEIGHTS_FILE, check_made_for, largest_bytes
+from agents.adapters.checks import CONFIG_FILE, WEIGHTS_FILE, check_made_for, largest_bytes
 from agents.adapters.hub import hub_model_of
-from agents.adapters.store import store_adapter
+from agents.adapters.store import file_digest, store_adapter
 from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, AgentVersion, Engine
 from agents.quotas import check_room
@@ -68,7 +67,7 @@ def upload_adapter(
     """A version of the agent with these weights, and the run in which the Space's gate judges it.
 
     Nothing trains: the run's method is UPLOAD. Its price is held, and charged once the gate has begun. A
-    replay of `request_id` with the same weights returns the first run. Raises NotAvailable if the agent
+    replay of `request_id` with the same files returns the first run. Raises NotAvailable if the agent
     is not the user's, BadAdapter, or Refused, including InsufficientCredits; then nothing is kept.
     """
     agent = _own_agents(user_id).filter(id=agent_id).first()
@@ -77,8 +76,8 @@ def upload_adapter(
     base_folder, base = _folder_of(agent), agent.base_model
     hub = hub_model_of(base.served_name)
     try:
-        with _unpacked(files, max_weights_bytes=largest_bytes(base_folder)) as (folder, digest):
-            if run := _replayed(agent, space_slug, request_id, digest):
+        with _unpacked(files, max_weights_bytes=largest_bytes(base_folder)) as (folder, digests):
+            if run := _replayed(agent, space_slug, request_id, digests):
                 return run
             _check(agent, space_slug)
             check_room(agent.owner_id, more_bytes=(folder / WEIGHTS_FILE).stat().st_size)
@@ -92,7 +91,7 @@ def upload_adapter(
         raise Refused(
             "The server has no room on its disk to take the adapter. Nothing was kept; try again later."
         ) from error
-    return _queue(user_id, agent_id, space_slug, adapter, digest=digest, request_id=request_id)
+    return _queue(user_id, agent_id, space_slug, adapter, digests=digests, request_id=request_id)
 
 
 def _queue(
@@ -101,7 +100,7 @@ def _queue(
     space_slug: str,
     adapter: Adapter,
     *,
-    digest: str,
+    digests: Mapping[str, str],
     request_id: uuid.UUID,
 ) -> TrainingRun:
     try:
@@ -111,14 +110,14 @@ def _queue(
             agent = locked.filter(id=agent_id).first()
             if agent is None:
                 raise NotAvailable("There is no such agent.")
-            if old := _replayed(agent, space_slug, request_id, digest):
+            if old := _replayed(agent, space_slug, request_id, digests):
                 return old
             space = _check(agent, space_slug)
             check_room(agent.owner_id)
             parent = agent.current_version
             assert parent is not None, "an agent has a version from its creation on"
             version = add_uploaded_version(agent, adapter_id=adapter.pk)
-            run = _new_run(agent, space, parent, version, adapter, digest=digest)
+            run = _new_run(agent, space, parent, version, adapter, digests=digests)
             run.request_id = request_id
             queue_run(run)
             transaction.on_commit(nudge_waiting_runs, robust=True)
@@ -150,30 +149,33 @@ def _folder_of(agent: Agent) -> Path:
 
 
 @contextmanager
-def _unpacked(files: Sequence[SentFile], *, max_weights_bytes: int) -> Iterator[tuple[Path, str]]:
-    """A folder with the adapter's two files, and the SHA-256 of its weights as they were sent."""
+def _unpacked(
+    files: Sequence[SentFile], *, max_weights_bytes: int
+) -> Iterator[tuple[Path, Mapping[str, str]]]:
+    """A folder with the adapter's two files, and their SHA-256 as they were sent."""
     store = Path(settings.ADAPTER_STORE)
     store.mkdir(parents=True, exist_ok=True)
     # With a dot: what a killed process leaves there, a sweep collects.
     with tempfile.TemporaryDirectory(prefix=".upload-", dir=store) as name:
         folder = Path(name)
         unpack(files, folder, max_weights_bytes=max_weights_bytes)
-        with (folder / WEIGHTS_FILE).open("rb") as file:
-            yield folder, hashlib.file_digest(file, "sha256").hexdigest()
+        digests = {
+            "sent_sha256": file_digest(folder / WEIGHTS_FILE),
+            "sent_config_sha256": file_digest(folder / CONFIG_FILE),
+        }
+        yield folder, digests
 
 
 def _replayed(
-    agent: Agent, space_slug: str, request_id: uuid.UUID, digest: str
+    agent: Agent, space_slug: str, request_id: uuid.UUID, digests: Mapping[str, str]
 ) -> TrainingRun | None:
     runs = TrainingRun.objects.select_related("space").filter(agent=agent)
     old = runs.filter(request_id=request_id).first()
     if old is None:
         return None
-    if (old.method, old.space.slug, old.manifest.get("sent_sha256")) != (
-        UPLOAD,
-        space_slug,
-        digest,
-    ):
+    # A manifest of before says nothing of the configuration.
+    is_same = all(old.manifest.get(name, digest) == digest for name, digest in digests.items())
+    if (old.method, old.space.slug) != (UPLOAD, space_slug) or not is_same:
         raise Refused("This key belongs to another request. Use a new one.")
     return old
 
@@ -198,13 +200,13 @@ def _new_run(
     version: AgentVersion,
     adapter: Adapter,
     *,
-    digest: str,
+    digests: Mapping[str, str],
 ) -> TrainingRun:
     answers = asked_answers()
     manifest = {
         "format": MANIFEST_FORMAT,
         "kind": UPLOAD,
-        "sent_sha256": digest,
+        **digests,
         "stored_sha256": adapter.digest,
         "base_model": agent.base_model.served_name,
         "parent": {"version": parent.number},

@@ -17,7 +17,7 @@ from arena.credits.ledger import InsufficientCredits
 from arena.credits.statement import wallet_balance
 from arena.models import Space, SpaceStatus
 from training.adapters import uploading
-from training.adapters.tests.builders import bring, kept, sent, some_tensors
+from training.adapters.tests.builders import ALPHA, bring, kept, sent, some_tensors
 from training.adapters.uploading import upload_adapter, upload_terms
 from training.configs.configs import Adoption
 from training.models import PairCount, TrainingRun
@@ -174,8 +174,12 @@ def test_a_request_that_is_sent_again_makes_one_version(
     assert bring(agent, space, sent(some_tensors(base_folder)), key=key).pk == first.pk
     assert AgentVersion.objects.filter(agent=agent).count() == 2
     assert wallet_balance(agent.owner_id).available == CREDITS - PRICE
-    with pytest.raises(Refused, match="belongs to another request"):
-        bring(agent, space, sent(some_tensors(base_folder, seed=1)), key=key)
+    for other in (
+        sent(some_tensors(base_folder, seed=1)),
+        sent(some_tensors(base_folder), lora_alpha=2 * ALPHA),
+    ):
+        with pytest.raises(Refused, match="belongs to another request"):
+            bring(agent, space, other, key=key)
 
 
 def test_a_death_between_weights_and_version_leaves_no_half_and_the_retry_goes_through(
