@@ -209,7 +209,7 @@ def test_a_followed_match_outlasts_an_arena_that_starts_anew() -> None:
     with answering(says(200, lines(1)), *[refuses] * TRIES, says(500), over) as arena:
         assert [event["seq"] for event in arena.events(7)] == [1, 2]
     away = [refuses] * TRIES * FOLLOW_TRIES
-    with answering(*away) as arena, pytest.raises(ArenaError, match="again and again.*reached"):
+    with answering(*away) as arena, pytest.raises(ArenaError, match=r"again and again\. .*reached"):
         list(arena.events(7))
     missing = says(404, b'{"detail": "There is no such match."}')
     with answering(missing) as arena, pytest.raises(ArenaError, match="no such match"):
