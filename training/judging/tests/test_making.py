@@ -64,7 +64,8 @@ def test_an_environment_whose_package_is_broken_teaches_nothing_and_stops_nothin
     task = ENVIRONMENTS["arithmetic"].make_task(Random(5), Split.TRAIN)
     attack_item("arithmetic", "one")
     monkeypatch.setattr(making, "ENVIRONMENTS", BrokenPackage())
-    assert decided_by_code() == submitted_attacks() == []
+    assert decided_by_code() == []
+    assert submitted_attacks() == []
     assert natural_pairs([NaturalAnswer("arithmetic", task, "12")], rng=Random(1)) == []
 
 
