@@ -130,6 +130,33 @@ def test_a_live_episode_is_drawn_move_by_move_without_asking(
 
 
 @pytest.mark.slow
+def test_what_is_played_again_stays_on_the_page_when_the_next_move_comes(
+    live_match: Match, watched: Watched
+) -> None:
+    page, episode = watched.page, in_thread(lambda: PlayedEpisode(live_match, 1))
+    for text in (RAMBLE, episode.episode.moves(0)[0]):
+        in_thread(lambda text=text: episode.say(text))
+    with serving() as port:
+        page.goto(f"http://127.0.0.1:{port}/matches/{live_match.id}/")
+        expect(page.locator("[data-connection-label]")).to_have_text("Connected")
+        label, button = page.locator("[data-step-label]"), page.locator('[data-step="play"]')
+        expect(label).to_have_text("2 of 2")
+        page.evaluate("performance.now = () => 0")  # its first move takes for ever
+        button.click()
+        expect(label).to_have_text("0 of 2")
+        expect(button).to_have_attribute("aria-pressed", "true")
+        opening = board_of(page)
+        in_thread(lambda: episode.say(episode.episode.moves(1)[0]))
+        expect(label).to_have_text("0 of 3")
+        expect(button).to_have_attribute("aria-pressed", "false")
+        expect(page.locator("[data-stage] svg")).to_be_visible()
+        assert board_of(page) == opening
+        page.locator('[data-step="last"]').click()
+        expect(label).to_have_text("3 of 3")
+    assert watched.problems == []
+
+
+@pytest.mark.slow
 def test_a_finished_episode_is_stepped_through(
     ended: dict[str, int], live_server: LiveServer, watched: Watched
 ) -> None:

@@ -23,7 +23,8 @@ export class Episode {
   attach(section: HTMLElement, before?: HTMLElement): void {
     const isSame = before?.dataset.round === section.dataset.round;
     const at = this.#at === this.#count ? Infinity : this.#at; // who sees the last move follows
-    this.#stop();
+    this.#playing?.abort(); // not #stop: the old round may have given its moves to the new one
+    this.#playing = undefined;
     this.#root = section.querySelector<HTMLElement>("[data-episode]") ?? undefined;
     if (!this.#root) return;
     const last = this.#moves.length;
