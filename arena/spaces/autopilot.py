@@ -37,12 +37,17 @@ AFTER_A_FAULT = timedelta(minutes=5)  # an autopilot that could not be looked at
 
 
 def switch_on(
-    user_id: int, *, agent_id: int, space_slugs: Iterable[str], limits: AutopilotLimits
+    user_id: int,
+    *,
+    agent_id: int,
+    space_slugs: Iterable[str],
+    limits: AutopilotLimits,
+    only_if_on: bool = False,
 ) -> Autopilot:
     """Let the agent enter by itself, or change the limits of the autopilot that is on.
 
     What it has done counts on while it is on. Raises BadLimits, and Refused with a sentence if it
-    would stop at once.
+    would stop at once. `only_if_on`: the user was shown one that is on, and wants no new one.
     """
     with transaction.atomic(durable=True):
         agent = _own(user_id, agent_id)
@@ -58,6 +63,10 @@ def switch_on(
         if problems := brakes.problems_with(limits, asked, most_at_once=MAX_LIVE_ENTRIES):
             raise BadLimits(problems)
         autopilot = Autopilot.objects.filter(agent=agent, stopped_at=None).first()
+        if autopilot is None and only_if_on:
+            raise Refused(
+                "It has stopped meanwhile. Nothing was changed; switch it on if you want that."
+            )
         autopilot = autopilot or Autopilot(agent=agent)
         for name, value in asdict(limits).items():
             setattr(autopilot, name, value)

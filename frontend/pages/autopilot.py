@@ -71,6 +71,7 @@ def _switched_on(request: SignedInRequest, form: AutopilotForm, agent_id: int) -
             agent_id=agent_id,
             space_slugs=form.cleaned_data["spaces"],
             limits=form.limits(),
+            only_if_on="was_on" in request.POST,
         )
     except BadLimits as error:
         for name, problem in error.problems.items():

@@ -146,6 +146,23 @@ def test_limits_changed_while_it_flies_keep_what_it_did(
     assert "1 of 3" in read(client, path)
 
 
+def test_saving_limits_of_one_that_has_stopped_meanwhile_starts_no_new_one(
+    client: Client, agent: Agent, space: Space
+) -> None:
+    path = f"/agents/{agent.pk}/autopilot/"
+    assert 'name="was_on"' not in read(client, path)
+    client.post(path, form(space))
+    assert 'name="was_on" value="yes"' in read(client, path)
+    client.post(f"{path}off/")
+    late = client.post(path, form(space, matches=5) | {"was_on": "yes"})
+    assert late.status_code == 422
+    assert "It has stopped meanwhile. Nothing was changed" in late.content.decode()
+    assert 'name="was_on"' not in late.content.decode()
+    assert Autopilot.objects.get().stopped_at is not None
+    client.post(path, form(space))
+    assert Autopilot.objects.filter(stopped_at=None).count() == 1
+
+
 def test_a_retired_agents_page_shows_what_it_did_without_a_form(
     client: Client, agent: Agent, space: Space
 ) -> None:
