@@ -75,6 +75,9 @@ def _signed_in(view: View[P]) -> View[P]:
     def inner(request: HttpRequest, /, *args: P.args, **kwargs: P.kwargs) -> HttpResponseBase:
         if request.user.is_authenticated:
             return view(request, *args, **kwargs)
+        if request.htmx:  # type: ignore[attr-defined]
+            # A page that was left open: sign-in is a page of its own, not a part of that one.
+            return HttpResponse(status=204, headers={"HX-Refresh": "true"})
         is_page = request.method in ("GET", "HEAD")
         return redirect_to_login(request.get_full_path() if is_page else page_before(request))
 

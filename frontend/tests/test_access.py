@@ -316,6 +316,14 @@ def test_who_signs_in_sees_only_their_own(people: TwoPeople) -> None:
         assert not [secret for secret in people.secrets if secret in page], name
 
 
+@pytest.mark.parametrize("name", ["autopilot_state", "own_exports", "export", "entry"])
+def test_a_page_left_open_after_signing_out_is_loaded_anew_not_the_sign_in_put_into_it(
+    name: str, people: TwoPeople
+) -> None:
+    answer = Client().get(path_of(name, people), HTTP_HX_REQUEST="true")
+    assert (answer.status_code, answer.headers.get("HX-Refresh")) == (204, "true")
+
+
 def test_sockets_tell_nothing_private(people: TwoPeople, monkeypatch: pytest.MonkeyPatch) -> None:
     found = application.application_mapping["websocket"].application.routes
     assert {str(one.pattern) for one in found} == SOCKETS
