@@ -140,9 +140,14 @@ class TournamentView:
     third_place: BracketTie | None
     round_number: int  # of Swiss
     round_count: int
-    prizes: PrizeTable | None  # None: there is no fee
+    prizes: PrizeTable | None  # None: there is no fee, or it was returned
     own: uuid.UUID | None  # the viewer's registration
     own_agent: str
+
+    @property
+    def has_begun(self) -> bool:
+        """Its entrants were given their seeds, whatever became of it later."""
+        return any(line.seed for line in self.entrants)
 
 
 def tournament_cards() -> tuple[TournamentCard, ...]:
@@ -326,7 +331,7 @@ def _prize_table(
     row: Tournament, seeded: Sequence[Registration], registered: int
 ) -> PrizeTable | None:
     """With the fees that were paid, or before the start with those that can be expected."""
-    if not row.fee_credits:
+    if not row.fee_credits or row.status == TournamentStatus.CANCELLED:
         return None
     if seeded:
         # As `arena.tournaments.purse` shares it out: what those who withdrew paid stays in the pool.

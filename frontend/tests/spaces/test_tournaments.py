@@ -12,7 +12,7 @@ from arena.queries import settlement_of, statement_page, tournament_cards, tourn
 from arena.states import Outcome, TournamentFormat
 from arena.tests.builders import make_agent, make_user
 from arena.tournaments import registering
-from arena.tournaments.running import advance_tournament, start_tournament
+from arena.tournaments.running import advance_tournament, cancel_tournament, start_tournament
 from arena.tournaments.tests.builders import (
     end_match,
     is_due,
@@ -173,3 +173,28 @@ def test_a_start_is_shown_in_utc_for_the_script_to_turn_into_local_time() -> Non
     page = text_of(Client(), f"/tournaments/{tournament.pk}/")
     wanted = '<time datetime="2026-12-01T18:00:00+00:00" data-local-time>Tue 1 Dec 2026, 18:00 UTC'
     assert wanted in page
+
+
+def test_one_that_was_cancelled_before_its_start_claims_neither_start_nor_pool_nor_places() -> None:
+    tournament = make_tournament(is_filled_by_house=True, fewest_entrants=4)
+    path, visitor = f"/tournaments/{tournament.pk}/", Client()
+    register(tournament)
+    cancel_tournament(tournament.pk, reason="The judge is away.")
+    page = text_of(visitor, path)
+    for true in ("was to start", "Registered", ">No.<", "The judge is away."):
+        assert true in page, true
+    for false in ("began", "make a pool", "Standings", "Place<"):
+        assert false not in page, false
+    Registration.objects.update(withdrawn_at=tournament.starts_at)
+    page = text_of(visitor, path)
+    assert "Nobody was registered." in page
+    assert "House agents fill up" not in page
+
+
+def test_one_that_was_cancelled_while_it_ran_keeps_its_standings_but_no_pool() -> None:
+    tournament = running(TournamentFormat.SWISS, entrants=3)
+    cancel_tournament(tournament.pk, reason="The judge is away.")
+    page = text_of(Client(), f"/tournaments/{tournament.pk}/")
+    assert "began" in page
+    assert "Standings" in page
+    assert "make a pool" not in page
