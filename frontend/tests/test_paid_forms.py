@@ -110,6 +110,7 @@ def test_a_fee_that_rose_meanwhile_is_not_taken_unseen(client: Client) -> None:
     page = client.post(f"/spaces/{space.slug}/enter/", data).content.decode()
     assert "now costs 0 or 50 credits, not 10" in page
     assert 'name="fee" value="50"' in page
+    assert f'href="/spaces/{space.slug}/?fee=0&amp;' in page, "the refusal has another address"
     assert wallet_balance(agent.owner_id).held == 0
 
 
