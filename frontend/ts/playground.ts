@@ -20,6 +20,7 @@ class Pane {
   readonly select: HTMLSelectElement;
   readonly #log: HTMLElement;
   #messages: Message[] = [];
+  #conversation = 0; // the number of the one that is shown
 
   constructor(readonly section: HTMLElement) {
     this.select = find(section, "select");
@@ -41,6 +42,7 @@ class Pane {
   }
 
   clear(): void {
+    this.#conversation += 1;
     this.#messages = [];
     this.#log.replaceChildren();
   }
@@ -52,6 +54,7 @@ class Pane {
 
   /** Say it and hear the answer; what came of it is noted below it. */
   async talk(text: string, request: (model: string, messages: Message[]) => Promise<Answer>): Promise<void> {
+    const conversation = this.#conversation;
     const label = this.select.selectedOptions[0]?.textContent ?? "";
     this.#add("talk-own", text);
     const shown = this.#add("talk-answer", "");
@@ -64,6 +67,7 @@ class Pane {
       shown.append(piece);
       if (isAtEnd) this.#log.scrollTop = this.#log.scrollHeight;
     });
+    if (conversation !== this.#conversation) return; // it was cleared meanwhile
     shown.removeAttribute("aria-busy");
     if (answer.text) this.#messages = [...asked, { role: "assistant", content: answer.text }];
     const seconds = `${((performance.now() - begun) / 1000).toFixed(1)} s`;

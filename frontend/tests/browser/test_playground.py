@@ -88,7 +88,22 @@ def test_two_versions_answer_beside_each_other(
             "user",
         ]
 
-        model.status, model.hold_after = 503, None
+        model.was_left.clear()
+        page.get_by_label("Your message").fill("And cats?")
+        page.get_by_role("button", name="Send").click()
+        expect(first).to_contain_text("And cats?Cats purr")
+        page.get_by_role("button", name="Start over").click()
+        assert model.was_left.wait(timeout=30)
+        expect(page.get_by_role("button", name="Send")).to_be_enabled()
+        expect(first).to_be_empty()
+        model.hold_after = None
+        page.get_by_label("Your message").fill("Anew.")
+        page.get_by_role("button", name="Send").click()
+        expect(first).to_contain_text(model.text)
+        assert [one["content"] for one in model.asked[-1]["messages"]] == ["Sing.", "Anew."]
+        expect(page.get_by_role("button", name="Send")).to_be_enabled()
+
+        model.status = 503
         page.get_by_label("Your message").press("a")
         page.keyboard.press("Enter")
         expect(page.get_by_role("alert")).to_have_text(
