@@ -52,8 +52,8 @@ class Pane {
     if (window.matchMedia("(width < 64rem)").matches) this.#log.lastElementChild?.scrollIntoView({ block: "center" });
   }
 
-  /** Say it and hear the answer; what came of it is noted below it. */
-  async talk(text: string, request: (model: string, messages: Message[]) => Promise<Answer>): Promise<void> {
+  /** Say it and hear the answer; what came of it is noted below it. False if it was refused. */
+  async talk(text: string, request: (model: string, messages: Message[]) => Promise<Answer>): Promise<boolean> {
     const conversation = this.#conversation;
     const label = this.select.selectedOptions[0]?.textContent ?? "";
     this.#add("talk-own", text);
@@ -67,7 +67,7 @@ class Pane {
       shown.append(piece);
       if (isAtEnd) this.#log.scrollTop = this.#log.scrollHeight;
     });
-    if (conversation !== this.#conversation) return; // it was cleared meanwhile
+    if (conversation !== this.#conversation) return true; // it was cleared meanwhile
     shown.removeAttribute("aria-busy");
     if (answer.text) this.#messages = [...asked, { role: "assistant", content: answer.text }];
     const seconds = `${((performance.now() - begun) / 1000).toFixed(1)} s`;
@@ -77,6 +77,7 @@ class Pane {
       const cut = answer.end.finish_reason === "length" ? ", cut at its longest" : "";
       this.#add("talk-note", `${label}: ${used} in ${seconds}${cut}`);
     } else this.#add("talk-note", `${label}: stopped after ${seconds}`);
+    return !answer.error || answer.text !== "";
   }
 
   #add(kind: string, text: string): HTMLElement {
@@ -156,7 +157,8 @@ class Playground {
       ask(this.form, { ...this.#settings(), model, messages: [...this.#system(), ...messages] }, signal);
     const talks = panes.map((pane) => pane.talk(text, request));
     panes[0]?.bringIntoView();
-    await Promise.all(talks);
+    const wereTaken = await Promise.all(talks);
+    if (!wereTaken.includes(true) && !this.#say.value) this.#say.value = text; // to be sent again
     this.#stopping = undefined;
     this.#setBusy(false);
     await this.#refresh();

@@ -110,6 +110,7 @@ def test_two_versions_answer_beside_each_other(
             "No model answers now. Nothing is charged; try again in a little while."
         )
         expect(page.get_by_label("Your message")).to_be_focused()
+        expect(page.get_by_label("Your message")).to_have_value("a")  # to be sent again
         assert problems_in_every_guise(page) == []
         page.get_by_role("button", name="Start over").click()
         expect(first).to_be_empty()
