@@ -71,10 +71,13 @@ def register(
         raise Refused(_USED_FORM) from None
 
 
-def withdraw(user_id: int, *, registration_id: uuid.UUID) -> Registration:
+def withdraw(
+    user_id: int, *, registration_id: uuid.UUID, only_before_start: bool = False
+) -> Registration:
     """Give the place up: before the start with the fee back, afterwards without.
 
-    A match that is being played is still played to its end.
+    A match that is being played is still played to its end. `only_before_start`: the user was
+    shown that the fee comes back. Raises Refused with a sentence.
     """
     tournament_id = _tournament_of(user_id, registration_id)
     with transaction.atomic(durable=True):
@@ -84,6 +87,11 @@ def withdraw(user_id: int, *, registration_id: uuid.UUID) -> Registration:
             return registration
         if tournament.status not in LIVE_TOURNAMENT_STATUSES:
             raise Refused(f"{tournament.name} is over; there is nothing to withdraw from.")
+        if only_before_start and tournament.status != TournamentStatus.ANNOUNCED:
+            raise Refused(
+                f"{tournament.name} has begun meanwhile, and a fee does not come back any more. "
+                "Nothing was changed; withdraw on its page if you still want that."
+            )
         drop(tournament, registration, reason="Its owner withdrew it.")
     return registration
 

@@ -42,15 +42,23 @@ def tournament_list(request: HttpRequest) -> HttpResponse:
 
 @public_page()
 def tournament_detail(request: HttpRequest, tournament_id: int) -> HttpResponse:
-    """The page, or what of it changes while the tournament is live, the same for every viewer."""
+    """The page, or what of it changes while the tournament is live, the same for every viewer.
+
+    A start or an end also changes what stands beside that: then the page is loaded anew.
+    """
     if not request.htmx:  # type: ignore[attr-defined]
         return _page(request, tournament_id)
+    stamp = tournament_stamp(tournament_id)
+    status = stamp[0]
 
     def draw() -> SafeString:
         shown = tournament_view(tournament_id, viewer=None)
-        return render_to_string("tournaments/live.html", {"tournament": shown})
+        # Of before it was read: if it has begun in between, the next poll tells so.
+        context = {"tournament": shown, "was": status}
+        return render_to_string("tournaments/live.html", context)
 
-    stamp = tournament_stamp(tournament_id)
+    if request.GET.get("was", status) != status:
+        return HttpResponse(status=204, headers={"HX-Refresh": "true"})
     return not_cached(HttpResponse(live_fragments.get((tournament_id, stamp), draw)))
 
 
@@ -81,7 +89,11 @@ def register_agent(request: SignedInRequest, tournament_id: int) -> HttpResponse
 @owner_page("POST")
 def withdraw_agent(request: SignedInRequest, registration_id: uuid.UUID) -> HttpResponse:
     try:
-        withdrawn = withdraw(request.user.pk, registration_id=registration_id)
+        withdrawn = withdraw(
+            request.user.pk,
+            registration_id=registration_id,
+            only_before_start="before_start" in request.POST,
+        )
     except Refused as error:
         refuse(request, error)
         return redirect("tournaments")
@@ -92,7 +104,7 @@ def withdraw_agent(request: SignedInRequest, registration_id: uuid.UUID) -> Http
 def _page(request: HttpRequest, tournament_id: int, *, refusal: str = "") -> HttpResponse:
     user_id = viewer_id(request)
     shown = tournament_view(tournament_id, viewer=user_id)
-    context = {"tournament": shown, "refusal": refusal}
+    context = {"tournament": shown, "was": shown.card.status, "refusal": refusal}
     if user_id is not None:
         agents = agent_cards(user_id, with_records=False)
         fitting = [agent for agent in agents if agent.base_model_id == shown.card.base_model_id]

@@ -198,3 +198,37 @@ def test_one_that_was_cancelled_while_it_ran_keeps_its_standings_but_no_pool() -
     assert "began" in page
     assert "Standings" in page
     assert "make a pool" not in page
+
+
+def test_a_page_drawn_before_the_start_is_loaded_anew_after_it() -> None:
+    tournament, visitor = make_tournament(), Client()
+    for _ in range(2):
+        register(tournament)
+    path = f"/tournaments/{tournament.pk}/"
+    poll = f"{path}?was=announced"
+    assert f'hx-get="{poll}"' in text_of(visitor, path)
+    assert f'hx-get="{poll}"' in text_of(visitor, poll, **POLL)
+    is_due(tournament)
+    start_tournament(tournament.pk)
+    answer = visitor.get(poll, **POLL)  # type: ignore[arg-type]
+    assert (answer.status_code, answer.headers["HX-Refresh"]) == (204, "true")
+    assert f'hx-get="{path}?was=running"' in text_of(visitor, path)
+    assert f'hx-get="{path}?was=running"' in text_of(visitor, f"{path}?was=running", **POLL)
+
+
+def test_who_withdraws_on_a_page_of_before_the_start_does_not_lose_the_fee_unseen() -> None:
+    tournament = make_tournament()
+    registration, _ = register(tournament), register(tournament)
+    browser = signed_in(registration.user_id)
+    page, verb = f"/tournaments/{tournament.pk}/", f"/registrations/{registration.pk}/withdraw/"
+    assert 'name="before_start"' in text_of(browser, page)
+    is_due(tournament)
+    start_tournament(tournament.pk)
+    refused = browser.post(verb, {"before_start": "yes"}, follow=True).content.decode()
+    assert "has begun meanwhile, and a fee does not come back any more." in refused
+    registration.refresh_from_db()
+    assert registration.withdrawn_at is None
+    assert 'name="before_start"' not in text_of(browser, page)
+    browser.post(verb)
+    registration.refresh_from_db()
+    assert registration.withdrawn_at is not None
