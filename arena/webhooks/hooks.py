@@ -88,11 +88,21 @@ def delete_webhook(user_id: int, *, hook_id: int) -> None:
         _empty(own_locked_hook(user_id, hook_id))
 
 
-def rotate_secret(user_id: int, *, hook_id: int) -> str:
-    """The new secret, which signs from now on; for a day, the one before signs, too."""
+def rotate_secret(user_id: int, *, hook_id: int, known: str | None = None) -> str:
+    """The new secret, which signs from now on; for a day, the one before signs, too.
+
+    `known`: the mark of the secret that the user was shown. Raises Refused if it was rotated since:
+    a second rotation within the day would end the secret that the user's server still checks with.
+    """
     secret = _new_secret()
     with transaction.atomic(durable=True):
         hook = own_locked_hook(user_id, hook_id)
+        until = signing_ends(hook, timezone.now())
+        if known is not None and until is not None and known != mark_of(until):
+            raise Refused(
+                "The secret was rotated already, so nothing was changed. Rotate it once more only "
+                "if you did not copy the new one."
+            )
         hook.sealed_old_secret = hook.sealed_secret
         hook.old_secret_until = timezone.now() + OLD_SECRET_SIGNS
         hook.sealed_secret = seal(secret)
@@ -142,6 +152,11 @@ def signing_ends(hook: Webhook, now: datetime) -> datetime | None:
     """Until when the secret of before the last rotation signs, too; None if it does not any more."""
     until = hook.old_secret_until
     return until if until is not None and until > now else None
+
+
+def mark_of(old_secret_until: datetime | None) -> str:
+    """Changes with each rotation, and once more when the secret of before it signs no longer."""
+    return old_secret_until.isoformat() if old_secret_until else ""
 
 
 def _empty(hook: Webhook) -> None:

@@ -12,7 +12,7 @@ from agents.errors import NotAvailable, Refused
 from arena.models import Delivery, Webhook
 from arena.nudges import nudge_webhooks_on_commit
 from arena.states import DeliveryStatus, HookEvent
-from arena.webhooks.hooks import own_locked_hook, signing_ends
+from arena.webhooks.hooks import mark_of, own_locked_hook, signing_ends
 from arena.webhooks.outbox import MAX_WAITING
 
 
@@ -31,6 +31,11 @@ class HookLine:
     old_secret_until: datetime | None  # it signs, too, until then
     waiting: int
     dead: int
+
+    @property
+    def secret_mark(self) -> str:
+        """What a form that rotates the secret gives back: see `rotate_secret`."""
+        return mark_of(self.old_secret_until)
 
 
 @dataclass(frozen=True)

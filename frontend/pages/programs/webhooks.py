@@ -44,10 +44,17 @@ def webhook(request: SignedInRequest, hook_id: int) -> HttpResponse:
     return _detail(request, hook_id)
 
 
-@owner_page("POST")
+@owner_page("GET", "HEAD", "POST")
 def rotate(request: SignedInRequest, hook_id: int) -> HttpResponse:
     """The webhook's page with the new secret, which is never shown again."""
-    secret = hooks.rotate_secret(request.user.pk, hook_id=hook_id)
+    if request.method != "POST":  # the address of the answer, opened again
+        return redirect("webhook", records.webhook_view(hook_id, viewer=request.user.pk).hook_id)
+    try:
+        known = request.POST.get("known", "")
+        secret = hooks.rotate_secret(request.user.pk, hook_id=hook_id, known=known)
+    except Refused as error:
+        refuse(request, error)
+        return redirect("webhook", hook_id)
     return _detail(request, hook_id, made=secret)
 
 

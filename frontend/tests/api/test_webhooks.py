@@ -2,6 +2,7 @@
 
 import re
 import textwrap
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from types import ModuleType
@@ -16,7 +17,8 @@ from arena.outbound.tests.web import Scripted
 from arena.states import DeliveryStatus
 from arena.tests.builders import make_user
 from arena.webhooks.sending import send_due
-from arena.webhooks.tests.builders import Receiver, allow, is_signed, make_hook
+from arena.webhooks.tests.builders import Receiver, allow, is_signed, make_delivery, make_hook
+from frontend.pages.programs.webhooks import SHOWN
 from frontend.tests.api.calling import Program, detail_of
 from frontend.tests.builders import signed_in
 
@@ -57,6 +59,33 @@ def test_a_webhook_is_added_tried_and_deleted_on_its_pages(receiver: Receiver) -
     browser.post(f"{page}delete/")
     assert browser.get(page).status_code == 404
     assert "You have no webhooks." in browser.get(HOOKS).content.decode()
+
+
+def test_the_page_with_a_new_secret_leads_on_and_rotates_only_once(receiver: Receiver) -> None:
+    hook, _ = make_hook(receiver)
+    browser, page = signed_in(hook.owner_id), f"{HOOKS}{hook.pk}/"
+    for _ in range(SHOWN + 1):
+        make_delivery(hook, event_id=uuid.uuid4())
+    form = {"known": known_on(browser.get(page).content.decode())}
+    rotated = browser.post(f"{page}secret/", form).content.decode()
+    assert f'href="{page}?before=' in rotated
+    assert browser.get(f"{page}secret/").headers["Location"] == page
+    hook.refresh_from_db()
+    sealed = hook.sealed_secret
+    again = browser.post(f"{page}secret/", form, follow=True)
+    assert again.redirect_chain == [(page, 302)]
+    assert "The secret was rotated already" in again.content.decode()
+    hook.refresh_from_db()
+    assert hook.sealed_secret == sealed
+    browser.post(f"{page}secret/", {"known": known_on(rotated)})
+    hook.refresh_from_db()
+    assert hook.sealed_secret != sealed
+
+
+def known_on(page: str) -> str:
+    found = re.search(r'name="known" value="([^"]*)"', page)
+    assert found
+    return found[1]
 
 
 def test_what_was_given_up_is_sent_again_from_the_page(receiver: Receiver) -> None:
