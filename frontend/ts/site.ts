@@ -37,6 +37,24 @@ document.addEventListener("submit", (event) => {
   }
 });
 
+function allowAgain(form: HTMLFormElement): void {
+  delete form.dataset.sent;
+  form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+}
+
+function allowAllAgain(): void {
+  document.querySelectorAll<HTMLFormElement>("form[data-sent]").forEach(allowAgain);
+}
+
+// Who stops a long upload stays on the page, and no event says so: by Escape, or by the browser's
+// own button and then by changing the form.
+for (const kind of ["input", "change"]) {
+  document.addEventListener(kind, (event) => {
+    const form = event.target instanceof Element && event.target.closest<HTMLFormElement>("form[data-sent]");
+    if (form) allowAgain(form);
+  });
+}
+
 // The server writes UTC; whoever reads has a clock on the wall.
 const LOCAL_TIME = new Intl.DateTimeFormat("en-GB", {
   weekday: "short",
@@ -67,10 +85,7 @@ const first = document.querySelector<HTMLElement>("[data-first-field] input:not(
 // intent is asked for anew: its key is spent, and its balance and agents are old.
 window.addEventListener("pageshow", (event) => {
   if (event.persisted && document.querySelector("[data-key]")) location.reload();
-  for (const form of document.querySelectorAll<HTMLFormElement>("form[data-sent]")) {
-    delete form.dataset.sent;
-    form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
-  }
+  allowAllAgain();
 });
 
 // What leads on by itself leaves no step in the history: Back must not lead here again.
@@ -91,6 +106,7 @@ document.addEventListener("click", (event) => {
 
 document.addEventListener("keydown", (event) => {
   if (event.key !== "Escape") return;
+  allowAllAgain();
   const open = document.querySelector<HTMLDetailsElement>("details[data-menu][open]");
   if (!open) return;
   open.open = false;

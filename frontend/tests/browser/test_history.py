@@ -17,6 +17,14 @@ from arena.tests.builders import enter, make_agent, make_space, make_user, play_
 from frontend.tests.browser.conftest import Watched
 
 pytestmark = pytest.mark.django_db(transaction=True)
+# Counts what would be sent, and leaves the page as it is when its reader has stopped that.
+STOP_SENDING = """() => {
+  window.sendings = 0;
+  window.addEventListener("submit", (event) => {
+    if (!event.defaultPrevented) window.sendings += 1;
+    event.preventDefault();
+  });
+}"""
 
 
 def in_thread(call: Callable[[], Any]) -> Any:
@@ -75,3 +83,26 @@ def test_back_leaves_the_match_and_enter_plays_another_one(
     page.go_back()
     page.go_back()
     expect(page).to_have_url(f"{live_server.url}/spaces/")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["Escape", "a change"])
+def test_a_form_whose_sending_was_stopped_may_be_sent_again(
+    how: str, two_waiting: tuple[Any, str], live_server: LiveServer, watched: Watched
+) -> None:
+    page, session = watched.page, two_waiting[1]
+    page.context.add_cookies([{"name": "sessionid", "value": session, "url": live_server.url}])
+    page.goto(f"{live_server.url}/wallet/")
+    page.evaluate(STOP_SENDING)
+    button = page.get_by_role("button", name="Add credits")
+    for _ in range(2):
+        button.click()
+    assert page.evaluate("window.sendings") == 1
+    expect(button).to_have_attribute("aria-busy", "true")
+    if how == "Escape":
+        page.keyboard.press("Escape")
+    else:
+        page.get_by_role("spinbutton", name="Credits").fill("7")
+    expect(button).not_to_have_attribute("aria-busy", "true")
+    button.click()
+    assert page.evaluate("window.sendings") == 2
