@@ -112,5 +112,15 @@ def test_match_and_space_say_what_the_audience_thinks(client: Client, match: Mat
     assert "1 vote of 1 voter" in client.get(f"/spaces/{match.space.slug}/").content.decode()
 
 
+def test_a_tie_is_a_vote_that_the_space_does_not_deny(client: Client, match: Match) -> None:
+    page = client.get("/vote/").content.decode()
+    client.post("/vote/", {"ballot": ballot_on(page), "choice": "tie"})
+    audiences.clear()
+    page = client.get(f"/spaces/{match.space.slug}/").content.decode()
+    assert "1 vote of 1 voter." in page
+    assert "nobody has done so yet" not in page
+    assert "agree 0%" not in page
+
+
 def test_a_coded_space_has_no_audience(client: Client) -> None:
     assert "Vote blind" not in client.get(f"/spaces/{make_space().slug}/").content.decode()
