@@ -9,6 +9,7 @@ from django.utils import timezone
 from arena.models import AttackTrial, Bounty, BountyStatus
 from arena.tests.builders import make_space, make_user
 from frontend.tests.builders import HOSTILE, signed_in
+from judges.calibration.records import quarantine
 from judges.models import Judge, JudgeKind
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -49,6 +50,18 @@ def test_what_is_refused_is_said_beside_the_text(template: str, sentence: str) -
     assert sentence in answer.content.decode()
     assert browser.post(PATH, {"template": TEXT, "form_id": "no id"}).status_code == 422
     assert not Bounty.objects.exists()
+
+
+def test_a_text_is_not_lost_when_the_judge_goes_into_quarantine_meanwhile() -> None:
+    judge = make_judge()
+    browser = signed_in(make_user(credits=50).pk)
+    quarantine(judge.pk, reason="It sleeps.")
+    answer = browser.post(PATH, {"template": TEXT, "form_id": str(uuid.uuid4())})
+    assert answer.status_code == 422
+    page = answer.content.decode()
+    assert "This judge is in quarantine" in page
+    assert f"{TEXT}</textarea>" in page
+    assert "</textarea>" not in browser.get(PATH).content.decode()
 
 
 def test_a_stranger_signs_in_first_and_an_unknown_judge_is_not_found(client: Client) -> None:
