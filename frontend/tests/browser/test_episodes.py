@@ -134,8 +134,8 @@ def test_what_is_played_again_stays_on_the_page_when_the_next_move_comes(
     live_match: Match, watched: Watched
 ) -> None:
     page, episode = watched.page, in_thread(lambda: PlayedEpisode(live_match, 1))
-    for text in (RAMBLE, episode.episode.moves(0)[0]):
-        in_thread(lambda text=text: episode.say(text))
+    in_thread(lambda: episode.say(RAMBLE))
+    in_thread(lambda: episode.say(episode.episode.moves(0)[0]))
     with serving() as port:
         page.goto(f"http://127.0.0.1:{port}/matches/{live_match.id}/")
         expect(page.locator("[data-connection-label]")).to_have_text("Connected")
