@@ -57,13 +57,15 @@ class Receipt:
 
 def tab_of(viewer: int) -> Tab:
     """The viewer's own."""
+    # First: whoever reads that no answer is under way has all that they cost in what follows.
+    under_way = Talk.objects.filter(user_id=viewer).count()
     account = Account.objects.filter(owner_id=viewer).first()
     tab = TalkTab.objects.filter(user_id=viewer).first()
     return Tab(
         unit_credits=settings.ENV.training_price,
         paid_tokens=max(0, _free_tokens(tab)) if tab else 0,
         available_credits=ledger.balance(account).available if account else 0,
-        under_way=Talk.objects.filter(user_id=viewer).count(),
+        under_way=under_way,
     )
 
 
