@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, time, timedelta
 
 from agents.errors import Refused
+from arena.credits.amounts import in_credits
 from arena.states import AdoptionRule, Brake
 
 # A refund costs nothing, so no other limit ends a row of them. The last rest is followed by the stop.
@@ -136,7 +137,7 @@ def problems_with(
             f"That is more than the {_matches(limits.matches)} that you allow in all."
         )
     for choice in choices:
-        costs = f"One match in {choice.name} costs {_credits(choice.fee_credits)}"
+        costs = f"One match in {choice.name} costs {in_credits(choice.fee_credits)}"
         if choice.fee_credits > limits.fee_credits:
             problems["fee_credits"] = f"{costs}; with this limit it would never enter it."
         if choice.fee_credits > limits.spend_a_day_credits:
@@ -169,7 +170,7 @@ def _done(limits: AutopilotLimits, record: Record, choices: Sequence[ChosenSpace
     if target is not None and record.net_credits >= target:
         return Stop(
             Brake.TAKE_PROFIT,
-            f"It has earned {_credits(record.net_credits)}, and you set a take-profit of {target:,}.",
+            f"It has earned {in_credits(record.net_credits)}, and you set a take-profit of {target:,}.",
         )
     if record.matches >= limits.matches and not record.is_busy:
         return Stop(Brake.MATCHES, f"It has played {_matches(limits.matches)}, all you allowed.")
@@ -213,7 +214,7 @@ def _choose(
         dear = _cheapest(before)
         return Stop(
             Brake.FEE,
-            f"{dear.name} now costs {_credits(dear.fee_credits)}, and you allow at most "
+            f"{dear.name} now costs {in_credits(dear.fee_credits)}, and you allow at most "
             f"{most:,} for a match.",
         )
     before, left = left, [each for each in left if not each.refusal]
@@ -227,13 +228,13 @@ def _choose(
         fee = _cheapest(before).fee_credits
         return Stop(
             Brake.STOP_LOSS,
-            f"The next match costs {_credits(fee)}. If it were lost, it would be down by "
+            f"The next match costs {in_credits(fee)}. If it were lost, it would be down by "
             f"{fee - record.net_credits:,}, past your stop-loss of {limits.stop_loss_credits:,}.",
         )
     to_spend = limits.spend_a_day_credits - record.spent_today_credits
     left = [each for each in left if each.fee_credits <= to_spend]
     if not left:
-        spent = _credits(record.spent_today_credits)
+        spent = in_credits(record.spent_today_credits)
         return Wait(day_of(now)[1], f"It has spent {spent} today; it goes on after midnight, UTC.")
     left = [each for each in left if not each.waits_for_training]
     if not left:
@@ -241,7 +242,7 @@ def _choose(
     before, left = left, [each for each in left if each.fee_credits <= record.available_credits]
     if not left:
         short = (
-            f"You have {_credits(record.available_credits)}, and its next match costs "
+            f"You have {in_credits(record.available_credits)}, and its next match costs "
             f"{_cheapest(before).fee_credits:,}."
         )
         if record.may_be_paid:
@@ -263,10 +264,6 @@ def _closed(choices: Sequence[ChosenSpace]) -> str:
     if len(choices) == 1:
         return f"{choices[0].name} was closed."
     return "All Spaces that you chose were closed."
-
-
-def _credits(count: int) -> str:
-    return f"{count:,} credit{'' if count == 1 else 's'}"
 
 
 def _matches(count: int) -> str:

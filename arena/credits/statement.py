@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from django.db.models import F, Q, QuerySet
 
+from arena.credits.amounts import in_credits
 from arena.credits.ledger import Balance, balance
 from arena.models import (
     Account,
@@ -246,7 +247,7 @@ def _words(
         case TransferCode.TRAINING if row.kind == TransferKind.POST:
             return (
                 "Rest of a training price returned",
-                f"The run ended early; what it had used cost {row.amount_credits:,} credits.",
+                f"The run ended early; what it had used cost {in_credits(row.amount_credits)}.",
             )
         case TransferCode.TRAINING if is_open_hold:
             return (

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+from arena.credits.amounts import in_credits
 from arena.credits.prizes import Payout, payout
 from arena.models import Terms
 from arena.states import PrizeRule
@@ -38,7 +39,7 @@ def fee_tier(fee_credits: int, *, seat_count: int, terms: Terms) -> FeeTier:
         return FeeTier(0, "", ())
     table = _Table(fee_credits, seat_count, terms)
     pool = fee_credits * seat_count
-    paid = f"{seat_count} seats pay {_credits(fee_credits)} each: {pool:,}."
+    paid = f"{seat_count} seats pay {in_credits(fee_credits)} each: {pool:,}."
     words, lines = table.explained()
     return FeeTier(fee_credits, f"{paid} {words}", lines)
 
@@ -114,10 +115,6 @@ class _Table:
             PrizeLine(label, amount, amount / (of or self.pool))
             for label, amount in zip(labels, amounts, strict=False)
         )
-
-
-def _credits(count: int) -> str:
-    return "1 credit" if count == 1 else f"{count:,} credits"
 
 
 def _ordinal(place: int) -> str:

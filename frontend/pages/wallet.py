@@ -7,6 +7,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from agents.errors import Refused
+from arena.credits.amounts import in_credits
 from arena.credits.wallet import SANDBOX_BALANCE_MAX_CREDITS, TOP_UP_MAX_CREDITS, top_up_sandbox
 from arena.queries import StatementMark, statement_page, wallet_balance
 from frontend.forms import TopUpForm
@@ -28,7 +29,7 @@ def wallet(request: SignedInRequest) -> HttpResponse:
             except Refused as error:
                 form.add_error("amount", str(error))
             else:
-                messages.success(request, f"{done.amount_credits:,} credits added.")
+                messages.success(request, f"{in_credits(done.amount_credits)} added.")
                 return redirect("wallet")
     before = StatementMark.read(request.GET.get("before", ""))
     line_id = _id(request.GET.get("line", ""))

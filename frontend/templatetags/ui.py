@@ -12,6 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.timezone import now
 
+from arena.credits.amounts import in_credits
 from arena.credits.ledger import Balance
 from arena.queries import (
     DuelRecord,
@@ -106,6 +107,11 @@ def current(context: template.Context, prefix: str) -> SafeString | str:
 @register.filter
 def credits(value: int | None) -> str:
     return f"{value or 0:,}"
+
+
+@register.filter("in_credits")
+def credits_in_words(value: int | None) -> str:
+    return in_credits(value or 0)
 
 
 @register.filter

@@ -20,6 +20,7 @@ from agents.errors import NotAvailable, Refused
 from agents.models import Adapter, Agent, AgentVersion, Engine
 from agents.quotas import check_room
 from agents.roster import add_uploaded_version
+from arena.credits.amounts import in_credits
 from arena.credits.ledger import InsufficientCredits
 from arena.models import Space, SpaceStatus
 from arena.spaces.tallies import played_weights
@@ -82,7 +83,9 @@ def upload_adapter(
             _check(agent, space_slug)
             check_room(agent.owner_id, more_bytes=(folder / WEIGHTS_FILE).stat().st_size)
             if charges.available_credits(agent) < (price := charges.price_of(asked_answers())):
-                raise InsufficientCredits(f"The gate costs {price:,} credits, and you have fewer.")
+                raise InsufficientCredits(
+                    f"The gate costs {in_credits(price)}, and you have fewer."
+                )
             check_made_for(folder, hub.name if hub else "")
             # Weights whose worker dies before the version is there are nobody's: a sweep collects them.
             adapter = store_adapter(folder, base_model=base, parent=None)

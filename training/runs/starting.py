@@ -15,6 +15,7 @@ from django.utils import timezone
 from agents.errors import NotAvailable, Refused
 from agents.models import Agent, Engine
 from agents.quotas import check_room
+from arena.credits.amounts import in_credits
 from arena.credits.ledger import InsufficientCredits
 from arena.models import Space
 from arena.spaces.tallies import played_weights
@@ -148,8 +149,8 @@ def _held_up(agent: Agent, plans: Mapping[int, RunPlan]) -> HeldUp | None:
             return HeldUp(str(error), Remedy.OTHER)
         if plan.price_credits > (available := charges.available_credits(agent)):
             return HeldUp(
-                f"{agent.name} has enough pairs to train, which costs {plan.price_credits:,} "
-                f"credits; you have {available:,}.",
+                f"{agent.name} has enough pairs to train, which costs "
+                f"{in_credits(plan.price_credits)}; you have {available:,}.",
                 Remedy.CREDITS,
             )
     return None

@@ -5,6 +5,7 @@ from django.http import HttpResponse
 from django.shortcuts import redirect, render
 
 from agents.errors import NotAvailable, Refused
+from arena.credits.amounts import in_credits
 from arena.queries.attacks import attacks_on_judge, bounty_terms
 from arena.review.bounty import submit_attack
 from frontend.forms import BountyForm
@@ -32,7 +33,8 @@ def bounty(request: SignedInRequest, judge: str) -> HttpResponse:
             else:
                 messages.success(
                     request,
-                    f"Your attack is being tried. {submitted.fee_credits:,} credits are held.",
+                    "Your attack is being tried. Its fee of "
+                    f"{in_credits(submitted.fee_credits)} is held.",
                 )
                 return redirect("judge_bounty", judge=judge)
     context = {"terms": terms, "form": form, "attacks": attacks_on_judge(judge)}

@@ -6,6 +6,7 @@ from django.shortcuts import redirect
 from django.urls import reverse
 
 from agents.errors import NotAvailable, Refused
+from arena.credits.amounts import in_credits
 from arena.review.appealing import appeal
 from frontend.pages.edge import MAX_ID_DIGITS, SignedInRequest, owner_page, refuse
 
@@ -22,7 +23,7 @@ def appeal_round(request: SignedInRequest, match_id: int, number: int) -> HttpRe
     else:
         messages.success(
             request,
-            f"Another panel looks at round {number}. {asked.fee_credits:,} credits are held; they "
-            "come back if the order changes.",
+            f"Another panel looks at round {number}. The fee of {in_credits(asked.fee_credits)} is "
+            "held; it comes back if the order changes.",
         )
     return redirect(f"{reverse('match', args=[match_id])}?round={number}#appeals")

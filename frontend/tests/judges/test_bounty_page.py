@@ -29,7 +29,7 @@ def test_a_person_submits_once_and_sees_it_being_tried() -> None:
     form = {"template": TEXT, "form_id": str(uuid.uuid4())}
     for _ in range(2):
         shown = browser.post(PATH, form, follow=True).content.decode()
-        assert "5 credits are held" in shown
+        assert "fee of 5 credits is held" in shown
         assert "being tried" in shown
     assert Bounty.objects.count() == 1
 

@@ -26,7 +26,7 @@ def test_an_owner_appeals_on_the_page_and_everybody_reads_the_outcome(
     assert "Appeal round 2" in page(owner, match)
     path = f"/matches/{match.pk}/rounds/2/appeal/"
     answer = owner.post(path, {"agent": agent_id}, follow=True)
-    assert "Another panel looks at round 2. 5 credits are held" in answer.content.decode()
+    assert "Another panel looks at round 2. The fee of 5 credits is held" in answer.content.decode()
     assert "Another panel is reading" in page(client, match)
     assert "Appeal round 2" not in page(owner, match)
     assert "Appeal round 1" in page(owner, match)
