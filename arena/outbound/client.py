@@ -157,8 +157,9 @@ async def _exchange(
                 if place == len(addresses):
                     raise OutboundFailed(f"it cannot be reached ({type(error).__name__})") from None
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
-                # httpx reads the target of a redirect even if nobody follows it, and some names
-                # cannot be read (a ValueError). Without its text: a page shows this, and the text may hold the address.
+                # A ValueError: httpx reads the target of a redirect even if nobody follows it, and
+                # some names cannot be read. Without its text: a page shows this, and the text may
+                # hold the address.
                 raise OutboundFailed(f"the connection broke ({type(error).__name__})") from None
     raise OutboundFailed("its name leads to no address")
 

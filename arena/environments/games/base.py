@@ -66,7 +66,7 @@ class Game(ABC):
         return self.describe(position, seat)
 
     def mirrored(self, position: Position) -> Iterable[Position]:
-        """Every position of the same likeness, itself among them."""
+        """The position however its board is turned or its parts are ordered: all of one likeness."""
         return (position,)
 
     @abstractmethod
