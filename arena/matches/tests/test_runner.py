@@ -327,7 +327,7 @@ def test_a_match_of_many_short_rounds_keeps_its_lease(monkeypatch: pytest.Monkey
 def test_the_coded_house_agent_answers_some_tasks_by_code_and_some_by_its_model(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    space = make_space(round_count=8)
+    space = make_space(round_count=20)
     make_agent(make_user(is_house=True), engine=Engine.CODE)
     enter(make_agent(make_user(credits=100)), space)
     (match_id,) = seating.seat_matches(space.id, rng=Random(1))
