@@ -324,6 +324,7 @@ _CONTROL_CLASSES: tuple[tuple[type[forms.Widget], str], ...] = (
     (forms.RadioSelect, "radio radio-sm radio-primary"),
     (forms.Select, "select w-full"),
     (forms.CheckboxInput, "checkbox checkbox-sm checkbox-primary"),
+    (forms.FileInput, "file-input w-full"),
     (Input, "input w-full"),
 )
 
