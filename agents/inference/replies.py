@@ -25,6 +25,13 @@ class RequestRefused(Refused):
     """The server understood the request and declined it; the agent is at fault."""
 
 
+class NoNumbers(RequestRefused):
+    """The model's own log-probabilities are no numbers: an adapter can make a model overflow."""
+
+    def __init__(self) -> None:
+        super().__init__("The agent's model computed values that are no numbers.")
+
+
 class ChoicesRefused(RequestRefused):
     """No seat can choose among these; whoever listed them is at fault."""
 
@@ -70,7 +77,7 @@ class StreamedAnswer:
         self.finish_reason = ""
 
     def add(self, chunk: Mapping[str, Any], seconds: float) -> str:
-        """The chunk's text, `seconds` after the request. Raises InferenceUnavailable."""
+        """The chunk's text, `seconds` after the request. Raises InferenceUnavailable or NoNumbers."""
         if "error" in chunk:
             # The engine died after the stream had begun.
             raise InferenceUnavailable("the server reported an error while answering")
@@ -82,7 +89,10 @@ class StreamedAnswer:
             piece = piece[: MAX_ANSWER_CHARS - len(self.text)]
             self.token_ids += choice.get("token_ids") or []
             content = (choice.get("logprobs") or {}).get("content") or []
-            self.logprobs += [token["logprob"] for token in content]
+            found = [token["logprob"] for token in content]
+            if None in found:  # so vLLM writes NaN in a stream
+                raise NoNumbers
+            self.logprobs += found
             self.finish_reason = choice.get("finish_reason") or self.finish_reason
         if piece:
             self.text += piece
@@ -115,6 +125,8 @@ def raise_for(response: httpx.Response) -> NoReturn:
     if response.status_code in {400, 413, 422}:
         said = message_of(response)
         log.warning("request_refused", status=response.status_code, said=said)
+        if "not JSON compliant" in said:  # so vLLM refuses to write NaN outside a stream
+            raise NoNumbers
         if "context length" in said or "too long" in said:
             raise RequestRefused("The prompt and the task are too long for the model.")
         raise RequestRefused("The inference server cannot take this request.")
@@ -134,14 +146,14 @@ def logprobs_of(response: httpx.Response, answer_ids: Sequence[int]) -> list[flo
 
 
 def next_logprobs_of(response: httpx.Response, ids: Sequence[int]) -> dict[int, float]:
-    """Natural logprobs of these ids as the next token. Raises InferenceUnavailable."""
+    """Natural logprobs of these ids as the next token. Raises InferenceUnavailable or NoNumbers."""
     try:
         (likely,) = response.json()["choices"][0]["logprobs"]["top_logprobs"]
         found = {token: float(likely[f"token_id:{token}"]) for token in ids}
     except (KeyError, IndexError, TypeError, ValueError):
         raise InferenceUnavailable("the server's reply has no logprobs of the moves") from None
     if not all(map(isfinite, found.values())):
-        raise InferenceUnavailable("the server's reply has logprobs that are no numbers")
+        raise NoNumbers
     return found
 
 

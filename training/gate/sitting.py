@@ -15,6 +15,7 @@ from random import Random
 from agents.inference.client import (
     Inference,
     Message,
+    NoNumbers,
     RequestRefused,
     Sampling,
     ServedModel,
@@ -200,7 +201,11 @@ class Examiner:
         sampling: Sampling,
         choices: Sequence[str],
     ) -> str:
-        answer = await patiently(
-            lambda: self._inference.generate(model, messages, sampling, choices=choices)
-        )
+        """The model's answer; empty, which no judge values, if its own numbers are none."""
+        try:
+            answer = await patiently(
+                lambda: self._inference.generate(model, messages, sampling, choices=choices)
+            )
+        except NoNumbers:
+            return ""
         return answer.text

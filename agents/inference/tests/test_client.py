@@ -16,6 +16,7 @@ from agents.inference.client import (
     Generation,
     Inference,
     InferenceUnavailable,
+    NoNumbers,
     RequestRefused,
     Sampling,
     ServedModel,
@@ -105,6 +106,23 @@ def test_a_request_that_the_model_cannot_take_is_the_agents_own_doing() -> None:
         RequestRefused, match=r"^The prompt and the task are too long for the model\.$"
     ):
         ask(lambda request: httpx.Response(400, json=body))
+
+
+def test_a_model_that_computes_no_numbers_is_the_agents_own_doing() -> None:
+    token = {
+        "delta": {"content": "!"},
+        "token_ids": [7],
+        "logprobs": {"content": [{"logprob": None}]},
+    }
+    with pytest.raises(NoNumbers):
+        ask(
+            lambda request: httpx.Response(
+                200, text=f"data: {json.dumps({'choices': [token]})}\n\n"
+            )
+        )
+    body = {"error": {"message": "Out of range float values are not JSON compliant: nan"}}
+    with pytest.raises(NoNumbers):
+        score(lambda request: httpx.Response(400, json=body), [3])
 
 
 def test_what_a_server_says_is_in_the_log_only() -> None:

@@ -2,7 +2,7 @@
 
 import asyncio
 import json
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
 from pathlib import Path
 from statistics import fmean
 from typing import Any
@@ -13,9 +13,18 @@ import pytest
 from safetensors.numpy import save_file
 
 from agents.adapters.archive import write_archive
+from agents.adapters.checks import CONFIG_FILE, MAX_WEIGHT, WEIGHTS_FILE, check_adapter
+from agents.adapters.lora import MAX_ALPHA
 from agents.adapters.store import store_adapter
 from agents.inference.chat import ChatSampling
-from agents.inference.client import Generation, Inference, Sampling, ServedModel, plain_model
+from agents.inference.client import (
+    Generation,
+    Inference,
+    NoNumbers,
+    Sampling,
+    ServedModel,
+    plain_model,
+)
 from agents.inference.replies import StreamedAnswer
 from agents.models import BaseModel
 from agents.roster import add_trained_version
@@ -51,7 +60,7 @@ def apart(one: Sequence[float], other: Sequence[float]) -> float:
 
 def random_adapter(folder: Path, *, base_folder: Path, seed: int) -> Path:
     """One that changes much: random weights in every query projection."""
-    config = json.loads((base_folder / "config.json").read_text())
+    config = config_of(base_folder)
     hidden, rng = config["hidden_size"], np.random.default_rng(seed)
     weights = {}
     for layer in range(config["num_hidden_layers"]):
@@ -59,10 +68,36 @@ def random_adapter(folder: Path, *, base_folder: Path, seed: int) -> Path:
         down = rng.normal(0, hidden**-0.5, (RANK, hidden))
         weights[f"{name}.lora_A.weight"] = down.astype(np.float32)
         weights[f"{name}.lora_B.weight"] = rng.normal(0, 2.0, (hidden, RANK)).astype(np.float32)
+    return written(folder, weights, rank=RANK, alpha=RANK)
+
+
+def overflowing_adapter(folder: Path, *, base_folder: Path) -> Path:
+    """One whose weights are numbers, but what the model computes with them is not."""
+    config = config_of(base_folder)
+    hidden, inner = config["hidden_size"], config["intermediate_size"]
+    weights = {}
+    for layer in range(config["num_hidden_layers"]):
+        for module, ins, outs in (
+            ("gate_proj", hidden, inner),
+            ("up_proj", hidden, inner),
+            ("down_proj", inner, hidden),
+        ):
+            name = f"base_model.model.model.layers.{layer}.mlp.{module}"
+            weights[f"{name}.lora_A.weight"] = np.full((1, ins), MAX_WEIGHT, np.float32)
+            weights[f"{name}.lora_B.weight"] = np.full((outs, 1), MAX_WEIGHT, np.float32)
+    return written(folder, weights, rank=1, alpha=MAX_ALPHA)
+
+
+def config_of(base_folder: Path) -> dict[str, Any]:
+    return json.loads((base_folder / "config.json").read_text())  # type: ignore[no-any-return]
+
+
+def written(folder: Path, weights: dict[str, Any], *, rank: int, alpha: int) -> Path:
     folder.mkdir(parents=True)
-    save_file(weights, folder / "adapter_model.safetensors")
-    values = {"peft_type": "LORA", "r": RANK, "lora_alpha": RANK, "target_modules": ["q_proj"]}
-    (folder / "adapter_config.json").write_text(json.dumps(values))
+    save_file(weights, folder / WEIGHTS_FILE)
+    modules = sorted({name.split(".")[-3] for name in weights})
+    values = {"peft_type": "LORA", "r": rank, "lora_alpha": alpha, "target_modules": modules}
+    (folder / CONFIG_FILE).write_text(json.dumps(values))
     return folder
 
 
@@ -181,3 +216,25 @@ def test_the_plain_base_stays_itself_beside_adapters(product: Product, base: Ser
     alone, changed, beside = asyncio.run(ask())
     assert apart(alone, changed) > 0.5, "an adapter that changes nothing proves nothing"
     assert apart(alone, beside) < 0.1
+
+
+def test_an_adapter_that_makes_its_model_overflow_is_at_fault_however_it_is_asked(
+    product: Product, base: ServedModel
+) -> None:
+    base_folder = Path(product.environ_of_another["BASE_MODEL_PATH"])
+    folder = overflowing_adapter(product.home / "overflowing", base_folder=base_folder)
+    check_adapter(folder, base_folder=base_folder)  # an owner may upload it
+    model = ServedModel(base.name, "overflowing", folder)
+    messages = [{"role": "user", "content": "Take from A or B."}]
+
+    async def ask() -> list[object]:
+        async with inference_of(product) as inference:
+            plain = await inference.generate(base, messages, Sampling(max_tokens=8))
+            asked: list[Awaitable[object]] = [
+                inference.generate(model, messages, Sampling(max_tokens=8)),
+                inference.generate(model, messages, Sampling(), choices=("A", "B")),
+                inference.score_tokens(model, plain.prompt_token_ids, plain.token_ids),
+            ]
+            return await asyncio.gather(*asked, return_exceptions=True)
+
+    assert [type(found) for found in asyncio.run(ask())] == [NoNumbers] * 3

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from agents.inference.client import InferenceUnavailable, RequestRefused
+from agents.inference.client import InferenceUnavailable, NoNumbers, RequestRefused
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import Split
 from arena.environments.constraints.rules import TRAIN_RULES
@@ -304,6 +304,11 @@ def test_a_prompt_that_leaves_no_room_to_answer_is_not_a_fault_of_ours(
 ) -> None:
     with pytest.raises(NeverAnswers, match="16 of 16 held-out tasks got no answer"):
         run_gate(monkeypatch, failing(PARENT, RequestRefused("too long")))
+
+
+def test_a_child_that_computes_no_numbers_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    gate = run_gate(monkeypatch, failing(CHILD, NoNumbers()))
+    assert gate.passed is False
 
 
 def test_empty_answers_that_nobody_judges_are_not_a_fault_of_ours(
