@@ -69,6 +69,7 @@ RETRY_AFTER = timedelta(seconds=5)
 REFUNDED = "Every fee was refunded and no rating changed."
 UNRATED = "No rating changed."  # nobody had paid a fee for the match itself
 UNCOUNTED = "It does not count as one of the day's practice matches."
+TOO_FEW = "Fewer than two agents answered, so there was nothing to compare."
 MATCH_ATTEMPTS = 20  # times that workers may pick a match up before it is cancelled and refunded
 
 
@@ -158,13 +159,10 @@ def record_completion(
 ) -> None:
     """Store what a seat answered; the last seat's answer, or the end of the episode, opens judging.
 
-    Raises LeaseLost if the match is not `owner`'s any longer: what that worker knows of the episode is
-    out of date.
+    Raises LeaseLost if the match is no longer `owner`'s, whose view of the episode is out of date.
     """
     with transaction.atomic(durable=True):
-        match, state = _locked(match_id)
-        if owner and match.lease_owner != owner:
-            raise leases.LeaseLost
+        match, state = _locked(match_id, owner=owner)
         player = state.seating.players[seat]
         event = CompletionRecorded(
             round=number,
@@ -262,9 +260,7 @@ def settle_match(match_id: int) -> None:
             _cancel(match, state, "No round could be judged.")
             return
         if state.rounds_are_over and len(state.competing) < 2:
-            _cancel(
-                match, state, "Fewer than two agents answered, so there was nothing to compare."
-            )
+            _cancel(match, state, TOO_FEW)
             return
         ranking = state.ranking()
         shares = state.payout()
@@ -284,10 +280,13 @@ def settle_match(match_id: int) -> None:
         nudge_training_on_commit()
 
 
-def cancel_match(match_id: int, *, reason: str) -> None:
-    """End a match without a result and return every fee; what that means is said behind the reason."""
+def cancel_match(match_id: int, *, reason: str, owner: uuid.UUID | None = None) -> None:
+    """End a match without a result and return every fee; what that means is said behind the reason.
+
+    Raises LeaseLost if `owner`, who played it, no longer does.
+    """
     with transaction.atomic(durable=True):
-        match, state = _locked(match_id)
+        match, state = _locked(match_id, owner=owner)
         _cancel(match, state, reason)
 
 
@@ -369,8 +368,10 @@ def chained(match: Match, events: Iterable[Event]) -> list[MatchEvent]:
     return rows
 
 
-def _locked(match_id: int) -> tuple[Match, MatchState]:
+def _locked(match_id: int, *, owner: uuid.UUID | None = None) -> tuple[Match, MatchState]:
     match = Match.objects.select_for_update(no_key=True).get(id=match_id)
+    if owner and match.lease_owner != owner:
+        raise leases.LeaseLost
     return match, state_of(match)
 
 
@@ -386,8 +387,7 @@ def _cancel(match: Match, state: MatchState, why: str) -> None:
 def _meaning_of_cancelling(state: MatchState) -> str:
     if state.seating.is_practice:
         return UNCOUNTED
-    is_paid = any(player.fee_credits for player in state.seating.players)
-    return REFUNDED if is_paid else UNRATED
+    return REFUNDED if any(player.fee_credits for player in state.seating.players) else UNRATED
 
 
 def _owners(state: MatchState) -> set[int]:

@@ -64,15 +64,19 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
         # The match was cancelled, or a worker presumed dead got here first.
         log.warning("match_moved_on", match_id=match_id, reason=_first(moves))
     except* InferenceUnavailable as faults:
-        _cancel(match_id, "The inference server did not come back in time.", faults)
+        why = "The inference server did not come back in time."
+        _cancel(match_id, why, faults, owner=owner)
     except* EnvironmentFault as faults:
-        _cancel(match_id, _first(faults), faults)
+        _cancel(match_id, _first(faults), faults, owner=owner)
 
 
-def _cancel(match_id: int, why: str, faults: BaseExceptionGroup[BaseException]) -> None:
+def _cancel(
+    match_id: int, why: str, faults: BaseExceptionGroup[BaseException], *, owner: uuid.UUID
+) -> None:
     log.error("match_cancelled", match_id=match_id, fault=_first(faults))
-    with contextlib.suppress(IllegalMove):  # seats may fail in two ways, so it may be over already
-        play.cancel_match(match_id, reason=why)
+    # Seats may fail in two ways, so it may be over already; or another worker has taken it over.
+    with contextlib.suppress(IllegalMove, LeaseLost):
+        play.cancel_match(match_id, reason=why, owner=owner)
 
 
 def _first(faults: BaseExceptionGroup[BaseException]) -> str:

@@ -24,6 +24,7 @@ from agents.inference.client import (
 )
 from agents.models import AgentVersion, Engine
 from arena.credits import ledger
+from arena.leases import LeaseLost
 from arena.matches import answering, judging, play, runner, seating
 from arena.models import Completion, Match, Round, Vote
 from arena.states import CompletionStatus, MatchStatus, RoundStatus
@@ -105,6 +106,15 @@ def test_a_round_that_breaks_every_judging_is_void_in_the_end(
     assert match.rounds.get().status == RoundStatus.VOID
     assert match.status == MatchStatus.CANCELLED
     assert purse(match) == {ledger.Balance(100, 0)}
+
+
+def test_a_worker_that_lost_its_match_does_not_cancel_it() -> None:
+    match = make_match()
+    assert play.claim_match(match.id, owner=uuid.uuid4())
+    with pytest.raises(LeaseLost):
+        play.cancel_match(match.id, reason="No server.", owner=uuid.uuid4())
+    match.refresh_from_db()
+    assert match.status != MatchStatus.CANCELLED
 
 
 def test_late_nudges_of_a_played_match_are_no_tries(monkeypatch: pytest.MonkeyPatch) -> None:
