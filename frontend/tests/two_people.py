@@ -104,8 +104,9 @@ class TwoPeople:
             f"price_credits={PRICE}",
             f"{self.balance:,}",
             f"available={self.balance}",
-            str(STOP_LOSS),
             f"{STOP_LOSS:,}",
+            # Not the five digits alone, which some digest or other holds.
+            *(f"{before}{STOP_LOSS}" for before in ("=", ":", ": ", '"', ">")),
         )
 
 

@@ -4,7 +4,7 @@ import { Answer, ask, type Message, type Tab } from "./lib/talks";
 
 // After Stop, the site charges for what came a moment later; another window may talk for longer.
 const SETTLING_MS = 500;
-const MAX_LOOKS = 8;
+const MAX_LOOKS = 60;
 
 function find<Kind extends Element>(within: ParentNode, selector: string): Kind {
   const found = within.querySelector<Kind>(selector);

@@ -23,6 +23,7 @@ class ModelServer:
         self.status = 200  # of chats
         self.breaks_after: int | None = None  # words, then the connection is cut
         self.hold_after: int | None = None
+        self.is_holding = threading.Event()
         self.go_on = threading.Event()
         self.was_left = threading.Event()
         self.asked: list[dict[str, Any]] = []
@@ -74,6 +75,7 @@ class ModelServer:
                 self.wfile.write(b"data: [DONE]\n\n")
 
             def _hold(self) -> None:
+                outer.is_holding.set()
                 while not outer.go_on.is_set():
                     readable, _, _ = select.select([self.connection], [], [], POLL_SECONDS)
                     if readable and not self.connection.recv(1, socket.MSG_PEEK):

@@ -52,7 +52,7 @@ def test_a_step_that_overruns_its_time_is_ended(check: Check, tmp_path: Path, pr
 
 
 def test_what_a_step_had_written_before_it_overran_is_kept(check: Check, tmp_path: Path) -> None:
-    written = run(check, tmp_path, {DEMO: f"{WELL}; {HANGING}"}, seconds=2.0)
+    written = run(check, tmp_path, {DEMO: f"{WELL}; {HANGING}"}, seconds=5.0)
     assert written["steps"][DEMO]["outcome"] == "overran"
     assert written["reports"][DEMO]["loop_closed"]
 

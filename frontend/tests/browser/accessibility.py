@@ -18,7 +18,7 @@ CHECK = """() => axe.run(document, {resultTypes: ["violations"]}).then((found) =
   found.violations.map(({id, impact, help, nodes}) => ({id, impact, help,
     nodes: nodes.map((node) => node.html.slice(0, 200))})))"""
 FITS = "() => document.documentElement.scrollWidth <= document.documentElement.clientWidth"
-FIT_MS = 5_000  # charts redraw themselves for another width
+FIT_MS = 30_000  # charts redraw themselves for another width
 
 
 def problems_in_every_guise(page: Page) -> list[str]:

@@ -204,6 +204,7 @@ def read_the_votes(page: Page, product: Product, match_id: int, number: int) -> 
 def read_the_wallet(page: Page, product: Product) -> list[str]:
     """The statement's lines add up to the balance in the ledger."""
     page.get_by_role("link", name="Wallet").click()
+    page.wait_for_url("**/wallet/")
     statement = page.get_by_role("region", name="Statement").get_by_role("listitem")
     changes = [signed(line.locator("p.num").inner_text()) for line in statement.all()]
     available = product.value(
@@ -257,6 +258,7 @@ def pairs_of_settled_matches(product: Product) -> int:
 
 def follow_the_run(page: Page, product: Product) -> list[str]:
     """Progress and curve move while one watches; then come the gate's figures and decision."""
+    page.wait_for_url(re.compile(r"/runs/\d+/$"))
     run_id = int(page.url.rstrip("/").rpartition("/")[2])
     page.wait_for_function("() => window.steps.length > 1", timeout=RUN_MS)
     expect(page.locator("#run-curve canvas").first).to_be_visible()

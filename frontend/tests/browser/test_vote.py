@@ -51,6 +51,7 @@ def test_two_pairs_are_voted_on_with_three_keys(
     page.set_viewport_size(PHONE)
     page.keyboard.press("Enter")
     page.get_by_role("button", name="Both are bad").wait_for()
+    page.wait_for_load_state()  # the script listens to keys
     page.keyboard.press("4")
     expect(page.get_by_text("You found both bad.")).to_be_visible()
     cast = in_thread(lambda: list(AudienceVote.objects.order_by("created_at").values("choice")))

@@ -1,9 +1,11 @@
 """What everybody may read of a judge, and what of its gold nobody may."""
 
+from datetime import timedelta
 from random import Random
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 from pytest_django import DjangoAssertNumQueries
 
 from arena.models import Vote
@@ -26,7 +28,7 @@ def note_points(judge: Judge, *kappas: float) -> None:
     for day, kappa in enumerate(kappas, start=1):
         CalibrationPoint.objects.create(
             judge=judge,
-            day=f"2026-11-{day:02}",
+            day=timezone.now().date() - timedelta(days=len(kappas) - day),
             items=24,
             kappa=kappa,
             kappa_low=kappa - 0.1,

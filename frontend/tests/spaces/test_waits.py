@@ -51,6 +51,8 @@ def test_the_wait_is_told_with_the_number_of_matches_it_is_based_on() -> None:
 def test_the_waiting_room_says_how_wide_the_search_is_by_now() -> None:
     space, agent = make_space(house_fill_seconds=600), make_agent(make_user(credits=100))
     entry_id = enter(agent, space)
+    # Nobody has waited at all yet, however long the page takes.
+    Entry.objects.update(created_at=timezone.now() + timedelta(minutes=5))
     assert "rated from 17 to 33; the range widens" in page(agent, f"/entries/{entry_id}/")
     at = timezone.now() - timedelta(minutes=2)
     Entry.objects.update(created_at=at)

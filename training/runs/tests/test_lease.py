@@ -1,4 +1,5 @@
 from datetime import timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.utils import timezone
@@ -164,8 +165,9 @@ def test_a_final_state_ends_the_lease(run: TrainingRun) -> None:
 
 
 def test_waiting_and_abandoned_runs_are_offered_and_held_ones_are_not(
-    run: TrainingRun, nudges: list[int]
+    run: TrainingRun, nudges: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("training.runs.nudges.time", SimpleNamespace(time=lambda: 1e9))
     nudge_waiting_runs()
     assert nudges == [run.pk]
     nudge_waiting_runs()

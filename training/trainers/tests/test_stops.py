@@ -29,14 +29,24 @@ from training.trainers.tests.builders import (
     write_job,
 )
 
-# A checkpoint after each step instead of every twenty seconds.
-EAGER = """
-import sys
+LINGERS_AFTER = 10  # steps of a run, until there is a file GO beside its folder
+GO = "go"
+LINGERING = f"""
+import sys, time
 from pathlib import Path
 from training.trainers import learner, run
-run.CHECKPOINT_SECONDS = 0.0
-sys.exit(learner.learn([Path(folder) for folder in sys.argv[1:]]))
+folders = [Path(folder) for folder in sys.argv[1:]]
+class Lingering(run.Run):
+    def _step(self, *given, **named):
+        while len(self._losses) == {LINGERS_AFTER} and not (folders[0].parent / "{GO}").exists():
+            time.sleep(0.01)
+        return super()._step(*given, **named)
+learner.Run = Lingering
+run.CHECKPOINT_SECONDS = %s
+sys.exit(learner.learn(folders))
 """
+# A checkpoint after each step, or none by itself.
+EAGER, LAZY = LINGERING % "0.0", LINGERING % "float('inf')"
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
@@ -76,9 +86,9 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_adapter(
 ) -> None:
     killed = write_job(tmp_path / "killed", tiny_base, **LONG)
     process = start(killed, program=("-c", EAGER))
-    wait_for_step(killed, process, step=10)
+    wait_for_step(killed, process, step=LINGERS_AFTER)
     process.kill()
-    assert 10 <= len(steps_of(killed)) < STEPS, "it was killed in the middle"
+    assert len(steps_of(killed)) == LINGERS_AFTER, "it was killed in the middle"
     assert read_result(killed) is None
     train(killed)
     assert weights_of(killed) == weights_of(whole)
@@ -91,9 +101,10 @@ def test_a_killed_run_goes_on_from_its_checkpoint_to_the_same_adapter(
 
 def test_sigterm_keeps_what_was_learned(tiny_base: Path, tmp_path: Path, whole: Path) -> None:
     folder = write_job(tmp_path / "ended", tiny_base, **LONG)
-    process = start(folder)
-    wait_for_step(folder, process, step=5)
+    process = start(folder, program=("-c", LAZY))
+    wait_for_step(folder, process, step=LINGERS_AFTER)
     process.send_signal(signal.SIGTERM)
+    (tmp_path / GO).touch()
     assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 143, process.output[-3000:]
     assert read_result(folder) is None
     train(folder)
@@ -108,10 +119,11 @@ def test_a_paused_run_waits_while_others_go_on_and_resumes_bit_for_bit(
     paused = write_job(tmp_path / "paused", tiny_base, **LONG)
     cancelled = write_job(tmp_path / "cancelled", tiny_base, **LONG)
     other = write_job(tmp_path / "other", tiny_base, **LONG)
-    process = start(paused, cancelled, other)
-    wait_for_step(paused, process, step=5)
+    process = start(paused, cancelled, other, program=("-c", LAZY))
+    wait_for_step(paused, process, step=LINGERS_AFTER)
     (paused / STOP_FILE).write_text("pause")
     (cancelled / STOP_FILE).write_text("cancel")
+    (tmp_path / GO).touch()
     assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 0, process.output[-3000:]
     assert result_of(paused) == {"paused": True}
     assert result_of(cancelled) == {"cancelled": True}

@@ -34,6 +34,7 @@ from training.worker.steps import judge, prepare
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
+PATIENCE_SECONDS = 120
 WORKER = """
 import sys
 from functools import partial
@@ -72,7 +73,7 @@ def make_run(space: Space, *, seed: int = 0, **learning: Any) -> TrainingRun:
 
 
 def until(condition: Callable[[], object]) -> None:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_SECONDS
     while not condition():
         assert time.monotonic() < deadline, "it never happened"
         time.sleep(0.02)
@@ -224,7 +225,7 @@ def test_a_paused_run_leaves_the_process_and_goes_on_from_where_it_was(
     worker = alongside(train_due)
     until(has_step(run))
     pause_run(run.agent.owner_id, run_id=run.pk)
-    worker.join(timeout=20)
+    worker.join(timeout=PATIENCE_SECONDS)
     for each in (run, other):
         each.refresh_from_db()
     assert (run.status, other.status) == (RunStatus.PAUSED, RunStatus.ADOPTED)
@@ -245,7 +246,7 @@ def test_a_cancelled_run_stops_its_trainer(space: Space, fake_base: Path) -> Non
     worker = alongside(train_due)
     until(has_step(run))
     cancel_run(run.agent.owner_id, run_id=run.pk)
-    worker.join(timeout=20)
+    worker.join(timeout=PATIENCE_SECONDS)
     run.refresh_from_db()
     assert run.status == RunStatus.CANCELLED
     assert not is_alive(int((attempt_folder(run, 1) / "pid").read_text()))
@@ -264,7 +265,7 @@ def test_a_trainer_killed_from_outside_puts_its_unfinished_runs_off(
     hanging.refresh_from_db()
     assert hanging.status == RunStatus.TRAINING, "who has trained waits for nobody"
     os.kill(int((attempt_folder(hanging, 1) / "pid").read_text()), signal.SIGKILL)
-    worker.join(timeout=20)
+    worker.join(timeout=PATIENCE_SECONDS)
     for run in (hanging, done):
         run.refresh_from_db()
     assert (hanging.status, done.status) == (RunStatus.TRAINING, RunStatus.ADOPTED)
@@ -329,7 +330,7 @@ def test_attempts_that_bring_a_run_further_are_not_counted_against_it(
     run.refresh_from_db()
     assert run.attempts == 1
     pause_run(run.agent.owner_id, run_id=run.pk)
-    worker.join(timeout=20)
+    worker.join(timeout=PATIENCE_SECONDS)
 
 
 def test_a_worker_that_is_to_stop_takes_no_more_runs(

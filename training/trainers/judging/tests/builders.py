@@ -7,7 +7,7 @@ from typing import Any
 from tokenizers import Tokenizer, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 
-from agents.tests.forks import Fork
+from agents.tests.forks import Fork, Program
 from training.trainers.judging.job import JUDGE_FOLDER, JudgedGroup, JudgeJob, write_groups
 from training.trainers.tests.builders import TIMEOUT_SECONDS, save_tiny_base, start, trainers
 
@@ -65,8 +65,8 @@ def write_judge_job(
     return folder
 
 
-def start_judge(folder: Path) -> Fork:
-    return start(folder, program=PROGRAM)
+def start_judge(folder: Path, *, program: Program = PROGRAM) -> Fork:
+    return start(folder, program=program)
 
 
 def train_judge_of(folder: Path) -> None:

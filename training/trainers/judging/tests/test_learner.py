@@ -17,6 +17,21 @@ from training.trainers.judging.tests.builders import (
 )
 from training.trainers.tests.builders import TIMEOUT_SECONDS, result_of, steps_of, wait_for_step
 
+LINGERS_AFTER = (4, 7)  # steps, until there is a stop file
+LINGERING = f"""
+import sys, time
+from pathlib import Path
+from training.trainers.judging import learner
+folder = Path(sys.argv[1])
+class Lingering(learner.JudgeTraining):
+    def _step(self, number):
+        while number in {LINGERS_AFTER} and not (folder / "stop").exists():
+            time.sleep(0.01)
+        return super()._step(number)
+learner.JudgeTraining = Lingering
+sys.exit(learner.learn_judge(folder))
+"""
+
 
 @pytest.fixture(scope="module")
 def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -46,13 +61,15 @@ def test_a_trainer_that_was_killed_goes_on_to_the_same_weights(
     trained: Path, base: Path, tmp_path: Path
 ) -> None:
     folder = write_judge_job(tmp_path / "killed", base)
-    process = start_judge(folder)
-    wait_for_step(folder, process, step=4)
+    first, second = LINGERS_AFTER
+    process = start_judge(folder, program=("-c", LINGERING))
+    wait_for_step(folder, process, step=first)
     (folder / "stop").write_text("pause")  # a checkpoint now, not after seconds
     assert process.wait(timeout_seconds=TIMEOUT_SECONDS) == 0
     (folder / "stop").unlink()
-    again = start_judge(folder)
-    wait_for_step(folder, again, step=len(steps_of(folder)) + 2)
+    assert first < len(steps_of(folder)) < second
+    again = start_judge(folder, program=("-c", LINGERING))
+    wait_for_step(folder, again, step=second)
     again.kill()
     assert not (folder / RESULT_FILE).exists()
     train_judge_of(folder)
