@@ -49,7 +49,8 @@ def test_a_round_that_waits_for_its_judges_is_found(monkeypatch: pytest.MonkeyPa
 
 @pytest.mark.django_db(transaction=True)
 def test_a_nudge_of_before_holds_up_no_nudge_of_now(monkeypatch: pytest.MonkeyPatch) -> None:
-    match = make_match()
+    match, now = make_match(), time.time()
+    monkeypatch.setattr(time, "time", lambda: now)  # so that no step of time ends in between
     Match.objects.update(created_at=timezone.now() - 2 * HOUR)
     assert sweeping.matches_to_play() == [match.id]
     assert sweeping.matches_to_play() == []

@@ -199,9 +199,9 @@ def test_a_subscription_that_valkey_never_confirms_is_given_up(
 
     async def scenario() -> None:
         limits = settings.VALKEY_TIMEOUTS | {"socket_timeout": 0.05}
-        monkeypatch.setattr(settings, "VALKEY_TIMEOUTS", limits)
         hub = stream.Hub(settings.VALKEY_URL)
         async with hub.watch(stream.match_channel(913)):
+            monkeypatch.setattr(settings, "VALKEY_TIMEOUTS", limits)
             monkeypatch.setattr(redis.asyncio.client.PubSub, "subscribe", never)
             with pytest.raises(redis.TimeoutError):
                 async with hub.watch(stream.match_channel(911)):

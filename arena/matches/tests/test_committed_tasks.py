@@ -16,6 +16,7 @@ from django.db import connection, transaction
 
 from agents.canonical import text_digest
 from arena.config.tests.rewinding import migrate_to_today, rewound
+from arena.environments import ENVIRONMENTS
 from arena.environments.base import Task
 from arena.matches import play, runner, seating
 from arena.matches.events import event_digest
@@ -35,6 +36,7 @@ from arena.tests.builders import (
     make_user,
     play_round,
 )
+from arena.tests.ladder import SLUG, Ladder
 from arena.tournaments import running
 from arena.tournaments.tests.builders import is_due, make_tournament, register
 
@@ -225,9 +227,12 @@ def test_another_task_than_the_drawn_one_is_noticed(tmp_path: Path) -> None:
         recompute(path)
 
 
-def test_another_secret_than_the_committed_one_is_noticed(tmp_path: Path) -> None:
+def test_another_secret_than_the_committed_one_is_noticed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(ENVIRONMENTS._known, SLUG, Ladder())  # which hardly draws a task twice
     path = tmp_path / "match.json"
-    transcript = exported(settled(make_match()), path)
+    transcript = exported(settled(make_match(make_space(environment=SLUG))), path)
     secret = "f" * 64
     transcript["events"][-1]["payload"]["task_secret"] = secret
     chain_again(transcript, path)

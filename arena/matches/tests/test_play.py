@@ -2,6 +2,7 @@
 
 import uuid
 from random import Random
+from types import SimpleNamespace
 
 import pytest
 from django.core.cache import cache
@@ -44,6 +45,11 @@ from arena.tests.builders import (
 )
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+def stop_the_clock(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that no step of time, in which a nudge is sent once, ends during the test."""
+    monkeypatch.setattr(sweeping, "time", SimpleNamespace(time=lambda: 1e9))
 
 
 def wallet(user_id: int) -> ledger.Balance:
@@ -208,7 +214,10 @@ def test_a_match_that_kills_every_worker_is_cancelled_in_the_end() -> None:
     audited()
 
 
-def test_the_sweeper_finds_a_match_whose_worker_died_and_leaves_a_live_one_alone() -> None:
+def test_the_sweeper_finds_a_match_whose_worker_died_and_leaves_a_live_one_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop_the_clock(monkeypatch)
     match = make_match()
     Match.objects.update(created_at="2020-01-01T00:00:00Z")
     cache.clear()
@@ -260,7 +269,10 @@ def test_a_match_that_cannot_be_settled_holds_up_no_other(monkeypatch: pytest.Mo
     assert matches[1].status == MatchStatus.SETTLED
 
 
-def test_a_round_that_waits_for_its_judge_is_offered_once_in_a_while() -> None:
+def test_a_round_that_waits_for_its_judge_is_offered_once_in_a_while(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    stop_the_clock(monkeypatch)
     match = make_match()
     play.start_match(match.id)
     play.start_round(match.id, number=1, task=task_of(match.id, 1))

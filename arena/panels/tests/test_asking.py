@@ -47,6 +47,7 @@ class Model:
 
 @pytest.fixture
 def models(settings: Settings) -> Iterator[list[Model]]:
+    cache.clear()  # a server of another test may have failed at the same port
     both = [Model(), Model()]
     settings.ENV = Variables(outbound_allowed_hosts=[f"127.0.0.1:{one.web.port}" for one in both])
     yield both
@@ -64,7 +65,7 @@ def endpoint(at: Model, slug: str = "reader", **changes: Any) -> Endpoint:
         "url": f"{at.web.url}/v1",
         "model": "big-reader",
         "sealed_key": seal(KEY),
-        "timeout_seconds": 1,
+        "timeout_seconds": 30,
         "prompt_price": Decimal(2),
         "completion_price": Decimal(8),
     }
@@ -134,7 +135,7 @@ def test_requests_at_once_never_pass_the_cap(model: Model) -> None:
 
 def test_a_request_that_ends_without_a_reply_stays_counted_at_its_bound(model: Model) -> None:
     """As when the worker is killed: the server may have charged for it."""
-    endpoint(model)
+    endpoint(model, timeout_seconds=1)
     gate = threading.Event()
     model.always = Scripted(until=gate)
     try:
@@ -229,7 +230,7 @@ def test_what_an_endpoint_does_wrong_is_an_abstention_that_says_so(
 
 
 def test_after_ten_minutes_is_too_late(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:
-    row = endpoint(model)
+    row = endpoint(model, timeout_seconds=1)
     gate = threading.Event()
     model.always = Scripted(until=gate)
     try:

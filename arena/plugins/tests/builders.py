@@ -125,7 +125,7 @@ class Naughty:
         if text == "forge":
             for number in range(3, 64):
                 try:
-                    os.write(number, b'{"id": 1, "value": {}}\\n')
+                    os.write(number, b'{"id": 0, "value": {}}\\n')
                 except OSError:
                     pass
         if text == "environment":

@@ -59,6 +59,8 @@ def judge_says(monkeypatch: pytest.MonkeyPatch, says: Callable[[int], str]) -> N
         outcome = AttackOutcome(says(next(numbers)))
         return Attempt(outcome, {"reader": outcome}, {})
 
+    dice = Random(1)  # no scene comes twice, as it could by chance
+    monkeypatch.setattr(bounty, "SystemRandom", lambda: dice)
     monkeypatch.setattr(bounty, "try_scene", try_scene)
 
 

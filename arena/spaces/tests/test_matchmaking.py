@@ -198,7 +198,7 @@ def test_pairing_seats_nobody_twice_and_whoever_waits_long_enough(
             assert first.waited_seconds >= min(fill, WIDE_AFTER_SECONDS)
 
     # Of an agent that waits twice, the entry that has waited longest counts.
-    ranked = sorted(queue, key=lambda each: (each.waited_seconds, each.entry_id[::-1]))
+    ranked = sorted(queue, key=lambda each: (-each.waited_seconds, each.entry_id), reverse=True)
     left = {each.agent_id: each for each in ranked if each.agent_id not in agents}
     for one in left.values():
         if one.waited_seconds >= WIDE_AFTER_SECONDS:

@@ -138,14 +138,14 @@ def test_who_stops_listening_frees_the_model_and_pays_for_what_came(
 def test_a_token_that_is_revoked_ends_the_answer_that_it_asked_for(
     agent: Agent, model: ModelServer
 ) -> None:
-    model.hold_after = 2
+    model.hold_after = 1
     create_token(agent.owner_id, name="Program", scopes=[Scope.TALK])
     (token,) = tokens_of(agent.owner_id)
     asked = plan(agent, token_id=token.token_id)
     with pytest.raises(TalkEnded, match="revoked"):
         heard(asked, on_first=lambda: revoke_token(agent.owner_id, token_id=token.token_id))
     assert model.was_left.wait(timeout=30)
-    assert used(agent) == PROMPT_TOKENS + 2
+    assert used(agent) == PROMPT_TOKENS + 1
 
 
 def test_a_talk_that_was_swept_away_ends(agent: Agent, model: ModelServer) -> None:

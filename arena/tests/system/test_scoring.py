@@ -114,7 +114,9 @@ def test_a_talk_ends_where_it_should_and_tells_what_came_of_it_when_it_is_broken
             came.set()
 
         async with inference_of(product) as inference:
-            ended = await inference.generate(base, asked, ChatSampling(max_tokens=64, stop=(" ",)))
+            ended = await inference.generate(
+                base, asked, ChatSampling(temperature=0.0, max_tokens=64, stop=(" ",))
+            )
             long = ChatSampling(temperature=0.0, max_tokens=1000)
             talk = asyncio.create_task(
                 inference.generate(base, asked, long, on_text=on_text, answer=heard)

@@ -78,7 +78,10 @@ signal.pause()
     assert order.read_text().split() == ["top", "middle", "base"]
 
 
-def test_a_part_that_dies_is_restarted_and_its_own_children_die_with_it(make_local) -> None:
+def test_a_part_that_dies_is_restarted_and_its_own_children_die_with_it(
+    make_local, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(local, "TICK_SECONDS", 1.0)  # so that it can be seen what it says meanwhile
     code = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {SLEEP!r}])"
     with make_local(make_part("web", code)) as running:
         running.wait_ready()

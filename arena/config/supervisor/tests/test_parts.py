@@ -195,7 +195,10 @@ def test_a_long_home_gets_a_short_socket_path(tmp_path: Path) -> None:
     assert folder != embedded.socket_folder(tmp_path / ("x" * 60) / ("z" * 60))
 
 
-def test_data_survives_a_restart_and_a_killed_database_comes_back(tmp_path: Path) -> None:
+def test_data_survives_a_restart_and_a_killed_database_comes_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("arena.config.supervisor.local.TICK_SECONDS", 1.0)
     environment = Variables(rlfc_home=tmp_path)
     with Local(environment, Options(parts=STORES, free_ports=True)) as local:
         local.wait_ready()

@@ -92,7 +92,7 @@ def test_other_judges_than_the_drawn_ones_are_noticed(tmp_path: Path) -> None:
 def test_the_judges_are_not_fixed_before_the_answers_are() -> None:
     match = make_match(panel_space(panel_size=2))
     draw = draw_of(match.id)
-    drawn = [drawn_panel(draw, 1, [str(answer)], may_vote=MEMBERS).judges for answer in range(24)]
+    drawn = [drawn_panel(draw, 1, [str(answer)], may_vote=MEMBERS).judges for answer in range(200)]
     assert len(set(drawn)) > 6
     assert drawn[0] == drawn_panel(draw, 1, ["0"], may_vote=MEMBERS).judges
 
