@@ -4,6 +4,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+OUTCOME = "outcome"  # the check of an episode that says how the seat's payoff compares
+
 
 @dataclass(frozen=True)
 class Check:

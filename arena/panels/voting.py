@@ -14,7 +14,7 @@ from judges.attacks.likeness import levelled
 from judges.call import Tools, cast_vote, wants_reference
 from judges.models import JudgeVersion
 from judges.panel import PanelVerdict, combine
-from judges.transcript import Answer, Ballot, Check, Transcript
+from judges.transcript import OUTCOME, Answer, Ballot, Check, Transcript
 
 
 @dataclass(frozen=True)
@@ -143,7 +143,7 @@ def _outcome(seat: int, payoffs: Mapping[int, float]) -> tuple[Check, ...]:
         detail = f"got {own:.2f}, and the best got {best:.2f}"
     else:
         detail = f"got {own:.2f}, {'as much as the best' if is_shared else 'more than the others'}"
-    return (Check("outcome", own == best, detail),)
+    return (Check(OUTCOME, own == best, detail),)
 
 
 def _legality(illegal: int) -> Check:

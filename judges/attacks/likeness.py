@@ -2,8 +2,9 @@
 
 Seats answer at the same time, so nobody can tell who copied, and two seats may honestly say the same.
 So nobody is punished: answers that are nearly the same, and that code found the same faults in,
-share the mean of their scores. In a short answer one word may be what matters, so short ones are
-copies only if they differ in nothing but words that say nothing by themselves.
+share the mean of their scores. In a game they must have won as much, too: a move is one word.
+In a short answer one word may be what matters, so short ones are copies only if they differ in
+nothing but words that say nothing by themselves.
 Measured: docs/decisions/answer-gates.md
 """
 
@@ -13,7 +14,7 @@ from dataclasses import replace
 from itertools import combinations
 from statistics import fmean
 
-from judges.transcript import Answer, Ballot, Comparisons, Transcript
+from judges.transcript import OUTCOME, Answer, Ballot, Comparisons, Transcript
 
 MIN_WORDS = 12  # of an answer that is not short
 # Words that a short answer may have more or less of and still say the same; no negation is one.
@@ -74,7 +75,7 @@ def copies(answers: Sequence[Answer]) -> list[tuple[int, ...]]:
     """Groups of seats, each in order, whose answers are alike and stand alike before the code."""
     group_of = {answer.seat: {answer.seat} for answer in answers}
     for one, two in combinations(answers, 2):
-        if _faults(one) == _faults(two) and alike(one.text, two.text):
+        if _standing(one) == _standing(two) and alike(one.text, two.text):
             joined = group_of[one.seat] | group_of[two.seat]
             group_of |= dict.fromkeys(joined, joined)
     return sorted({tuple(sorted(group)) for group in group_of.values() if len(group) > 1})
@@ -115,8 +116,11 @@ def _levelled(compared: Comparisons, groups: Sequence[tuple[int, ...]]) -> Compa
     return found
 
 
-def _faults(answer: Answer) -> set[str]:
-    return {check.name for check in answer.checks if not check.passed}
+def _standing(answer: Answer) -> tuple[set[str], float | None]:
+    """What the code says of the answer: its faults, and in a game what it won by its moves."""
+    has_payoff = any(check.name == OUTCOME for check in answer.checks)
+    faults = {check.name for check in answer.checks if not check.passed}
+    return faults, answer.score if has_payoff else None
 
 
 def _words(text: str) -> list[str]:

@@ -4,7 +4,7 @@ import pytest
 
 from judges.attacks.likeness import MIN_WORDS, alike, copies, levelled
 from judges.tests.builders import make_answer, make_transcript
-from judges.transcript import Ballot
+from judges.transcript import OUTCOME, Answer, Ballot, Check
 
 STORY = (
     "Nobody had crossed the bridge for years, until Ella unfolded an old map and saw a house on the "
@@ -94,3 +94,12 @@ def test_an_abstention_stays_one() -> None:
     abstention = Ballot(scores={}, reasons={}, checks={}, error="no reply")
     transcript = make_transcript(make_answer(0, STORY), make_answer(1, STORY))
     assert levelled(abstention, transcript) == abstention
+
+
+def test_players_of_a_game_who_say_alike_what_they_do_keep_what_each_has_won() -> None:
+    said = "I will give away {} tokens. " * 5
+    answers = [
+        Answer(seat, said.format(*[given] * 5), score, (Check(OUTCOME, False, ""),))
+        for seat, given, score in ((0, 2, 0.7), (1, 10, 0.4), (2, 10, 0.4))
+    ]
+    assert copies(answers) == [(1, 2)]
