@@ -44,6 +44,10 @@ class OutboundFailed(Exception):
     """The request got no whole reply; the sentence's end says why, without naming the address."""
 
 
+class OutboundUnreached(OutboundFailed):
+    """Nothing was sent."""
+
+
 @dataclass(frozen=True)
 class Outbound:
     """One request. `is_trusted`: the operator named its address, so that it may be inside."""
@@ -155,7 +159,8 @@ async def _exchange(
                 return await _read(http, sent, max_bytes=request.max_bytes)
             except (httpx.ConnectError, httpx.ConnectTimeout) as error:
                 if place == len(addresses):
-                    raise OutboundFailed(f"it cannot be reached ({type(error).__name__})") from None
+                    why = f"it cannot be reached ({type(error).__name__})"
+                    raise OutboundUnreached(why) from None
             except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
                 # A ValueError: httpx reads the target of a redirect even if nobody follows it, and
                 # some names cannot be read. Without its text: a page shows this, and the text may
@@ -168,7 +173,7 @@ async def _checked(url: str, host: str, resolving: Resolve) -> list[str]:
     try:
         addresses = await resolving(host, _port(url))
     except (OSError, UnicodeError):
-        raise OutboundFailed("its name is not known") from None
+        raise OutboundUnreached("its name is not known") from None
     if is_allowed_inside(url):
         return list(addresses)[:MAX_ADDRESSES]
     # Of all: a name with one address outside and one inside is a trap.

@@ -18,7 +18,14 @@ from django.conf import settings
 from django.db import connections
 from django.utils import timezone
 
-from arena.outbound.client import Inbound, Outbound, OutboundFailed, OutboundRefused, send
+from arena.outbound.client import (
+    Inbound,
+    Outbound,
+    OutboundFailed,
+    OutboundRefused,
+    OutboundUnreached,
+    send,
+)
 from arena.outbound.waiting import retry_after
 from judges.endpoints import breaker, spending
 from judges.endpoints.keys import KeyUnreadable, opened
@@ -79,7 +86,8 @@ class NotAsked(ToolFailed):
 class ServerFailed(ToolFailed):
     """The server gave no usable reply.
 
-    `is_refusal`: it said so itself, and charges nothing. `is_own_fault`: of this request only.
+    `is_refusal`: it said so itself or was not reached, and charges nothing.
+    `is_own_fault`: of this request only.
     """
 
     def __init__(self, sentence: str, *, is_refusal: bool, is_own_fault: bool = False) -> None:
@@ -338,7 +346,9 @@ async def _send(server: JudgeServer, path: str, body: Mapping[str, Any]) -> Inbo
     except OutboundRefused as reason:
         raise ServerFailed(f"{server.name} may not be asked: {reason}", is_refusal=True) from None
     except OutboundFailed as reason:
-        raise ServerFailed(f"{server.name} failed: {reason}", is_refusal=False) from None
+        # Who was not even asked charges nothing; of another fault one cannot know.
+        is_refusal = isinstance(reason, OutboundUnreached)
+        raise ServerFailed(f"{server.name} failed: {reason}", is_refusal=is_refusal) from None
 
 
 async def _in_thread(call: Callable[[], Value]) -> Value:

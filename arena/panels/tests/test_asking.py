@@ -116,6 +116,16 @@ def test_a_server_that_does_not_count_costs_its_bound(model: Model) -> None:
     assert spent()[3] == reply.cost_micros
 
 
+def test_a_server_that_cannot_be_reached_costs_nothing(settings: Settings) -> None:
+    settings.ENV = Variables(outbound_allowed_hosts=["127.0.0.1:9"])
+    Endpoint.objects.create(
+        slug="away", url="http://127.0.0.1:9/v1", model="m", prompt_price=2, completion_price=8
+    )
+    (problem,) = ask("away")
+    assert "cannot be reached" in str(problem)
+    assert spent()[3] == 0
+
+
 def test_a_judge_over_its_endpoints_cap_abstains_with_a_sentence(model: Model) -> None:
     endpoint(model, monthly_cap=Decimal(0))
     ballot = vote("reader")
