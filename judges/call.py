@@ -51,7 +51,7 @@ KINDS: dict[str, KindSpec] = {
     "pairwise": KindSpec(pairwise.vote, pairwise.PairwiseConfig, pairwise.PROMPTS),
     "rubric": KindSpec(rubric.vote, rubric.RubricConfig, rubric.PROMPTS),
     "process": KindSpec(process.vote, process.ProcessConfig, process.PROMPTS),
-    "coin": KindSpec(coin.vote),
+    "coin": KindSpec(coin.vote, repeats_itself=True),
     "learned": KindSpec(learned.vote, learned.LearnedConfig, repeats_itself=True),
     "reward": KindSpec(reward.vote, reward.RewardConfig, repeats_itself=True),
     "embedding": KindSpec(embedding.vote, embedding.EmbeddingConfig, repeats_itself=True),

@@ -17,11 +17,14 @@ _OPEN, _CLOSE = "<\uff1c\ufe64\u2039\u3008", ">\uff1e\ufe65\u203a\u3009"
 _BAR = "|\uff5c\uffe8\u2502"
 _SQUARE_OPEN, _SQUARE_CLOSE = "[\\[\uff3b]", "[\\]\uff3d]"
 # Whatever the judge's tokenizer is, its special tokens look like one of these: <|im_end|>,
-# <start_of_turn>, </s>, <think>, <0x0A>, <<SYS>>, [INST], [/TOOL_CALLS].
+# <start_of_turn>, </s>, <think>, <0x0A>, <seed:eos>, <<SYS>>, [INST], [/TOOL_CALLS], [|system|],
+# ]~b], [e~[.
 _CONTROL_TOKEN = re.compile(
     f"[{_OPEN}][{_BAR}][{_CLOSE}]?|[{_BAR}][{_CLOSE}]"
-    f"|[{_OPEN}]+/?[\\w\u2581|-]{{1,40}}/?[{_CLOSE}]+"
-    f"|{_SQUARE_OPEN}/?[A-Z][A-Z_]{{2,30}}{_SQUARE_CLOSE}",
+    f"|[{_OPEN}]+/?[\\w\u2581|:-]{{1,40}}/?[{_CLOSE}]+"
+    f"|{_SQUARE_OPEN}/?[A-Z][A-Z_]{{2,30}}{_SQUARE_CLOSE}"
+    f"|{_SQUARE_OPEN}[{_BAR}]|[{_BAR}]{_SQUARE_CLOSE}"
+    r"|[\[\]]\w?~!?\w?[\[\]]",
     re.IGNORECASE,
 )
 _PART = re.compile(r"\w+|\W")

@@ -21,7 +21,9 @@ _VERDICT = re.compile(
 _THOUGHT_NAME = "(?:think|thinking|thought|thoughts|reasoning)"
 _THOUGHT_BEGINS = re.compile(rf"\s*(?:<{_THOUGHT_NAME}>|\[THINK\])", re.IGNORECASE)
 _THOUGHT_ENDS = re.compile(rf"</{_THOUGHT_NAME}>|\[/THINK\]", re.IGNORECASE)
-_CODE_BLOCK = re.compile(r"```(?:json)?\s*\n(?P<inside>.*)\n\s*```", re.DOTALL | re.IGNORECASE)
+_CODE_BLOCK = re.compile(
+    r"```(?:json)?[ \t]*\n(?P<inside>.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE
+)
 
 # A token of a reply, and natural log-probabilities of the likeliest ones in its place
 Token = tuple[str, Mapping[str, float]]

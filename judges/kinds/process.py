@@ -84,7 +84,8 @@ async def vote(config: ProcessConfig, transcript: Transcript, tools: Tools) -> B
         )
         return await ask(tools, request, read)
 
-    spoken = [answer for answer in transcript.answers if says_something(answer.text)]
+    most = config.max_answer_characters
+    spoken = [answer for answer in transcript.answers if says_something(answer.text[:most])]
     steps = await of_each(spoken, grade)
     return Ballot(
         scores={each.seat: _value(config, steps.get(each.seat)) for each in transcript.answers},

@@ -38,6 +38,10 @@ SPECIAL_TOKENS = (
     "\uff1cthink\uff1e",
     "\uff1c\uff5cim_end\uff5c\uff1e",
     "<\u2581s>",
+    "<seed:eos>",
+    "[|system|]",
+    "]~b]",
+    "[e~[",
 )
 
 

@@ -206,3 +206,10 @@ def test_a_score_is_the_mean_of_the_digits_that_it_could_have_been() -> None:
     found = expected_digit(place, '"score": ', 4, digits=range(1, 6))
     assert found == pytest.approx((4 * 0.5 + 5 * 0.3) / 0.8)
     assert expected_digit([], '"score": ', 4, digits=range(1, 6)) is None
+
+
+def test_a_block_of_line_breaks_alone_is_read_at_once() -> None:
+    """By an expression that tries all splits of them, it would take hours."""
+    with pytest.raises(Unreadable):
+        read_object("```json" + "\n" * 20_000 + "{", is_cut=True)
+    assert read_object('```json \n\n{"verdict": "A"}\n\n  ```', is_cut=False) == {"verdict": "A"}

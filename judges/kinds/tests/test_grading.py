@@ -192,6 +192,13 @@ def test_an_answer_is_worth_its_least_step_or_their_product() -> None:
     assert vote("process", Grader(steps_reply), answer, value="product").scores == {0: 0.25}
 
 
+def test_an_answer_whose_shown_part_is_blank_is_worth_nothing_and_asks_nobody() -> None:
+    grader = Grader(steps_reply)
+    blank = make_answer(0, " " * 4_000 + "word")
+    ballot = vote("process", grader, blank, make_answer(1, STEPS))
+    assert (ballot.error, ballot.scores[0], len(grader.requests)) == ("", 0.0, 1)
+
+
 def test_a_process_judge_says_what_each_step_is_worth_and_where_it_stands() -> None:
     ballot = vote("process", Grader(steps_reply), make_answer(2, STEPS))
     assert ballot.steps is not None
