@@ -112,10 +112,12 @@ class LiveMatch {
     this.#announce(drawing);
   }
 
-  // Where rounds are played side by side, a follower stays on one until the next batch.
+  // Where rounds are played side by side, a follower stays on one until it is over or the next batch.
   #movesOnTo(round: number): boolean {
     const atOnce = Number(this.#page.dataset.roundsAtOnce);
-    return this.#isFollowing && (this.#view === 0 || round >= this.#view + atOnce);
+    const isOver = this.#round.dataset.roundStatus !== "playing";
+    const isNext = round >= this.#view + atOnce || (isOver && round > this.#view);
+    return this.#isFollowing && (this.#view === 0 || isNext);
   }
 
   /** Over the open socket it costs the server next to nothing: a request takes all of Django. */

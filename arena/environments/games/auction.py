@@ -113,9 +113,7 @@ class SealedBidAuction(Simultaneous):
                     seat,
                     (
                         *(
-                            f"{columns[number][seat] or 'no bid'} (worth {lot['worth'][seat]})"
-                            if number < len(columns)
-                            else f"(worth {lot['worth'][seat]})"
+                            f"{_shown(columns, number, seat)}(worth {lot['worth'][seat]})"
                             for number, lot in enumerate(position["lots"])
                         ),
                         str(left(position, seat)),
@@ -169,6 +167,12 @@ def profit(position: Position, seat: int) -> int:
 def _scaled(position: Position, gain: float) -> float:
     coins = position["coins"]
     return (gain + coins) / (coins + sum(lot["high"] for lot in position["lots"]))  # type: ignore[no-any-return]
+
+
+def _shown(columns: Sequence[Sequence[str | None]], number: int, seat: int) -> str:
+    """The seat's bid for that lot, with a blank behind it; nothing before it has bid."""
+    choice = columns[number][seat] if number < len(columns) else None
+    return "" if choice is None else "no bid " if choice == LOST else f"{choice} "
 
 
 def _bid(choice: str) -> int:

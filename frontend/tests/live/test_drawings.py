@@ -142,7 +142,11 @@ def test_a_round_that_is_left_open_by_a_cancelled_match_is_drawn_again() -> None
     match.refresh_from_db()
     assert "Waiting for the first word" in drawings.draw(match.id, match.seq - 1).rounds[2]
     play.cancel_match(match.id, reason="x")
-    assert "No answer" in drawings.draw(match.id, match.seq).rounds[2]
+    drawn = drawings.draw(match.id, match.seq)
+    assert "No answer" in drawn.rounds[2]
+    assert "Not finished" in drawn.rounds[2]
+    for sign_of_life in ("chip-live", "data-streaming", "in play"):
+        assert sign_of_life not in drawn.rounds[2] + drawn.summary
 
 
 def test_a_new_event_is_seen_at_once(client: Client) -> None:

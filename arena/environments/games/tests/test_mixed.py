@@ -275,7 +275,10 @@ def test_where_the_second_bid_is_paid_no_bid_is_better_than_the_worth(seats: int
 
 
 def test_a_seat_that_says_nothing_buys_nothing_in_that_round() -> None:
-    now = AUCTION.act(AUCTION.forfeit(make_auction(), 0), 1, "1")
+    silent = AUCTION.forfeit(make_auction(), 0)
+    lost, waiting = (row.cells[0] for row in AUCTION.view(silent).rows)
+    assert (lost.split(" (")[0], waiting.split("(")[0]) == ("no bid", ""), "one may still bid"
+    now = AUCTION.act(silent, 1, "1")
     assert (profit(now, 0), profit(now, 1), left(now, 0)) == (0, 7, 20)
 
 
