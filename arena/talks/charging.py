@@ -22,6 +22,7 @@ from arena.models import Account, Talk, TalkTab, TransferCode
 from arena.talks.price import TOKENS_A_UNIT, Cover, cover
 
 MAX_AT_ONCE = 4  # answers of one person: two beside each other, and a program
+TOO_MANY = f"{MAX_AT_ONCE} answers are on their way to you already. Wait for one to end."
 TALKS_A_SERVER = 8  # of all people: matches are asked beside them
 LEASE_TAKEOVERS = 1.0  # renewed every few seconds
 
@@ -87,9 +88,7 @@ def open_talk(user_id: int, *, talk_id: uuid.UUID, most_tokens: int) -> None:
         TalkTab.objects.get_or_create(user=user)
         tab = TalkTab.objects.select_for_update(no_key=True).get(user=user)
         if Talk.objects.filter(user=user).count() >= MAX_AT_ONCE:
-            raise TooManyAtOnce(
-                f"{MAX_AT_ONCE} answers are on their way to you already. Wait for one to end."
-            )
+            raise TooManyAtOnce(TOO_MANY)
         # Not to the last one: people who ask at this very moment don't wait for each other.
         if Talk.objects.count() >= most:
             raise TooManyAtOnce("Too many people talk to their agents now. Try again in a moment.")

@@ -7,7 +7,9 @@ model, and pays for what was made until then. A fault of ours costs nothing.
 
 import asyncio
 import uuid
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Awaitable, Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, ParamSpec, TypeVar
 
@@ -29,7 +31,15 @@ from agents.inference.client import (
 from agents.inference.replies import StreamedAnswer
 from agents.inference.shared import shared_inference
 from agents.inference.table import ServerTable, known_servers
-from arena.talks.charging import Receipt, close_talk, keep_talk, open_talk
+from arena.talks.charging import (
+    MAX_AT_ONCE,
+    TOO_MANY,
+    Receipt,
+    TooManyAtOnce,
+    close_talk,
+    keep_talk,
+    open_talk,
+)
 from arena.talks.naming import model_name, own_version
 from arena.talks.saying import checked_messages
 
@@ -37,6 +47,8 @@ KEEP_SECONDS = 2.0  # how late a revoked token ends an answer
 LONGEST_TALK_SECONDS = 300.0
 
 log = structlog.get_logger(__name__)
+
+_counted = Counter[int]()  # user -> requests of this process whose tokens are counted now
 
 P = ParamSpec("P")
 Result = TypeVar("Result")
@@ -106,7 +118,8 @@ async def talk(plan: TalkPlan) -> AsyncGenerator[str | Spoken]:
     InferenceUnavailable.
     """
     inference = shared_inference(plan.servers)
-    prompt_ids = await inference.chat_ids(plan.model.base, plan.messages)
+    with _counting(plan.user_id):
+        prompt_ids = await inference.chat_ids(plan.model.base, plan.messages)
     most_tokens = len(prompt_ids) + plan.sampling.max_tokens
     if most_tokens > plan.context_tokens:
         raise PromptTooLong(
@@ -131,6 +144,20 @@ async def talk(plan: TalkPlan) -> AsyncGenerator[str | Spoken]:
         answer_tokens=len(answer.token_ids),
         charged_credits=receipt.charged_credits if receipt else 0,
     )
+
+
+@contextmanager
+def _counting(user_id: int) -> Iterator[None]:
+    """Bound what is counted into tokens for a person at once, which nothing is set aside for yet."""
+    if _counted[user_id] >= MAX_AT_ONCE:
+        raise TooManyAtOnce(TOO_MANY)
+    _counted[user_id] += 1
+    try:
+        yield
+    finally:
+        _counted[user_id] -= 1
+        if not _counted[user_id]:
+            del _counted[user_id]
 
 
 def in_thread(call: Callable[P, Result]) -> Callable[P, Awaitable[Result]]:

@@ -15,7 +15,7 @@ from agents.inference.client import InferenceUnavailable
 from agents.models import Agent, AgentVersion, BaseModel, VersionOrigin
 from arena.models import Talk
 from arena.talks import talking
-from arena.talks.charging import tab_of
+from arena.talks.charging import MAX_AT_ONCE, TooManyAtOnce, tab_of
 from arena.talks.naming import model_name, named_versions, own_version
 from arena.talks.price import TOKENS_A_UNIT
 from arena.talks.saying import MAX_CHARS
@@ -172,6 +172,17 @@ def test_what_does_not_fit_the_context_is_refused_before_anything_is_held(
     with pytest.raises(PromptTooLong, match="at most 20 fit"):
         heard(plan(agent))
     assert heard(plan(agent, max_tokens=15))[-1] == Spoken("stop", PROMPT_TOKENS, 7, 1)
+    assert len(model.asked) == 1
+
+
+def test_who_has_enough_requests_counted_into_tokens_waits_before_another_is(
+    agent: Agent, model: ModelServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert heard(plan(agent))
+    assert not talking._counted, "each is done"
+    monkeypatch.setitem(talking._counted, agent.owner_id, MAX_AT_ONCE)
+    with pytest.raises(TooManyAtOnce, match="Wait for one to end"):
+        heard(plan(agent))
     assert len(model.asked) == 1
 
 
