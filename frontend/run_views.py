@@ -41,6 +41,7 @@ LENGTH_WORDS: Mapping[str, str] = {
 }
 LEFT_OUT_WORDS: Mapping[str, str] = {
     Reason.OVERRULED: "the other way round after an appeal",
+    Reason.ILLEGAL: "the better answer was no legal move",
     Reason.ERASED: "an answer of a person who has left",
     Reason.WITHOUT_TOKENS: "stored without token ids, or no longer with them",
     Reason.OTHER_BASE: "answered by another base model",

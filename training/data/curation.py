@@ -31,6 +31,7 @@ class Reason(StrEnum):
     """Why an example is left out; the manifest counts them."""
 
     OVERRULED = "overruled"  # a granted appeal put its two answers the other way round
+    ILLEGAL = "illegal"  # its better answer was no legal move, so that no judge saw it
     ERASED = "erased"  # one of its answers is of a person who has left
     WITHOUT_TOKENS = "without_tokens"  # stored before token ids were, never sampled, or erased
     OTHER_BASE = "other_base"  # its ids belong to another tokenizer
@@ -74,6 +75,7 @@ class PairCandidate:
     is_erased: bool = False  # or will be, since its author leaves
     is_coded: bool = False  # the better answer is that of a coded seat
     is_overruled: bool = False  # by an appeal
+    is_illegal: bool = False  # the better answer, as a move
 
 
 @dataclass(frozen=True)
@@ -210,6 +212,8 @@ def _problem(pair: PairCandidate, limits: Limits, held_out: HeldOutTasks) -> Rea
         return Reason.ERASED
     if pair.is_overruled:
         return Reason.OVERRULED
+    if pair.is_illegal:
+        return Reason.ILLEGAL
     if not (pair.prompt_ids and pair.chosen_ids and pair.rejected_ids):
         return Reason.WITHOUT_TOKENS
     if not pair.is_same_base:

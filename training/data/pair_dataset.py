@@ -104,7 +104,8 @@ def _newest_first(run: TrainingRun) -> dict[int, Pair]:
 def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     """All pairs of the viewer's agent with two texts, oldest first, in the format of TRL's DPOTrainer.
 
-    A pair with an answer of a person who has left has only one.
+    A pair with an answer of a person who has left has only one. A pair whose better answer was no
+    legal move is not among them: no judge saw that answer.
 
     The columns other than prompt, chosen and rejected say where a pair comes from; their types are
     the same in every row, and the trainer ignores them. Raises NotAvailable at once.
@@ -112,6 +113,7 @@ def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     agent = access.agent_for_owner(viewer, agent_id)
     whole = Pair.objects.filter(
         agent=agent,
+        chosen__problem="",
         chosen__seat__agent__owner__leaving_since=None,
         rejected__seat__agent__owner__leaving_since=None,
     )
@@ -172,6 +174,7 @@ def _candidate(
         is_erased=opponent.seat.agent.owner.leaving_since is not None,
         is_coded=pair.chosen.seat.agent.engine == Engine.CODE,
         is_overruled=is_overruled,
+        is_illegal=bool(pair.chosen.problem),
     )
 
 

@@ -2,7 +2,8 @@
 
 A seat's turn is compared with other answers to exactly the same decision, of this match or of
 earlier ones of the Space. Where code is on the Space's panel, it values both moves in the seat's own
-position. Elsewhere a move is worth what the panel gave its seat for that whole round.
+position. Elsewhere a move is worth what the panel gave its seat for that whole round, and an illegal
+one is not compared: no judge saw it.
 """
 
 from collections.abc import Iterable, Sequence
@@ -45,7 +46,8 @@ def position_pairs(one: Round, space: Space, environment: Environment) -> list[P
     by_code = Judge.objects.filter(
         slug__in=chairs, kind=JudgeKind.CODE, quarantined_at=None
     ).exists()
-    turns = _comparable().filter(round=one, seat__agent__engine=Engine.MODEL).exclude(asked_key="")
+    compared = _comparable(by_code=by_code).exclude(asked_key="")
+    turns = compared.filter(round=one, seat__agent__engine=Engine.MODEL)
     found: dict[int, list[Pair]] = {}
     for own in turns.order_by("id"):
         pairs = found.setdefault(own.seat.agent_id, [])
@@ -69,7 +71,7 @@ def _pairs_of(
     """
     task = asked_task(own, one)
     others = list(
-        _comparable()
+        _comparable(by_code=environment is not None)
         .filter(
             asked_key=own.asked_key,
             round__match__space=space,
@@ -88,8 +90,8 @@ def _pairs_of(
         (best, own, values[best.pk] - value, PairSource.OWN_REJECTED),
         (own, worst, value - values[worst.pk], PairSource.OWN_CHOSEN),
     ):
-        is_good = values[chosen.pk] > MIN_CHOSEN_SCORE
-        if is_good and not chosen.is_cut and _is_clear(margin, task, environment):
+        is_good = values[chosen.pk] > MIN_CHOSEN_SCORE and not (chosen.is_cut or chosen.problem)
+        if is_good and _is_clear(margin, task, environment):
             yield Pair(
                 agent_id=own.seat.agent_id,
                 space=space,
@@ -130,12 +132,13 @@ def _agreement(answer: Completion) -> float:
     return float(answer.round.verdict.agreement)
 
 
-def _comparable() -> QuerySet[Completion]:
+def _comparable(*, by_code: bool) -> QuerySet[Completion]:
     """Answers whose words are there to learn from, without what is long and not compared."""
-    return (
-        Completion.objects.filter(
-            status=CompletionStatus.OK, seat__agent__owner__leaving_since=None
-        )
-        .select_related("seat", "round__verdict")
-        .defer("prompt_token_ids", "token_ids", "logprobs", "allowed_token_ids", "chunk_times")
+    answers = Completion.objects.filter(
+        status=CompletionStatus.OK, seat__agent__owner__leaving_since=None
+    )
+    if not by_code:
+        answers = answers.filter(problem="")
+    return answers.select_related("seat", "round__verdict").defer(
+        "prompt_token_ids", "token_ids", "logprobs", "allowed_token_ids", "chunk_times"
     )

@@ -1,8 +1,9 @@
 """The pairs that a selection means, and whether a person may have them.
 
-Never among them: tasks of a split that agents must not learn from, answers of people who leave, and,
-of others' pairs, whatever was not entered under a licence for public data. What of such a pair is
-public is what its match's page shows: the task and the answers, never an agent's own prompt.
+Never among them: tasks of a split that agents must not learn from, answers of people who leave,
+better answers that were no legal move, and, of others' pairs, whatever was not entered under a
+licence for public data. What of such a pair is public is what its match's page shows: the task and
+the answers, never an agent's own prompt.
 """
 
 from collections.abc import Sequence
@@ -103,6 +104,7 @@ def _filtered(selection: Selection, viewer: int) -> QuerySet[Pair]:
     """Its pairs with those that repeat."""
     rows = Pair.objects.filter(
         is_held_out=False,
+        chosen__problem="",
         chosen__seat__agent__owner__leaving_since=None,
         rejected__seat__agent__owner__leaving_since=None,
     )

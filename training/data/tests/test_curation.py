@@ -85,6 +85,7 @@ def test_an_older_pair_takes_the_place_of_one_that_is_left_out() -> None:
         ({"is_same_base": False}, "other_base"),
         ({"is_plain": False}, "control_tokens"),
         ({"is_fresh": False}, "stale"),
+        ({"is_illegal": True}, "illegal"),
         ({"prompt_ids": (1,) * 510}, "too_long"),
         ({"rejected_ids": (1,) * 49}, "length_ratio"),
         ({"chosen_ids": (1,) * 49}, "length_ratio"),

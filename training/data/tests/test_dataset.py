@@ -359,6 +359,20 @@ def test_pairs_that_all_prefer_one_answer_are_refused(fake_base: Path) -> None:
         write_pairs(run)
 
 
+def test_a_stored_pair_whose_better_answer_was_no_legal_move_neither_teaches_nor_is_exported(
+    fake_base: Path,
+) -> None:
+    run = make_dpo_run(fake_base, pairs=4)
+    refused, *others = Pair.objects.filter(agent=run.agent).order_by("id")
+    Completion.objects.filter(pk=refused.chosen_id).update(problem="That is no speech.")
+    manifest = write_pairs(run)
+    assert manifest["left_out"] == {"illegal": 1}
+    kept = [pair.pk for pair in others]
+    assert [pair["id"] for pair in manifest["pairs"]] == kept
+    exported = export_pairs(run.agent_id, viewer=run.agent.owner_id)
+    assert [row["pair"] for row in exported] == kept
+
+
 def test_a_pair_that_an_appeal_contradicts_is_no_longer_learned_from(fake_base: Path) -> None:
     run = make_dpo_run(fake_base, pairs=4)
     overruled, kept, *_ = Pair.objects.filter(agent=run.agent).order_by("id")

@@ -16,7 +16,7 @@ from arena.environments.tests.small_games import TARGET, Count
 from arena.management.chaos.checks import unfinished
 from arena.models import Completion, Match, Round, Space
 from arena.tests.builders import make_match, make_space
-from arena.tests.playing import add_games, played
+from arena.tests.playing import Say, add_games, played
 from judges.models import Judge, JudgeKind
 from training.data.curation import HeldOutTasks
 from training.data.harvest import (
@@ -203,26 +203,52 @@ def pauses_end() -> None:
     HarvestDelay.objects.update(due_at=timezone.now())
 
 
-def test_without_code_on_the_panel_a_move_is_worth_what_the_judges_gave_its_seat(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def judged_match(monkeypatch: pytest.MonkeyPatch, say: Say) -> Match:
+    """Of a Space whose panel has no code: who begins the first round wins it, the second loses it."""
     Judge.objects.get_or_create(slug="other", defaults={"name": "Other", "kind": JudgeKind.COIN})
     match = make_match(make_space(environment="count"))
     match.space.panel = [{"judge": "other", "weight": 1.0}]
     match.space.save()
     one_good_one_bad.begun = 0  # type: ignore[attr-defined]
-    played(match, monkeypatch, one_good_one_bad)
+    played(match, monkeypatch, say)
     for one in match.rounds.order_by("number"):
-        # Whoever begins the first round wins it, with 1; whoever begins the second loses, with 2.
         first = one.completions.order_by("id")[0].seat.index
         scores = {str(seat): 0.3 for seat in (0, 1)}
         scores[str(first)] = 0.8 if one.number == 1 else 0.3
         one.verdict.scores, one.verdict.agreement = scores, 0.75
         one.verdict.save()
+    return match
+
+
+def test_without_code_on_the_panel_a_move_is_worth_what_the_judges_gave_its_seat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first round is begun with 1, the second with 2."""
+    judged_match(monkeypatch, one_good_one_bad)
     harvest_matches()
     pairs = list(Pair.objects.filter(chosen__asked__position__total=0))
     assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("1", "2")] * 2
     assert {(round(pair.margin, 3), pair.agreement) for pair in pairs} == {(0.5, 0.75)}
+
+
+def test_without_code_on_the_panel_an_illegal_try_is_not_worth_what_its_seat_got_for_legal_moves(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The first round is begun with "Choose me.", then 1, and the second with 2."""
+
+    def say(messages: Sequence[Message]) -> str:
+        move = one_good_one_bad(messages)
+        begun = one_good_one_bad.begun  # type: ignore[attr-defined]
+        is_first = "total is 0" in messages[-1]["content"] and begun == 1
+        return "Choose me." if is_first else move
+
+    judged_match(monkeypatch, say)
+    (illegal,) = Completion.objects.filter(text="Choose me.")
+    legal = Completion.objects.get(text="2")
+    assert illegal.problem
+    assert illegal.asked_key == legal.asked_key
+    harvest_matches()
+    assert not Pair.objects.exists()
 
 
 def test_a_game_that_is_gone_or_fails_holds_up_no_harvest(

@@ -115,6 +115,18 @@ def test_answers_of_who_leaves_are_in_no_selection(seat: int, whose: str) -> Non
     assert found(agents[1 - seat].owner_id, whose=whose) == []
 
 
+@pytest.mark.parametrize("whose", ["mine", "public"])
+def test_a_better_answer_that_was_no_legal_move_is_in_no_selection(whose: str) -> None:
+    kept, refused, worse = make_pair(), make_pair(), make_pair()
+    for answer in (refused.chosen_id, worse.rejected_id):
+        Completion.objects.filter(pk=answer).update(problem="That is no speech.")
+    owners = [pair.agent.owner_id for pair in (kept, refused, worse)]
+    if whose == "public":
+        assert found(owners[0], whose=whose) == [kept.pk, worse.pk]
+    else:
+        assert [found(owner) for owner in owners] == [[kept.pk], [], [worse.pk]]
+
+
 def test_what_repeats_is_taken_once() -> None:
     agent, rival = make_agent(), make_agent(engine=Engine.CODE)
     matches = [make_match([agent, rival], [WINS]) for _ in range(3)]
