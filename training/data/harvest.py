@@ -7,7 +7,6 @@ after MAX_ATTEMPTS, with the reason.
 For the system, without a user.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 
@@ -22,9 +21,10 @@ from arena.environments.base import EnvironmentFault
 from arena.matches.claiming import note_harvest, unharvested_matches
 from arena.models import CompletionStatus, Match, Round, RoundStatus, Space
 from training.data.lengths import LengthBias, LengthBiases, measure
-from training.data.pairs import JudgedAnswer, PanelVote, make_pairs
+from training.data.pairs import JudgedAnswer, make_pairs
 from training.data.positions import position_pairs
 from training.data.reading import note_readings
+from training.data.votes import by_seat, votes_of
 from training.models import Harvest, HarvestDelay, Pair
 
 HARVEST_LIMIT = 50  # matches per sweep
@@ -153,11 +153,6 @@ def _question_pairs(one: Round, space: Space) -> list[Pair]:
         )
         for completion in one.completions.select_related("seat__agent__owner")
     ]
-    votes = [
-        PanelVote(vote.weight, _by_seat(vote.scores), vote.compared)
-        for vote in one.votes.all()
-        if vote.weight > 0 and vote.scores  # the others abstained or have no weight
-    ]
     return [
         Pair(
             agent_id=spec.agent_id,
@@ -171,12 +166,8 @@ def _question_pairs(one: Round, space: Space) -> list[Pair]:
         )
         for spec in make_pairs(
             answers,
-            _by_seat(one.verdict.scores),
-            votes,
+            by_seat(one.verdict.scores),
+            votes_of(one),
             from_cut_answers=space.pairs_from_cut_answers,
         )
     ]
-
-
-def _by_seat(scores: Mapping[str, float]) -> dict[int, float]:
-    return {int(seat): score for seat, score in scores.items()}

@@ -96,7 +96,7 @@ def _pairs_of(
         return (
             scores[winner.seat] - scores[loser.seat] >= MIN_MARGIN
             and scores[winner.seat] > MIN_CHOSEN_SCORE
-            and _agreement(votes, winner, loser) > MIN_AGREEMENT
+            and agreement(votes, [(winner.seat, loser.seat)]) > MIN_AGREEMENT
         )
 
     # Among equals, the answer of the most similar length teaches least about length.
@@ -118,22 +118,22 @@ def _pairs_of(
             rejected.completion_id,
             source,
             margin=scores[chosen.seat] - scores[rejected.seat],
-            agreement=_agreement(votes, chosen, rejected),
+            agreement=agreement(votes, [(chosen.seat, rejected.seat)]),
         )
         for chosen, rejected, source in (first + losses[1:] + wins[1:])[:MAX_PAIRS_PER_ROUND]
     ]
 
 
-def _agreement(votes: Sequence[PanelVote], chosen: JudgedAnswer, rejected: JudgedAnswer) -> float:
-    """Share of the weight of the judges who compared the two that prefers `chosen`.
+def agreement(votes: Sequence[PanelVote], orders: Sequence[tuple[int, int]]) -> float:
+    """Share of the weight of the judges who compared two seats that prefers the first of the two.
 
-    A judge's tie is half for each; 0 if nobody compared them.
+    `orders`: one pair of seats or more. A judge's tie is half for each; 0 if nobody compared them.
     """
     said = [
         (vote.weight, preferred)
         for vote in votes
-        if (preferred := preference(vote.scores, vote.comparisons, chosen.seat, rejected.seat))
-        is not None
+        for better, worse in orders
+        if (preferred := preference(vote.scores, vote.comparisons, better, worse)) is not None
     ]
     total = fsum(weight for weight, _ in said)
     return fsum(weight * (1 + preferred) / 2 for weight, preferred in said) / total if said else 0.0

@@ -17,7 +17,8 @@ from arena.environments.base import Environment, Task
 from arena.models import Completion, CompletionStatus, MatchStatus, Round, Space
 from arena.panels.own_base import members_of
 from judges.models import Judge, JudgeKind
-from training.data.pairs import MIN_CHOSEN_SCORE, MIN_MARGIN
+from training.data.pairs import MIN_AGREEMENT, MIN_CHOSEN_SCORE, MIN_MARGIN, agreement
+from training.data.votes import by_seat, votes_of
 from training.models import Pair
 from training.states import PairSource
 
@@ -91,7 +92,10 @@ def _pairs_of(
         (own, worst, value - values[worst.pk], PairSource.OWN_CHOSEN),
     ):
         is_good = values[chosen.pk] > MIN_CHOSEN_SCORE and not (chosen.is_cut or chosen.problem)
-        if is_good and _is_clear(margin, task, environment):
+        if not (is_good and _is_clear(margin, task, environment)):
+            continue
+        agreed = 1.0 if environment else _agreement(chosen, rejected)
+        if agreed > MIN_AGREEMENT:
             yield Pair(
                 agent_id=own.seat.agent_id,
                 space=space,
@@ -100,7 +104,7 @@ def _pairs_of(
                 rejected=rejected,
                 source=source,
                 margin=margin,
-                agreement=1.0 if environment else min(map(_agreement, (chosen, rejected))),
+                agreement=agreed,
             )
             return
 
@@ -127,9 +131,19 @@ def _values(
     return {one.pk: by_text[one.text] for one in answers}
 
 
-def _agreement(answer: Completion) -> float:
-    """Of the judges in the answer's round."""
-    return float(answer.round.verdict.agreement)
+def _agreement(chosen: Completion, rejected: Completion) -> float:
+    """The smaller of two shares: of the chosen seat's panel for it, of the rejected one's against it.
+
+    Each panel compared the seat with the others of its own round.
+    """
+    won = [(chosen.seat.index, other) for other in _others(chosen)]
+    lost = [(other, rejected.seat.index) for other in _others(rejected)]
+    return min(agreement(votes_of(chosen.round), won), agreement(votes_of(rejected.round), lost))
+
+
+def _others(answer: Completion) -> list[int]:
+    """The other seats of its round."""
+    return [seat for seat in by_seat(answer.round.verdict.scores) if seat != answer.seat.index]
 
 
 def _comparable(*, by_code: bool) -> QuerySet[Completion]:
@@ -138,7 +152,7 @@ def _comparable(*, by_code: bool) -> QuerySet[Completion]:
         status=CompletionStatus.OK, seat__agent__owner__leaving_since=None
     )
     if not by_code:
-        answers = answers.filter(problem="")
+        answers = answers.filter(problem="").prefetch_related("round__votes")
     return answers.select_related("seat", "round__verdict").defer(
         "prompt_token_ids", "token_ids", "logprobs", "allowed_token_ids", "chunk_times"
     )

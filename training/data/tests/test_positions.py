@@ -203,20 +203,32 @@ def pauses_end() -> None:
     HarvestDelay.objects.update(due_at=timezone.now())
 
 
-def judged_match(monkeypatch: pytest.MonkeyPatch, say: Say) -> Match:
-    """Of a Space whose panel has no code: who begins the first round wins it, the second loses it."""
-    Judge.objects.get_or_create(slug="other", defaults={"name": "Other", "kind": JudgeKind.COIN})
+def judged_match(
+    monkeypatch: pytest.MonkeyPatch, say: Say, *, dissents: Sequence[float] = (0.0, 0.0)
+) -> Match:
+    """Of a Space whose panel has no code: who begins the first round wins it, the second loses it.
+
+    `dissents`: by round, the share of the panel that puts the seats in the opposite order.
+    """
+    other, dissenter = (
+        Judge.objects.get_or_create(slug=slug, defaults={"name": slug, "kind": JudgeKind.COIN})[0]
+        for slug in ("other", "dissenter")
+    )
     match = make_match(make_space(environment="count"))
     match.space.panel = [{"judge": "other", "weight": 1.0}]
     match.space.save()
     one_good_one_bad.begun = 0  # type: ignore[attr-defined]
     played(match, monkeypatch, say)
-    for one in match.rounds.order_by("number"):
+    for one, dissent in zip(match.rounds.order_by("number"), dissents, strict=True):
         first = one.completions.order_by("id")[0].seat.index
-        scores = {str(seat): 0.3 for seat in (0, 1)}
-        scores[str(first)] = 0.8 if one.number == 1 else 0.3
-        one.verdict.scores, one.verdict.agreement = scores, 0.75
+        won = first if one.number == 1 else 1 - first
+        scores = {str(won): 0.8, str(1 - won): 0.3}
+        one.verdict.scores, one.verdict.agreement = scores, float(not dissent)
         one.verdict.save()
+        one.votes.all().delete()
+        one.votes.create(judge=other, weight=1 - dissent, scores=scores)
+        opposite = {seat: 1 - score for seat, score in scores.items()}
+        one.votes.create(judge=dissenter, weight=dissent, scores=opposite)
     return match
 
 
@@ -228,7 +240,20 @@ def test_without_code_on_the_panel_a_move_is_worth_what_the_judges_gave_its_seat
     harvest_matches()
     pairs = list(Pair.objects.filter(chosen__asked__position__total=0))
     assert [(pair.chosen.text, pair.rejected.text) for pair in pairs] == [("1", "2")] * 2
-    assert {(round(pair.margin, 3), pair.agreement) for pair in pairs} == {(0.5, 0.75)}
+    assert {(round(pair.margin, 3), pair.agreement) for pair in pairs} == {(0.5, 1.0)}
+
+
+@pytest.mark.parametrize(
+    ("dissents", "agreement"),
+    [((0.25, 0.0), 0.75), ((0.25, 0.375), 0.625), ((0.5, 0.0), None), ((0.0, 0.5), None)],
+)
+def test_a_pair_of_two_rounds_carries_the_smaller_share_of_the_judges_that_is_for_it(
+    monkeypatch: pytest.MonkeyPatch, dissents: Sequence[float], agreement: float | None
+) -> None:
+    judged_match(monkeypatch, one_good_one_bad, dissents=dissents)
+    harvest_matches()
+    found = set(Pair.objects.values_list("agreement", flat=True))
+    assert found == ({agreement} if agreement else set()), "in halves, a panel knows nothing"
 
 
 def test_without_code_on_the_panel_an_illegal_try_is_not_worth_what_its_seat_got_for_legal_moves(
