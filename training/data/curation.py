@@ -142,41 +142,42 @@ def curate_pairs(
 
     A coded seat's pair above its share has not kept out the pairs that say the same.
     """
-    surplus: set[int] = set()
+    coded_places = share_of(limits.places, limits.coded_share)
     while True:
-        left = [pair for pair in newest_first if pair.pair_id not in surplus]
-        curated = _curated(left, limits=limits, held_out=held_out)
-        chosen = _within_coded_share(curated.kept, limits.coded_share)
-        if len(chosen) == len(curated.kept):
-            break
-        surplus |= {pair.pair_id for pair in curated.kept} - {pair.pair_id for pair in chosen}
-    left_out = Counter(curated.left_out)
-    left_out[Reason.CODED_SHARE.value] += len(surplus)
-    return Curated(curated.kept, dict(sorted((+left_out).items())))
+        curated = _curated(newest_first, coded_places, limits=limits, held_out=held_out)
+        coded = sum(pair.is_coded for pair in curated.kept)
+        most = coded_beside(len(curated.kept) - coded, share=limits.coded_share, coded=coded)
+        if most == coded:
+            return curated
+        coded_places = most  # fewer each time, since no more than these places were taken
 
 
 def _curated(
-    newest_first: Sequence[PairCandidate], *, limits: Limits, held_out: HeldOutTasks
+    newest_first: Sequence[PairCandidate],
+    coded_places: int,
+    *,
+    limits: Limits,
+    held_out: HeldOutTasks,
 ) -> Curated:
-    """Without a last look at the share of coded seats."""
+    """With so many places for coded seats at the most, however few the others take."""
     cap = _opponent_cap(newest_first, places=limits.places)
     kept: list[PairCandidate] = []
     waiting: list[PairCandidate] = []  # of house agents above their cap
     left_out: Counter[str] = Counter()
     from_opponent: Counter[int] = Counter()
     seen = _Seen()
-    coded_places = share_of(limits.places, limits.coded_share)
     for pair in newest_first:
         if len(kept) == limits.places:
             break
         reason = _problem(pair, limits, held_out)
         if reason is None and pair.is_coded and coded_places == 0:
             reason = Reason.CODED_SHARE
+        is_above_cap = from_opponent[pair.opponent_id] >= cap
+        if reason is None and is_above_cap and pair.is_against_house:
+            waiting.append(pair)
+            continue
         reason = reason or seen.problem(pair)
-        if reason is None and from_opponent[pair.opponent_id] >= cap:
-            if pair.is_against_house:
-                waiting.append(pair)
-                continue
+        if reason is None and is_above_cap:
             reason = Reason.OPPONENT_CAP
         if reason is not None:
             left_out[reason.value] += 1
@@ -184,20 +185,20 @@ def _curated(
         kept.append(pair)
         from_opponent[pair.opponent_id] += 1
         coded_places -= pair.is_coded
-    free = limits.places - len(kept)
-    left_out[Reason.OPPONENT_CAP.value] += len(waiting[free:])
-    found = sorted([*kept, *waiting[:free]], key=lambda pair: pair.pair_id)
-    return Curated(found, left_out)
-
-
-def _within_coded_share(
-    oldest_first: Sequence[PairCandidate], share: float
-) -> Sequence[PairCandidate]:
-    """Without the oldest pairs of coded seats that are too many beside those of the others."""
-    coded = [pair.pair_id for pair in oldest_first if pair.is_coded]
-    most = coded_beside(len(oldest_first) - len(coded), share=share, coded=len(coded))
-    surplus = set(coded[: len(coded) - most])
-    return [pair for pair in oldest_first if pair.pair_id not in surplus]
+    for pair in waiting:
+        if len(kept) == limits.places:
+            reason = Reason.OPPONENT_CAP
+        elif pair.is_coded and coded_places == 0:
+            reason = Reason.CODED_SHARE
+        else:
+            reason = seen.problem(pair)
+        if reason is not None:
+            left_out[reason.value] += 1
+            continue
+        kept.append(pair)
+        coded_places -= pair.is_coded
+    oldest_first = sorted(kept, key=lambda pair: pair.pair_id)
+    return Curated(oldest_first, dict(sorted(left_out.items())))
 
 
 def _opponent_cap(pairs: Sequence[PairCandidate], *, places: int) -> int:

@@ -1,3 +1,4 @@
+from dataclasses import replace
 from math import ceil
 from typing import Any
 
@@ -5,6 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from training.data import curation
 from training.data.curation import (
     MAX_NOISE,
     MAX_OPPONENT_SHARE,
@@ -198,6 +200,34 @@ def test_a_coded_pair_above_the_share_does_not_keep_out_another_that_says_the_sa
     assert curated.left_out == {Reason.CODED_SHARE: 3}
 
 
+def test_a_pair_of_others_that_is_left_out_costs_one_more_pass_and_not_one_for_each_coded_pair(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    passes = []
+
+    def counted(*args: Any, **kwargs: Any) -> Curated:
+        passes.append(curate_once(*args, **kwargs))
+        return passes[-1]
+
+    curate_once = curation._curated
+    monkeypatch.setattr(curation, "_curated", counted)
+    newest_first = [*coded(*range(200, 40, -1)), *others(*range(40, 0, -1))]
+    newest_first[-1] = make_candidate(1, is_fresh=False)
+    curated = curate(*newest_first, places=80, coded_share=0.5)
+    assert ids(curated) == [*range(2, 41), *range(162, 201)]
+    assert curated.left_out == {Reason.CODED_SHARE: 160 - 39, Reason.STALE: 1}
+    assert len(passes) == 2
+
+
+def test_coded_seats_of_the_house_above_its_cap_take_no_more_than_their_share() -> None:
+    pairs = opponents({7: 60, 8: 3, 9: 3}, house=7)
+    pairs = [replace(pair, is_coded=pair.opponent_id == 7) for pair in pairs]
+    curated = curate(*pairs, places=35, coded_share=0.8)
+    assert of_opponent(curated, 7) == 24
+    assert len(curated.kept) == 30
+    assert curated.left_out == {Reason.CODED_SHARE: 36}
+
+
 @given(
     st.lists(st.booleans(), max_size=30),
     st.integers(1, 20),
@@ -250,8 +280,10 @@ def test_the_house_fills_the_places_that_the_others_leave_empty() -> None:
     assert curated.left_out == {"opponent_cap": 16}
 
 
-def test_the_house_takes_no_place_that_another_can_fill() -> None:
-    curated = curate(*opponents({7: 30, 8: 10, 9: 10}, house=7), places=20)
+@pytest.mark.parametrize("is_coded", [False, True])
+def test_the_house_takes_no_place_that_another_can_fill(is_coded: bool) -> None:
+    pairs = opponents({7: 30, 8: 10, 9: 10}, house=7)
+    curated = curate(*(replace(pair, is_coded=is_coded) for pair in pairs), places=20)
     assert of_opponent(curated, 7) == 12
     assert len(curated.kept) == 20
 
