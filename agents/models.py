@@ -212,6 +212,8 @@ class Adapter(models.Model):
     # What a healthy inference server said when it refused to load the weights, and when.
     refusal = models.CharField(max_length=MAX_REFUSAL_CHARS, blank=True, default="", db_default="")
     refused_at = models.DateTimeField(null=True, blank=True)
+    # When a version with these weights last gave way to one with others; null: none has.
+    replaced_at = models.DateTimeField(null=True, blank=True)
     # Nobody may choose the weights from then on, and soon after the files are gone; see
     # training.retention.adapters.
     collected_at = models.DateTimeField(null=True, blank=True)

@@ -15,7 +15,7 @@ from django.utils import timezone
 from agents.adapters.store import collected_words
 from agents.errors import InvalidName, NotAvailable, PromptTooLong, Refused
 from agents.inference.client import Sampling
-from agents.models import Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
+from agents.models import Adapter, Agent, AgentVersion, BaseModel, Engine, User, VersionOrigin
 from agents.names import checked_agent_name, name_key
 from agents.prompts import problem_with_prompt
 from agents.quotas import check_versions
@@ -110,8 +110,7 @@ def edit_agent(
             adapter_id=parent.adapter_id,
             origin=VersionOrigin.EDITED,
         )
-        agent.current_version = version
-        agent.save(update_fields=["current_version"])
+        _make_current(agent, version)
     return version
 
 
@@ -163,8 +162,7 @@ def activate_version(user_id: int, *, agent_id: int, version_id: int) -> AgentVe
         raise Refused("That version belongs to another agent.")
     if version.adapter and (when := collected_words(version.adapter)):
         raise Refused(f"The weights of version {version.number} {when}. Choose another version.")
-    agent.current_version = version
-    agent.save(update_fields=["current_version"])
+    _make_current(agent, version)
     return version
 
 
@@ -181,8 +179,7 @@ def activate_child(agent_id: int, *, version_id: int) -> bool:
         return True
     if agent.current_version_id != version.parent_id:
         return False
-    agent.current_version = version
-    agent.save(update_fields=["current_version"])
+    _make_current(agent, version)
     return True
 
 
@@ -251,6 +248,16 @@ def _locked(agent_id: int) -> Agent:
 def _to_lock() -> QuerySet[Agent]:
     # no_key: seating the agent meanwhile only takes a foreign-key reference to it.
     return Agent.objects.select_for_update(of=("self",), no_key=True)
+
+
+def _make_current(agent: Agent, version: AgentVersion) -> None:
+    # Caller holds the agent's row lock: nobody else replaces its version.
+    before = agent.current_version
+    agent.current_version = version
+    agent.save(update_fields=["current_version"])
+    if before and before.adapter_id not in (None, version.adapter_id):
+        # From now on its owner may go back to it for as long as weights are kept.
+        Adapter.objects.filter(id=before.adapter_id).update(replaced_at=timezone.now())
 
 
 def _add_version(

@@ -213,7 +213,8 @@ class Variables(BaseSettings):
         30,
         ge=1,
         le=36_500,
-        description="Days that weights are kept after they last played; those that play now stay.",
+        description="Days that weights are kept after they last played or were replaced; those that "
+        "play now stay.",
     )
     retain_runs_days: int = Field(
         14, ge=1, le=36_500, description="Days that the files of a run are kept after its end."

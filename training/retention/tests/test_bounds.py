@@ -10,7 +10,7 @@ from django.test.utils import CaptureQueriesContext
 from agents.models import Adapter
 from arena.tests.builders import plans_of
 from training.retention import adapters, texts
-from training.retention.tests.test_retention import make_version
+from training.retention.tests.builders import make_version
 from training.runs.leaving import erase_leavers
 from training.runs.steering import use_version
 from training.tests.builders import make_agent

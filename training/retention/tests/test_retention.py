@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.conf import settings
 from django.contrib.sessions.models import Session
 from django.core.management import call_command
+from django.db import transaction
 from django.utils import timezone
 
-from agents import quotas, roster
+from agents import roster
 from agents.adapters.checks import WEIGHTS_FILE, BadAdapter
 from agents.adapters.store import check_playable
 from agents.errors import Refused
@@ -25,12 +25,19 @@ from training.models import Collected, RehearsalText, Rollout, TrainingRun
 from training.retention import adapters, runs, sweep, texts
 from training.retention.adapters import ADAPTERS
 from training.retention.freed import Freed
-from training.runs.steering import use_version
+from training.retention.tests.builders import (
+    LONG_AGO,
+    SIZE,
+    collect_adapters,
+    has_files,
+    let_the_mark_ripen,
+    make_old,
+    make_version,
+    run_of,
+    use,
+)
 from training.states import RunStatus
 from training.tests.builders import make_agent, make_base, make_match, make_run, make_space
-
-LONG_AGO = timedelta(days=400)
-SIZE = 1000
 
 pytestmark = pytest.mark.django_db
 
@@ -39,70 +46,6 @@ pytestmark = pytest.mark.django_db
 def _stores(settings: Any, tmp_path: Path) -> None:
     settings.ADAPTER_STORE = tmp_path / "adapters"
     settings.RUN_STORE = tmp_path / "runs"
-
-
-def make_old(*rows: Any) -> None:
-    """As if the rows had been there for long; of versions, which never change, see make_version."""
-    for row in rows:
-        type(row).objects.filter(pk=row.pk).update(created_at=timezone.now() - LONG_AGO)
-
-
-def make_version(agent: Agent, *, number: int, monkeypatch: pytest.MonkeyPatch) -> AgentVersion:
-    """A trained version of long ago, with its files."""
-    digest = f"{agent.pk * 100 + number:064x}"
-    then = timezone.now() - LONG_AGO
-    with monkeypatch.context() as patch:
-        patch.setattr(timezone, "now", lambda: then)
-        adapter = Adapter.objects.create(
-            digest=digest,
-            base_model=make_base(),
-            rank=4,
-            alpha=8,
-            target_modules=["q_proj"],
-            size_bytes=SIZE,
-        )
-        assert agent.current_version is not None
-        version = roster.add_trained_version(
-            agent.pk, parent_version_id=agent.current_version.pk, adapter_id=adapter.pk
-        )
-    folder = Path(settings.ADAPTER_STORE) / digest[:2] / digest
-    folder.mkdir(parents=True)
-    (folder / WEIGHTS_FILE).write_bytes(b"w" * SIZE)
-    (folder / "adapter_config.json").write_text("{}")
-    return version
-
-
-def let_the_mark_ripen() -> None:
-    Adapter.objects.filter(collected_at__isnull=False).update(
-        collected_at=timezone.now() - timedelta(hours=2)
-    )
-
-
-def has_files(version: AgentVersion) -> bool:
-    assert version.adapter is not None
-    folder = Path(settings.ADAPTER_STORE) / version.adapter.digest[:2]
-    return (folder / version.adapter.digest / WEIGHTS_FILE).exists()
-
-
-def collect_adapters() -> Freed:
-    """Mark what is due, then remove what is still marked."""
-    first = ADAPTERS.collect()
-    let_the_mark_ripen()
-    return first + ADAPTERS.collect()
-
-
-def use(version: AgentVersion) -> None:
-    use_version(version.agent.owner_id, agent_id=version.agent_id, version_id=version.pk)
-
-
-def run_of(version: AgentVersion, status: RunStatus, *, as_parent: bool = False) -> TrainingRun:
-    run = make_run(version.agent, make_space(), config=DPOConfig())
-    TrainingRun.objects.filter(id=run.pk).update(
-        status=status,
-        finished_at=timezone.now() - LONG_AGO,
-        **({"parent_version": version} if as_parent else {"child_version": version}),
-    )
-    return run
 
 
 def test_weights_that_nobody_needs_go_and_their_row_says_when(
@@ -150,6 +93,28 @@ def test_weights_that_something_needs_stay(monkeypatch: pytest.MonkeyPatch) -> N
     for version in (current, edited, offered, learning, evaluated, paused, seated, lately):
         assert has_files(version)
     assert not Adapter.objects.filter(collected_at__isnull=False).exists()
+
+
+def test_weights_that_gave_way_to_others_stay_for_the_time_that_the_setting_says(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = make_version(make_agent(), number=2, monkeypatch=monkeypatch)
+    first = version.agent.current_version
+    assert first is not None
+    use(version)
+    use(first)
+    collect_adapters()
+    use(version)
+    agent = Agent.objects.get(id=version.agent_id)
+    child = make_version(agent, number=3, monkeypatch=monkeypatch)
+    with transaction.atomic():
+        assert roster.activate_child(version.agent_id, version_id=child.pk)
+    collect_adapters()
+    assert has_files(version), "its owner may want to go back"
+    Adapter.objects.update(replaced_at=timezone.now() - timedelta(days=31))
+    collect_adapters()
+    assert not has_files(version)
+    assert has_files(child)
 
 
 def test_weights_of_a_retired_agent_stay_for_the_time_that_the_setting_says(
@@ -358,30 +323,3 @@ def test_weights_that_are_chosen_while_they_are_marked_are_chosen_or_refused(
     is_current = Agent.objects.filter(current_version=version).exists()
     assert marked != is_current
     assert isinstance(outcome, Refused) == marked
-
-
-def test_an_owner_whose_weights_take_too_much_room_is_told_so(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    version = make_version(make_agent(), number=2, monkeypatch=monkeypatch)
-    Adapter.objects.update(size_bytes=2_000_000)
-    monkeypatch.setattr(settings.ENV, "quota_adapters_mb", 2)
-    with pytest.raises(Refused, match="take 2 MB, and 2 MB may be kept"):
-        quotas.check_room(version.agent.owner_id)
-    Adapter.objects.update(collected_at=timezone.now())
-    quotas.check_room(version.agent.owner_id)
-
-
-def test_an_owner_with_too_many_versions_is_told_so(
-    settings: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    agent = make_agent()
-    assert agent.current_version is not None
-    monkeypatch.setattr(settings.ENV, "quota_versions", 1)
-    with pytest.raises(Refused, match="Your agents have 1 versions, and 1 may be kept"):
-        roster.edit_agent(
-            agent.owner_id,
-            agent_id=agent.pk,
-            prompt="New.",
-            sampling=agent.current_version.sampling,
-        )
