@@ -1,7 +1,11 @@
-"""How much one owner's agents may keep. Retired agents count nothing: their weights go by themselves."""
+"""How much one owner's agents may keep.
+
+Retired agents count only with weights that never played, until their files are gone: whoever
+brings weights, takes them back before the gate and retires the agent pays nothing.
+"""
 
 from django.conf import settings
-from django.db.models import Sum
+from django.db.models import F, Q, Sum
 
 from agents.errors import Refused
 from agents.models import Adapter, AgentVersion, User
@@ -33,13 +37,16 @@ def check_room(owner_id: int, *, more_bytes: int = 0) -> None:
     ).exists():
         raise Refused(
             f"The weights of your agents take {used:,.0f} MB, and {most:,} MB may be kept. Retire an "
-            f"agent, or wait: weights not in play are deleted after {settings.ENV.retain_adapters_days} "
-            "days."
+            "agent: what it played with counts no longer, and the rest is deleted within hours. Or wait: "
+            f"weights not in play are deleted after {settings.ENV.retain_adapters_days} days."
         )
 
 
 def stored_bytes(owner_id: int) -> int:
-    """What the weights of the owner's agents take; those that were collected take nothing."""
-    versions = AgentVersion.objects.filter(agent__owner_id=owner_id, agent__retired_at=None)
-    kept = Adapter.objects.filter(id__in=versions.values("adapter"), collected_at=None)
+    """What the owner's weights take on the disk, but for those that a retired agent played with."""
+    played = Q(agent__current_version=F("pk")) | Q(adapter__replaced_at__isnull=False)
+    versions = AgentVersion.objects.filter(
+        Q(agent__retired_at=None) | ~played, agent__owner_id=owner_id
+    )
+    kept = Adapter.objects.filter(id__in=versions.values("adapter"), is_removed=False)
     return kept.aggregate(total=Sum("size_bytes"))["total"] or 0

@@ -296,7 +296,8 @@ def retire(request: SignedInRequest, agent_id: int) -> HttpResponse:
     """Asks first, on a page of its own, because it cannot be undone."""
     agent = _in_play(request, agent_id)
     if request.method != "POST":
-        return render(request, "agents/retire.html", {"agent": agent})
+        kept_days = settings.ENV.retain_adapters_days
+        return render(request, "agents/retire.html", {"agent": agent, "kept_days": kept_days})
     try:
         roster.retire_agent(request.user.pk, agent_id=agent_id)
     except Refused as error:

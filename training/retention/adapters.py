@@ -106,11 +106,12 @@ def _needing(now: datetime) -> QuerySet[AgentVersion]:
     )
     return AgentVersion.objects.filter(
         Q(agent__retired_at=None, agent__current_version=F("pk"))
-        | Q(agent__retired_at__gte=unused_since)
+        # Of a retired agent, only what it played with: see agents.quotas.
+        | Q(agent__retired_at__gte=unused_since, agent__current_version=F("pk"))
         | Q(agent__retired_at=None, created_at__gte=rejected_since)
         | (Q(agent__retired_at=None, created_at__gte=unused_since) & ~Exists(never_played))
         # Its owner may be trying another version, and want to go back.
-        | Q(agent__retired_at=None, adapter__replaced_at__gte=unused_since)
+        | Q(adapter__replaced_at__gte=unused_since)
         | Exists(seats.filter(match__created_at__gte=unused_since))
         | Exists(seats.filter(match__status__in=LIVE_MATCH_STATUSES))
         | Exists(runs.filter(parent_version=OuterRef("pk")))

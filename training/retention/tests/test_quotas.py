@@ -4,12 +4,20 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from django.utils import timezone
 
 from agents import quotas, roster
 from agents.errors import Refused
 from agents.models import Adapter
-from training.retention.tests.builders import make_version
+from training.retention.adapters import ADAPTERS
+from training.retention.tests.builders import (
+    SIZE,
+    collect_adapters,
+    has_files,
+    make_version,
+    run_of,
+    use,
+)
+from training.states import RunStatus
 from training.tests.builders import make_agent
 
 pytestmark = pytest.mark.django_db
@@ -28,8 +36,36 @@ def test_an_owner_whose_weights_take_too_much_room_is_told_so(
     monkeypatch.setattr(settings.ENV, "quota_adapters_mb", 2)
     with pytest.raises(Refused, match="take 2 MB, and 2 MB may be kept"):
         quotas.check_room(version.agent.owner_id)
-    Adapter.objects.update(collected_at=timezone.now())
+    Adapter.objects.update(is_removed=True)
     quotas.check_room(version.agent.owner_id)
+
+
+def test_weights_that_a_retired_agent_never_played_with_count_until_they_are_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    version = make_version(make_agent(), number=2, monkeypatch=monkeypatch)
+    run_of(version, RunStatus.CANCELLED)
+    owner_id = version.agent.owner_id
+    roster.retire_agent(owner_id, agent_id=version.agent_id)
+    ADAPTERS.collect()
+    assert quotas.stored_bytes(owner_id) == SIZE, "they are marked, and still on the disk"
+    collect_adapters()
+    assert not has_files(version)
+    assert quotas.stored_bytes(owner_id) == 0
+
+
+def test_weights_that_a_retired_agent_played_with_stay_and_no_longer_count(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    agent = make_agent()
+    versions = [make_version(agent, number=each, monkeypatch=monkeypatch) for each in (2, 3)]
+    for version in versions:
+        use(version)
+    assert quotas.stored_bytes(agent.owner_id) == 2 * SIZE
+    roster.retire_agent(agent.owner_id, agent_id=agent.pk)
+    collect_adapters()
+    assert quotas.stored_bytes(agent.owner_id) == 0
+    assert all(map(has_files, versions))
 
 
 def test_an_owner_with_too_many_versions_is_told_so(
