@@ -44,9 +44,17 @@ def manifest_of(export: Export, files: Sequence[File], tally: ExportTally) -> di
 
 
 def _spaces(tally: ExportTally) -> Iterator[dict[str, Any]]:
-    licences = dict(Space.objects.filter(slug__in=tally.spaces).values_list("slug", "data_licence"))
+    """With the licence of each if all of its rows were entered under it, or else with none."""
+    spaces = Space.objects.in_bulk(tally.spaces, field_name="slug")
     for slug, rows in tally.spaces.most_common():
-        yield {"slug": slug, "rows": rows, "licence": licences.get(slug, "")}
+        yield {"slug": slug, "rows": rows, "licence": _licence(spaces.get(slug), tally)}
+
+
+def _licence(space: Space | None, tally: ExportTally) -> str:
+    if space is None:  # it got another name meanwhile
+        return ""
+    is_held = tally.is_entered_since(space.slug, space.data_licence_since)
+    return space.data_licence if is_held else ""
 
 
 def _judges(tally: ExportTally) -> Iterator[dict[str, Any]]:

@@ -13,6 +13,7 @@ from arena.models import Completion, MatchStatus, Round, RoundStatus, Seat
 from training.exports.formats.base import Order, RowBatch, selected_between
 from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar, Struct
 from training.exports.formats.lines import as_json
+from training.exports.formats.records import read_entered
 from training.exports.formats.tally import ExportTally
 from training.exports.summary import soon_counted
 
@@ -73,8 +74,10 @@ class Episodes:
         rounds = _rounds(order)
         while page := list(rounds.filter(id__gt=after_id).order_by("id")[:PAGE_ROUNDS]):
             tally = ExportTally()
+            entered = read_entered({one.match_id for one in page})
             for one in page:
                 tally.spaces[one.match.space.slug] += 1
+                tally.note_entered(one.match.space.slug, entered[one.match_id])
                 tally.note_match(one.match_id)
             after_id = page[-1].pk
             yield RowBatch(after_id, list(_lines(page, order, tally)), tally)

@@ -12,6 +12,7 @@ from django.db.models import Max
 from training.exports.formats.base import Order, RowBatch, selected_between
 from training.exports.formats.columns import MESSAGES, TOKENS, Column, ListOf, Scalar
 from training.exports.formats.lines import as_json
+from training.exports.formats.records import read_entered
 from training.exports.formats.tally import ExportTally
 from training.models import TrainingRun
 from training.practice.group_dataset import practising_runs
@@ -80,12 +81,16 @@ class Groups:
             runs = runs.filter(agent__in=chosen.agents)
         while run := runs.filter(id__gt=after_id).order_by("id").first():
             after_id, tally, lines = run.pk, ExportTally(), []
+            matches: set[int] = set()
             for group in practised_texts(run, run_folder(run.pk)):
                 if row := _row(group):
                     lines.append(as_json(row))
                     tally.spaces[group["space"]] += 1
                     tally.agents[str(run.parent_version.agent_id)] += 1
                     tally.note_match(group["match"])
+                    matches |= {one["match"] for one in group["answers"]}
+            for entered in read_entered(matches).values():
+                tally.note_entered(run.space.slug, entered)
             yield RowBatch(after_id, lines, tally)
 
 

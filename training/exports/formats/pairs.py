@@ -8,7 +8,7 @@ from django.db.models import Max
 from training.exports.formats.base import ALL_FILTERS, Order, RowBatch
 from training.exports.formats.columns import TOKENS, Column, ListOf, Scalar, Struct
 from training.exports.formats.lines import flag_json, listed, text_json
-from training.exports.formats.records import PairRecord, read_pairs
+from training.exports.formats.records import PairRecord, read_entered, read_pairs
 from training.exports.formats.tally import ExportTally
 from training.exports.rows import pairs_after
 from training.exports.selection import Whose
@@ -102,8 +102,11 @@ class PairFormat(ABC):
         for ids in self._found(order, after_id):
             tally = ExportTally()
             pairs = list(read_pairs(ids, owner_id=owner_id))
+            entered = read_entered({one.match_id for pair in pairs for one in pair.answers})
             for pair in pairs:
                 _count(pair, tally)
+                for answer in pair.answers:
+                    tally.note_entered(pair.round.space, entered[answer.match_id])
             yield RowBatch(ids[-1], list(self.lines(pairs, tally)), tally)
 
     @abstractmethod

@@ -10,14 +10,15 @@ import json
 from collections import defaultdict
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from typing import NamedTuple
 
-from django.db.models import F, Func, IntegerField, TextField
-from django.db.models.functions import Cast
+from django.db.models import F, Func, IntegerField, Min, TextField
+from django.db.models.functions import Cast, Least
 
 from agents.prompts import neutralised
-from arena.models import Completion, Round, Vote
+from arena.models import Completion, Match, Round, Vote
 from arena.states import CUT_OFF
 from judges.panel import preference
 from judges.transcript import Comparisons
@@ -35,6 +36,7 @@ class ToldAnswer:
     """A stored answer; what ends in `_json` is JSON already."""
 
     completion_id: int
+    match_id: int
     seat: int
     agent_id: int
     base_id: int
@@ -229,6 +231,7 @@ def read_answers(ids: Collection[int]) -> dict[int, ToldAnswer]:
     """By completion id."""
     rows = Completion.objects.filter(AnyOf(F("id"), ids)).values_list(
         "id",
+        "seat__match_id",
         "seat__index",
         "version__agent_id",
         "version__agent__base_model_id",
@@ -247,6 +250,7 @@ def read_answers(ids: Collection[int]) -> dict[int, ToldAnswer]:
 
 def _told(
     completion_id: int,
+    match_id: int,
     seat: int,
     agent_id: int,
     base_id: int,
@@ -263,6 +267,7 @@ def _told(
     said = neutralised(text)
     return ToldAnswer(
         completion_id=completion_id,
+        match_id=match_id,
         seat=seat,
         agent_id=agent_id,
         base_id=base_id,
@@ -311,6 +316,16 @@ def read_rounds(ids: Collection[int]) -> dict[int, RoundFacts]:
         )
         for row in rows
     }
+
+
+def read_entered(match_ids: Collection[int]) -> dict[int, datetime]:
+    """By match, when it was first entered for, or made if nobody entered.
+
+    A licence that the Space has had for longer holds for it; see also training.exports.rows.
+    """
+    rows = Match.objects.filter(AnyOf(F("id"), match_ids)).values_list("id")
+    # LEAST of PostgreSQL passes over the null of a match without entries.
+    return dict(rows.annotate(entered=Min(Least("created_at", "entries__created_at"))))
 
 
 def _as_text(column: str) -> Cast:

@@ -6,7 +6,8 @@ from typing import Any
 import pytest
 
 from agents.models import Agent
-from arena.models import Match, Round
+from arena.models import Match, Round, Space
+from arena.states import DataLicence
 from training.configs.fields import InvalidConfig
 from training.data.harvest import harvest_matches
 from training.exports.folders import export_folder
@@ -149,6 +150,20 @@ def test_an_episode_has_every_turn_and_no_prompt_of_another() -> None:
     assert other["content"]
     assert other["token_ids"]
     assert "Only the rival" not in repr(row)
+
+
+def test_groups_and_episodes_name_a_licence_only_if_they_were_played_under_it(
+    run: TrainingRun,
+) -> None:
+    game(run.agent, make_agent())
+
+    def named() -> list[str]:
+        exports = [written(order(run.agent, format=each)) for each in ("groups", "episodes")]
+        return [one["licence"] for export in exports for one in export.manifest["spaces"]]
+
+    assert named() == [DataLicence.CC_BY] * 2
+    Space.objects.update(data_licence=DataLicence.CC0)
+    assert named() == [DataLicence.NONE] * 2
 
 
 def test_an_episode_of_a_held_out_task_never_leaves() -> None:
