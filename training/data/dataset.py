@@ -13,7 +13,6 @@ from functools import lru_cache
 from importlib import metadata
 from itertools import chain
 from pathlib import Path
-from random import Random
 from typing import Any, TypeVar
 
 from django.conf import settings
@@ -26,6 +25,7 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.games.base import Game
 from training.data.curation import HeldOutTasks
 from training.data.tokens import BaseUnreadable
+from training.gate.exams import exam_source
 from training.gate.sitting import LOOKS, draw_tasks
 from training.methods.examples import ExampleKind, GroupExample, PairExample
 from training.models import TrainingRun
@@ -80,7 +80,7 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
     environment = ENVIRONMENTS[run.space.environment]
     tasks = draw_tasks(
         environment,
-        rng=Random(f"gate:{run.pk}"),  # the same seed as in training.gate.evaluate
+        rng=exam_source(run.pk),
         count=LOOKS * settings.ENV.gate_tasks,
         weights=run.exam_weights,
     )

@@ -66,15 +66,14 @@ async def evaluate(
     trained: TrainerView,
     tools: Tools,
     servers: ServerTable,
-    seed: str,
+    rng: Random,
     heartbeat: Callable[[], Awaitable[None]],
 ) -> GateRecord:
     """The gate's figures and its verdict.
 
-    `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
+    `rng` draws the tasks: training.gate.exams.exam_source. `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
     AdapterRefused, GateInconclusive, or NeverAnswers.
     """
-    rng = Random(f"gate:{seed}")
     tasks = _draw(own, rng, looks=LOOKS)
     first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]
     exams = [(own, first_look)]

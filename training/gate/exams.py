@@ -1,6 +1,9 @@
 """Which exams a trained version takes: its own Space's, and probes of what it might have lost."""
 
+from random import Random
+
 from django.conf import settings
+from django.utils.crypto import salted_hmac
 
 from arena.environments import ENVIRONMENTS
 from arena.models import Space, SpaceStatus
@@ -27,6 +30,15 @@ def asked_answers() -> int:
 def own_exam(run: TrainingRun) -> Exam:
     """ENV.gate_tasks held-out tasks of the run's Space, in the run's own mix of difficulties."""
     return _exam(run.space, settings.ENV.gate_tasks, tuple(run.exam_weights))
+
+
+def exam_source(run_id: int) -> Random:
+    """What the gate of this run draws its tasks from, each time the same ones.
+
+    With the site's key: the next runs' ids can be foreseen, and their tasks must not be, or somebody
+    brings weights that know the answers.
+    """
+    return Random(salted_hmac("training.gate", str(run_id), algorithm="sha256").hexdigest())
 
 
 def probe_exams(space: Space) -> list[Exam]:

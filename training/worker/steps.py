@@ -33,7 +33,7 @@ from training.data.dataset import (
 from training.data.pair_dataset import pair_dataset
 from training.gate.drift import trainer_view
 from training.gate.evaluate import evaluate
-from training.gate.exams import own_exam, probe_exams
+from training.gate.exams import exam_source, own_exam, probe_exams
 from training.gate.record import GateRecord, gate_from_json
 from training.gate.sitting import Contestants
 from training.methods import method_of
@@ -329,7 +329,7 @@ def _evaluate(
         trained=trainer_view(result or {}, precision=spec.config.precision),
         tools=build_tools(),
         servers=known_servers(),
-        seed=str(spec.run.pk),
+        rng=exam_source(spec.run.pk),
         heartbeat=heartbeat,
     )
     return gate

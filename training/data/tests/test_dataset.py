@@ -1,6 +1,5 @@
 import json
 from pathlib import Path
-from random import Random
 from typing import Any
 from uuid import uuid4
 
@@ -30,7 +29,7 @@ from training.data.harvest import harvest_matches
 from training.data.pair_dataset import export_pairs
 from training.gate.drift import TrainerView
 from training.gate.evaluate import evaluate
-from training.gate.exams import own_exam
+from training.gate.exams import exam_source, own_exam
 from training.gate.sitting import Contestants, draw_tasks
 from training.methods.dpo import DPOConfig
 from training.methods.examples import PairExample
@@ -217,7 +216,7 @@ def make_run_after(run: TrainingRun, **config: Any) -> TrainingRun:
 def test_a_task_that_the_gate_will_ask_is_left_out_and_counted(fake_base: Path) -> None:
     run = make_dpo_run(fake_base)
     environment = ENVIRONMENTS[run.space.environment]
-    (held_out,) = draw_tasks(environment, rng=Random(f"gate:{run.pk}"), count=2 * 64)[-1:]
+    (held_out,) = draw_tasks(environment, rng=exam_source(run.pk), count=2 * 64)[-1:]
     round_ = Pair.objects.latest("id").round
     round_.task = held_out.as_json()
     round_.save()
@@ -256,7 +255,7 @@ def test_the_tasks_kept_out_are_those_that_the_gate_asks(
             trained=TrainerView(precision="bf16", sequences=[]),
             tools=build_tools(),
             servers=ServerTable(()),
-            seed=str(run.pk),
+            rng=exam_source(run.pk),
             heartbeat=heartbeat,
         )
     held_out = held_out_tasks(run)
@@ -271,7 +270,7 @@ def test_a_position_that_the_gate_asks_is_kept_out_however_its_board_is_turned(
     run.space.environment = "tictactoe"
     run.space.save()
     game, held_out = ENVIRONMENTS["tictactoe"], held_out_tasks(run)
-    asked = draw_tasks(game, rng=Random(f"gate:{run.pk}"), count=8)
+    asked = draw_tasks(game, rng=exam_source(run.pk), count=8)
     for task in asked:
         turned = {**task.data["position"], "board": task.data["position"]["board"][::-1]}
         (message,) = game.observe(turned, task.data["seat"])

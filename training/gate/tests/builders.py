@@ -162,7 +162,7 @@ def run_gate(
         "trained": TRAINED,
         "tools": NO_TOOLS,
         "servers": ServerTable(()),
-        "seed": "1",
+        "rng": Random("gate:1"),
         "heartbeat": alive,
     }
     contestants = changes.pop("contestants", CONTESTANTS)

@@ -237,7 +237,7 @@ def test_unchanged_children_are_hardly_ever_refused_for_a_kind(
     refused = 0
     for seed in range(60):
         own = make_exam(Letters(kinds=tuple("abcdefghijklmnop")), task_count=64)
-        gate = run_gate(monkeypatch, model, own, seed=str(seed))
+        gate = run_gate(monkeypatch, model, own, rng=Random(f"gate:{seed}"))
         refused += any("unlearned" in sentence for sentence in gate.refusals)
     assert refused <= 2, "without the second look about a quarter are"
 

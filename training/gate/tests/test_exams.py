@@ -6,7 +6,7 @@ from agents.models import BaseModel
 from arena.models import DifficultyTally, Space, SpaceStatus
 from arena.spaces.tallies import played_weights
 from judges.models import Judge
-from training.gate.exams import ARITHMETIC_TASK_FACTOR, own_exam, probe_exams
+from training.gate.exams import ARITHMETIC_TASK_FACTOR, exam_source, own_exam, probe_exams
 from training.models import TrainingRun
 from training.tests.builders import make_space
 
@@ -42,6 +42,15 @@ def test_open_spaces_of_other_environments_are_probed_and_always_arithmetic() ->
     exams = probe_exams(space)
     assert [exam.slug for exam in exams] == [other.slug, "arithmetic"]
     assert [exam.task_count for exam in exams] == [10, 10 * ARITHMETIC_TASK_FACTOR]
+
+
+def test_the_same_run_is_always_examined_alike_and_nobody_without_the_sites_key_knows_how(
+    settings: Any,
+) -> None:
+    first, again, other = (exam_source(run_id).random() for run_id in (7, 7, 8))
+    assert first == again != other
+    settings.SECRET_KEY = "another site's"
+    assert exam_source(7).random() != first
 
 
 def make_tallies(space: Space, *solved: float) -> None:
