@@ -10,6 +10,7 @@ import httpx
 from django.conf import settings
 from django.db import connection
 from django.db.models import Count, F, Min, Sum
+from django.db.models.functions import Coalesce
 
 from agents.inference.table import servers_left_out
 from arena.credits.verdicts import AuditVerdict
@@ -68,7 +69,9 @@ def training(now: datetime) -> Training:
     shown = [*sorted(LIVE_STATUSES), RunStatus.OFFERED]
     runs = TrainingRun.objects.filter(status__in=shown).order_by()
     found = dict(runs.values_list("status").annotate(count=Count("id")))
-    oldest = runs.filter(status=RunStatus.QUEUED).aggregate(at=Min("created_at"))["at"]
+    # Of queued runs, only one that was paused and resumed has this time: when it was.
+    since = Coalesce("lease_expires_at", "created_at")
+    oldest = runs.filter(status=RunStatus.QUEUED).aggregate(at=Min(since))["at"]
     training_now = runs.filter(status=RunStatus.TRAINING)
     moving = list(training_now.values_list("progress", "curve__-1__tokens_per_second"))
     return Training(

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 
 import structlog
 from django.db import transaction
+from django.utils import timezone
 
 from agents.errors import Refused
 from agents.models import AgentVersion
 from agents.roster import activate_child, activate_version
+from arena import leases
 from training.models import TrainingRun
 from training.runs.moves import apply_event, locked_run, own_locked_run
 from training.runs.nudges import nudge_again, nudge_waiting_runs
@@ -46,7 +48,9 @@ def resume_run(user_id: int, *, run_id: int) -> None:
             raise Refused("This run is not paused.")
         if run.agent.retired_at:
             raise Refused("This agent is retired.")
-        apply_event(run, RunEvent.RESUME, reason="", attempts=0, outage_since=None)
+        # Not to rest: it says since when the run has waited, see training.monitoring.site.
+        waits = leases.resting(until=timezone.now())
+        apply_event(run, RunEvent.RESUME, reason="", attempts=0, outage_since=None, **waits)
         # It may have been offered to workers just before the pause.
         transaction.on_commit(lambda: nudge_again(run_id), robust=True)
         transaction.on_commit(nudge_waiting_runs, robust=True)
