@@ -14,11 +14,13 @@ from training.retention.adapters import ADAPTERS
 from training.retention.deliveries import DELIVERIES
 from training.retention.exports import EXPORTS
 from training.retention.freed import Freed, Kind
+from training.retention.judges import JUDGES
 from training.retention.runs import PRACTICE, RUN_FILES
 from training.retention.texts import PROMPT_TOKENS, REHEARSAL_TEXTS, SESSIONS
 
 KINDS = (
     ADAPTERS,
+    JUDGES,
     EXPORTS,
     RUN_FILES,
     PRACTICE,
