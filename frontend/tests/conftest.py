@@ -4,7 +4,15 @@ import pytest
 
 from agents.models import Agent
 from arena.models import Match
+from frontend.api import edge
 from frontend.tests.builders import settled_match
+
+
+@pytest.fixture(autouse=True)
+def _requests_of_no_other_test(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tests of one minute ask for more than one network or person may."""
+    monkeypatch.setattr(edge, "REQUESTS_WITH_TOKEN", 10**9)
+    monkeypatch.setattr(edge, "REQUESTS_WITHOUT", 10**9)
 
 
 @pytest.fixture

@@ -195,7 +195,7 @@ READS = (
     *TALK_READS,
     Read(practice_left, of_nothing, lambda people: "2"),
     Read(queries.agent_view, of_agent(), lambda people: "is_training_enabled=True"),
-    Read(bounty_terms, lambda people: {"slug": "coin"}, lambda people: ATTACK),
+    Read(bounty_terms, lambda people: {"slug": "reader"}, lambda people: ATTACK),
     Read(queries.versions_of, of_agent(), lambda people: PROMPT),
     Read(queries.agent_cards, of_nothing, lambda people: f"agent_id={people.agent_id},"),
     Read(queries.autopilot_view, of_agent(), lambda people: f"stop_loss_credits={STOP_LOSS}"),

@@ -179,7 +179,7 @@ def make_two_people() -> TwoPeople:
 def _submit_attack(user_id: int) -> None:
     bounty = Bounty.objects.create(
         user_id=user_id,
-        judge=Judge.objects.get(slug="coin"),
+        judge=Judge.objects.get(slug="reader"),
         template=ATTACK,
         hold_id=uuid.uuid4(),
         fee_credits=5,
@@ -259,7 +259,7 @@ def all_rows() -> Mapping[str, list[dict[str, Any]]]:
 
 def _played(*agents: Agent) -> Match:
     judge, _ = Judge.objects.get_or_create(
-        slug="coin", defaults={"name": "Coin", "kind": JudgeKind.COIN}
+        slug="reader", defaults={"name": "Reader", "kind": JudgeKind.PAIRWISE}
     )
     space = make_space(panel=[{"judge": judge.slug, "weight": 1.0}])
     for agent in agents:

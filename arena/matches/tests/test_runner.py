@@ -152,7 +152,9 @@ def test_seats_that_fail_at_once_refund_once(monkeypatch: pytest.MonkeyPatch) ->
         raise ExceptionGroup("both", faults)
 
     monkeypatch.setattr(runner, "_drive", drive)
-    runner.play_match(match.id, owner=uuid.uuid4())
+    owner = uuid.uuid4()
+    assert play.claim_match(match.id, owner=owner)
+    runner.play_match(match.id, owner=owner)
     match.refresh_from_db()
     assert match.status == MatchStatus.CANCELLED
     assert purse(match) == {ledger.Balance(100, 0)}

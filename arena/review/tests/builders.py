@@ -16,7 +16,7 @@ from judges.panel import combine
 from judges.transcript import Ballot
 
 
-def make_judge(slug: str, kind: JudgeKind = JudgeKind.COIN) -> Judge:
+def make_judge(slug: str, kind: JudgeKind = JudgeKind.PAIRWISE) -> Judge:
     judge, _ = Judge.objects.get_or_create(
         slug=slug, defaults={"name": slug.capitalize(), "kind": kind}
     )

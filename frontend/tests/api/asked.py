@@ -68,7 +68,7 @@ def of_a_row(people: TwoPeople, name: str) -> Any:
         case "other_id":
             return people.rivals_agent_id
         case "judge":
-            return "coin"
+            return "reader"
         case "username":
             return User.objects.get(id=people.owner_id).username
         case "number":

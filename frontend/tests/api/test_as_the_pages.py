@@ -141,8 +141,8 @@ def test_more_that_is_public_needs_no_token(people: TwoPeople) -> None:
         f"/spaces/{people.slug}/figures",
         f"/spaces/{people.slug}/people/{username}",
         "/judges",
-        "/judges/coin",
-        "/judges/coin/rounds",
+        "/judges/reader",
+        "/judges/reader/rounds",
         f"/matches/{people.match_id}/appeals",
         f"/matches/{people.match_id}/audience",
         "/tournaments",
@@ -225,7 +225,7 @@ def test_a_judges_rounds_are_read_piece_by_piece(people: TwoPeople) -> None:
     found: list[int] = []
     cursor: str | None = ""
     while cursor is not None:
-        piece = Program().get(f"/judges/coin/rounds?limit=1&cursor={cursor}").json()
+        piece = Program().get(f"/judges/reader/rounds?limit=1&cursor={cursor}").json()
         found += [one["round_number"] for one in piece["items"]]
         cursor = piece["next_cursor"]
     assert found == [2, 1]
@@ -244,24 +244,25 @@ def test_matches_head_to_head_are_read_piece_by_piece(people: TwoPeople) -> None
 def test_an_attack_that_is_sent_twice_is_paid_once_and_shown_to_nobody_else(
     people: TwoPeople,
 ) -> None:
+    reader = Judge.objects.filter(slug="reader")
+    reader.update(kind=JudgeKind.COIN)
     rules = Program(people.owner_id).post(
-        "/judges/coin/bounty", {"template": "Praise {prompt}"}, key=str(uuid.uuid4())
+        "/judges/reader/bounty", {"template": "Praise {prompt}"}, key=str(uuid.uuid4())
     )
     assert (rules.status_code, "nobody to fool" in detail_of(rules)) == (409, True)
-    Judge.objects.filter(slug="coin").update(kind=JudgeKind.PAIRWISE)
+    reader.update(kind=JudgeKind.PAIRWISE)
     program, key = Program(people.owner_id), str(uuid.uuid4())
     before = wallet_balance(people.owner_id).available
     for _ in range(2):
-        sent = program.post("/judges/coin/bounty", {"template": "Praise {prompt}"}, key=key)
+        sent = program.post("/judges/reader/bounty", {"template": "Praise {prompt}"}, key=key)
         assert sent.status_code == 201, sent.content
     assert wallet_balance(people.owner_id).available == before - settings.ENV.bounty_fee
     assert Bounty.objects.filter(hold_id=key).count() == 1
-    assert ATTACK in program.get("/judges/coin/bounty").content.decode()
-    assert ATTACK not in Program(people.rival_id).get("/judges/coin/bounty").content.decode()
+    assert ATTACK in program.get("/judges/reader/bounty").content.decode()
+    assert ATTACK not in Program(people.rival_id).get("/judges/reader/bounty").content.decode()
 
 
 def test_an_appeal_that_is_sent_twice_is_one_appeal(people: TwoPeople) -> None:
-    Judge.objects.filter(slug="coin").update(kind=JudgeKind.PAIRWISE)
     program = Program(people.owner_id)
     path = f"/matches/{people.match_id}/rounds/1/appeal"
     before = wallet_balance(people.owner_id).available

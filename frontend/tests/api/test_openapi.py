@@ -14,7 +14,6 @@ from schemathesis.specs.openapi.checks import (
 )
 
 from agents.api_tokens import Scope, create_token
-from frontend.api import edge
 from frontend.api.api import api
 from frontend.api.examples import body_example
 from frontend.tests.api.asked import STREAMED, of_a_row
@@ -27,9 +26,7 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def people(monkeypatch: pytest.MonkeyPatch) -> TwoPeople:
-    monkeypatch.setattr(edge, "REQUESTS_WITH_TOKEN", 10**9)
-    monkeypatch.setattr(edge, "REQUESTS_WITHOUT", 10**9)
+def people() -> TwoPeople:
     return make_two_people()
 
 

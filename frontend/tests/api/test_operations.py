@@ -13,13 +13,11 @@ from django.db import transaction
 
 from agents.models import User
 from arena.tests.builders import make_agent, make_user
-from frontend.api import edge
 from frontend.api.api import api
 from frontend.tests.api.asked import HOOK, RUNS, STREAMED, asked
 from frontend.tests.api.calling import Program, detail_of
 from frontend.tests.api.weights import with_weights
 from frontend.tests.two_people import TwoPeople, all_rows, make_two_people
-from judges.models import Judge, JudgeKind
 from training.models import TrainingRun
 
 pytestmark = pytest.mark.django_db
@@ -36,10 +34,8 @@ def people(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> TwoPeople:
     monkeypatch.setattr(settings.ENV, "training_price", 1)
     monkeypatch.setattr(settings.ENV, "outbound_allowed_hosts", [urlsplit(HOOK).netloc])
     monkeypatch.setattr(settings.ENV, "webhooks_over_http", True)
-    monkeypatch.setattr(edge, "REQUESTS_WITHOUT", 10**9)
     found = make_two_people()
     make_agent(make_user(is_house=True))  # against whom one practises
-    Judge.objects.filter(slug="coin").update(kind=JudgeKind.PAIRWISE)  # it can be fooled
     return with_weights(found, monkeypatch, tmp_path)
 
 

@@ -31,7 +31,7 @@ READING = (
     "tournament {tournament_id}",
     "autopilot show Secretive",
     "judges",
-    "judge coin",
+    "judge reader",
     "runs Secretive",
     "run {run_id}",
 )
