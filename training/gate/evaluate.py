@@ -71,8 +71,9 @@ async def evaluate(
 ) -> GateRecord:
     """The gate's figures and its verdict.
 
-    `rng` draws the tasks: training.gate.exams.exam_source. `heartbeat` is awaited every few seconds and may raise to stop. Raises InferenceUnavailable,
-    AdapterRefused, GateInconclusive, or NeverAnswers.
+    `rng` draws the tasks: training.gate.exams.exam_source. `heartbeat` is awaited every few seconds
+    and may raise to stop. Raises InferenceUnavailable, AdapterRefused, GateInconclusive, or
+    NeverAnswers.
     """
     tasks = _draw(own, rng, looks=LOOKS)
     first_look, second_look = tasks[: own.task_count], tasks[own.task_count :]

@@ -31,7 +31,7 @@ class ExportTally:
 
     def is_entered_since(self, space: str, moment: datetime) -> bool:
         """Whether all of the Space's matches were entered at that moment or later."""
-        return self.entered[space] >= moment.timestamp()
+        return self.entered.get(space, 0.0) >= moment.timestamp()
 
     def add(self, other: "ExportTally") -> None:
         self.spaces += other.spaces
