@@ -77,7 +77,7 @@ class _About:
     entries: dict[str, Entry]
     seats: dict[int, Seat]
     seasons: dict[int, Season]
-    registrations: dict[int, Registration]
+    registrations: dict[int | uuid.UUID, Registration]
     appeals: dict[int, Appeal]
 
 
@@ -161,12 +161,12 @@ def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
     return {str(entry.id): entry for entry in found}
 
 
-def _registrations_of(rows: list[Transfer], user_id: int) -> dict[int, Registration]:
-    """tournament id -> the user's last registration for it."""
+def _registrations_of(rows: list[Transfer], user_id: int) -> dict[int | uuid.UUID, Registration]:
+    """By its own id, which its fee was held by, and the user's last one by the tournament's id."""
     ids = [found for row in rows if (found := _id_of("tournament", row.reference)) is not None]
     own = Registration.objects.filter(tournament_id__in=ids, user_id=user_id)
     own = own.select_related("agent", "tournament").order_by("created_at")
-    return {each.tournament_id: each for each in own}
+    return {key: each for each in own for key in (each.pk, each.tournament_id)}
 
 
 def _appeals_of(rows: list[Transfer]) -> dict[int, Appeal]:
@@ -185,7 +185,10 @@ def _line(row: Transfer, user_id: int, about: _About) -> StatementLine:
     appeal = about.appeals.get(_id_of("appeal", row.reference) or 0)
     if appeal:
         match_id = appeal.round.match_id
-    registration = about.registrations.get(tournament_id) if tournament_id is not None else None
+    registration = None
+    if tournament_id is not None:
+        found = about.registrations
+        registration = found.get(row.pending_id or row.id) or found.get(tournament_id)
     if registration:
         title, detail = _words_of_tournament(row, registration, is_open_hold=is_open_hold)
     elif appeal:

@@ -84,7 +84,12 @@ def settlement_of(match_id: int) -> Settlement | None:
         CreditLine(
             seat=player.seat,
             label=f"Entry fee, {names[player.seat].name}",
-            detail=_detail_of_fee(player, names[player.seat], is_silent=player.seat in silent),
+            detail=_detail_of_fee(
+                player,
+                names[player.seat],
+                is_silent=player.seat in silent,
+                is_free=not any(each.fee_credits for each in seating.players),
+            ),
             amount_credits=player.fee_credits,
         )
         for player in seating.players
@@ -102,9 +107,11 @@ def settlement_of(match_id: int) -> Settlement | None:
     )
 
 
-def _detail_of_fee(player: Player, who: Competitor, *, is_silent: bool) -> str:
+def _detail_of_fee(player: Player, who: Competitor, *, is_silent: bool, is_free: bool) -> str:
     if is_silent:
         return "answered in no round: not ranked, not rated"
+    if is_free:
+        return "free"
     if player.entry_id:
         return f"held when {who.owner} entered"
     if not player.fee_credits:

@@ -5,10 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from django.conf import settings
 from django.db.models import Count, Q, QuerySet
 
 from agents.errors import NotAvailable
 from arena.credits.prizes import prizes, rake_of
+from arena.credits.stakes import house_stake
 from arena.models import Pairing, Registration, Tournament
 from arena.queries.lists import Competitor
 from arena.states import (
@@ -327,6 +329,22 @@ def _rounds(ties: Sequence[tuple[int, BracketTie]], entrants: int) -> tuple[Brac
     )
 
 
+def _expected_stakes(row: Tournament, registered: int) -> int:
+    """How many stake the fee if the fewest take part, the viewer perhaps as the first of them.
+
+    House agents fill up all seats that are left, and stake all of their fees or none.
+    """
+    people = max(registered, 1 if row.is_filled_by_house else row.fewest_entrants)
+    house = max(0, row.fewest_entrants - people)
+    stake = house_stake(
+        row.fee_credits,
+        house_seats=house,
+        used_credits=[0] * people,
+        bound_credits=settings.ENV.house_stake,
+    )
+    return people + (house if stake.fee_credits else 0)
+
+
 def _prize_table(
     row: Tournament, seeded: Sequence[Registration], registered: int
 ) -> PrizeTable | None:
@@ -339,7 +357,7 @@ def _prize_table(
         sharing = [each for each in paying if each.withdrawn_at is None] or paying
         count, pool = len(sharing), sum(each.fee_credits for each in paying)
     else:
-        count = max(registered, row.fewest_entrants)
+        count = _expected_stakes(row, registered)
         pool = count * row.fee_credits
     if not pool:
         return None

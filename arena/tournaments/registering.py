@@ -32,7 +32,8 @@ def register(
     slug = Tournament.objects.filter(id=tournament_id).values_list("space__slug", flat=True).first()
     if slug is None:
         raise NotAvailable("There is no such tournament.")
-    check_plays(agent_id, owner_id=user_id, space_slug=slug)
+    if not Registration.objects.filter(id=registration_id, user_id=user_id).exists():
+        check_plays(agent_id, owner_id=user_id, space_slug=slug)
     try:
         with transaction.atomic(durable=True):
             # The agent's lock keeps it from being retired until this is committed.

@@ -52,7 +52,8 @@ def practise(
     Raises Refused with a sentence (closed, playing already, none left today, too small a house, ...).
     """
     ledger.check_given_id(practice_id)
-    check_plays(agent_id, owner_id=user_id, space_slug=space_slug)
+    if not PracticeMatch.objects.filter(id=practice_id, user_id=user_id).exists():
+        check_plays(agent_id, owner_id=user_id, space_slug=space_slug)
     _commit_secrets(space_slug)
     try:
         with transaction.atomic(durable=True):

@@ -1,11 +1,24 @@
 """Tournaments and the autopilot: playing without asking for each match."""
 
+from enum import StrEnum
 from typing import Annotated, Any
 
 import typer
 
+from rlfc.arena import Arena
 from rlfc.connection import ArenaError
 from rlfc.terminal import AsJson, arena_of_login, minute_of, say, show_json, show_table, told
+
+NOT_FOUND = 404
+
+
+class AdoptionRule(StrEnum):
+    """What an autopilot does about new versions of its agent."""
+
+    PLAY_ON = "play_on"
+    STOP_AFTER = "stop_after"
+    WAIT_FOR = "wait_for"
+
 
 app = typer.Typer()
 of_autopilot = typer.Typer(no_args_is_help=True, help="An agent that enters Spaces by itself.")
@@ -120,6 +133,13 @@ def on(
     take_profit: Annotated[
         int | None, typer.Option(help="It stops when up by this many credits.")
     ] = None,
+    adoption: Annotated[
+        AdoptionRule | None,
+        typer.Option(
+            help="What it does about a new version. If left out: as before where it is on, else "
+            "play_on."
+        ),
+    ] = None,
 ) -> None:
     """Switch it on, or give it other limits."""
     limits = {
@@ -134,6 +154,8 @@ def on(
     }
     with arena_of_login() as arena:
         path = f"/agents/{arena.agent(agent)['agent_id']}/autopilot"
+        if rule := adoption or _rule_of(arena, path):
+            limits["adoption"] = rule
         found = arena.connection.json("PUT", path, json=limits)
     _say_autopilot(found)
 
@@ -145,6 +167,17 @@ def off(agent: str) -> None:
     with arena_of_login() as arena:
         found = arena.post(f"/agents/{arena.agent(agent)['agent_id']}/autopilot/off")
     _say_autopilot(found)
+
+
+def _rule_of(arena: Arena, path: str) -> str | None:
+    """What an autopilot that is on does about new versions."""
+    try:
+        found = arena.get(path)
+    except ArenaError as error:
+        if error.status != NOT_FOUND:
+            raise
+        return None
+    return found["limits"]["adoption"] if found["is_on"] else None
 
 
 def _say_autopilot(found: dict[str, Any]) -> None:
