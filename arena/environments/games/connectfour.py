@@ -1,6 +1,7 @@
 """Connect four as textarena's ConnectFour-v0 plays it; unseen: with five columns instead of seven. Pure.
 
-A position's value is 1 or 0 where DEPTH moves decide it, by alpha-beta search, and otherwise
+A lost turn is a pass; after a pass of each seat in a row the game is a draw. A position's value is
+1 or 0 where DEPTH moves decide it, by alpha-beta search, and otherwise
 
     0.5 + t / (2 (|t| + 4)),   t = the seat's free cells that would complete four, less the other's
 
@@ -23,16 +24,13 @@ FAIR_DEPTH = 3  # moves that decide no opening
 
 
 class ConnectFour(Game):
-    """Position: {"columns": marks from the bottom up, "turn": seat, "last": [column], "passed": 0}.
-
-    Nobody passes any more; the key stays so that older matches' tasks are drawn again as they were.
-    """
+    """Position: {"columns": marks from the bottom up, "turn": seat, "passed", "last": [column]}."""
 
     slug = "connectfour"
     name = "Connect four"
     max_task_chars = 340
     seats = Seats(2, 2)
-    turn_limit = ROWS * COLUMNS - PLIES[-1]
+    turn_limit = 2 * (ROWS * COLUMNS - PLIES[-1])  # a pass before each move
     difficulty_count = len(PLIES)
 
     def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
@@ -57,7 +55,7 @@ class ConnectFour(Game):
         return position, {**position, "columns": position["columns"][::-1]}
 
     def to_move(self, position: Position) -> tuple[int, ...]:
-        over = _has_won(position) or not _open_columns(position)
+        over = position["passed"] == 2 or _has_won(position) or not _open_columns(position)
         return () if over else (position["turn"],)
 
     def describe(self, position: Position, seat: int) -> str:
@@ -79,7 +77,10 @@ class ConnectFour(Game):
         column = int(read_move(text, self.moves(position, seat))) - 1
         columns = list(position["columns"])
         columns[column] += MARKS[seat]
-        return {**position, "columns": columns, "turn": 1 - seat, "last": [column]}
+        return {"columns": columns, "turn": 1 - seat, "passed": 0, "last": [column]}
+
+    def forfeit(self, position: Position, seat: int) -> Position:
+        return {**position, "turn": 1 - seat, "passed": position["passed"] + 1}
 
     def payoffs(self, position: Position) -> Mapping[int, float]:
         if not _has_won(position):

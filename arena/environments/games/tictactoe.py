@@ -1,6 +1,7 @@
 """Tic-tac-toe as textarena's TicTacToe-v0 plays it; unseen: whoever makes three in a row loses. Pure.
 
-Unseen are the rules of textarena's ReverseTicTacToe-v0. Values are exact, by minimax.
+Unseen are the rules of textarena's ReverseTicTacToe-v0. A lost turn is a pass; after a pass of
+each seat in a row the game is a draw. Values are exact, by minimax.
 """
 
 from collections.abc import Iterable, Mapping
@@ -20,16 +21,13 @@ MIRROR = (2, 1, 0, 5, 4, 3, 8, 7, 6)
 
 
 class TicTacToe(Game):
-    """Position: {"board": nine of "X", "O", ".", "turn": seat, "reverse", "last": [cell], "passed": 0}.
-
-    Nobody passes any more; the key stays so that older matches' tasks are drawn again as they were.
-    """
+    """Position: {"board": nine of "X", "O", ".", "turn": seat, "reverse", "passed", "last": [cell]}."""
 
     slug = "tictactoe"
     name = "Tic-tac-toe"
     max_task_chars = 240
     seats = Seats(2, 2)
-    turn_limit = len(QUARTER_TURN) - PLIES[-1]
+    turn_limit = 14  # seven free squares, and a pass before each
     difficulty_count = len(PLIES)
 
     def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
@@ -51,7 +49,7 @@ class TicTacToe(Game):
 
     def to_move(self, position: Position) -> tuple[int, ...]:
         board = position["board"]
-        over = won_line(board) or FREE not in board
+        over = won_line(board) or FREE not in board or position["passed"] == 2
         return () if over else (position["turn"],)
 
     def describe(self, position: Position, seat: int) -> str:
@@ -71,7 +69,10 @@ class TicTacToe(Game):
     def act(self, position: Position, seat: int, text: str) -> Position:
         cell = int(read_move(text, self.moves(position, seat))) - 1
         board = placed(position["board"], cell, seat)
-        return {**position, "board": board, "turn": 1 - seat, "last": [cell]}
+        return {**position, "board": board, "turn": 1 - seat, "passed": 0, "last": [cell]}
+
+    def forfeit(self, position: Position, seat: int) -> Position:
+        return {**position, "turn": 1 - seat, "passed": position["passed"] + 1}
 
     def payoffs(self, position: Position) -> Mapping[int, float]:
         line = won_line(position["board"])

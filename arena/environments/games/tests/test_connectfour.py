@@ -92,13 +92,11 @@ def test_a_full_column_is_no_move() -> None:
     assert GAME.moves(at("XOXOXO", "", "", "", "", "", ""), 0) == ("2", "3", "4", "5", "6", "7")
 
 
-def test_a_lost_turn_is_never_better_than_a_move() -> None:
-    """Only column 4 has room, and a pass instead of a move would have won a lost game."""
-    now = at("XOXOOX", "OOXOOX", "OXOXXO", "OX", "XOXXXO", "XXOXOO", "XOXXOO")
-    assert GAME.forfeit(now, 0) == GAME.act(now, 0, "4")
-    threatened = at("XXX", "OO", "", "", "", "", "O")
-    lost = GAME.forfeit(threatened, 1)
-    assert GAME.value(lost, 1) == 0, "it does not block"
+def test_a_lost_turn_is_a_pass_and_two_in_a_row_are_a_draw() -> None:
+    passed = GAME.forfeit(at("X", "O", "", "", "", "", ""), 0)
+    assert GAME.to_move(passed) == (1,)
+    over = GAME.forfeit(passed, 1)
+    assert (GAME.to_move(over), GAME.payoffs(over)) == ((), {0: 0.5, 1: 0.5})
 
 
 def test_the_board_is_shown_with_its_newest_mark() -> None:

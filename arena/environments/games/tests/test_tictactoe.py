@@ -44,12 +44,13 @@ def test_a_taken_square_or_two_squares_are_refused_and_the_free_ones_named(text:
     assert "Legal: 3, 4, 5, 6, 7, 8, 9." in score.checks[0].detail
 
 
-def test_a_lost_turn_is_the_worst_legal_move() -> None:
-    assert GAME.forfeit(at("XX.OO..X.", turn=1), 1)["board"] == "XX.OO.OX.", (
-        "it misses to win and to block"
-    )
-    reverse = GAME.forfeit(at("XX.OO..OX", reverse=True), 0)
-    assert GAME.payoffs(reverse) == {0: 0.0, 1: 1.0}, "it makes three in a row, which loses"
+def test_a_lost_turn_is_a_pass_and_two_in_a_row_are_a_draw() -> None:
+    passed = GAME.forfeit(at("XO......."), 0)
+    assert (passed["board"], GAME.to_move(passed)) == ("XO.......", (1,))
+    played = GAME.act(passed, 1, "3")
+    assert GAME.to_move(GAME.forfeit(played, 0)) == (1,)
+    over = GAME.forfeit(passed, 1)
+    assert (GAME.to_move(over), GAME.payoffs(over)) == ((), {0: 0.5, 1: 0.5})
 
 
 def test_mirrored_and_turned_boards_count_as_one_task() -> None:
