@@ -37,16 +37,23 @@ def check_room(owner_id: int, *, more_bytes: int = 0) -> None:
     ).exists():
         raise Refused(
             f"The weights of your agents take {used:,.0f} MB, and {most:,} MB may be kept. Retire an "
-            "agent: what it played with counts no longer, and the rest is deleted within hours. Or wait: "
+            "agent: what it played with no longer counts, and its other weights are deleted within "
+            "hours. Or wait: "
             f"weights not in play are deleted after {settings.ENV.retain_adapters_days} days."
         )
 
 
 def stored_bytes(owner_id: int) -> int:
     """What the owner's weights take on the disk, but for those that a retired agent played with."""
-    played = Q(agent__current_version=F("pk")) | Q(adapter__replaced_at__isnull=False)
-    versions = AgentVersion.objects.filter(
-        Q(agent__retired_at=None) | ~played, agent__owner_id=owner_id
+    versions = AgentVersion.objects.filter(agent__owner_id=owner_id).exclude(adapter=None)
+    active, retired = (versions.filter(agent__retired_at__isnull=each) for each in (True, False))
+    # By the weights: a version with another prompt may have played with them.
+    played = retired.filter(
+        Q(agent__current_version=F("pk")) | Q(adapter__replaced_at__isnull=False)
     )
-    kept = Adapter.objects.filter(id__in=versions.values("adapter"), is_removed=False)
+    kept = Adapter.objects.filter(
+        Q(id__in=active.values("adapter"))
+        | Q(id__in=retired.values("adapter")) & ~Q(id__in=played.values("adapter")),
+        is_removed=False,
+    )
     return kept.aggregate(total=Sum("size_bytes"))["total"] or 0

@@ -22,7 +22,7 @@ _THOUGHT_NAME = "(?:think|thinking|thought|thoughts|reasoning)"
 _THOUGHT_BEGINS = re.compile(rf"\s*(?:<{_THOUGHT_NAME}>|\[THINK\])", re.IGNORECASE)
 _THOUGHT_ENDS = re.compile(rf"</{_THOUGHT_NAME}>|\[/THINK\]", re.IGNORECASE)
 _CODE_BLOCK = re.compile(
-    r"```(?:json)?[ \t]*\n(?P<inside>.*)\n[ \t]*```", re.DOTALL | re.IGNORECASE
+    r"```(?:json)?[ \t\r]*\n(?P<inside>.*)\n[ \t\r]*```", re.DOTALL | re.IGNORECASE
 )
 
 # A token of a reply, and natural log-probabilities of the likeliest ones in its place

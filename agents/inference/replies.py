@@ -29,7 +29,7 @@ class NoNumbers(RequestRefused):
     """The model's own log-probabilities are no numbers: an adapter can make a model overflow."""
 
     def __init__(self) -> None:
-        super().__init__("The agent's model computed values that are no numbers.")
+        super().__init__("The agent's model computed values that are not numbers.")
 
 
 class ChoicesRefused(RequestRefused):

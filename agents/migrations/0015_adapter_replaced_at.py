@@ -2,7 +2,7 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-    """What was replaced before has no date: it is kept as long as the release before kept it."""
+    """What was replaced before gets its date in the next migration."""
 
     dependencies = [
         ("agents", "0014_export_scope"),

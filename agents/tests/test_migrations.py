@@ -7,7 +7,7 @@ from django.apps.registry import Apps
 from django.db import IntegrityError, transaction
 from django.utils import timezone
 
-from agents.models import Agent, ApiToken, User
+from agents.models import Adapter, Agent, ApiToken, User
 from agents.names import name_key
 from arena.config.tests.rewinding import migrate, migrate_to_today, rewound
 
@@ -98,3 +98,25 @@ def test_the_house_agents_of_before_become_references_and_no_others() -> None:
             agents.create(owner=owner, name=f"{name} one", base_model=base, engine="model")
     marked = dict(Agent.objects.values_list("owner__username", "is_reference"))
     assert marked == {"house": True, "ann": False}
+
+
+def test_weights_that_gave_way_before_there_was_a_date_count_as_replaced_now() -> None:
+    with rewound([("agents", "0014_export_scope")]) as apps:
+        owner = apps.get_model("agents", "User").objects.create(username="one", password="!")
+        base = apps.get_model("agents", "BaseModel").objects.create(slug="t", served_name="t")
+        agent = apps.get_model("agents", "Agent").objects.create(
+            owner=owner, name="Ada", base_model=base, engine="model"
+        )
+        parent = None
+        for number in (1, 2, 3):
+            adapter = apps.get_model("agents", "Adapter").objects.create(
+                digest=f"{number:064x}", base_model=base, rank=4, alpha=8, size_bytes=1
+            )
+            parent = apps.get_model("agents", "AgentVersion").objects.create(
+                agent=agent, number=number, adapter=adapter, parent=parent, prompt="Say."
+            )
+        agent.current_version = parent
+        agent.save()
+        migrate_to_today()
+        dates = Adapter.objects.order_by("digest").values_list("replaced_at", flat=True)
+        assert [date is not None for date in dates] == [True, True, False]

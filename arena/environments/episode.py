@@ -48,9 +48,15 @@ class Episode:
         return cls(environment, environment.begin(task, len(order)), tuple(order))
 
     def replayed(self, tries: Iterable[Try]) -> "Episode":
-        """The episode after these recorded tries, in the order in which they were recorded."""
+        """The episode after these recorded tries, in the order in which they were recorded.
+
+        Raises EnvironmentFault if they do not follow from the rules, which a release may change.
+        """
         episode = self
         for one in tries:
+            if one.seat not in episode.to_move:
+                name = self.environment.name
+                raise EnvironmentFault(f"The rules of {name} have changed since this was played.")
             episode, _ = episode.after(one)
         return episode
 

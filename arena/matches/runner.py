@@ -73,10 +73,10 @@ def play_match(match_id: int, *, owner: uuid.UUID) -> None:
 def _cancel(
     match_id: int, why: str, faults: BaseExceptionGroup[BaseException], *, owner: uuid.UUID
 ) -> None:
-    log.error("match_cancelled", match_id=match_id, fault=_first(faults))
     # Seats may fail in two ways, so it may be over already; or another worker has taken it over.
     with contextlib.suppress(IllegalMove, LeaseLost):
         play.cancel_match(match_id, reason=why, owner=owner)
+        log.error("match_cancelled", match_id=match_id, fault=_first(faults))
 
 
 def _first(faults: BaseExceptionGroup[BaseException]) -> str:

@@ -103,9 +103,9 @@ class LiveMatch {
   #takeDrawing(drawing: Drawing): void {
     this.#seq = drawing.seq;
     this.#isOver = drawing.over;
-    for (const number of Object.keys(drawing.rounds).map(Number)) {
-      if (this.#movesOnTo(number)) this.#view = number;
-    }
+    // The first of them: others may be played beside it.
+    const next = Object.keys(drawing.rounds).map(Number).find((number) => this.#movesOnTo(number));
+    if (next) this.#view = next;
     if (drawing.summary) this.#replaceSummary(elementOf(drawing.summary));
     const round = drawing.rounds[this.#view];
     if (round) this.#drawRound(elementOf(round), this.#view);

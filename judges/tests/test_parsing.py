@@ -212,4 +212,5 @@ def test_a_block_of_line_breaks_alone_is_read_at_once() -> None:
     """By an expression that tries all splits of them, it would take hours."""
     with pytest.raises(Unreadable):
         read_object("```json" + "\n" * 20_000 + "{", is_cut=True)
-    assert read_object('```json \n\n{"verdict": "A"}\n\n  ```', is_cut=False) == {"verdict": "A"}
+    for block in ('```json \n\n{"verdict": "A"}\n\n  ```', '```json\r\n{"verdict": "A"}\r\n```'):
+        assert read_object(block, is_cut=False) == {"verdict": "A"}

@@ -31,7 +31,7 @@ class Reason(StrEnum):
     """Why an example is left out; the manifest counts them."""
 
     OVERRULED = "overruled"  # a granted appeal put its two answers the other way round
-    ILLEGAL = "illegal"  # its better answer was no legal move, so that no judge saw it
+    ILLEGAL = "illegal"  # its better answer was no legal move
     ERASED = "erased"  # one of its answers is of a person who has left
     WITHOUT_TOKENS = "without_tokens"  # stored before token ids were, never sampled, or erased
     OTHER_BASE = "other_base"  # its ids belong to another tokenizer

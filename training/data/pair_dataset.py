@@ -105,7 +105,7 @@ def export_pairs(agent_id: int, *, viewer: int) -> Iterator[JSON]:
     """All pairs of the viewer's agent with two texts, oldest first, in the format of TRL's DPOTrainer.
 
     A pair with an answer of a person who has left has only one. A pair whose better answer was no
-    legal move is not among them: no judge saw that answer.
+    legal move is not among them.
 
     The columns other than prompt, chosen and rejected say where a pair comes from; their types are
     the same in every row, and the trainer ignores them. Raises NotAvailable at once.

@@ -201,7 +201,7 @@ class Examiner:
         sampling: Sampling,
         choices: Sequence[str],
     ) -> str:
-        """The model's answer; empty, which no judge values, if its own numbers are none."""
+        """The model's answer; empty if the model computed NaN."""
         try:
             answer = await patiently(
                 lambda: self._inference.generate(model, messages, sampling, choices=choices)

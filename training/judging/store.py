@@ -1,6 +1,7 @@
 """Where the weights of learned judges are kept: a folder for each, named after its SHA-256."""
 
 import hashlib
+import os
 import shutil
 from pathlib import Path
 
@@ -23,6 +24,7 @@ def store_judge(trained: Path, store: Path) -> str:
     digest = digest_of_judge(trained)
     target = store / digest
     if target.exists():
+        os.utime(target)  # it is needed again: see training.retention.judges
         return digest
     unfinished = store / f".{digest}"
     shutil.rmtree(unfinished, ignore_errors=True)
@@ -30,4 +32,5 @@ def store_judge(trained: Path, store: Path) -> str:
     for name in FILES:
         shutil.copyfile(trained / name, unfinished / name)
     publish_folder(unfinished, target)
+    os.utime(target)
     return digest

@@ -169,13 +169,15 @@ def _group(
 def _ended(
     run: TrainingRun, planned: PlannedEpisodes, rows: Sequence[Rollout], *, discount: float
 ) -> EndedEpisode | None:
-    """The episode as its rows replay it; None if it has not ended."""
+    """The episode as its rows replay it; None if it has not ended, or by today's rules never would."""
     task = Task.from_json(rows[0].round.task)
     environment = ENVIRONMENTS[run.space.environment]
     episode = Episode.begin(environment, task, range(len(planned.versions)))
     own: list[tuple[Rollout, list[dict[str, str]], OwnTry]] = []
     for row in rows:
         before = episode
+        if row.seat not in before.to_move:
+            return None
         episode, problem = before.after(Try(row.seat, row.text))
         if row.is_own:
             told = with_prompt(row.version.prompt, before.observe(row.seat))

@@ -23,7 +23,10 @@ def collect() -> Freed:
     freed = Freed()
     for folder in _due()[:BATCH]:
         freed += Freed(1, size_of(folder))
-        shutil.rmtree(folder)
+        # At once, so that whoever stores the same weights again never sees half of them.
+        folder.rename(folder.with_name(f".{folder.name}.removed"))
+    for gone in Path(settings.JUDGE_STORE).glob(".*.removed"):
+        shutil.rmtree(gone)
     return freed
 
 
@@ -42,9 +45,13 @@ JUDGES = Kind(
 
 
 def _due() -> list[Path]:
-    folders = {folder.name: folder for folder in Path(settings.JUDGE_STORE).glob("[0-9a-f]*")}
     refused_since = timezone.now() - timedelta(days=settings.ENV.retain_rejected_days)
-    # One that is being trained has no row yet.
+    # One that is being measured has no row of its own yet, but perhaps an old one's weights.
+    folders = {
+        folder.name: folder
+        for folder in Path(settings.JUDGE_STORE).glob("[0-9a-f]*")
+        if folder.stat().st_mtime < refused_since.timestamp()
+    }
     trained = LearnedVersion.objects.filter(digest__in=folders)
     is_kept = Q(status=LearnedStatus.ADOPTED) | Q(created_at__gte=refused_since)
     kept = set(trained.filter(is_kept).values_list("digest", flat=True))

@@ -102,6 +102,8 @@ class Game(ABC):
 
         A game whose moves cannot be listed, or whose players know another rule, overrides it.
         """
+        if not self.to_move(position):
+            return position
         values = self.move_values(position, seat)
         return self.act(position, seat, min(values, key=values.__getitem__))
 

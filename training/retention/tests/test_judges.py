@@ -1,5 +1,6 @@
 """Weights of trained judges go if they never voted."""
 
+import os
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -42,10 +43,14 @@ def test_only_weights_that_were_refused_long_ago_and_never_voted_go(store: Path)
     train(store, "b", is_adopted=True)
     train(store, "c", is_adopted=False)
     roll_back(Judge.objects.get(slug="learned").pk)
-    LearnedVersion.objects.update(created_at=timezone.now() - timedelta(days=8))
+    train(store, "f", is_adopted=False)
+    then = timezone.now() - timedelta(days=8)
+    LearnedVersion.objects.update(created_at=then)
+    for letter in "abc":  # not f: its weights have just been made once more
+        os.utime(store / (letter * 64), (then.timestamp(), then.timestamp()))
     train(store, "d", is_adopted=False)
     (store / ("e" * 64)).mkdir()  # is being trained
     assert JUDGES.due() == JUDGES.collect() == Freed(1, 10)
-    assert [path.name[0] for path in sorted(store.iterdir())] == ["a", "b", "d", "e"]
+    assert [path.name[0] for path in sorted(store.iterdir())] == ["a", "b", "d", "e", "f"]
     assert JUDGES.collect() == Freed()
-    assert LearnedVersion.objects.count() == 4
+    assert LearnedVersion.objects.count() == 5

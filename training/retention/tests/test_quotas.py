@@ -61,6 +61,10 @@ def test_weights_that_a_retired_agent_played_with_stay_and_no_longer_count(
     versions = [make_version(agent, number=each, monkeypatch=monkeypatch) for each in (2, 3)]
     for version in versions:
         use(version)
+    # With the same weights: they have played, whatever the prompt was.
+    roster.edit_agent(
+        agent.owner_id, agent_id=agent.pk, prompt="New.", sampling=versions[-1].sampling
+    )
     assert quotas.stored_bytes(agent.owner_id) == 2 * SIZE
     roster.retire_agent(agent.owner_id, agent_id=agent.pk)
     collect_adapters()
