@@ -110,10 +110,20 @@ def test_weights_that_gave_way_before_there_was_a_date_count_as_replaced_now() -
         parent = None
         for number in (1, 2, 3):
             adapter = apps.get_model("agents", "Adapter").objects.create(
-                digest=f"{number:064x}", base_model=base, rank=4, alpha=8, size_bytes=1
+                digest=f"{number:064x}",
+                base_model=base,
+                rank=4,
+                alpha=8,
+                target_modules=["q_proj"],
+                size_bytes=1,
             )
             parent = apps.get_model("agents", "AgentVersion").objects.create(
-                agent=agent, number=number, adapter=adapter, parent=parent, prompt="Say."
+                agent=agent,
+                number=number,
+                adapter=adapter,
+                parent=parent,
+                prompt="Say.",
+                sampling={},
             )
         agent.current_version = parent
         agent.save()

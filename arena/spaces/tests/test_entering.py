@@ -205,6 +205,17 @@ def test_an_adapter_that_a_server_refused_rests_for_an_hour(settings: Any, tmp_p
     enter(agent, space)
 
 
+def test_an_entry_that_is_sent_again_is_answered_though_its_agent_may_no_longer_enter(
+    settings: Any, tmp_path: Path
+) -> None:
+    settings.ADAPTER_STORE = tmp_path
+    space, agent = make_space(), make_agent(make_user(credits=100))
+    digest, same = make_trained(agent, tmp_path).parent.name, uuid.uuid4()
+    enter(agent, space, entry_id=same)
+    note_refusal(digest, "The server has no room for rank 64.")
+    assert enter(agent, space, entry_id=same) == same
+
+
 def test_a_version_that_cannot_play_is_found_when_seating_and_refunded_alone(
     settings: Any, tmp_path: Path
 ) -> None:

@@ -8,6 +8,8 @@ import pytest
 import typer
 from rlfc.cli import app
 
+from arena.models import Autopilot
+from arena.states import AdoptionRule
 from frontend.tests.client.terminals import Terminal
 from frontend.tests.two_people import TwoPeople, make_two_people
 
@@ -90,4 +92,7 @@ def test_an_autopilot_is_switched_off_and_on(port: int, tmp_path: Path) -> None:
     assert "It is off." in terminal.type("autopilot", "off", "Secretive")
     on = ("autopilot", "on", "Secretive", "--space", people.slug)
     assert "fee_credits" in terminal.type(*on, "--fee", "-1", status=1)
-    assert "It is on." in terminal.type(*on, "--fee", "10")
+    assert "It is on." in terminal.type(*on, "--fee", "10", "--adoption", "wait_for")
+    assert "It is on." in terminal.type(*on, "--fee", "20")
+    rows = Autopilot.objects.filter(agent=people.agent_id).order_by("-id")
+    assert (rows[0].fee_credits, rows[0].adoption) == (20, AdoptionRule.WAIT_FOR), "it is kept"

@@ -95,6 +95,9 @@ def test_a_free_match_has_no_movement(client: Client) -> None:
     assert "no credit moved" in client.get(f"/matches/{match.id}/credits/").content.decode()
     page = client.get(f"/matches/{match.id}/").content.decode()
     assert "a free match: nobody paid, and nobody gets a prize" in page
+    found = settlement_of(match.id)
+    assert found is not None
+    assert {line.detail for line in found.fees} == {"free"}
     assert client.get("/matches/999999/credits/").status_code == 404
 
 

@@ -3,9 +3,12 @@
 import uuid
 
 import pytest
+from django.conf import settings
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 
+from agents.models import User
+from arena import sweeping
 from arena.credits import ledger
 from arena.models import Match, Registration, Tournament
 from arena.queries import settlement_of, statement_page, tournament_cards, tournament_view
@@ -61,6 +64,9 @@ def test_a_person_registers_sees_the_fee_held_and_withdraws() -> None:
     assert ledger.balance(ledger.account_of(agent.owner_id)).available == 100
     (line, *_) = statement_page(agent.owner_id).lines
     assert line.title == "Tournament fee returned"
+    register(tournament, make_agent(User.objects.get(id=agent.owner_id)))
+    (_, returned, *_) = statement_page(agent.owner_id).lines
+    assert returned.detail == f"{agent.name} did not play in {tournament.name}."
 
 
 def test_a_refusal_is_shown_on_the_page_and_holds_nothing() -> None:
@@ -81,7 +87,30 @@ def test_the_prize_table_has_the_tournaments_own_numbers() -> None:
     assert (table.entrants, table.pool_credits, table.rake_credits) == (4, 40, 4)
     assert table.prizes_credits == (19, 10, 7)
     page = text_of(Client(), f"/tournaments/{tournament.pk}/")
-    assert "With 4 agents, the fees make a pool of 40 credits." in page
+    assert "With 4 paying agents, the fees make a pool of 40 credits." in page
+
+
+@pytest.mark.parametrize(("bound", "staking"), [(30, 4), (29, 1)])
+def test_before_the_start_the_house_stakes_as_much_as_it_will(
+    monkeypatch: pytest.MonkeyPatch, bound: int, staking: int
+) -> None:
+    monkeypatch.setattr(settings.ENV, "house_stake", bound)
+    house = make_user(is_house=True)
+    for _ in range(4):
+        make_agent(house)
+    tournament = make_tournament(fewest_entrants=4, is_filled_by_house=True)
+    pools = []
+    for _ in range(2):
+        table = tournament_view(tournament.pk, viewer=None).prizes
+        assert table is not None
+        pools.append((table.entrants, table.pool_credits))
+        if not Registration.objects.exists():
+            register(tournament)
+    is_due(tournament)
+    sweeping.run_tournaments()
+    table = tournament_view(tournament.pk, viewer=None).prizes
+    assert table is not None
+    assert pools == [(staking, 10 * staking)] * 2 == [(table.entrants, table.pool_credits)] * 2
 
 
 def test_the_prize_table_has_what_is_paid_though_somebody_withdraws() -> None:
