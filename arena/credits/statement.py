@@ -162,7 +162,7 @@ def _entries_of(rows: list[Transfer]) -> dict[str, Entry]:
 
 
 def _registrations_of(rows: list[Transfer], user_id: int) -> dict[int | uuid.UUID, Registration]:
-    """By its own id, which its fee was held by, and the user's last one by the tournament's id."""
+    """Each by its own id, which is its fee's hold, and the user's last by the tournament's id, too."""
     ids = [found for row in rows if (found := _id_of("tournament", row.reference)) is not None]
     own = Registration.objects.filter(tournament_id__in=ids, user_id=user_id)
     own = own.select_related("agent", "tournament").order_by("created_at")

@@ -103,9 +103,9 @@ class LiveMatch {
   #takeDrawing(drawing: Drawing): void {
     this.#seq = drawing.seq;
     this.#isOver = drawing.over;
-    // The first of them: others may be played beside it.
-    const next = Object.keys(drawing.rounds).map(Number).find((number) => this.#movesOnTo(number));
-    if (next) this.#view = next;
+    // The first that is played, since others may be played beside it; else the newest.
+    const next = Object.keys(drawing.rounds).map(Number).filter((number) => this.#movesOnTo(number));
+    this.#view = next.find((number) => isPlayed(drawing.rounds[number])) ?? next.at(-1) ?? this.#view;
     if (drawing.summary) this.#replaceSummary(elementOf(drawing.summary));
     const round = drawing.rounds[this.#view];
     if (round) this.#drawRound(elementOf(round), this.#view);
@@ -238,6 +238,10 @@ function elementOf(html: string): HTMLElement {
   const element = holder.content.firstElementChild;
   if (!(element instanceof HTMLElement)) throw new Error("a drawing without an element");
   return element;
+}
+
+function isPlayed(round: string | undefined): boolean {
+  return round !== undefined && elementOf(round).dataset.roundStatus === "playing";
 }
 
 /** A selector for what has the focus in a round, if it will be drawn again. */

@@ -134,7 +134,7 @@ def _title(manifest: Mapping[str, Any]) -> str:
 
 def _licence(licence: str) -> str:
     named = _NAMED.get(DataLicence(licence))
-    return f"licence {named}" if named else "no one licence covers all of its rows"
+    return f"licence {named}" if named else "no licence for all of its rows"
 
 
 def _agreement(calibration: Mapping[str, Any] | None) -> str:

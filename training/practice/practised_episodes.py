@@ -169,7 +169,7 @@ def _group(
 def _ended(
     run: TrainingRun, planned: PlannedEpisodes, rows: Sequence[Rollout], *, discount: float
 ) -> EndedEpisode | None:
-    """The episode as its rows replay it; None if it has not ended, or by today's rules never would."""
+    """The episode as its rows replay it; None if it has not ended, or does not follow from today's rules."""
     task = Task.from_json(rows[0].round.task)
     environment = ENVIRONMENTS[run.space.environment]
     episode = Episode.begin(environment, task, range(len(planned.versions)))

@@ -4,7 +4,7 @@ Those that voted stay: the staff may roll back to them, and votes name them.
 """
 
 import shutil
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 from django.conf import settings
@@ -22,9 +22,12 @@ def collect() -> Freed:
     """Remove the folders. The rows stay, with the figures of their trainings."""
     freed = Freed()
     for folder in _due()[:BATCH]:
-        freed += Freed(1, size_of(folder))
-        # At once, so that whoever stores the same weights again never sees half of them.
+        size = size_of(folder)
+        if not _is_old(folder):
+            continue  # the same weights have just been made again
+        # At once, so that nobody sees half of them.
         folder.rename(folder.with_name(f".{folder.name}.removed"))
+        freed += Freed(1, size)
     for gone in Path(settings.JUDGE_STORE).glob(".*.removed"):
         shutil.rmtree(gone)
     return freed
@@ -45,13 +48,10 @@ JUDGES = Kind(
 
 
 def _due() -> list[Path]:
-    refused_since = timezone.now() - timedelta(days=settings.ENV.retain_rejected_days)
+    refused_since = _refused_since()
     # One that is being measured has no row of its own yet, but perhaps an old one's weights.
-    folders = {
-        folder.name: folder
-        for folder in Path(settings.JUDGE_STORE).glob("[0-9a-f]*")
-        if folder.stat().st_mtime < refused_since.timestamp()
-    }
+    found = Path(settings.JUDGE_STORE).glob("[0-9a-f]*")
+    folders = {folder.name: folder for folder in found if _is_old(folder)}
     trained = LearnedVersion.objects.filter(digest__in=folders)
     is_kept = Q(status=LearnedStatus.ADOPTED) | Q(created_at__gte=refused_since)
     kept = set(trained.filter(is_kept).values_list("digest", flat=True))
@@ -60,3 +60,15 @@ def _due() -> list[Path]:
         kept.update(named.values_list("config__digest", flat=True))
     refused = set(trained.values_list("digest", flat=True)) - kept
     return [folders[digest] for digest in sorted(refused)]
+
+
+def _refused_since() -> datetime:
+    return timezone.now() - timedelta(days=settings.ENV.retain_rejected_days)
+
+
+def _is_old(folder: Path) -> bool:
+    """Not if another sweep has just removed it."""
+    try:
+        return folder.stat().st_mtime < _refused_since().timestamp()
+    except FileNotFoundError:
+        return False

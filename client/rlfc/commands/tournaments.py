@@ -136,8 +136,7 @@ def on(
     adoption: Annotated[
         AdoptionRule | None,
         typer.Option(
-            help="What it does about a new version. If left out: as before where it is on, else "
-            "play_on."
+            help="What it does about a new version. If left out: as before if it is on, else play_on."
         ),
     ] = None,
 ) -> None:
