@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from safetensors import SafetensorError, deserialize
 
 from agents.adapters.lora import MAX_ALPHA, MAX_LORA_RANK
@@ -28,6 +29,9 @@ MAX_CONFIG_BYTES = 100_000
 MAX_HEADER_BYTES = 50_000_000  # of a base model's file
 MAX_ADAPTER_HEADER_BYTES = 5_000_000
 MAX_WEIGHT = 65_504.0  # the largest float16: a float16 server reads more as infinity
+# By how much a layer may change a weight of the base. With far more, a model overflows, and what is
+# not a number stays in its server's cache, for everybody: docs/decisions/adapter-names.md
+MAX_CHANGE = 100.0
 
 _LARGEST_NUMBER_BYTES = 4
 # Of pickle's own protocol, and of the zip files that torch writes.
@@ -118,7 +122,8 @@ def check_adapter(folder: Path, *, base_folder: Path) -> AdapterFacts:
         raise BadAdapter(f"The adapter is larger than {MAX_WEIGHTS_BYTES:,} bytes.")
     weights = weights_path.read_bytes()
     rank, alpha = config["r"], config["lora_alpha"]
-    modules = _check_tensors(weights, rank=rank, shapes=linear_shapes(base_folder))
+    shapes = linear_shapes(base_folder)
+    modules = _check_tensors(weights, rank=rank, scale=alpha / rank, shapes=shapes)
     return AdapterFacts(
         digest=hashlib.sha256(weights).hexdigest(),
         rank=rank,
@@ -178,7 +183,9 @@ def _read_config(path: Path) -> dict[str, Any]:
     return config
 
 
-def _check_tensors(weights: bytes, *, rank: int, shapes: Mapping[str, tuple[int, int]]) -> set[str]:
+def _check_tensors(
+    weights: bytes, *, rank: int, scale: float, shapes: Mapping[str, tuple[int, int]]
+) -> set[str]:
     """Return the modules that the weights adapt."""
     try:
         # A header that is far too long would fill the memory with tensors of no size.
@@ -192,7 +199,7 @@ def _check_tensors(weights: bytes, *, rank: int, shapes: Mapping[str, tuple[int,
                 "read; adapters must be safetensors."
             ) from None
         raise BadAdapter(f"{WEIGHTS_FILE} is truncated or not safetensors.") from None
-    sides: dict[str, set[str]] = {"A": set(), "B": set()}
+    sides: dict[str, dict[str, float]] = {"A": {}, "B": {}}  # module -> its longest vector
     for name, tensor in tensors:
         match = _TENSOR.fullmatch(name)
         module = match["module"] if match else ""
@@ -209,16 +216,25 @@ def _check_tensors(weights: bytes, *, rank: int, shapes: Mapping[str, tuple[int,
                 f"{name} has the shape {list(tensor['shape'])}; rank and base model require "
                 f"{expected}."
             )
-        _check_values(name, tensor["dtype"], tensor["data"])
-        sides[match["side"]].add(module)
+        values = _checked_values(name, tensor["dtype"], tensor["data"]).reshape(expected)
+        along = 0 if match["side"] == "A" else 1
+        sides[match["side"]][module] = float(np.linalg.norm(values, axis=along).max(initial=0))
     if not sides["A"]:
         raise BadAdapter("The adapter holds no weights.")
-    if lonely := sides["A"] ^ sides["B"]:
+    if lonely := sides["A"].keys() ^ sides["B"].keys():
         raise BadAdapter(f"The layer {min(lonely)} has only one of lora_A and lora_B.")
-    return sides["A"]
+    for module, longest in sides["A"].items():
+        # No entry of the product is larger, by Cauchy and Schwarz.
+        if (change := scale * longest * sides["B"][module]) > MAX_CHANGE:
+            raise BadAdapter(
+                f"The layer {module} could change a weight of the base by {change:,.0f}; at most "
+                f"{MAX_CHANGE:,.0f} is taken."
+            )
+    return set(sides["A"])
 
 
-def _check_values(name: str, dtype: str, data: bytes | bytearray) -> None:
+def _checked_values(name: str, dtype: str, data: bytes | bytearray) -> NDArray[np.float32]:
+    """Raises BadAdapter."""
     if dtype == "BF16":  # NumPy has no bfloat16: it is the upper half of a float32
         upper = np.frombuffer(data, dtype="<u2").astype(np.uint32)
         values = (upper << 16).view(np.float32)
@@ -230,6 +246,7 @@ def _check_values(name: str, dtype: str, data: bytes | bytearray) -> None:
         raise BadAdapter(f"{name} holds values that are not finite numbers.")
     if np.abs(values).max(initial=0) > MAX_WEIGHT:
         raise BadAdapter(f"{name} holds values beyond {MAX_WEIGHT:,.0f}.")
+    return values.astype(np.float32)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

@@ -124,6 +124,17 @@ def test_a_shape_that_does_not_fit_the_base_is_refused(tmp_path: Path, base_fold
         check_adapter(make_adapter(tmp_path / "a", tensors), base_folder=base_folder)
 
 
+def test_a_layer_that_could_make_its_model_overflow_is_refused(
+    tmp_path: Path, base_folder: Path
+) -> None:
+    tensors = {name: np.full_like(value, 3.0) for name, value in make_tensors().items()}
+    check_adapter(make_adapter(tmp_path / "a", tensors), base_folder=base_folder)
+    name = name_of("model.layers.0.self_attn.q_proj", "B")
+    tensors[name] = np.full_like(tensors[name], 3_000.0)
+    with pytest.raises(BadAdapter, match=r"q_proj could change a weight of the base by \d+,\d+"):
+        check_adapter(make_adapter(tmp_path / "b", tensors), base_folder=base_folder)
+
+
 def test_a_rank_that_differs_from_the_config_is_refused(tmp_path: Path, base_folder: Path) -> None:
     with pytest.raises(BadAdapter, match="has the shape"):
         check_adapter(make_adapter(tmp_path / "a", r=8), base_folder=base_folder)

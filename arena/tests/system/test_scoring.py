@@ -13,7 +13,13 @@ import pytest
 from safetensors.numpy import save_file
 
 from agents.adapters.archive import write_archive
-from agents.adapters.checks import CONFIG_FILE, MAX_WEIGHT, WEIGHTS_FILE, check_adapter
+from agents.adapters.checks import (
+    CONFIG_FILE,
+    MAX_WEIGHT,
+    WEIGHTS_FILE,
+    BadAdapter,
+    check_adapter,
+)
 from agents.adapters.lora import MAX_ALPHA
 from agents.adapters.store import store_adapter
 from agents.inference.chat import ChatSampling
@@ -29,6 +35,7 @@ from agents.inference.replies import StreamedAnswer
 from agents.models import BaseModel
 from agents.roster import add_trained_version
 from arena.config.env import Variables
+from arena.config.supervisor.parts import INFERENCE
 from arena.tests.builders import make_agent
 from arena.tests.system.product import Product
 from training.adapters.folder import adapter_of
@@ -221,11 +228,13 @@ def test_the_plain_base_stays_itself_beside_adapters(product: Product, base: Ser
 
 
 def test_an_adapter_that_makes_its_model_overflow_is_at_fault_however_it_is_asked(
-    product: Product, base: ServedModel
+    own_inference: Product, base: ServedModel
 ) -> None:
+    product = own_inference
     base_folder = Path(product.environ_of_another["BASE_MODEL_PATH"])
     folder = overflowing_adapter(product.home / "overflowing", base_folder=base_folder)
-    check_adapter(folder, base_folder=base_folder)  # an owner may upload it
+    with pytest.raises(BadAdapter, match="could change a weight of the base by"):
+        check_adapter(folder, base_folder=base_folder)
     model = ServedModel(base.name, "overflowing", folder)
     messages = [{"role": "user", "content": "Take from A or B."}]
 
@@ -239,4 +248,8 @@ def test_an_adapter_that_makes_its_model_overflow_is_at_fault_however_it_is_aske
             ]
             return await asyncio.gather(*asked, return_exceptions=True)
 
-    assert [type(found) for found in asyncio.run(ask())] == [NoNumbers] * 3
+    try:
+        assert [type(found) for found in asyncio.run(ask())] == [NoNumbers] * 3
+    finally:
+        product.kill(INFERENCE)  # what is no number stays in its cache
+        product.wait_ready()
