@@ -193,7 +193,7 @@ lint-rest: $(DONE)/dev $(DONE)/node $(DONE)/build
 		--settings arena.config.lint_settings --quiet ok ignore
 	@echo "compose" && $(VENV)/bin/check-jsonschema --builtin-schema vendor.compose-spec docker-compose.yml
 
-bench: install $(DONE)/dev ## run every benchmark in benchmarks/
+bench: install $(DONE)/dev ## run the usual benchmarks
 	@for name in api curriculum farming judges live live_pages ledger matchmaking pages serving training watchable arena; do echo "== $$name"; $(PY) -m benchmarks.$$name $(ARGS); echo; done
 
 gpu-check: install $(DONE)/dev ## does this machine's GPU do all it should? 8 minutes: make gpu-check [ARGS="--json FILE"]

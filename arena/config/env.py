@@ -167,7 +167,8 @@ class Variables(BaseSettings):
         16,
         ge=0,
         le=500,
-        description="Held-out tasks of each other Space, on which a new version must not be clearly worse.",
+        description="Held-out tasks of the oldest other environment, and twice as many in arithmetic, on "
+        "which a new version must not be clearly worse.",
     )
     training_price: int = Field(
         1, ge=0, le=10_000, description="Credits for 100 answers of a run, or 25,600 tokens talked."
