@@ -35,6 +35,11 @@ def test_seats_of_the_match_move_in_the_order_of_the_round() -> None:
     assert episode.payoffs() == {0: 0.0, 1: 1.0}
 
 
+def test_tries_that_do_not_follow_from_the_rules_are_not_replayed() -> None:
+    with pytest.raises(EnvironmentFault, match="have changed since this was played"):
+        begin(Count(), 0, 1).replayed([Try(0, "1"), Try(0, "2")])
+
+
 def test_an_illegal_move_is_told_and_tried_once_more_and_then_counts_as_the_game_says() -> None:
     episode, problem = begin(Count(), 0, 1).after(Try(0, "three"))
     assert problem == "Say 1 or 2."

@@ -3,6 +3,7 @@
 import uuid
 
 import pytest
+from django.utils import timezone
 
 from agents.errors import NotAvailable, Refused
 from arena.credits import ledger
@@ -11,6 +12,7 @@ from arena.tests.builders import at_once, make_agent, make_space, make_user
 from arena.tournaments import registering
 from arena.tournaments.running import advance_tournament, start_tournament
 from arena.tournaments.tests.builders import is_due, make_tournament, register
+from judges.models import Judge
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -35,6 +37,10 @@ def test_registering_twice_with_one_form_registers_once_and_each_person_has_one_
     assert ledger.balance(ledger.account_of(person.id)).held == 10
     with pytest.raises(Refused, match="one agent in a tournament"):
         register(tournament, other)
+    Judge.objects.update(quarantined_at=timezone.now())
+    assert register_one().id == given_id, "it holds, whoever may register now"
+    with pytest.raises(Refused, match="quarantine"):
+        register(tournament)
 
 
 def test_refusals_of_a_registration_are_sentences() -> None:
