@@ -38,8 +38,8 @@ def check_room(owner_id: int, *, more_bytes: int = 0) -> None:
         raise Refused(
             f"The weights of your agents take {used:,.0f} MB, and {most:,} MB may be kept. Retire an "
             "agent: what it played with no longer counts, and its other weights are deleted within "
-            "hours. Or wait: "
-            f"weights not in play are deleted after {settings.ENV.retain_adapters_days} days."
+            "hours. Or wait: weights not in play are deleted after "
+            f"{settings.ENV.retain_adapters_days} days."
         )
 
 

@@ -246,7 +246,7 @@ def _checked_values(name: str, dtype: str, data: bytes | bytearray) -> NDArray[n
         raise BadAdapter(f"{name} holds values that are not finite numbers.")
     if np.abs(values).max(initial=0) > MAX_WEIGHT:
         raise BadAdapter(f"{name} holds values beyond {MAX_WEIGHT:,.0f}.")
-    return values.astype(np.float32)
+    return values.astype(np.float32, copy=False)
 
 
 def _read_header(path: Path) -> dict[str, Any]:

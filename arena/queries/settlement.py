@@ -80,6 +80,7 @@ def settlement_of(match_id: int) -> Settlement | None:
     }
     settled = result if isinstance(result, MatchSettled) else None
     silent = {int(seat) for seat in settled.refunds} if settled else set()
+    is_free = not any(player.fee_credits for player in seating.players)
     fees = tuple(
         CreditLine(
             seat=player.seat,
@@ -88,7 +89,7 @@ def settlement_of(match_id: int) -> Settlement | None:
                 player,
                 names[player.seat],
                 is_silent=player.seat in silent,
-                is_free=not any(each.fee_credits for each in seating.players),
+                is_free=is_free,
             ),
             amount_credits=player.fee_credits,
         )

@@ -330,7 +330,7 @@ def _rounds(ties: Sequence[tuple[int, BracketTie]], entrants: int) -> tuple[Brac
 
 
 def _expected_stakes(row: Tournament, registered: int) -> int:
-    """How many stake the fee if the fewest take part, with the viewer as the first if nobody has registered.
+    """How many stake the fee if the fewest take part; if nobody has registered, the viewer does.
 
     House agents fill up all seats that are left, and stake all of their fees or none.
     """

@@ -57,9 +57,10 @@ async def vote(config: ProcessConfig, transcript: Transcript, tools: Tools) -> B
     if not transcript.answers:
         raise CannotJudge("there is nothing to grade")
     reference = reference_for(config.has_reference, transcript.reference)
+    most = config.max_answer_characters
 
     async def grade(answer: Answer) -> tuple[StepScore, ...]:
-        spans = step_spans(answer.text[: config.max_answer_characters])
+        spans = step_spans(answer.text[:most])
 
         def read(said: str, reply: Reply) -> tuple[StepScore, ...]:
             found = _marks(read_object(said, is_cut=reply.is_cut), len(spans))
@@ -84,7 +85,6 @@ async def vote(config: ProcessConfig, transcript: Transcript, tools: Tools) -> B
         )
         return await ask(tools, request, read)
 
-    most = config.max_answer_characters
     spoken = [answer for answer in transcript.answers if says_something(answer.text[:most])]
     steps = await of_each(spoken, grade)
     return Ballot(

@@ -1,9 +1,10 @@
 """Small builders for tests of exports: people with pairs, without playing matches."""
 
 from typing import Any
+from uuid import uuid4
 
 from agents.models import Agent, Engine
-from arena.models import Completion, Match, Space
+from arena.models import Completion, Entry, Match, Space
 from training.data.harvest import harvest_matches
 from training.exports.rows import chosen_pairs
 from training.exports.selection import Selection
@@ -20,6 +21,19 @@ def play(
     match = make_match(agents, [WINS] * rounds, space=space, dissent=dissent)
     harvest_matches()
     return match
+
+
+def entry_of(agent: Agent, match: Match) -> Entry:
+    """A free entry with which the agent came into the match."""
+    return Entry.objects.create(
+        id=uuid4(),
+        space=match.space,
+        agent=agent,
+        user=agent.owner,
+        fee_credits=0,
+        match=match,
+        status="finished",
+    )
 
 
 def make_pair(*, space: Space | None = None, **answers: Any) -> Pair:

@@ -3,7 +3,6 @@
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import pytest
 
@@ -15,7 +14,7 @@ from training.exports.folders import export_folder
 from training.exports.formats import pairs
 from training.exports.formats.tally import ExportTally
 from training.exports.selection import Selection, Whose
-from training.exports.tests.builders import play
+from training.exports.tests.builders import entry_of, play
 from training.exports.tests.orders import order, written
 from training.models import Export
 from training.tests.builders import make_agent, make_space
@@ -35,16 +34,7 @@ def give(space: Space, licence: DataLicence) -> None:
 
 
 def enter(agent: Agent, space: Space) -> Entry:
-    match = play(agent, make_agent(), space=space)
-    return Entry.objects.create(
-        id=uuid4(),
-        space=space,
-        agent=agent,
-        user=agent.owner,
-        fee_credits=0,
-        match=match,
-        status="finished",
-    )
+    return entry_of(agent, play(agent, make_agent(), space=space))
 
 
 def licences(export: Export) -> tuple[list[str], bool]:

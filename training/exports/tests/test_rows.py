@@ -14,7 +14,7 @@ from training.configs.fields import InvalidConfig
 from training.data.harvest import harvest_matches
 from training.exports.rows import check, chosen_pairs, pairs_after
 from training.exports.selection import Selection
-from training.exports.tests.builders import WINS, found, make_pair, play
+from training.exports.tests.builders import WINS, entry_of, found, make_pair, play
 from training.models import Pair
 from training.tests.builders import make_agent, make_match, make_space
 
@@ -63,15 +63,7 @@ def test_a_new_licence_does_not_hold_for_what_was_entered_before() -> None:
     waited = play(make_agent(), make_agent(engine=Engine.CODE), space=space)
     since = Space.objects.get(pk=space.pk).data_licence_since
     agent = make_agent()
-    entry = Entry.objects.create(
-        id="0f8fad5b-d9cb-469f-a165-70867728950e",
-        space=space,
-        agent=agent,
-        user=agent.owner,
-        fee_credits=0,
-        match=waited,
-        status="finished",
-    )
+    entry = entry_of(agent, waited)
     Entry.objects.filter(pk=entry.pk).update(created_at=since - timedelta(seconds=1))
     after = play(make_agent(), make_agent(engine=Engine.CODE), space=space)
     chosen = chosen_pairs(Selection.from_json({"whose": "public"}), agent.owner_id)
