@@ -14,7 +14,6 @@ from agents.prompts import UNSTORABLE
 log = structlog.get_logger(__name__)
 
 MAX_ANSWER_CHARS = 20_000
-# PostgreSQL stores neither of these in text.
 
 
 class InferenceUnavailable(Exception):

@@ -8,10 +8,10 @@ from statistics import fmean
 import pytest
 import torch
 
-from agents.inference.client import Generation, Sampling, ServedModel
+from agents.inference.client import Generation, Sampling, ServedModel, plain_model
 from arena.config.env import Variables
 from arena.tests.system.product import Product
-from arena.tests.system.test_scoring import inference_of, random_adapter
+from arena.tests.system.test_scoring import apart, inference_of, random_adapter
 from training.configs.configs import Precision
 from training.gate.drift import BASE_BOUND, CHILD_FLOOR, CHILD_SHARE
 from training.methods.examples import Unit
@@ -25,6 +25,11 @@ SQUARES = [str(number) for number in range(1, 10)]
 HEAPS = [f"take {count} from heap {heap}" for heap in (1, 2, 3) for count in range(1, 6)]
 ANSWERS = 6  # to each list
 BOUND = BASE_BOUND[Precision.BF16]
+
+
+def bound_at(change: float) -> float:
+    """The gate's bound of the distance between two computations, by what the adapter changes."""
+    return BOUND + max(CHILD_FLOOR, CHILD_SHARE * change)
 
 
 def test_what_the_server_drew_under_an_adapter_is_on_policy_for_the_trainer(
@@ -50,8 +55,11 @@ def test_what_the_server_drew_under_an_adapter_is_on_policy_for_the_trainer(
                 model, [{"role": "user", "content": "Hello."}], Sampling(max_tokens=24)
             )
             *drawn, beside = await asyncio.gather(*asked, free)
-            again = await inference.score_tokens(model, beside.prompt_token_ids, beside.token_ids)
-            assert fmean(map(abs, map(float.__sub__, again, beside.logprobs))) < BOUND, (
+            again, plain = [
+                await inference.score_tokens(one, beside.prompt_token_ids, beside.token_ids)
+                for one in (model, plain_model(model.base))
+            ]
+            assert apart(again, beside.logprobs) < bound_at(apart(again, plain)), (
                 "free answers in one batch with moves keep their own log-probabilities"
             )
             return drawn[:ANSWERS], drawn[ANSWERS:]
@@ -83,10 +91,10 @@ def test_what_the_server_drew_under_an_adapter_is_on_policy_for_the_trainer(
         for mine, stored, without, is_telling in zip(ours, theirs, plain, alternatives, strict=True)
         if is_telling
     ]
-    apart = fmean(abs(mine - stored) for mine, stored, _ in telling)
+    distance = fmean(abs(mine - stored) for mine, stored, _ in telling)
     ratio = fmean(math.exp(mine - stored) for mine, stored, _ in telling)
     change = fmean(abs(mine - without) for mine, _, without in telling)
-    bound = BOUND + max(CHILD_FLOOR, CHILD_SHARE * change)  # the gate's
+    bound = bound_at(change)
     assert change > 2 * BOUND, "an adapter that changes nothing proves nothing"
-    assert apart < bound < change
+    assert distance < bound < change
     assert abs(math.log(ratio)) < bound
