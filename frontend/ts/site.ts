@@ -15,6 +15,9 @@ function chooseTheme(choice: string): void {
   document.dispatchEvent(new Event("themechange"));
 }
 
+// On a phone the navigation scrolls sideways: the current section is in sight.
+document.querySelector("header nav [aria-current]")?.scrollIntoView({ block: "nearest", inline: "center" });
+
 function closeMenus(except?: Node): void {
   for (const menu of document.querySelectorAll<HTMLDetailsElement>("details[data-menu][open]")) {
     if (!except || !menu.contains(except)) menu.open = false;
