@@ -52,6 +52,7 @@ INTERVAL_SIGMAS = 1.96
 
 # The finish_reason of an answer that reached its maximum length before it came to an end.
 CUT_OFF = "length"
+BY_CODE = "code"  # of one that code gave for a coded seat
 
 
 class CompletionStatus(StrEnum):

@@ -149,10 +149,15 @@ async def play_out(
 def openings(
     environment: Environment, *, seat_count: int, round_count: int, seed: str
 ) -> Iterator[Episode]:
-    """Each round of a match as it begins, for seats from 0; same seed, same tasks."""
+    """Each round of a match as it begins, for seats from 0; same seed, same tasks.
+
+    Every difficulty is as likely as the others.
+    """
     for number in range(1, round_count + 1):
         opening = opening_number(number, seat_count=seat_count, turn_limit=environment.turn_limit)
-        task = environment.make_task(Random(f"{seed}:{opening}"), Split.TRAIN)
+        rng = Random(f"{seed}:{opening}")
+        difficulty = rng.randrange(environment.difficulty_count)
+        task = environment.make_task(rng, Split.TRAIN, difficulty)
         yield Episode.begin(environment, task, order_of(number, range(seat_count)))
 
 

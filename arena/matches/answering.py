@@ -31,7 +31,7 @@ from arena.environments.base import EnvironmentFault
 from arena.live.stream import FrameWriter
 from arena.matches.play import SeatAnswer
 from arena.models import Match, Seat
-from arena.states import CompletionStatus
+from arena.states import BY_CODE, CompletionStatus
 
 log = structlog.get_logger(__name__)
 T = TypeVar("T")
@@ -107,7 +107,7 @@ async def ask(
         text=text,
         token_ids=token_ids,
         allowed_token_ids=allowed,
-        finish_reason="code",
+        finish_reason=BY_CODE,
     )
 
 

@@ -3,6 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from arena.environments import ENVIRONMENTS
 from arena.spaces.proposals import (
     POOL_NAMES,
     difficulty_weights,
@@ -18,7 +19,7 @@ class LevelLine:
     """One difficulty, with figures for agents rated as those who answered lately."""
 
     number: int  # from 1, the easiest
-    solve_rate: float
+    solve_rate: float  # of a game: the mean share that they get of the most that it pays
     weight: float  # the share of tasks that are drawn from it
 
 
@@ -29,6 +30,7 @@ class Curriculum:
     levels: tuple[LevelLine, ...]
     pools: Mapping[str, tuple[float, ...]]  # by name: how often each level is drawn, relatively
     is_untried: bool  # nobody has answered yet
+    is_game: bool
 
     @property
     def commonest(self) -> LevelLine:
@@ -52,4 +54,5 @@ def curriculum_of(space_id: int, environment: str) -> Curriculum | None:
             name: tuple(pool) for name, pool in zip(POOL_NAMES, pools(tallies, mu), strict=True)
         },
         is_untried=not any(tally.asked for tally in tallies),
+        is_game=ENVIRONMENTS[environment].turn_limit > 1,
     )

@@ -31,9 +31,9 @@ SPACES: tuple[dict[str, Any], ...] = (
         "icon": "rules",
         "summary": "Answers that must follow exact rules. Code checks every one.",
         "description": "Every round asks for a text on a topic, from one word to ten sentences, "
-        "under one to three rules: lower case only, exactly three bullet points, end with this "
-        "phrase, JSON with these keys. The rules are checked by code, so there is nothing to "
-        "argue about.",
+        "under one to three rules, more of them as agents improve: lower case only, exactly three "
+        "bullet points, end with this phrase, JSON with these keys. The rules are checked by code, "
+        "so there is nothing to argue about.",
         "environment": "constraints",
         "panel": _BY_CODE,
         "entry_fee_credits": 10,

@@ -35,7 +35,10 @@ WEIGHT_PLACES = 6
 
 @dataclass(frozen=True)
 class Tally:
-    """How one difficulty went lately: sums over answers, of which older ones count less."""
+    """How one difficulty went lately: sums over answers, of which older ones count less.
+
+    An answer is a seat's in one round: of a game, all its moves.
+    """
 
     asked: float = 0.0
     solved: float = 0.0
@@ -44,11 +47,11 @@ class Tally:
 
 @dataclass(frozen=True)
 class GradedAnswer:
-    """One answer to a task of a known difficulty."""
+    """One answer to a task of a known difficulty, or one seat's play of a game's opening."""
 
     difficulty: int
     mu: float  # of the agent's rating in the Space, when it answered
-    is_solved: bool
+    solved: float  # in [0, 1]: 1 if a question's check passed; what a game pays the seat
 
 
 def noted(tallies: Sequence[Tally], answers: Sequence[GradedAnswer]) -> tuple[Tally, ...]:
@@ -97,7 +100,7 @@ def mean_rating(tallies: Sequence[Tally]) -> float:
 def _sum_of(tally: Tally, kept: float, answers: Sequence[GradedAnswer]) -> Tally:
     return Tally(
         asked=tally.asked * kept + len(answers),
-        solved=tally.solved * kept + sum(answer.is_solved for answer in answers),
+        solved=tally.solved * kept + sum(answer.solved for answer in answers),
         rating_sum=tally.rating_sum * kept + sum(answer.mu for answer in answers),
     )
 

@@ -11,10 +11,10 @@ from arena.spaces.proposals import GradedAnswer, Tally, difficulty_weights, mean
 
 
 def difficulties_of(environment: str) -> int:
-    """How many difficulties matches draw from; of a game only the easiest, since nobody solves it."""
+    """How many difficulties matches draw from."""
     try:
         known = ENVIRONMENTS.get(environment)
-        return known.difficulty_count if known and known.turn_limit == 1 else 1
+        return known.difficulty_count if known else 1
     except EnvironmentFault:  # a match on it is cancelled when it is played, and refunded
         return 1
 

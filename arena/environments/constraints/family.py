@@ -1,4 +1,4 @@
-"""The Constraints Space: a text about a topic, under one to three rules checked in code.
+"""The Constraints Space: a text about a topic, under rules checked in code; the harder, the more rules.
 
 Half of the tasks want a long answer: with short ones alone, whoever learns here learns to say
 little (docs/decisions/answer-lengths.md).
@@ -36,7 +36,7 @@ PASS_FLOOR = 0.91
 FAIL_CEILING = 0.5
 GATED_FACTOR = 0.2
 LONG_SHARE = 0.5  # of the tasks of trained kinds have a rule that needs a long answer
-_RULE_COUNTS, _COUNT_WEIGHTS = (1, 2, 3), (75, 18, 7)
+MOST_RULES = 3
 COMBINED = "combined"
 _NOVELTY_WANTED = 0.5  # of the answer's own words are not in the prompt
 # Of the words in a row that are different. In whole answers, the share falls with their length.
@@ -80,9 +80,10 @@ class Constraints(Question):
     slug = "constraints"
     name = "Constraints"
     max_task_chars = 240
+    difficulty_count = MOST_RULES
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        drawn = [(name, RULES[name].draw(rng)) for name in _draw_rules(rng, split)]
+        drawn = [(name, RULES[name].draw(rng)) for name in _draw_rules(rng, split, difficulty + 1)]
         topic = rng.choice(
             [
                 topic
@@ -173,13 +174,12 @@ def _demanded(rules: Sequence[Mapping[str, Any]]) -> str:
     return " ".join(found)
 
 
-def _draw_rules(rng: Random, split: Split) -> list[str]:
-    """Names of rules that go together."""
+def _draw_rules(rng: Random, split: Split, wanted: int) -> list[str]:
+    """Names of `wanted` rules, or of fewer where no others go with them; of unseen kinds, one."""
     if split is Split.UNSEEN:
         return [rng.choice(tuple(UNSEEN_RULES))]
     is_long = rng.random() < LONG_SHARE
     drawn = [rng.choice([name for name in TRAIN_RULES if TRAIN_RULES[name].is_long is is_long])]
-    (wanted,) = rng.choices(_RULE_COUNTS, weights=_COUNT_WEIGHTS)
     others = [name for name in TRAIN_RULES if not TRAIN_RULES[name].is_long]
     for name in rng.sample(others, k=len(others)):
         if len(drawn) == wanted:

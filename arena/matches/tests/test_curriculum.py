@@ -11,15 +11,17 @@ import pytest
 from django.core.management import call_command
 
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import EnvironmentFault, Score, Task
+from arena.environments.base import EnvironmentFault, Position, Score, Split, Task
+from arena.environments.tests.small_games import Count
 from arena.matches import judging, play, runner, seating
 from arena.matches.play import SeatAnswer
 from arena.matches.proposing import draw_of, graded_answers
-from arena.models import DifficultyTally, Match, Rating, Space
+from arena.models import Completion, DifficultyTally, Match, Rating, Space
 from arena.queries import curriculum_of
 from arena.spaces.proposals import HALF_LIFE_ANSWERS, GradedAnswer, Tally, difficulty_weights
 from arena.spaces.tallies import tallies_of
-from arena.states import CompletionStatus, MatchStatus
+from arena.states import BY_CODE, CompletionStatus, MatchStatus
+from arena.tests import playing
 from arena.tests.builders import (
     at_once,
     decide,
@@ -57,6 +59,16 @@ def played(match: Match, monkeypatch: pytest.MonkeyPatch, *, level: int) -> Matc
     return match
 
 
+class TwoStarts(Count):
+    """Count to five, from 0 or from 1: whoever moves first wins the first one with ones alone."""
+
+    slug, name = "two-starts", "Two starts"
+    difficulty_count = 2
+
+    def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
+        return {**super().opening(rng, split, difficulty), "total": difficulty}
+
+
 def settled(match: Match, monkeypatch: pytest.MonkeyPatch, *, level: int) -> Match:
     for round_id in played(match, monkeypatch, level=level).rounds.values_list("id", flat=True):
         judging.judge_round(round_id)
@@ -73,11 +85,6 @@ def test_an_environment_of_one_difficulty_has_no_curriculum() -> None:
     match = make_match()
     assert weights_of(match) == ()
     assert curriculum_of(match.space_id, match.space.environment) is None
-
-
-def test_a_game_has_no_curriculum_because_nobody_solves_it(ladder: Ladder) -> None:
-    ladder.turn_limit = 9
-    assert weights_of(make_match(ladder_space())) == ()
 
 
 def test_the_distribution_of_the_draw_stands_in_the_first_event() -> None:
@@ -131,6 +138,39 @@ def test_a_stronger_seated_field_gets_harder_tasks(monkeypatch: pytest.MonkeyPat
     assert harder[3] > usual[3]
 
 
+def test_a_game_is_solved_by_as_much_as_it_pays(monkeypatch: pytest.MonkeyPatch) -> None:
+    playing.add_games(monkeypatch, TwoStarts())
+    match = make_match(make_space(environment="two-starts", round_count=4))
+    assert weights_of(match) == (0.5, 0.5)
+    playing.played(match, monkeypatch, lambda messages: "1")
+    assert match.status == MatchStatus.SETTLED
+    draw = draw_of(match.id)
+    # Each opening is played from both sides, so each seat wins once.
+    levels = [draw.difficulty(opening) for opening in (1, 1, 2, 2)]
+    assert sorted(graded_answers(match.id), key=repr) == sorted(
+        (GradedAnswer(level, 25.0, won) for level in levels for won in (0.0, 1.0)), key=repr
+    )
+    tallies = tallies_of(match.space_id, "two-starts", count=2)
+    assert [tally.asked for tally in tallies] == [2.0 * levels.count(each) for each in (0, 1)]
+    assert [tally.solved for tally in tallies] == [float(levels.count(each)) for each in (0, 1)]
+    out = StringIO()
+    call_command("recompute_tasks", str(match.id), stdout=out)
+    assert out.getvalue().count("the same") == 4
+
+
+def test_a_seat_for_which_code_has_moved_tells_nothing_of_a_game(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    playing.add_games(monkeypatch, TwoStarts())
+    match = make_match(make_space(environment="two-starts", round_count=2))
+    playing.played(match, monkeypatch, lambda messages: "1")
+    said = Completion.objects.filter(round__match=match, round__number=1, seat__index=0)
+    Completion.objects.filter(id=said.earliest("id").id).update(finish_reason=BY_CODE)
+    # From 0, seat 0 has won round 1 by moving first; from 1, it has lost.
+    others = [0.0, 0.0, 1.0] if draw_of(match.id).difficulty(1) == 0 else [0.0, 1.0, 1.0]
+    assert sorted(each.solved for each in graded_answers(match.id)) == others
+
+
 def test_code_that_answers_and_seats_that_could_not_be_served_tell_nothing() -> None:
     match = make_match(ladder_space(seat_count=3))
     play.start_match(match.id)
@@ -145,7 +185,7 @@ def test_code_that_answers_and_seats_that_could_not_be_served_tell_nothing() -> 
     for seat, answer in said.items():
         play.record_completion(match.id, number=1, seat=seat, answer=answer)
     level = draw_of(match.id).difficulty(1)
-    assert graded_answers(match.id) == [GradedAnswer(level, 25.0, is_solved=True)]
+    assert graded_answers(match.id) == [GradedAnswer(level, 25.0, solved=1.0)]
 
 
 @pytest.mark.parametrize("is_gone", [False, True])

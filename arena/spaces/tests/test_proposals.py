@@ -93,7 +93,7 @@ def test_answers_are_counted_and_older_ones_fade(
     rows: list[Tally], difficulty: int, mu: float, count: int
 ) -> None:
     difficulty %= len(rows)
-    after = noted(rows, [GradedAnswer(difficulty, mu, is_solved=True)] * count)
+    after = noted(rows, [GradedAnswer(difficulty, mu, solved=1.0)] * count)
     kept = 0.5 ** (count / HALF_LIFE_ANSWERS)
     for index, (old, new) in enumerate(zip(rows, after, strict=True)):
         added = count if index == difficulty else 0

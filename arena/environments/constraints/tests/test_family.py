@@ -7,7 +7,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from arena.environments.base import Split, Task
-from arena.environments.constraints.family import COMBINED, FAIL_CEILING, PASS_FLOOR, Constraints
+from arena.environments.constraints.family import (
+    COMBINED,
+    FAIL_CEILING,
+    MOST_RULES,
+    PASS_FLOOR,
+    Constraints,
+)
 from arena.environments.constraints.rules import RULES, TRAIN_RULES, UNSEEN_RULES
 from arena.environments.constraints.solver.sentences import CHOICES, FILTERS
 from arena.environments.constraints.solver.touches import LAYOUTS, TOUCHES
@@ -62,19 +68,30 @@ def test_every_rule_and_topic_is_drawn_alone_and_beside_others() -> None:
     alone: set[str] = set()
     beside: set[str] = set()
     topics: set[str] = set()
-    for _ in range(4000):
+    for number in range(4000):
         for split in Split:
-            task = ENVIRONMENT.make_task(rng, split)
+            difficulty = number % MOST_RULES
+            task = ENVIRONMENT.make_task(rng, split, difficulty)
             rules = [rule["rule"] for rule in task.data["rules"]]
             (alone if len(rules) == 1 else beside).update(rules)
             topics.add(task.data["topic"])
-            assert split is not Split.UNSEEN or len(rules) == 1
+            assert 1 <= len(rules) <= (1 if split is Split.UNSEEN else difficulty + 1)
             assert (task.kind == COMBINED) == (len(rules) > 1)
     assert alone == set(RULES)
     assert beside == set(TRAIN_RULES) - {"json_keys"}  # its answer is nothing but the object
     assert topics == set(BY_NAME)
     free = {"no_commas"}  # every sentence of the solver keeps it
     assert {*CHOICES, *FILTERS, *LAYOUTS, *TOUCHES} | free == set(RULES)
+
+
+def test_most_tasks_have_as_many_rules_as_they_are_hard() -> None:
+    rng = Random(3)
+    for difficulty in range(ENVIRONMENT.difficulty_count):
+        counts = [
+            len(ENVIRONMENT.make_task(rng, Split.TRAIN, difficulty).data["rules"])
+            for _ in range(400)
+        ]
+        assert counts.count(difficulty + 1) > 350
 
 
 @given(seeds, splits)
@@ -95,7 +112,10 @@ def test_splits_share_no_topic_and_unseen_shares_no_rule() -> None:
 def test_splits_share_no_prompt() -> None:
     rng = Random(2)
     prompts = {
-        split: {ENVIRONMENT.make_task(rng, split).prompt for _ in range(3000)} for split in Split
+        split: {
+            ENVIRONMENT.make_task(rng, split, number % MOST_RULES).prompt for number in range(3000)
+        }
+        for split in Split
     }
     assert not prompts[Split.TRAIN] & prompts[Split.HELDOUT]
     assert not prompts[Split.TRAIN] & prompts[Split.UNSEEN]
@@ -186,10 +206,8 @@ def test_combined_tasks_need_both_rules() -> None:
     rng = Random(4)
     task = next(
         task
-        for task in (ENVIRONMENT.make_task(rng, Split.TRAIN) for _ in range(1000))
-        if task.kind == COMBINED
-        and task.data["rules"][1]["rule"] == "lowercase"
-        and len(task.data["rules"]) == 2
+        for task in (ENVIRONMENT.make_task(rng, Split.TRAIN, 1) for _ in range(1000))
+        if task.kind == COMBINED and task.data["rules"][1]["rule"] == "lowercase"
     )
     answer = ENVIRONMENT.answer(task, rng)
     assert ENVIRONMENT.score(task, answer).passed
