@@ -70,6 +70,13 @@ class EnvironmentFault(Exception):
     """
 
 
+class UnknownEnvironment(EnvironmentFault, KeyError):
+    """No environment has this key on this installation, any more or at all."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])
+
+
 @dataclass(frozen=True)
 class BoardView:
     """A grid of cells, each empty or with a mark."""

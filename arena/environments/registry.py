@@ -1,24 +1,20 @@
-"""Environments by the key that a Space stores: ours, families by name, and those of packages."""
+"""Environments by the key that a Space stores: ours, families by name, and those of packages.
+
+A key may add settings to a name: see configured.py.
+"""
 
 from collections.abc import Callable, Collection, Iterator, Mapping
 from difflib import get_close_matches
 
-from arena.environments.base import Environment, EnvironmentFault
-
-
-class UnknownEnvironment(EnvironmentFault, KeyError):
-    """No environment has this key on this installation, any more or at all."""
-
-    def __str__(self) -> str:
-        return str(self.args[0])
-
+from arena.environments.base import Environment, UnknownEnvironment
+from arena.environments.configured import configured
 
 # Raises UnknownEnvironment with a sentence that says why, or KeyError, if it has no such name.
 Family = Callable[[str], Environment]
 
 
 class Registry(Mapping[str, Environment]):
-    """A mapping that also makes `FAMILY/NAME` when it is asked for, once.
+    """A mapping that also makes `FAMILY/NAME` and `NAME?SETTINGS` when it is asked for, once.
 
     Iteration gives what has been added, no name of a family.
     """
@@ -46,16 +42,22 @@ class Registry(Mapping[str, Environment]):
         if key in self._known:
             return self._known[key]
         if key not in self._made:
-            prefix, _, name = key.partition("/")
-            if not name or prefix not in self._families:
-                raise self._unknown(key)
-            try:
-                self._made[key] = self._families[prefix][0](name)
-            except UnknownEnvironment:
-                raise
-            except KeyError:
-                raise self._unknown(key) from None
+            name, has_settings, settings = key.partition("?")
+            self._made[key] = (
+                configured(self[name], settings) if has_settings else self._of_family(key)
+            )
         return self._made[key]
+
+    def _of_family(self, key: str) -> Environment:
+        prefix, _, name = key.partition("/")
+        if not name or prefix not in self._families:
+            raise self._unknown(key)
+        try:
+            return self._families[prefix][0](name)
+        except UnknownEnvironment:
+            raise
+        except KeyError:
+            raise self._unknown(key) from None
 
     def problem_with(self, key: str) -> str:
         """A sentence if there is no such environment, else nothing."""

@@ -35,7 +35,7 @@ class DifficultyTally(models.Model):
     """
 
     space = models.ForeignKey("arena.Space", on_delete=models.CASCADE, related_name="+")
-    environment = models.CharField(max_length=40)  # that the Space had then
+    environment = models.CharField(max_length=100)  # that the Space had then
     difficulty = models.PositiveSmallIntegerField()
     asked = models.FloatField(default=0.0)
     solved = models.FloatField(default=0.0)

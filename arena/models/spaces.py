@@ -66,7 +66,7 @@ class Space(models.Model):
     description = models.TextField(blank=True)
     # One of the pictures in frontend/templates/parts/space_icon.html; others show the general one.
     icon = models.CharField(max_length=20, blank=True, db_default="")
-    environment = models.CharField(max_length=40)  # a key of arena.environments.ENVIRONMENTS
+    environment = models.CharField(max_length=100)  # a key of arena.environments.ENVIRONMENTS
     base_model = models.ForeignKey(
         "agents.BaseModel", on_delete=models.PROTECT, related_name="spaces"
     )

@@ -19,7 +19,7 @@ class GoldItem(models.Model):
 
     key = models.CharField(max_length=64, unique=True)  # digest of the transcript
     source = models.CharField(max_length=10, choices=GoldSource.choices)
-    environment = models.CharField(max_length=40)
+    environment = models.CharField(max_length=100)
     kind = models.CharField(max_length=60)  # of the task
     fault = models.CharField(max_length=40)  # what is wrong with the worse answer: "off topic", ...
     # {"prompt", "kind", "data", "answers": [{"seat", "text", "score", "checks"}], "reference"}, as

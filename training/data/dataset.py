@@ -22,6 +22,7 @@ from agents.canonical import digest_of
 from agents.files import write_atomically
 from agents.inference import processor
 from arena.environments import ENVIRONMENTS
+from arena.environments.configured import whole_of
 from arena.environments.games.base import Game
 from training.data.curation import HeldOutTasks
 from training.data.tokens import BaseUnreadable
@@ -84,8 +85,9 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
         count=LOOKS * settings.ENV.gate_tasks,
         weights=run.exam_weights,
     )
-    if isinstance(environment, Game):
-        wordings = (environment.wordings(task) for task in tasks)
+    whole = whole_of(environment)
+    if isinstance(whole, Game):
+        wordings = (whole.wordings(task) for task in tasks)
         return HeldOutTasks(chain.from_iterable(wordings), by_letter=True)
     return HeldOutTasks((task.prompt for task in tasks), by_letter=environment.turn_limit > 1)
 

@@ -16,11 +16,13 @@ pair, because the task does not ask for polish. An answer without words is worth
 
 import re
 from collections.abc import Mapping, Sequence
+from difflib import get_close_matches
+from itertools import combinations
 from random import Random
 from statistics import fmean
 from typing import Any
 
-from arena.environments.base import Score, Split, Task
+from arena.environments.base import Score, Split, Task, UnknownEnvironment
 from arena.environments.constraints.checks.finding import Params
 from arena.environments.constraints.rules import RULES, TRAIN_RULES, UNSEEN_RULES
 from arena.environments.constraints.rules.rule import Aspect, go_together
@@ -37,6 +39,7 @@ FAIL_CEILING = 0.5
 GATED_FACTOR = 0.2
 LONG_SHARE = 0.5  # of the tasks of trained kinds have a rule that needs a long answer
 MOST_RULES = 3
+RULES_SETTING = "rules"
 COMBINED = "combined"
 _NOVELTY_WANTED = 0.5  # of the answer's own words are not in the prompt
 # Of the words in a row that are different. In whole answers, the share falls with their length.
@@ -75,15 +78,42 @@ _COUNTING = FUNCTION_WORDS | set(
 
 
 class Constraints(Question):
-    """Short texts under verifiable rules."""
+    """Short texts under verifiable rules; with `rules`, every task has exactly those."""
 
     slug = "constraints"
     name = "Constraints"
     max_task_chars = 240
     difficulty_count = MOST_RULES
+    setting_names = (RULES_SETTING,)
+
+    def __init__(self, rules: Sequence[str] = ()) -> None:
+        self._rules = tuple(rules)
+        if rules:
+            self.slug = f"constraints?{RULES_SETTING}={','.join(rules)}"
+            self.difficulty_count = 1
+
+    def configured(self, settings: Mapping[str, str]) -> "Constraints":
+        """`rules` are names of trained rules with commas between them, at most MOST_RULES.
+
+        Raises UnknownEnvironment: for an unknown rule, or for rules that no answer can keep at once.
+        """
+        rules = settings[RULES_SETTING].split(",")
+        for name in rules:
+            if name not in TRAIN_RULES:
+                raise UnknownEnvironment(_unknown_rule(name))
+        if len(set(rules)) < len(rules):
+            raise UnknownEnvironment("A rule is named twice.")
+        if len(rules) > MOST_RULES:
+            raise UnknownEnvironment(f"A task has at most {MOST_RULES} rules, not {len(rules)}.")
+        for one, other in combinations(rules, 2):
+            if not go_together(RULES[one], RULES[other]):
+                raise UnknownEnvironment(f"No answer can keep {one} and {other} at once.")
+        return Constraints(rules)
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
-        drawn = [(name, RULES[name].draw(rng)) for name in _draw_rules(rng, split, difficulty + 1)]
+        is_fixed = self._rules and split is not Split.UNSEEN
+        names = self._rules if is_fixed else _draw_rules(rng, split, difficulty + 1)
+        drawn = [(name, RULES[name].draw(rng)) for name in names]
         topic = rng.choice(
             [
                 topic
@@ -151,6 +181,16 @@ class Constraints(Question):
             rng,
             sentences=0 if task.prompt.startswith(_TITLE_ONLY) else sentences,
         )
+
+
+def _unknown_rule(name: str) -> str:
+    if name in UNSEEN_RULES:
+        return f"The rule {name!r} is kept for exams: no match asks for it."
+    near = get_close_matches(name, TRAIN_RULES)
+    hint = (
+        f"Do you mean {' or '.join(near)}?" if near else f"Choose among {', '.join(TRAIN_RULES)}."
+    )
+    return f"There is no rule {name!r}. {hint}"
 
 
 def _is_one_word(rule: Mapping[str, Any]) -> bool:

@@ -17,13 +17,12 @@ from difflib import get_close_matches
 from functools import lru_cache
 from random import Random
 
-from arena.environments.base import EnvironmentFault, Score, Split, Task
+from arena.environments.base import EnvironmentFault, Score, Split, Task, UnknownEnvironment
 from arena.environments.question import Question
 from arena.environments.reasoning.catalogue import OFFERS, REFUSED, Offer
 from arena.environments.reasoning.library import Item, make_item, unmoved
 from arena.environments.reasoning.shapes import is_of_kind
 from arena.environments.reasoning.stating import stated
-from arena.environments.registry import UnknownEnvironment
 from judges.transcript import Check
 
 CONSOLATION = 0.1

@@ -2,8 +2,8 @@ import pytest
 
 from arena.environments import ENVIRONMENTS
 from arena.environments.arithmetic.family import Arithmetic
-from arena.environments.base import Environment
-from arena.environments.registry import Registry, UnknownEnvironment
+from arena.environments.base import Environment, UnknownEnvironment
+from arena.environments.registry import Registry
 
 
 def make_registry() -> Registry:

@@ -66,6 +66,9 @@ class Command(BaseCommand):
         for row in rows:
             cells = (cell.ljust(width) for cell, width in zip(row, widths, strict=True))
             self.stdout.write("  ".join(cells).rstrip())
+        self.stdout.write(
+            "A Space may add settings: nim?level=2, constraints?rules=lowercase,number."
+        )
         for line in lines:
             if line.problem:
                 self.stdout.write(f"Broken: {line.problem}")

@@ -8,6 +8,7 @@ from random import Random
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from arena.environments import ENVIRONMENTS
@@ -156,6 +157,29 @@ def test_a_game_is_solved_by_as_much_as_it_pays(monkeypatch: pytest.MonkeyPatch)
     out = StringIO()
     call_command("recompute_tasks", str(match.id), stdout=out)
     assert out.getvalue().count("the same") == 4
+
+
+def test_a_space_may_fix_the_level(monkeypatch: pytest.MonkeyPatch) -> None:
+    playing.add_games(monkeypatch, TwoStarts())
+    match = make_match(make_space(environment="two-starts?level=2", round_count=2))
+    playing.played(match, monkeypatch, lambda messages: "1")
+    assert match.status == MatchStatus.SETTLED
+    assert [row.task["data"]["position"]["total"] for row in match.rounds.all()] == [1, 1]
+    assert curriculum_of(match.space_id, match.space.environment) is None
+    out = StringIO()
+    call_command("recompute_tasks", str(match.id), stdout=out)
+    assert out.getvalue().count("the same") == 2
+
+
+def test_a_space_of_impossible_constraints_gets_a_sentence() -> None:
+    space = make_space(environment="constraints?rules=lowercase,number")
+    space.clean()
+    space.environment = "constraints?rules=lowercase,uppercase"
+    with pytest.raises(ValidationError) as caught:
+        space.clean()
+    assert caught.value.message_dict == {
+        "environment": ["No answer can keep lowercase and uppercase at once."]
+    }
 
 
 def test_a_seat_for_which_code_has_moved_tells_nothing_of_a_game(

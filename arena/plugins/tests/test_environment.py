@@ -10,8 +10,16 @@ from random import Random
 import pytest
 
 from arena.environments import ENVIRONMENTS
-from arena.environments.base import EnvironmentFault, IllegalTurn, Seats, Split, Task, TextView
-from arena.environments.registry import Registry, UnknownEnvironment
+from arena.environments.base import (
+    EnvironmentFault,
+    IllegalTurn,
+    Seats,
+    Split,
+    Task,
+    TextView,
+    UnknownEnvironment,
+)
+from arena.environments.registry import Registry
 from arena.plugins.environment import MAX_PAUSE_SECONDS, PluginEnvironment, family
 from arena.plugins.tests.builders import NAUGHTY, install
 
@@ -242,6 +250,7 @@ def test_only_allowed_names_are_environments_and_none_is_started_to_find_out() -
     registry = Registry()
     registry.add_family("plugin", family(["nobody"]))
     assert "plugin/nobody" in registry
+    assert "plugin/nobody?level=1" not in registry, "a package's environment has no settings"
     assert "plugin/naughty" not in registry
     assert registry.get("plugin/naughty") is None
     assert "plugin/naughty" not in ENVIRONMENTS

@@ -26,7 +26,8 @@ def test_tasks_and_the_chat_template_take_no_more_tokens_than_a_prompt_leaves_th
     for environment in ENVIRONMENTS.values():
         count = 40 if isinstance(environment, Game) else 500
         for split in Split:
-            tasks = {environment.practice_task(rng, split).prompt for _ in range(count)}
+            difficulties = [number % environment.difficulty_count for number in range(count)]
+            tasks = {environment.practice_task(rng, split, each).prompt for each in difficulties}
             for task in tasks:
                 asked = count_tokens(base, CHAT.format(prompt=prompt, task=task))
                 assert asked is not None

@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 
 from arena.environments import ENVIRONMENTS
+from arena.environments.base import UnknownEnvironment
 from arena.environments.reasoning.catalogue import OFFERS, REFUSED
 from arena.environments.reasoning.family import family
 from arena.environments.reasoning.library import make_item
-from arena.environments.registry import UnknownEnvironment
 
 MAX_NAME = 40  # Space.environment
 # Hashes of all items would take long; these make every family and level at another place.
