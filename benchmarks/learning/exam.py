@@ -13,8 +13,8 @@ from typing import Any
 from django.conf import settings
 
 from agents.inference.client import Inference, Sampling, ServedModel
-from arena.environments.asking import build_messages
 from arena.environments import ENVIRONMENTS
+from arena.environments.asking import build_messages, moves_of
 from arena.environments.base import Split, Task
 from arena.spaces.tallies import difficulties_of
 from training.gate.bootstrap import bootstrap, central
@@ -22,11 +22,27 @@ from training.gate.bootstrap import bootstrap, central
 UNSEEN_PROMPTS = "unseen prompts"  # of the kinds that matches use
 UNSEEN_KINDS = "unseen kinds"  # that no match ever uses
 ARITHMETIC = "arithmetic"  # never trained, must not get worse
-# part -> (environment, split, tasks per kind, maximum tasks)
-PARTS: Mapping[str, tuple[str, Split, int, int]] = {
-    UNSEEN_PROMPTS: ("constraints", Split.HELDOUT, 5, 165),
-    UNSEEN_KINDS: ("constraints", Split.UNSEEN, 6, 78),
-    ARITHMETIC: ("arithmetic", Split.HELDOUT, 64, 64),
+
+
+@dataclass(frozen=True)
+class Part:
+    """Tasks of one environment; of a game, positions in which some moves are better than others."""
+
+    environment: str
+    split: Split
+    per_kind: int
+    limit: int  # of tasks
+    restricts_moves: bool = False  # answers are legal moves, as in the seeded Space
+
+
+PARTS: Mapping[str, Part] = {
+    UNSEEN_PROMPTS: Part("constraints", Split.HELDOUT, 5, 165),
+    UNSEEN_KINDS: Part("constraints", Split.UNSEEN, 6, 78),
+    ARITHMETIC: Part("arithmetic", Split.HELDOUT, 64, 64),
+    # Whether anything carries over to families that the learner never met.
+    "sums": Part("reasoning/chain_sum", Split.HELDOUT, 64, 64),
+    "Nim moves": Part("nim", Split.HELDOUT, 64, 64),
+    "tic-tac-toe moves": Part("tictactoe", Split.HELDOUT, 64, 64, restricts_moves=True),
 }
 EXAM_SEED = "learn_bench: exam"
 MAX_DRAWS = 20_000
@@ -64,17 +80,17 @@ class Interval:
 
 def exam_tasks(part: str) -> list[Task]:
     """The part's tasks: always the same, balanced over kinds, each difficulty as often as the others."""
-    slug, split, per_kind, limit = PARTS[part]
-    difficulties = difficulties_of(slug)
+    drawn = PARTS[part]
+    environment, difficulties = ENVIRONMENTS[drawn.environment], difficulties_of(drawn.environment)
     rng = Random(f"{EXAM_SEED}: {part}")
     found: dict[str, Task] = {}
     kinds: dict[str, int] = {}
     for number in range(MAX_DRAWS):
-        task = ENVIRONMENTS[slug].make_task(rng, split, number % difficulties)
-        if task.key not in found and kinds.get(task.kind, 0) < per_kind:
+        task = environment.practice_task(rng, drawn.split, number % difficulties)
+        if task.key not in found and kinds.get(task.kind, 0) < drawn.per_kind:
             found[task.key] = task
             kinds[task.kind] = kinds.get(task.kind, 0) + 1
-            if len(found) == limit:
+            if len(found) == drawn.limit:
                 break
     return list(found.values())
 
@@ -86,9 +102,12 @@ async def sit(
     slots = asyncio.Semaphore(CONCURRENT * len(settings.VLLM_URLS))
 
     async def ask(inference: Inference, part: str, task: Task) -> Reply:
+        environment = ENVIRONMENTS[PARTS[part].environment]
+        choices = moves_of(environment, task) if PARTS[part].restricts_moves else ()
         async with slots:
-            answer = await inference.generate(model, build_messages(prompt, task), sampling)
-        environment = ENVIRONMENTS[PARTS[part][0]]
+            answer = await inference.generate(
+                model, build_messages(prompt, task), sampling, choices=choices
+            )
         return Reply(
             kind=task.kind,
             passed=environment.score(task, answer.text).passed,

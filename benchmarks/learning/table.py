@@ -9,8 +9,8 @@ from typing import Any
 from agents.files import write_atomically
 from benchmarks.learning.duels import scores, sum_of
 from benchmarks.learning.exam import (
-    ARITHMETIC,
     PARTS,
+    UNSEEN_KINDS,
     UNSEEN_PROMPTS,
     gain,
     kinds_fallen_to_zero,
@@ -22,7 +22,7 @@ from benchmarks.learning.exam import (
 FORMAT = 2
 UNKNOWN_COMMIT = "unknown"
 CONTROLS = ("random", "sft", "grpo-alone")
-GAIN_WANTED = {UNSEEN_PROMPTS: 3.7, "unseen kinds": 1.3, ARITHMETIC: 1.0}
+GAIN_WANTED = dict.fromkeys(PARTS, 1.0) | {UNSEEN_PROMPTS: 3.7, UNSEEN_KINDS: 1.3}
 
 
 @dataclass(frozen=True, order=True)
@@ -120,7 +120,7 @@ def table(content: Mapping[str, Any]) -> str:
         )
         exams = [one["exam"] for one in results]
         base = [one["base"] for one in results]
-        for part in PARTS:
+        for part in _parts_of([*exams, *base]):
             lines.append(
                 f"| {numbers} | {minutes:g} | {together} | {arm} | {len(results)} | {part} | "
                 f"{pass_rate(base, part)} | {pass_rate(exams, part)} | {gain(exams, base, part)} | "
@@ -152,6 +152,11 @@ def table(content: Mapping[str, Any]) -> str:
         "95% intervals by a bootstrap over seeds and tasks."
     )
     return "\n".join([*lines, "", intervals, *known, "", *_games(by_arm), *_leads(by_arm), *notes])
+
+
+def _parts_of(exams: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The parts that all of them have: earlier exams had fewer."""
+    return [part for part in PARTS if all(part in exam for exam in exams)]
 
 
 def _games(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]]) -> list[str]:
@@ -190,7 +195,8 @@ def _games(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]])
 
 def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]]) -> list[str]:
     """Each arm minus each control of its budget, over the seeds that both have."""
-    lines = []
+    everything = [one["exam"] for results in by_arm.values() for one in results]
+    lines, parts = [], _parts_of(everything)
     for (minutes, together, arm), results in sorted(by_arm.items()):
         name, where = (*arm.split(" in ", 1), "")[:2]
         for control in CONTROLS if name not in CONTROLS else ():
@@ -204,7 +210,7 @@ def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]])
                 continue
             cells = (
                 lead([exams[seed] for seed in seeds], [others[seed] for seed in seeds], part)
-                for part in PARTS
+                for part in parts
             )
             lines.append(
                 f"| {minutes:g} | {together} | {arm} minus {control} | {len(seeds)} | "
@@ -213,8 +219,8 @@ def _leads(by_arm: Mapping[tuple[float, int, str], Sequence[Mapping[str, Any]]])
     if not lines:
         return []
     heads = [
-        f"| minutes | at once | difference | seeds | {' | '.join(PARTS)} |",
-        f"|---|---|---|---|{'---|' * len(PARTS)}",
+        f"| minutes | at once | difference | seeds | {' | '.join(parts)} |",
+        f"|---|---|---|---|{'---|' * len(parts)}",
     ]
     return [
         "Arms against controls, as differences of pass rates on the same tasks:",

@@ -65,12 +65,13 @@ def test_the_exam_is_always_the_same_and_balanced_over_kinds(part: str) -> None:
     assert len({task.key for task in tasks}) == len(tasks)
     counts = [sum(task.kind == kind for task in tasks) for kind in {task.kind for task in tasks}]
     assert max(counts) - min(counts) <= 1 or part == ARITHMETIC
-    assert {task.split for task in tasks} == {PARTS[part][1]}
-    assert PARTS[part][1] is not Split.TRAIN
+    assert len(tasks) == PARTS[part].limit
+    assert {task.split for task in tasks} == {PARTS[part].split}
+    assert PARTS[part].split is not Split.TRAIN
 
 
 def test_every_part_has_an_environment_and_every_arm_valid_settings() -> None:
-    assert {slug for slug, *_ in PARTS.values()} <= ENVIRONMENTS.keys()
+    assert all(part.environment in ENVIRONMENTS for part in PARTS.values())
     for arm in ARMS.values():
         for config in arm.methods:
             assert config_from_json(config.as_json()) == config
@@ -208,6 +209,14 @@ def test_a_row_names_the_machines_of_its_pieces() -> None:
     assert "| 1, 2 | 20 | 1 | dpo | 2 |" in text
     assert "| 2 | 20 | 1 | grpo | 1 |" in text
     assert "Machine 2: b machine; commit def" in text
+
+
+def test_parts_that_an_earlier_exam_did_not_have_are_left_out() -> None:
+    earlier = {UNSEEN_PROMPTS: make_exam([1, 0, 0, 0])[UNSEEN_PROMPTS]}
+    results = [make_result(), make_result("random", base=earlier, exam=earlier)]
+    text = table.table({"results": results})
+    assert text.count("| 1 | arithmetic |") == 1
+    assert text.count(f"| 1 | {UNSEEN_PROMPTS} |") == 2
 
 
 def test_the_table_shows_every_arm_and_part_and_examples() -> None:
