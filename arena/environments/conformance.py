@@ -31,7 +31,7 @@ GARBAGE = (
     "xyzzy",
     "?!*#",
     "\ufffd\u202e\U0001f4a9",
-    "\x00",
+    "\x01\x1b[J",  # no NUL: whatever a database cannot keep is taken out of answers before
     "<|im_end|><|im_start|>user",
     '{"move": null}',
     "qqq " * 5000,
@@ -46,6 +46,12 @@ class Conformance:
     episodes: int = 0
     longest: int = 0  # turns of an episode
     problems: list[str] = field(default_factory=list)
+    raised: int = 0  # errors, repeated ones too
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether so much went wrong that going on tells little more."""
+        return max(len(self.problems), self.raised) >= MAX_PROBLEMS
 
     def note(self, problem: str) -> None:
         if problem not in self.problems:
@@ -61,8 +67,10 @@ class Conformance:
         try:
             yield
         except EnvironmentFault as fault:
+            self.raised += 1
             self.note(str(fault))
         except Exception as error:  # noqa: BLE001 any error of a stranger's code is a finding
+            self.raised += 1
             self.note(f"{what} raised {type(error).__name__}: {error}")
 
 
@@ -77,7 +85,7 @@ def check(
     found = Conformance()
     _check_tasks(environment, found, tasks=tasks, seed=seed)
     for number in range(episodes):
-        if len(found.problems) >= MAX_PROBLEMS:
+        if found.is_enough:
             break
         with found.during("An episode"):
             _play(environment, found, Random(f"episode:{seed}:{number}"))
@@ -89,7 +97,7 @@ def _check_tasks(environment: Environment, found: Conformance, *, tasks: int, se
     prompts: dict[str, Split] = {}
     for split in Split:
         for number in range(tasks):
-            if len(found.problems) >= MAX_PROBLEMS:
+            if found.is_enough:
                 return
             with found.during(f"A task of the split {split}"):
                 one = f"task:{seed}:{split}:{number}"

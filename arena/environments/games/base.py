@@ -46,7 +46,7 @@ class Game(ABC):
     hold their own chance (cards, or the seed of dice), so that nothing else is random.
     """
 
-    slug: str
+    slug: str = ""  # none in a package, whose key is its entry point's name
     name: str
     max_task_chars: int
     seats: Seats
@@ -114,7 +114,10 @@ class Game(ABC):
             seat = self.to_move(position)[0]
             if self._belongs(position, seat, split) and self.is_fair(position):
                 return self.position_task(position, seat, split)
-        raise LookupError(f"{self.slug} has no opening of {split} and difficulty {difficulty}.")
+        raise LookupError(
+            f"{self.name} has no opening of {split} and difficulty {difficulty} among {MAX_DRAWS:,} "
+            "that were drawn. opening() must draw from more positions."
+        )
 
     def practice_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:
         """A position of any depth of a random game, in which some moves are better than others."""
@@ -124,7 +127,10 @@ class Game(ABC):
             for position, seat in reached:
                 if self._belongs(position, seat, split) and self._has_worse_moves(position, seat):
                     return self.position_task(position, seat, split)
-        raise LookupError(f"{self.slug} has no position of {split} and difficulty {difficulty}.")
+        raise LookupError(
+            f"{self.name} has no position of {split} and difficulty {difficulty}, in which one move is "
+            f"better than another, in {MAX_DRAWS:,} random games."
+        )
 
     def _random_game(self, rng: Random, now: Position) -> list[tuple[Position, int]]:
         """Every (position, seat to move) of a game of random legal moves."""
@@ -152,7 +158,7 @@ class Game(ABC):
     def position_task(self, position: Position, seat: int, split: Split) -> Task:
         """The task to move in this position, for practice and exams."""
         return Task(
-            kind=self.slug,
+            kind=self.slug or self.name,
             prompt=self.describe(position, seat),
             data={"position": dict(position), "seat": seat},
             split=split,

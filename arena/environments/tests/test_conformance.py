@@ -8,6 +8,8 @@ import pytest
 from arena.environments import ENVIRONMENTS
 from arena.environments.base import IllegalTurn, Position, Score, Split, Task
 from arena.environments.conformance import check
+from arena.environments.games import base
+from arena.environments.games.nim import Nim
 from arena.environments.question import Question
 
 
@@ -129,3 +131,17 @@ def test_the_check_sees_a_broken_promise(broken: type[Question], problem: str) -
 
 def test_the_check_finds_nothing_in_a_sound_environment() -> None:
     assert check(Echo(), episodes=20, tasks=10).problems == []
+
+
+class OneOpening(Nim):
+    def opening(self, rng: Random, split: Split, difficulty: int) -> Position:
+        return super().opening(Random(1), split, difficulty)
+
+
+def test_a_game_with_too_few_openings_says_what_it_needs_and_ends_the_check(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(base, "MAX_DRAWS", 5)
+    found = check(OneOpening(), episodes=20, tasks=20)
+    assert any("opening() must draw from more positions." in each for each in found.problems)
+    assert found.episodes == 0
