@@ -4,7 +4,7 @@ Our own environments pass this in a test, and `manage.py environments --check` p
 """
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from random import Random
@@ -36,6 +36,8 @@ GARBAGE = (
     '{"move": null}',
     "qqq " * 5000,
 )
+
+Progress = Callable[[str, int, int], None]  # (what is tried, how many are done, of how many)
 
 
 @dataclass
@@ -80,22 +82,26 @@ def check(
     episodes: int = EPISODES,
     tasks: int = TASKS_OF_SPLIT,
     seed: int = 0,
+    progress: Progress = lambda what, done, total: None,
 ) -> Conformance:
     """Try what an environment promises, until everything is tried or MAX_PROBLEMS were found."""
     found = Conformance()
-    _check_tasks(environment, found, tasks=tasks, seed=seed)
+    _check_tasks(environment, found, tasks=tasks, seed=seed, progress=progress)
     for number in range(episodes):
         if found.is_enough:
             break
         with found.during("An episode"):
             _play(environment, found, Random(f"episode:{seed}:{number}"))
             found.episodes += 1
+        progress("Episodes", number + 1, episodes)
     return found
 
 
-def _check_tasks(environment: Environment, found: Conformance, *, tasks: int, seed: int) -> None:
+def _check_tasks(
+    environment: Environment, found: Conformance, *, tasks: int, seed: int, progress: Progress
+) -> None:
     prompts: dict[str, Split] = {}
-    for split in Split:
+    for at, split in enumerate(Split):
         for number in range(tasks):
             if found.is_enough:
                 return
@@ -112,6 +118,7 @@ def _check_tasks(environment: Environment, found: Conformance, *, tasks: int, se
                 other = prompts.setdefault(task.prompt, split)
                 found.require(other == split, f"The splits {other} and {split} share a task.")
                 _check_scores(environment, found, task, GARBAGE[number % len(GARBAGE)])
+            progress("Tasks", at * tasks + number + 1, len(Split) * tasks)
 
 
 def _check_scores(environment: Environment, found: Conformance, task: Task, garbage: str) -> None:

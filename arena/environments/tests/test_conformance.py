@@ -145,3 +145,13 @@ def test_a_game_with_too_few_openings_says_what_it_needs_and_ends_the_check(
     found = check(OneOpening(), episodes=20, tasks=20)
     assert any("opening() must draw from more positions." in each for each in found.problems)
     assert found.episodes == 0
+
+
+def test_progress_is_told_up_to_the_last_task_and_episode() -> None:
+    told: list[tuple[str, int, int]] = []
+    check(Echo(), episodes=3, tasks=2, progress=lambda *how_far: told.append(how_far))
+    tasks, episodes = len(Split) * 2, 3
+    assert told == [
+        *(("Tasks", done, tasks) for done in range(1, tasks + 1)),
+        *(("Episodes", done, episodes) for done in range(1, episodes + 1)),
+    ]

@@ -28,6 +28,7 @@ class Listing:
 class Command(BaseCommand):
     help = "List the environments that Spaces can use, or try whether one keeps its promises."
     requires_system_checks = ()
+    _is_in_line = False  # whether the terminal's line is still being written
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -48,9 +49,11 @@ class Command(BaseCommand):
 
     def _check(self, slug: str, *, episodes: int) -> None:
         try:
-            found = check(_environment(slug), episodes=episodes)
+            found = check(_environment(slug), episodes=episodes, progress=self._show)
         except EnvironmentFault as fault:
             raise CommandError(str(fault)) from None
+        finally:
+            self._end_line()
         self.stdout.write(
             f"{found.tasks} tasks drawn and {found.episodes} episodes of at most {found.longest} "
             "turns played."
@@ -58,6 +61,20 @@ class Command(BaseCommand):
         if found.problems:
             raise CommandError("\n".join(found.problems))
         self.stdout.write(f"{slug} keeps its promises.")
+
+    def _show(self, what: str, done: int, total: int) -> None:
+        """Say how far it is: on a terminal in place, elsewhere in a line for each tenth."""
+        text = f"{what}: {done:,} of {total:,}"
+        if self.stdout.isatty():
+            self.stdout.write(f"\r{text}", ending="\n" if done == total else "")
+            self._is_in_line = done < total
+        elif done % max(1, total // 10) == 0:
+            self.stdout.write(text)
+        self.stdout.flush()
+
+    def _end_line(self) -> None:
+        if self._is_in_line:
+            self.stdout.write("")
 
     def _list(self) -> None:
         lines = list(_listings())
