@@ -11,14 +11,16 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from agents.tokens import prompt_room
 from arena.environments import ENVIRONMENTS
-from arena.environments.asking import lists_moves
-from arena.environments.base import EnvironmentFault
+from arena.environments.asking import exchange_tokens, lists_moves
+from arena.environments.base import Environment, EnvironmentFault
 from arena.states import DataLicence, PrizeRule
 from judges.models import Judge
 
 MAX_FEE_CREDITS = 10_000
 MAX_FEES = 5  # at which one Space can be entered
+LEAST_PROMPT_TOKENS = 256  # that tasks and answers leave for the prompts of all agents of a base
 
 
 class SpaceStatus(StrEnum):
@@ -223,6 +225,8 @@ class Space(models.Model):
                     problems["seat_count"] = (
                         f"{environment.name} is played by {fewest} to {most} seats."
                     )
+                if problem := self._problem_with_lengths(environment):
+                    problems["max_tokens"] = problem
             except EnvironmentFault as fault:
                 problems["environment"] = str(fault)
         if not _is_panel(self.panel):
@@ -243,6 +247,19 @@ class Space(models.Model):
             problems["prize_percents"] = "A list of whole numbers that add up to 100."
         if problems:
             raise ValidationError(problems)
+
+    def _problem_with_lengths(self, environment: Environment) -> str:
+        """A sentence if a task and an answer fill the base model's context; else empty."""
+        if not (self.base_model_id and self.max_tokens):  # a form says so itself
+            return ""
+        needed = exchange_tokens(environment, max_tokens=self.max_tokens)
+        if prompt_room(self.base_model, exchange_tokens=needed) >= LEAST_PROMPT_TOKENS:
+            return ""
+        return (
+            f"A task of {environment.name} and an answer take up to {needed:,} of the "
+            f"{self.base_model.context_tokens:,} tokens of {self.base_model.name}; "
+            f"{LEAST_PROMPT_TOKENS} must be left for an agent's prompt."
+        )
 
 
 def _is_panel(value: object) -> bool:

@@ -9,7 +9,7 @@ from django.test import Client
 from django.urls import reverse
 from pytest_django import Settings
 
-from agents.models import User
+from agents.models import BaseModel, User
 from arena.config.env import Variables
 from arena.credits import ledger
 from arena.environments.tests.small_games import Count
@@ -66,6 +66,16 @@ def test_a_duel_has_two_seats() -> None:
     space.seat_count = 3
     with pytest.raises(ValidationError, match="A duel is between 2 seats"):
         space.full_clean()
+
+
+def test_tasks_and_answers_of_a_space_leave_room_for_prompts() -> None:
+    space = make_space(environment="debate")
+    space.full_clean()
+    BaseModel.objects.filter(id=space.base_model_id).update(context_tokens=1024)
+    space.refresh_from_db()
+    with pytest.raises(ValidationError, match="256 must be left for an agent's prompt") as caught:
+        space.full_clean()
+    assert "max_tokens" in caught.value.message_dict
 
 
 def test_a_space_whose_game_lists_its_moves_may_restrict_them(
