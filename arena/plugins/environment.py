@@ -31,7 +31,7 @@ from arena.environments.base import (
     Task,
     View,
 )
-from arena.environments.registry import Family
+from arena.environments.registry import Family, UnknownEnvironment
 from arena.plugins import wire
 from arena.plugins.wire import MAX_LINE_BYTES, BadReply, Facts, read_sentence
 from judges.pipes import PipedProcess
@@ -271,7 +271,10 @@ def family(allowed: Collection[str]) -> Family:
 
     def made(name: str) -> Environment:
         if name not in allowed:
-            raise KeyError(name)
+            raise UnknownEnvironment(
+                f"There is no environment '{PREFIX}/{name}' on this installation: "
+                f"PLUGIN_ENVIRONMENTS does not name {name}."
+            )
         return PluginEnvironment(name)
 
     return made

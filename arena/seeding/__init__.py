@@ -19,8 +19,11 @@ from judges.versions import note_versions
 HOUSE_USERNAME = "house"
 
 
-def seed(base: BaseModel | None = None) -> None:
-    """Create what is missing, for another base model if one is named; what exists stays as it is."""
+def seed(base: BaseModel | None = None) -> BaseModel:
+    """Create what is missing, for another base model if one is named; what exists stays as it is.
+
+    Returns the base model.
+    """
     base_model = base or register_base_model(
         settings.ENV.base_model, Path(settings.BASE_MODEL_PATH)
     )
@@ -69,6 +72,7 @@ def seed(base: BaseModel | None = None) -> None:
             # The house stays a fixed yardstick, and trainers serve people's agents: the house sits
             # in most matches, so it would otherwise be first in line.
             set_learning(house.id, agent_id=agent.id, learning={}, is_training_enabled=False)
+    return base_model
 
 
 def _schedule_daily(base_model: BaseModel) -> None:

@@ -1,9 +1,11 @@
 """What every installation starts with can be played at once, and is created once."""
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.core.management import CommandError, call_command
 from django.utils import timezone
 
 from agents.models import Agent, BaseModel, Engine, User
@@ -125,3 +127,66 @@ def test_a_daily_tournament_is_seeded_that_the_house_can_fill_and_that_runs_by_i
     daily = Tournament.objects.get(status=TournamentStatus.RUNNING)
     assert daily.registrations.count() == schedule.fewest_entrants
     assert Match.objects.filter(pairing__tournament=daily).count() == 3
+
+
+OWN_SPACE = {
+    "slug": "our-sums",
+    "name": "Sums",
+    "summary": "Small sums, checked by code.",
+    "environment": "arithmetic",
+    "panel": [{"judge": "code", "weight": 1}],
+    "entry_fee_credits": 0,
+    "prize_percents": [100],
+}
+
+
+def seed_with(folder: Path, space: object) -> None:
+    file = folder / "space.json"
+    file.write_text(space if isinstance(space, str) else json.dumps(space))
+    call_command("seed", "--space", file)
+
+
+def test_a_space_of_a_file_is_opened_once_and_changes_to_it_stay(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seed_with(tmp_path, OWN_SPACE)
+    space = Space.objects.get(slug="our-sums")
+    assert (space.environment, space.seat_count, space.status) == ("arithmetic", 4, "open")
+    Space.objects.filter(slug="our-sums").update(name="Our sums")
+    seed_with(tmp_path, OWN_SPACE)
+    assert Space.objects.get(slug="our-sums").name == "Our sums"
+    said = capsys.readouterr().out
+    assert "The Space Sums is open: /spaces/our-sums/" in said
+    assert f"it stays as it is. To change it: /admin/arena/space/{space.pk}/change/" in said
+
+
+@pytest.mark.parametrize(
+    ("given", "sentence"),
+    [
+        ("{", "is not JSON"),
+        ([OWN_SPACE], "holds no JSON object with the fields of a Space"),
+        ({"slug": "our-sums"}, "summary: This field cannot be blank."),
+        (
+            OWN_SPACE | {"entry_fee": 4},
+            "entry_fee: A Space has no such field. Do you mean entry_fee_credits?",
+        ),
+        (OWN_SPACE | {"base_model": 1}, "base_model: A Space has no such field."),
+        (OWN_SPACE | {"seat_count": 9}, "seat_count: Arithmetic is played by 1 to 8 seats."),
+        (OWN_SPACE | {"panel_size": None}, "panel_size: This field cannot be null."),
+        (OWN_SPACE | {"slug": "a\0"}, "slug: "),
+        (OWN_SPACE | {"environment": "plugin/gone"}, "environment: "),
+        (OWN_SPACE | {"prize_percents": [60]}, "prize_percents: A list of whole numbers that add"),
+    ],
+)
+def test_what_is_wrong_with_the_space_of_a_file_is_said_field_by_field(
+    tmp_path: Path, given: object, sentence: str
+) -> None:
+    with pytest.raises(CommandError) as caught:
+        seed_with(tmp_path, given)
+    assert sentence in str(caught.value)
+    assert not Space.objects.filter(slug="our-sums").exists()
+
+
+def test_a_file_that_is_not_there_is_named() -> None:
+    with pytest.raises(CommandError, match=r"nowhere\.json cannot be read: No such file"):
+        call_command("seed", "--space", "nowhere.json")

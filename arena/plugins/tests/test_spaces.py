@@ -90,7 +90,8 @@ def test_a_space_whose_package_is_gone_says_so_and_disturbs_nobody(client: Clien
     assert client.get(f"/spaces/{gone.slug}/").status_code == 200
     with pytest.raises(ValidationError) as caught:
         gone.full_clean()
-    assert "environment" in caught.value.message_dict
+    (sentence,) = caught.value.message_dict["environment"]
+    assert sentence.endswith("PLUGIN_ENVIRONMENTS does not name gone.")
 
 
 def test_a_space_has_no_more_seats_than_its_environment(space: Space) -> None:
