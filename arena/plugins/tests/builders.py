@@ -1,7 +1,46 @@
 """Packages with environments, installed into a folder as pip leaves them there."""
 
-from collections.abc import Mapping
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
+from unittest.mock import patch
+
+from django.conf import settings
+
+from arena.environments import ENVIRONMENTS
+from arena.plugins.environment import PREFIX, PluginEnvironment, family
+
+
+def built(source: Path, folder: Path) -> Path:
+    """The folder, with the package as pip installs it."""
+    arguments = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")
+    subprocess.run(
+        [sys.executable, "-m", "pip", "install", *arguments, "--target", folder, source],
+        check=True,
+        env={"PATH": "/usr/bin:/bin", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
+    )
+    return folder
+
+
+@contextmanager
+def allowed(*names: str) -> Iterator[None]:
+    """PLUGIN_ENVIRONMENTS has these names; what was made of them is forgotten at the end."""
+    with (
+        patch.object(settings.ENV, "plugin_environments", list(names)),
+        patch.object(ENVIRONMENTS, "_known", dict(ENVIRONMENTS._known)),
+        patch.object(ENVIRONMENTS, "_families", dict(ENVIRONMENTS._families)),
+        patch.object(ENVIRONMENTS, "_made", dict(ENVIRONMENTS._made)),
+    ):
+        ENVIRONMENTS.add_family(PREFIX, family(names))
+        try:
+            yield
+        finally:
+            for name in names:
+                made = ENVIRONMENTS._made.get(f"{PREFIX}/{name}")
+                if isinstance(made, PluginEnvironment):
+                    made.close()
 
 
 def install(

@@ -2,7 +2,6 @@
 
 import importlib
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from io import StringIO
@@ -11,14 +10,13 @@ from random import Random
 
 import pytest
 from django.core.management import CommandError, call_command
-from pytest_django import Settings
 
 from arena.config.env import REPOSITORY
-from arena.environments import ENVIRONMENTS
 from arena.environments.base import IllegalTurn, Split, TableView
 from arena.environments.conformance import check
-from arena.plugins.environment import PREFIX, PluginEnvironment, family
-from arena.plugins.tests.builders import NAUGHTY, install
+from arena.models import Space
+from arena.plugins.environment import PluginEnvironment
+from arena.plugins.tests.builders import NAUGHTY, allowed, built, install
 
 EXAMPLE = REPOSITORY / "docs" / "examples" / "rlfc-highest-card"
 
@@ -27,13 +25,7 @@ EXAMPLE = REPOSITORY / "docs" / "examples" / "rlfc-highest-card"
 def packages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
     """A folder with the example as pip installs it, and with a package that cannot start."""
     source = shutil.copytree(EXAMPLE, tmp_path_factory.mktemp("source") / "example")
-    folder = tmp_path_factory.mktemp("packages")
-    arguments = ("--no-deps", "--no-build-isolation", "--no-index", "--quiet")
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", *arguments, "--target", folder, source],
-        check=True,
-        env={"PATH": "/usr/bin:/bin", "PIP_DISABLE_PIP_VERSION_CHECK": "1"},
-    )
+    folder = built(source, tmp_path_factory.mktemp("packages"))
     install(folder, NAUGHTY, offers={"cannot-start": "CannotStart"})
     sys.path.insert(0, str(folder))
     importlib.invalidate_caches()
@@ -85,17 +77,6 @@ def test_the_example_is_never_imported_here(game: PluginEnvironment) -> None:
     assert "rlfc_highest_card" not in sys.modules
 
 
-@pytest.fixture(autouse=True)
-def _forgets_what_it_made() -> Iterator[None]:
-    """No environment of this test's packages stays among those that others find."""
-    made = dict(ENVIRONMENTS._made)
-    yield
-    for key in ENVIRONMENTS._made.keys() - made.keys():
-        environment = ENVIRONMENTS._made.pop(key)
-        if isinstance(environment, PluginEnvironment):
-            environment.close()
-
-
 def told(*arguments: str) -> str:
     out = StringIO()
     call_command("environments", *arguments, stdout=out)
@@ -103,7 +84,7 @@ def told(*arguments: str) -> str:
 
 
 def test_the_command_lists_what_can_be_played_what_is_broken_and_what_is_not_allowed(
-    packages: Path, settings: Settings, monkeypatch: pytest.MonkeyPatch
+    packages: Path,
 ) -> None:
     lines = told().splitlines()
     assert lines[0].split() == ["slug", "name", "seats", "turns", "difficulties", "from"]
@@ -113,12 +94,8 @@ def test_the_command_lists_what_can_be_played_what_is_broken_and_what_is_not_all
     )
     assert "Installed but not allowed: highest-card (rlfc-highest-card 1.0.0)." in "\n".join(lines)
 
-    allowed = ["highest-card", "cannot-start", "gone"]
-    settings.ENV = settings.ENV.model_copy(update={"plugin_environments": allowed})
-    monkeypatch.setattr(ENVIRONMENTS, "_known", dict(ENVIRONMENTS._known))
-    monkeypatch.setattr(ENVIRONMENTS, "_families", dict(ENVIRONMENTS._families))
-    ENVIRONMENTS.add_family(PREFIX, family(allowed))
-    listed = " ".join(told().split())
+    with allowed("highest-card", "cannot-start", "gone"):
+        listed = " ".join(told().split())
     assert "plugin/highest-card Highest Card 2 to 4 24 3 rlfc-highest-card 1.0.0" in listed
     assert (
         "Broken: The environment plugin/cannot-start failed: it cannot be loaded: RuntimeError"
@@ -128,8 +105,18 @@ def test_the_command_lists_what_can_be_played_what_is_broken_and_what_is_not_all
     assert "not allowed" not in listed
 
 
+@pytest.mark.django_db(transaction=True)
+def test_the_examples_space_is_opened_by_its_file(packages: Path) -> None:
+    with allowed("highest-card"):
+        call_command("seed", "--space", EXAMPLE / "space.json")
+    space = Space.objects.get(slug="highest-card")
+    assert (space.environment, space.restricts_moves) == ("plugin/highest-card", True)
+
+
 def test_the_command_checks_a_package_before_it_is_allowed(packages: Path) -> None:
     said = told("--check", "plugin/highest-card", "--episodes", "3")
+    assert "Tasks: 30 of 300\n" in said
+    assert "Episodes: 3 of 3\n" in said
     assert "3 episodes of at most" in said
     assert "plugin/highest-card keeps its promises." in said
     with pytest.raises(CommandError, match="no licence"):
