@@ -29,9 +29,10 @@ from arena.environments.base import (
     Seats,
     Split,
     Task,
+    UnknownEnvironment,
     View,
 )
-from arena.environments.registry import Family, UnknownEnvironment
+from arena.environments.registry import Family
 from arena.plugins import wire
 from arena.plugins.wire import MAX_LINE_BYTES, BadReply, Facts, read_sentence
 from judges.pipes import PipedProcess
