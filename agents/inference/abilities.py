@@ -11,6 +11,8 @@ from typing import Any
 
 import httpx
 
+from agents.inference.tls import certificates
+
 TIMEOUT_SECONDS = 30.0  # a server that compiles answers late
 CONNECT_TIMEOUT_SECONDS = 3.0
 MAX_VERSION_CHARS = 60
@@ -56,6 +58,8 @@ class Asker:
             timeout=httpx.Timeout(TIMEOUT_SECONDS, connect=CONNECT_TIMEOUT_SECONDS),
             headers={"Authorization": f"Bearer {api_key}"} if api_key else {},
             transport=transport,
+            verify=certificates(),
+            trust_env=False,  # as in agents/inference/servers.py
         )
 
     def version(self, url: str) -> str | None:

@@ -1,13 +1,11 @@
 """vLLM servers: which one is asked, and which adapters it has loaded."""
 
 import asyncio
-import ssl
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -20,6 +18,7 @@ from agents.adapters.store import adapter_folder
 from agents.errors import Refused
 from agents.inference.replies import InferenceUnavailable, ModelNotFound, message_of
 from agents.inference.table import ServerTable, shared_servers
+from agents.inference.tls import certificates
 from agents.models import AgentVersion
 
 log = structlog.get_logger(__name__)
@@ -82,6 +81,7 @@ class Servers:
             timeout=timeout,
             headers={"Authorization": f"Bearer {key}"} if key else {},
             verify=certificates(),
+            trust_env=False,  # a proxy for the internet must not see its key and people's prompts
         )
         self._in_flight: Counter[str] = Counter()
         self._failed_at: dict[str, float] = {}
@@ -196,9 +196,3 @@ class Servers:
             return await self._http.post(url + path, json=body, timeout=limits)
         except httpx.HTTPError as error:
             raise InferenceUnavailable(f"{type(error).__name__} at {path}") from error
-
-
-@cache
-def certificates() -> ssl.SSLContext:
-    """Reading the system's certificates takes 20 ms: once is enough."""
-    return ssl.create_default_context()

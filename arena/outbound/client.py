@@ -22,7 +22,7 @@ import httpx
 from django.conf import settings
 from django.http.request import validate_host
 
-from agents.inference.servers import certificates
+from agents.inference.tls import certificates
 from arena.outbound.addresses import is_public
 
 MAX_REDIRECTS = 3

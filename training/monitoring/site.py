@@ -13,6 +13,7 @@ from django.db.models import Count, F, Min, Sum
 from django.db.models.functions import Coalesce
 
 from agents.inference.table import servers_left_out
+from agents.inference.tls import certificates
 from arena.credits.verdicts import AuditVerdict
 from arena.live.consumers import audience
 from arena.models import Account, AccountKind, Delivery, Webhook
@@ -170,9 +171,12 @@ def servers_that_answer() -> tuple[bool, ...]:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(f"{url}/health", timeout=PROBE_SECONDS).is_success
+        answer = httpx.get(
+            f"{url}/health", timeout=PROBE_SECONDS, verify=certificates(), trust_env=False
+        )
     except httpx.HTTPError:
         return False
+    return answer.is_success
 
 
 def _age(moment: datetime | None, now: datetime) -> float:
