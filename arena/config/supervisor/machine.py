@@ -17,6 +17,9 @@ NEEDED_DISK_BYTES = 1024**3
 PORTS_TRIED = 100
 MAX_LOG_BYTES, KEPT_LOGS = 10_000_000, 2
 TAIL_LINES, TAIL_BYTES = 15, 20_000
+CGROUP = Path("/sys/fs/cgroup")
+# What the kernel gives back when a program needs it: the page cache and its own caches.
+RECLAIMABLE = frozenset({"inactive_file", "active_file", "slab_reclaimable"})
 
 
 def this_machine() -> str:
@@ -59,9 +62,11 @@ def available_memory_bytes() -> int:
     """Memory still available: the machine's, or a container's limit if that is less."""
     available = _meminfo("MemAvailable")
     with contextlib.suppress(FileNotFoundError, ValueError):
-        limit = int(Path("/sys/fs/cgroup/memory.max").read_text())  # "max": no limit
-        used = int(Path("/sys/fs/cgroup/memory.current").read_text())
-        available = min(available, limit - used)
+        limit = int((CGROUP / "memory.max").read_text())  # "max": no limit
+        used = int((CGROUP / "memory.current").read_text())
+        counts = [line.split() for line in (CGROUP / "memory.stat").read_text().splitlines()]
+        cached = sum(int(count) for name, count in counts if name in RECLAIMABLE)
+        available = min(available, limit - used + cached)
     return available
 
 

@@ -238,6 +238,21 @@ def test_too_little_memory_for_vllm_is_refused_with_the_figures(
         running.__enter__()
 
 
+def test_files_that_a_container_has_read_take_none_of_its_memory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(machine, "CGROUP", tmp_path)
+    (tmp_path / "memory.max").write_text("1000000\n")
+    (tmp_path / "memory.current").write_text("900000\n")
+    (tmp_path / "memory.stat").write_text(
+        "anon 200000\nfile 650000\nshmem 50000\ninactive_file 400000\nactive_file 200000\n"
+        "slab_reclaimable 30000\nslab_unreclaimable 20000\n"
+    )
+    assert machine.available_memory_bytes() == 730_000
+    (tmp_path / "memory.max").write_text("max\n")
+    assert machine.available_memory_bytes() > 1_000_000
+
+
 def test_a_large_log_is_set_aside(tmp_path: Path) -> None:
     log = tmp_path / "web.log"
     for content in ("first", "second", "third"):
