@@ -53,6 +53,8 @@ def postgres(home: Path, *, max_connections: int) -> tuple[tuple[str, ...], str]
     # No password: only its own user and root can open the socket, and it listens nowhere else.
     command += ["-c", "listen_addresses=", "-c", "unix_socket_permissions=0700"]
     command += ["-c", f"max_connections={max_connections}"]
+    # A statement that fails holds what people wrote: neither it nor its values are logged.
+    command += ["-c", "log_min_error_statement=panic", "-c", "log_error_verbosity=terse"]
     return tuple(command), user
 
 

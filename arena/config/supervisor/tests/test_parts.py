@@ -214,6 +214,22 @@ def test_data_survives_a_restart_and_a_killed_database_comes_back(
             assert connection.execute("SELECT value FROM kept").fetchone() == (7,)
 
 
+def test_a_statement_that_fails_leaves_its_values_out_of_the_log(tmp_path: Path) -> None:
+    options = Options(parts=frozenset({parts.DATABASE}))
+    with Local(Variables(rlfc_home=tmp_path), options) as local:
+        local.wait_ready()
+        with psycopg.connect(local.endpoints.database_url, autocommit=True) as connection:
+            connection.execute("CREATE TABLE texts (text text UNIQUE)")
+            connection.execute("INSERT INTO texts VALUES ('by a person')")
+            with pytest.raises(psycopg.errors.UniqueViolation, match="by a person"):
+                connection.execute("INSERT INTO texts VALUES ('by a person')")
+            with pytest.raises(psycopg.errors.UniqueViolation, match="by a person"):
+                connection.execute("INSERT INTO texts VALUES (%s)", ["by a person"])
+    log = (tmp_path / "logs" / "database.log").read_text()
+    assert log.count("duplicate key value") == 2
+    assert "by a person" not in log
+
+
 def test_the_broker_wants_its_password(tmp_path: Path) -> None:
     options = Options(parts=frozenset({parts.BROKER}), free_ports=True)
     with Local(Variables(rlfc_home=tmp_path), options) as local:
