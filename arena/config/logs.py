@@ -8,6 +8,7 @@ import sys
 from typing import Any
 
 import structlog
+from django.http import HttpRequest
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
@@ -25,10 +26,18 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
         if not is_count and any(word in lowered for word in SECRET_WORDS + WRITTEN_WORDS):
             event[name] = REMOVED
     event.pop("color_message", None)  # uvicorn's second copy of its event
+    if isinstance(request := event.get("request"), HttpRequest):  # in lines of Django's own
+        event["request"] = f"{request.method} {request.path}"
     for name in ("request", "path"):
         if isinstance(asked := event.get(name), str):
-            event[name] = KEY_LINK.sub(rf"\1{REMOVED}", asked.partition("?")[0])
+            event[name] = _without_key(asked.partition("?")[0])
+    if isinstance(said := event.get("event"), str):  # Django's own names the path
+        event["event"] = _without_key(said)
     return event
+
+
+def _without_key(text: str) -> str:
+    return KEY_LINK.sub(rf"\1{REMOVED}", text)
 
 
 SHARED: list[Processor] = [

@@ -1,11 +1,14 @@
 """/health/ and the log's discretion."""
 
+import io
 import json
 import logging
 
 import pytest
 from django.conf import LazySettings
-from django.test import Client
+from django.http import HttpResponseNotFound
+from django.test import Client, RequestFactory
+from django.utils.log import log_response
 
 from arena.config import logs
 
@@ -59,12 +62,41 @@ def test_secrets_cookies_and_texts_are_removed_from_log_lines() -> None:
         )
 
 
-def test_logs_of_libraries_leave_as_json_too(capsys: pytest.CaptureFixture[str]) -> None:
-    settings = logs.logging_settings("INFO")
-    formatter = settings["formatters"]["structlog"].copy()
-    made = formatter.pop("()")(**formatter)
+def formatter() -> logging.Formatter:
+    settings = logs.logging_settings("INFO")["formatters"]["structlog"].copy()
+    made: logging.Formatter = settings.pop("()")(**settings)
+    return made
+
+
+@pytest.mark.parametrize(
+    ("path", "shown"),
+    [
+        ("/exports/files/a:signed:key/dataset.tar", f"/exports/files/{logs.REMOVED}/dataset.tar"),
+        ("/accounts/confirm-email/MQ:1abc:key/", f"/accounts/confirm-email/{logs.REMOVED}/"),
+        ("/nowhere/", "/nowhere/"),
+    ],
+)
+def test_keys_and_queries_are_removed_from_djangos_own_lines(
+    path: str, shown: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    handler = logging.StreamHandler(io.StringIO())
+    handler.setFormatter(formatter())
+    logger = logging.getLogger("django.request")
+    monkeypatch.setattr(logger, "handlers", [handler])
+    request = RequestFactory().get(path, {"key": "a key of the query"})
+    missing = HttpResponseNotFound()
+    log_response(
+        "%s: %s", "Not Found", request.path, response=missing, request=request, logger=logger
+    )
+    line = handler.stream.getvalue()
+    assert "key" not in line
+    written = json.loads(line)
+    assert (written["event"], written["request"]) == (f"Not Found: {shown}", f"GET {shown}")
+
+
+def test_logs_of_libraries_leave_as_json_too() -> None:
     record = logging.LogRecord("celery", logging.WARNING, "", 0, "lost %s", ("it",), None)
-    written = json.loads(made.format(record))
+    written = json.loads(formatter().format(record))
     assert (written["event"], written["level"], written["logger"]) == (
         "lost it",
         "warning",
