@@ -1,7 +1,10 @@
 """What the documentation names exists: paths, names in files, links, and decision pages."""
 
+import json
+import os
 import re
 import subprocess
+import sys
 from functools import cache
 from pathlib import Path
 
@@ -111,6 +114,35 @@ def test_the_commands_of_a_backup_bring_every_file_back(tmp_path: Path, has_trai
     home.rename(tmp_path / "lost")
     subprocess.run(["sh", "-ec", restore], cwd=tmp_path, check=True)
     assert {path.relative_to(home) for path in home.rglob("*") if path.is_file()} == kept
+
+
+BEHIND_TLS = """
+import json, sys
+from django.http import HttpResponse
+from django.middleware.security import SecurityMiddleware
+from django.test import RequestFactory
+page = SecurityMiddleware(lambda request: HttpResponse())
+request = RequestFactory().get("/", headers=json.loads(sys.argv[1]))
+print(page(request).status_code, request.get_host())
+"""
+
+
+def test_behind_the_proxy_of_the_example_pages_are_not_redirected_without_end() -> None:
+    site = (REPOSITORY / "docs" / "examples" / "nginx.conf").read_text()
+    headers = dict(re.findall(r"proxy_set_header ([\w-]+) +\$(\w+);", site))
+    given = {"host": "arena.example", "remote_addr": "192.0.2.1", "scheme": "https"}
+    sent = {name: given[value] for name, value in headers.items() if value in given}
+    assert {"Host", "X-Forwarded-For", "X-Forwarded-Proto"} == sent.keys()
+    answered = subprocess.run(
+        [sys.executable, "-c", BEHIND_TLS, json.dumps(sent)],
+        cwd=REPOSITORY,
+        env=os.environ | {"HTTPS_ONLY": "true", "ALLOWED_HOSTS": "arena.example"},
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    assert answered.stdout.split() == ["200", "arena.example"]
 
 
 VOCABULARY = {
