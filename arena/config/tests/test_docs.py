@@ -145,6 +145,13 @@ def test_behind_the_proxy_of_the_example_pages_are_not_redirected_without_end() 
     assert answered.stdout.split() == ["200", "arena.example"]
 
 
+def test_the_documented_prometheus_asks_under_a_name_that_is_served() -> None:
+    (target,) = re.findall(r'targets: \["(.*)"\]', OPERATING)
+    example = (REPOSITORY / "compose.env.example").read_text()
+    (served,) = re.findall(r"^ALLOWED_HOSTS=(.*)$", example, re.MULTILINE)
+    assert target.partition(":")[0] in served.split(",")
+
+
 VOCABULARY = {
     *("Agent", "AgentVersion", "Adapter", "Space", "Entry", "Match", "Seat", "Round", "Task"),
     *("Completion", "Judge", "Panel", "Vote", "Verdict", "Pair", "TrainingRun", "Transfer", "Hold"),
