@@ -97,19 +97,24 @@ def test_it_is_said_where_each_kind_of_file_is(store: str) -> None:
 
 
 @pytest.mark.parametrize("has_trained", [True, False])
-def test_the_commands_of_a_backup_bring_every_file_back(tmp_path: Path, has_trained: bool) -> None:
+@pytest.mark.parametrize("has_file_of_key", [True, False])
+def test_the_commands_of_a_backup_bring_every_file_back(
+    tmp_path: Path, has_trained: bool, has_file_of_key: bool
+) -> None:
     section = OPERATING.partition("\n## Backup\n")[2].partition("\n## ")[0]
-    commands = re.findall(r"^    (mkdir .*|tar .*)$", section, re.MULTILINE)
+    commands = re.findall(r"^    (mkdir .*|test .*|tar .*)$", section, re.MULTILINE)
     *backup, restore = commands
-    home, kept = tmp_path / "var", {Path("secret_key")}
+    home, kept = tmp_path / "var", set()
     home.mkdir()
+    if has_file_of_key:  # with SECRET_KEY there is none
+        (home / "secret_key").touch()
+        kept.add(Path("secret_key"))
     if has_trained:
         stores = {name: getattr(settings, name).relative_to(settings.HOME) for name in STORES}
         for folder in stores.values():
             (home / folder / "1").mkdir(parents=True)
             (home / folder / "1" / "file").touch()
         kept |= {stores[name] / "1" / "file" for name in stores.keys() - NOT_BACKED_UP}
-    (home / "secret_key").touch()
     subprocess.run(["sh", "-ec", "\n".join(backup)], cwd=tmp_path, check=True)
     home.rename(tmp_path / "lost")
     subprocess.run(["sh", "-ec", restore], cwd=tmp_path, check=True)
