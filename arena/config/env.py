@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agents.files import write_once
 from arena.config.pools import ProcessRole, pool_size
-from arena.outbound.given_urls import checked_url
+from arena.outbound.given_urls import KINDS, checked_url, checked_valkey_url
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # With "plugin/" before it, a name fits the column of a Space's environment.
@@ -50,7 +50,9 @@ class Variables(BaseSettings):
     database_url: str | None = Field(
         None, description="postgresql://user:password@host:port/name. Default: embedded."
     )
-    valkey_url: str | None = Field(None, description="redis://host:port/0. Default: embedded.")
+    valkey_url: str | None = Field(
+        None, description="redis:// or rediss://host:port/0. Default: embedded."
+    )
     vllm_url: Annotated[list[str], NoDecode] = Field(
         [], description="Base URLs of vLLM servers, comma-separated. Default: local servers."
     )
@@ -295,15 +297,15 @@ class Variables(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()  # children have other working folders
 
-    @field_validator("database_url")
-    @classmethod
-    def _is_postgresql(cls, value: str | None) -> str | None:
-        return checked_url(value, {"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name")
-
     @field_validator("valkey_url")
     @classmethod
     def _is_valkey(cls, value: str | None) -> str | None:
-        return checked_url(value, {"redis", "rediss", "valkey", "unix"}, "redis://localhost:6379/0")
+        return checked_valkey_url(value)
+
+    @field_validator("database_url", "judge_url", "email_url")
+    @classmethod
+    def _is_a_url(cls, value: str | None, given: ValidationInfo) -> str | None:
+        return checked_url(value, *KINDS[given.field_name or ""])
 
     @field_validator("vllm_url")
     @classmethod
@@ -311,16 +313,6 @@ class Variables(BaseSettings):
         for url in value:
             checked_url(url, {"http", "https"}, "http://localhost:8001")
         return [url.rstrip("/") for url in value]
-
-    @field_validator("judge_url")
-    @classmethod
-    def _is_http(cls, value: str | None) -> str | None:
-        return checked_url(value, {"http", "https"}, "https://judge.example/v1")
-
-    @field_validator("email_url")
-    @classmethod
-    def _is_smtp(cls, value: str | None) -> str | None:
-        return checked_url(value, {"smtp", "smtps"}, "smtps://user:password@mail.example:465")
 
     @field_validator("email_from")
     @classmethod

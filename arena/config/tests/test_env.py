@@ -1,13 +1,15 @@
 """An environment variable that cannot be used is named in a sentence before anything starts."""
 
 import os
+import ssl
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from kombu.connection import Connection
 
-from arena.config.env import REPOSITORY, Variables, described, kept_secret
+from arena.config.env import REPOSITORY, Variables, described, environment, kept_secret
 
 
 def start(**variables: str) -> subprocess.CompletedProcess[str]:
@@ -49,6 +51,41 @@ def test_a_bad_variable_is_named_and_nothing_starts(name: str, value: str) -> No
 def test_a_password_in_a_bad_variable_is_not_printed() -> None:
     result = start(DATABASE_URL="mysql://user:hunter2@localhost/x")
     assert "hunter2" not in result.stdout + result.stderr
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("VALKEY_URL", "valkey://:hunter2@localhost:6379/0"),
+        ("VALKEY_URL", "unix://:hunter2@/run/valkey.sock"),
+    ],
+)
+def test_what_a_variable_must_be_is_said_without_its_secret(
+    name: str, value: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(SystemExit) as left:
+        environment.__wrapped__()
+    assert left.value.code == 2
+    (sentence,) = capsys.readouterr().err.splitlines()
+    assert sentence.startswith(f"Environment variable {name}: is not a")
+    assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("given", "checks"),
+    [
+        ("rediss://:pw@valkey.example:6379/0", ssl.CERT_REQUIRED),
+        ("rediss://valkey.example/0?ssl_ca_certs=/etc/ca.pem", ssl.CERT_REQUIRED),
+        ("rediss://valkey.example/0?ssl_cert_reqs=none", ssl.CERT_NONE),
+    ],
+)
+def test_celery_checks_valkeys_certificate_unless_told_not_to(
+    given: str, checks: ssl.VerifyMode
+) -> None:
+    asked = Connection(Variables(valkey_url=given).valkey_url).ssl
+    assert isinstance(asked, dict)
+    assert asked["ssl_cert_reqs"] == checks
 
 
 def test_an_empty_variable_counts_as_unset() -> None:
