@@ -19,7 +19,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from agents.files import write_once
 from arena.config.pools import ProcessRole, pool_size
-from arena.outbound.given_urls import KINDS, checked_url, checked_valkey_url
+from arena.outbound.given_urls import CHECKS, checked_url
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 # With "plugin/" before it, a name fits the column of a Space's environment.
@@ -32,7 +32,9 @@ class Variables(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True)
 
     rlfc_home: Path = Field(
-        REPOSITORY / "var", description="Folder of all data, logs, models, adapters and runs."
+        REPOSITORY / "var",
+        description="Folder of all data, logs, models, adapters and runs.",
+        validate_default=True,
     )
     secret_key: SecretStr | None = Field(
         None, description="Signs sessions. Default: created once in RLFC_HOME/secret_key."
@@ -297,15 +299,19 @@ class Variables(BaseSettings):
     def _absolute(cls, value: Path | None) -> Path | None:
         return value and value.expanduser().resolve()  # children have other working folders
 
-    @field_validator("valkey_url")
+    @field_validator("rlfc_home")
     @classmethod
-    def _is_valkey(cls, value: str | None) -> str | None:
-        return checked_valkey_url(value)
+    def _is_a_folder(cls, value: Path) -> Path:
+        try:
+            value.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ValueError(f"is not a folder, nor can it become one: {error.strerror}") from None
+        return value
 
-    @field_validator("database_url", "judge_url", "email_url")
+    @field_validator(*CHECKS, mode="before")
     @classmethod
-    def _is_a_url(cls, value: str | None, given: ValidationInfo) -> str | None:
-        return checked_url(value, *KINDS[given.field_name or ""])
+    def _is_an_address(cls, value: object, given: ValidationInfo) -> object:
+        return CHECKS[given.field_name or ""](value) if isinstance(value, str) else value
 
     @field_validator("vllm_url")
     @classmethod

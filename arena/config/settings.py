@@ -1,6 +1,7 @@
 """Django settings, all derived from `arena.config.env.Variables`."""
 
 import logging
+import sys
 from pathlib import Path
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,7 +20,14 @@ DEBUG = ENV.debug
 def _secret_key() -> str:
     if ENV.secret_key:
         return ENV.secret_key.get_secret_value()
-    return kept_secret(HOME / "secret_key", size_bytes=50)
+    try:
+        return kept_secret(HOME / "secret_key", size_bytes=50)
+    except OSError as error:
+        sys.stderr.write(
+            "Environment variable RLFC_HOME: the file secret_key can neither be read nor written in "
+            f"this folder: {error.strerror}.\n"
+        )
+        raise SystemExit(2) from None
 
 
 SECRET_KEY = _secret_key()

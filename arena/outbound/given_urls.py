@@ -1,19 +1,15 @@
-"""Checks of addresses in environment variables. Pure."""
+"""Checks of addresses in environment variables. Each raises ValueError with the end of a sentence."""
 
+from collections.abc import Callable, Mapping
+from functools import partial
 from urllib.parse import parse_qs, urlsplit
 
-# By the variable's field: the schemes that it takes, and an example.
-KINDS = {
-    "database_url": ({"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name"),
-    "judge_url": ({"http", "https"}, "https://judge.example/v1"),
-    "email_url": ({"smtp", "smtps"}, "smtps://user:password@mail.example:465"),
-}
+from psycopg import ProgrammingError
+from psycopg.conninfo import conninfo_to_dict
 
 
-def checked_url(value: str | None, schemes: set[str], example: str) -> str | None:
-    """The value as it was given. Raises ValueError with the end of a sentence."""
-    if value is None:
-        return None
+def checked_url(value: str, schemes: set[str], example: str) -> str:
+    """The value as it was given."""
     try:
         parts = urlsplit(value)
         port_is_valid = parts.port is None or parts.port > 0
@@ -24,13 +20,51 @@ def checked_url(value: str | None, schemes: set[str], example: str) -> str | Non
     return value
 
 
-def checked_valkey_url(value: str | None) -> str | None:
+def _of_postgresql(value: str) -> str:
+    """The value as it was given."""
+    checked_url(value, {"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name")
+    try:
+        conninfo_to_dict(value)
+    except ProgrammingError:  # its words may hold the password
+        raise ValueError(
+            "is not a URL that PostgreSQL takes: its parameters must be PostgreSQL's own, and a % in "
+            "a password is written %25"
+        ) from None
+    return value
+
+
+def _of_valkey(value: str) -> str:
     """The value; with TLS, it says that certificates are checked, which Celery does only if told."""
     # Celery knows neither valkey:// nor unix://.
     checked_url(value, {"redis", "rediss"}, "redis://localhost:6379/0")
-    if value is None:
-        return None
     parts = urlsplit(value)
     if parts.scheme == "redis" or "ssl_cert_reqs" in parse_qs(parts.query):
         return value
     return f"{value}{'&' if parts.query else '?'}ssl_cert_reqs=required"
+
+
+def _of_sentry(value: str) -> str:
+    """The value as it was given."""
+    from sentry_sdk.utils import Dsn  # noqa: PLC0415 only where it is configured
+
+    try:
+        Dsn(value)
+    except ValueError:
+        raise ValueError(
+            "is not an address of Sentry; for example https://key@sentry.example/1"
+        ) from None
+    return value
+
+
+# By the variable's field.
+CHECKS: Mapping[str, Callable[[str], str]] = {
+    "database_url": _of_postgresql,
+    "valkey_url": _of_valkey,
+    "sentry_dsn": _of_sentry,
+    "judge_url": partial(
+        checked_url, schemes={"http", "https"}, example="https://judge.example/v1"
+    ),
+    "email_url": partial(
+        checked_url, schemes={"smtp", "smtps"}, example="smtps://user:password@mail.example:465"
+    ),
+}

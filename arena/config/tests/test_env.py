@@ -58,6 +58,10 @@ def test_a_password_in_a_bad_variable_is_not_printed() -> None:
     [
         ("VALKEY_URL", "valkey://:hunter2@localhost:6379/0"),
         ("VALKEY_URL", "unix://:hunter2@/run/valkey.sock"),
+        ("DATABASE_URL", "postgresql://user:hunter2@localhost/x?sslmod=require"),
+        ("DATABASE_URL", "postgresql://user:100%hunter2@localhost/x"),
+        ("SENTRY_DSN", "hunter2"),
+        ("SENTRY_DSN", "https://hunter2@sentry.example/project"),
     ],
 )
 def test_what_a_variable_must_be_is_said_without_its_secret(
@@ -70,6 +74,25 @@ def test_what_a_variable_must_be_is_said_without_its_secret(
     (sentence,) = capsys.readouterr().err.splitlines()
     assert sentence.startswith(f"Environment variable {name}: is not a")
     assert "hunter2" not in sentence
+
+
+@pytest.mark.parametrize("below", ["", "home"])
+def test_a_home_that_cannot_be_a_folder_is_refused(
+    below: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    monkeypatch.setenv("RLFC_HOME", str(tmp_path / "file" / below))
+    with pytest.raises(SystemExit) as left:
+        environment.__wrapped__()
+    assert left.value.code == 2
+    assert capsys.readouterr().err.startswith("Environment variable RLFC_HOME: is not a folder")
+
+
+def test_a_home_in_which_nothing_can_be_written_is_refused() -> None:
+    result = start(RLFC_HOME="/proc", SECRET_KEY="")  # where not even root can make a file
+    assert result.returncode == 2
+    (sentence,) = result.stderr.splitlines()
+    assert sentence.startswith("Environment variable RLFC_HOME: the file secret_key can neither")
 
 
 @pytest.mark.parametrize(
