@@ -1,5 +1,6 @@
 """One part as the supervisor sees it: its state, and how the state is shown."""
 
+import os
 import signal
 import subprocess
 import time
@@ -7,9 +8,14 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
+from typing import IO
+
+import structlog
 
 from arena.config.supervisor import leftovers, machine
 from arena.config.supervisor.parts import Part
+
+log = structlog.get_logger(__name__)
 
 
 class State(StrEnum):
@@ -45,6 +51,14 @@ class Child:
         self.next_probe_at = 0.0
         self.restart_at = 0.0
         self.crashes = 0
+
+    def opened_log(self) -> IO[bytes]:
+        """Where its output goes; nowhere, if the disk takes no file."""
+        try:
+            return self.log.open("ab")
+        except OSError as error:
+            log.warning("log_not_opened", part=self.part.name, error=str(error))
+            return open(os.devnull, "ab")
 
     def status(self) -> Status:
         end = self.ready_at if self.state is State.READY else time.monotonic()

@@ -20,6 +20,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
+import structlog
+
 from agents.files import write_atomically
 from arena.config.env import Variables
 from arena.config.gpu.hardware import Hardware, hardware, loss
@@ -34,6 +36,8 @@ from arena.config.supervisor.parts import (
     choose_endpoints,
     plan,
 )
+
+log = structlog.get_logger(__name__)
 
 LAUNCHER = Path(__file__).with_name("launch.py")
 TICK_SECONDS = 0.2
@@ -264,13 +268,13 @@ class Local:
             return
         self._rotate(child.log)
         command = launched(part.command, death_signal=part.death_signal, user=part.user)
-        with child.log.open("ab") as log:
+        with child.opened_log() as output:
             child.process = subprocess.Popen(
                 command,
                 cwd=part.folder,
                 env={**self.environ, **part.variables},
                 stdin=subprocess.DEVNULL,
-                stdout=log,
+                stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,  # Ctrl-C at the terminal is ours to handle
             )
@@ -287,7 +291,10 @@ class Local:
 
     def _record(self) -> None:
         children = self._children.values()
-        leftovers.save(self._record_file, [c.recorded for c in children if c.recorded])
+        try:
+            leftovers.save(self._record_file, [c.recorded for c in children if c.recorded])
+        except OSError as error:  # a full disk stops no part
+            log.warning("children_not_recorded", error=str(error))
 
     def _exited(self, child: Child) -> bool:
         return child.process is not None and child.process.poll() is not None

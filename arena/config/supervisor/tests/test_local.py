@@ -98,6 +98,25 @@ def test_a_part_that_dies_is_restarted_and_its_own_children_die_with_it(
     assert leftovers.session_of(second) == []
 
 
+def test_a_part_is_restarted_where_neither_its_log_nor_the_record_can_be_written(
+    make_local, tmp_path: Path
+) -> None:
+    starts = tmp_path / "starts"
+    code = f"import os; print(os.getpid(), file=open({str(starts)!r}, 'a'))\n{SLEEP}"
+    with make_local(make_part("web", code)) as running:
+        until(lambda: starts.exists() and starts.read_text().endswith("\n"))
+        running.wait_ready()
+        blocked = [tmp_path / "run" / "processes.json", tmp_path / "logs" / "web.log"]
+        for path in blocked:  # a full disk refuses as a folder in its place does
+            path.unlink()
+            path.mkdir()
+        os.kill(int(starts.read_text()), signal.SIGKILL)
+        until(lambda: len(starts.read_text().splitlines()) == 2)
+        running.wait_ready()
+        for path in blocked:
+            path.rmdir()
+
+
 def test_a_part_that_keeps_dying_is_given_up_with_the_end_of_its_log(
     make_local, monkeypatch: pytest.MonkeyPatch
 ) -> None:
