@@ -1,6 +1,7 @@
 """What the machine is and offers: memory, disk, ports, and log files."""
 
 import contextlib
+import errno
 import os
 import platform
 import shutil
@@ -111,24 +112,31 @@ def tail(log: Path) -> str:
 
 
 def free_port(host: str, first: int) -> int:
-    """The first free port from `first` on; 0 asks the system for any."""
-    if first == 0:
-        with socket.create_server((host, 0), family=_family(host)) as server:
-            return int(server.getsockname()[1])
-    for port in range(first, min(first + PORTS_TRIED, 65536)):
-        if is_free(host, port):
-            return port
-    raise LocalError(f"Ports {first} to {first + PORTS_TRIED - 1} on {host} are all taken.")
+    """The first free port from `first` on; 0 asks the system for any. Raises LocalError."""
+    last = min(first + PORTS_TRIED, 65536) - 1 if first else 0
+    for port in range(first, last + 1):
+        if found := _listened_on(host, port):
+            return found
+    raise LocalError(f"Ports {first} to {last} on {host} are all taken.")
 
 
 def is_free(host: str, port: int) -> bool:
+    """Whether a server can listen there. Raises LocalError if none ever can."""
+    return _listened_on(host, port) is not None
+
+
+def _listened_on(host: str, port: int) -> int | None:
+    """The port, or for 0 the one that the system chose; None if it is taken."""
     try:
-        socket.create_server((host, port), family=_family(host)).close()
+        with socket.create_server((host, port), family=_family(host)) as server:
+            return int(server.getsockname()[1])
     except PermissionError:
         raise LocalError(f"Only root may use port {port}: choose one above 1023.") from None
-    except OSError:
-        return False
-    return True
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return None
+        reason = str(error.strerror).partition(" (while")[0]  # Python repeats the address
+        raise LocalError(f"WEB_HOST is {host}, but nothing can listen there: {reason}.") from None
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -69,6 +69,22 @@ def test_a_taken_port_that_was_asked_for_is_refused(
         choose_endpoints(Variables(rlfc_home=tmp_path), Options())
 
 
+@pytest.mark.parametrize("free_ports", [False, True])
+@pytest.mark.parametrize("is_asked_for", [False, True])
+def test_an_address_of_another_machine_is_refused_and_no_port_is_blamed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, free_ports: bool, is_asked_for: bool
+) -> None:
+    if is_asked_for:
+        monkeypatch.setenv("WEB_PORT", "8000")
+    environment = Variables(rlfc_home=tmp_path, web_host="192.0.2.1")  # kept for documentation
+    options = Options(parts=frozenset({parts.WEB}), free_ports=free_ports)
+    with pytest.raises(
+        LocalError, match=r"^WEB_HOST is 192\.0\.2\.1, but nothing can listen"
+    ) as told:
+        choose_endpoints(environment, options)
+    assert "while" not in str(told.value)
+
+
 def test_free_ports_differ_from_the_usual_ones(tmp_path: Path) -> None:
     chosen = choose_endpoints(Variables(rlfc_home=tmp_path), Options(free_ports=True))
     assert len({chosen.web_port, *chosen.vllm_urls, chosen.valkey_url}) == 3
