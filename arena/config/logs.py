@@ -14,6 +14,8 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
 # Links that are keys: whoever has one can set a password, or download a dataset.
 KEY_LINK = re.compile(r"(/password/reset/key/|/confirm-email/|/exports/files/)[^/?]+")
+# PostgreSQL's second sentence about a refused row quotes the row, line breaks included.
+ROW = re.compile(r"\nDETAIL: .*?(?=\n\n(?:The above exception|During handling)|\Z)", re.DOTALL)
 WRITTEN_WORDS = ("prompt", "completion", "messages", "answer", "body")
 REMOVED = "[removed]"
 
@@ -38,6 +40,13 @@ def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
 
 def _without_key(text: str) -> str:
     return KEY_LINK.sub(rf"\1{REMOVED}", text)
+
+
+def without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
+    """Remove the rows that PostgreSQL refused from a formatted exception."""
+    if isinstance(trace := event.get("exception"), str):
+        event["exception"] = ROW.sub(f"\nDETAIL: {REMOVED}", trace)
+    return event
 
 
 SHARED: list[Processor] = [
@@ -66,7 +75,8 @@ def logging_settings(level: str) -> dict[str, Any]:
     if sys.stderr.isatty():
         ending.append(structlog.dev.ConsoleRenderer())
     else:
-        ending += [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+        ending += [structlog.processors.format_exc_info, without_rows]
+        ending.append(structlog.processors.JSONRenderer())
     quiet = {"level": "WARNING"}
     # uvicorn installs its own handlers before Django is loaded; these entries undo that.
     through_root = {"handlers": [], "propagate": True}

@@ -3,9 +3,11 @@
 import io
 import json
 import logging
+import sys
 
 import pytest
 from django.conf import LazySettings
+from django.db import IntegrityError, connection
 from django.http import HttpResponseNotFound
 from django.test import Client, RequestFactory
 from django.utils.log import log_response
@@ -92,6 +94,22 @@ def test_keys_and_queries_are_removed_from_djangos_own_lines(
     assert "key" not in line
     written = json.loads(line)
     assert (written["event"], written["request"]) == (f"Not Found: {shown}", f"GET {shown}")
+
+
+@pytest.mark.django_db
+def test_a_row_that_the_database_refuses_stays_out_of_the_log() -> None:
+    written = "by a\n\nperson"
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute("CREATE TEMPORARY TABLE texts (text text CHECK (text = ''))")
+            cursor.execute("INSERT INTO texts VALUES (%s)", [written])
+    except IntegrityError:
+        failure = sys.exc_info()
+    record = logging.LogRecord("django", logging.ERROR, "", 0, "failed", None, failure)
+    trace = json.loads(formatter().format(record))["exception"]
+    assert trace.count("violates check constraint") == 2, "of psycopg and of Django"
+    assert "in test_a_row_that" in trace.rpartition("violates")[0]
+    assert "person" not in trace
 
 
 def test_logs_of_libraries_leave_as_json_too() -> None:
