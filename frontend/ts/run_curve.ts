@@ -1,4 +1,4 @@
-// A training run: draws its curves, and follows the run while it is going on.
+// A run: draws the curves of a training, and follows the run while it is going on.
 import uPlot from "uplot";
 import { LiveSocket, SOCKET_WORDS } from "./lib/live_socket";
 import { fetched, pause } from "./lib/patience";
@@ -8,7 +8,8 @@ interface Columns {
   columns: Record<string, (number | null)[]>; // "step", then one for each chart
 }
 
-const POLL_MS = 3000;
+const POLL_MS = 3000; // without a connection
+const LOST_MS = 30_000; // with one: a message may be lost, also the last one
 const SPREAD_MS = 1000; // over which those who watch one run spread what they ask after its steps
 const HEIGHT = 144;
 const AXIS_WIDTH = 46;
@@ -108,16 +109,16 @@ class Chart {
 
 class RunPage {
   readonly #base: string;
-  readonly #box: HTMLElement;
+  readonly #box: HTMLElement | null; // an upload trains nothing, so it has no curves
   readonly #charts: Chart[] = [];
   #isFetching = false;
   #isStale = false;
 
-  constructor(page: HTMLElement, box: HTMLElement) {
+  constructor(page: HTMLElement, box: HTMLElement | null) {
     const id = page.dataset.run ?? "";
     this.#base = `/runs/${id}/`;
     this.#box = box;
-    for (const figure of box.querySelectorAll<HTMLElement>("[data-chart]")) {
+    for (const figure of box?.querySelectorAll<HTMLElement>("[data-chart]") ?? []) {
       const plot = figure.querySelector<HTMLElement>("[data-plot]");
       const latest = figure.querySelector<HTMLElement>("[data-latest]");
       if (plot && latest) this.#charts.push(new Chart(figure, plot, latest));
@@ -139,6 +140,7 @@ class RunPage {
     window.setInterval(() => {
       if (!socket.isOpen) void this.#update();
     }, POLL_MS);
+    window.setInterval(() => void this.#update(), LOST_MS);
   }
 
   get #state(): HTMLElement | null {
@@ -155,11 +157,11 @@ class RunPage {
         this.#isStale = false;
         const wasFinal = this.#state?.dataset.final === "yes";
         const [curve, state] = await Promise.all([
-          fetched(`${this.#base}curve.json`),
+          this.#box ? fetched(`${this.#base}curve.json`) : "",
           fetched(`${this.#base}state/`),
         ]);
-        if (!curve || !state) return;
-        this.#draw(JSON.parse(curve) as Columns);
+        if (curve === undefined || !state) return;
+        if (this.#box) this.#draw(this.#box, JSON.parse(curve) as Columns);
         const holder = document.createElement("template");
         holder.innerHTML = state;
         const fresh = holder.content.firstElementChild;
@@ -175,9 +177,9 @@ class RunPage {
     }
   }
 
-  #draw({ columns }: Columns): void {
+  #draw(box: HTMLElement, { columns }: Columns): void {
     const hasPoints = (columns.step ?? []).length > 0;
-    this.#box.hidden = !hasPoints;
+    box.hidden = !hasPoints;
     const empty = document.querySelector<HTMLElement>("#run-curve-empty");
     if (empty) empty.hidden = hasPoints;
     if (hasPoints) for (const chart of this.#charts) chart.draw(columns);
@@ -196,5 +198,4 @@ function offerVerbs(verbs: string[]): void {
 }
 
 const page = document.querySelector<HTMLElement>("#run");
-const box = document.querySelector<HTMLElement>("#run-curve");
-if (page && box) new RunPage(page, box);
+if (page) new RunPage(page, page.querySelector<HTMLElement>("#run-curve"));
