@@ -1,6 +1,7 @@
 """Training runs: progress, curves, gate figures, manifest. Anybody may look; the owner acts."""
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, Protocol
 
 from django.contrib import messages
@@ -86,7 +87,9 @@ def resume(request: SignedInRequest, run_id: int) -> HttpResponse:
 
 @owner_page("POST")
 def cancel(request: SignedInRequest, run_id: int) -> HttpResponse:
-    return _act(request, run_id, steering.cancel_run)
+    is_promised = "before_charge" in request.POST
+    verb = partial(steering.cancel_run, only_before_charge=is_promised)
+    return _act(request, run_id, verb)
 
 
 @owner_page("POST")

@@ -75,6 +75,24 @@ def test_a_cancelled_run_tells_in_its_page_and_the_wallet_what_was_used(
     assert wallet_balance(agent.owner_id).available == before - 1
 
 
+def test_a_run_is_not_cancelled_on_terms_that_changed_meanwhile(agent: Agent, match: Match) -> None:
+    run = make_run(agent, match.space, status=RunStatus.TRAINING, price_credits=4)
+    charges.hold(run)
+    owner, promise = signed_in(agent.owner_id), 'form="cancel-run" name="before_charge"'
+    assert promise in page_of(owner, run)
+    charges.charge(run)
+    TrainingRun.objects.update(status=RunStatus.EVALUATING)
+    path, shown = f"/runs/{run.pk}/cancel/", {"before_charge": "yes"}
+    page = owner.post(path, shown, follow=True).content.decode()
+    assert "nothing comes back any more. Nothing was changed" in page
+    assert promise not in page
+    run.refresh_from_db()
+    assert run.status == RunStatus.EVALUATING
+    owner.post(path)
+    run.refresh_from_db()
+    assert run.status == RunStatus.CANCELLED
+
+
 def test_a_version_that_no_gate_has_judged_is_not_offered_for_use(
     agent: Agent, match: Match
 ) -> None:

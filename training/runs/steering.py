@@ -56,14 +56,19 @@ def resume_run(user_id: int, *, run_id: int) -> None:
         transaction.on_commit(nudge_waiting_runs, robust=True)
 
 
-def cancel_run(user_id: int, *, run_id: int) -> None:
+def cancel_run(user_id: int, *, run_id: int, only_before_charge: bool = False) -> None:
     """Stop the run; its pairs stay for the next one.
 
     What it has used of a held price is paid, and the rest comes back; once the run has trained,
-    its price is spent.
+    its price is spent. `only_before_charge`: the user was shown that the rest comes back.
     """
     with _steered(user_id, run_id) as run:
         _refuse_final(run)
+        if only_before_charge and run.status == RunStatus.EVALUATING:
+            raise Refused(
+                "The gate has begun meanwhile, so the price is spent and nothing comes back any "
+                "more. Nothing was changed; cancel the run again if you still want that."
+            )
         apply_event(run, RunEvent.CANCEL, reason=_cancelled_words(run))
 
 
