@@ -79,6 +79,8 @@ def draw(match_id: int, after: int) -> Drawing:
     if not snapshot.is_live and seq > after:
         # An end without a result leaves rounds open, which now say so.
         changed |= _rounds_in(snapshot, RoundStatus.PLAYING, RoundStatus.JUDGING)
+        if not snapshot.latest_round:
+            changed.add(0)  # what stands there before the first round
     news = News({}, is_only_turns=False)
     if after and changed & snapshot.episodes:
         news = news_since(match_id, after)

@@ -149,6 +149,17 @@ def test_a_round_that_is_left_open_by_a_cancelled_match_is_drawn_again() -> None
         assert sign_of_life not in drawn.rounds[2] + drawn.summary
 
 
+def test_a_match_that_is_cancelled_before_its_first_round_no_longer_promises_one() -> None:
+    match = make_match()
+    play.start_match(match.id)
+    match.refresh_from_db()
+    assert "starts in a moment" in drawings.round_fragment(match.id, 0).html
+    play.cancel_match(match.id, reason="x")
+    assert list(drawings.draw(match.id, match.seq).rounds) == [0]
+    assert "No round was played." in drawings.draw(match.id, match.seq).rounds[0]
+    assert drawings.draw(match.id, match.seq + 1).rounds == {}
+
+
 def test_a_new_event_is_seen_at_once(client: Client) -> None:
     match = make_match()
     play.start_match(match.id)
