@@ -115,3 +115,9 @@ def test_two_versions_answer_beside_each_other(
         page.get_by_role("button", name="Start over").click()
         expect(first).to_be_empty()
         assert watched.problems == []
+
+        # In another tab, somebody signs in again.
+        page.context.add_cookies([{"name": "csrftoken", "value": "a" * 32, "url": url}])
+        page.get_by_label("Your message").press("a")
+        page.keyboard.press("Enter")
+        expect(page.get_by_role("alert")).to_contain_text("because you signed in again. Reload it.")

@@ -7,6 +7,7 @@ type Line = { text?: string; end?: End; error?: string };
 
 const AWAY = "The site does not answer. Try again in a little while.";
 const SIGNED_OUT = "You are signed out. Reload the page to sign in again.";
+const STALE = "This page is out of date, because you signed in again. Reload it.";
 const BROKE_OFF = "The answer broke off.";
 
 export class Answer {
@@ -61,7 +62,7 @@ export async function ask(form: HTMLFormElement, body: object, signal: AbortSign
     if (response.redirected) return new Answer(undefined, signal, SIGNED_OUT);
     if (response.ok) return new Answer(response, signal);
     const said = (await response.json().catch(() => ({}))) as Line;
-    return new Answer(undefined, signal, said.error ?? AWAY);
+    return new Answer(undefined, signal, said.error ?? (response.status === 403 ? STALE : AWAY));
   } catch {
     return new Answer(undefined, signal, signal.aborted ? "" : AWAY);
   }
