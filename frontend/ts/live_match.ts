@@ -150,30 +150,32 @@ class LiveMatch {
   }
 
   #replaceSummary(fresh: HTMLElement): void {
-    const hadFocus = document.activeElement?.getAttribute("data-round-tab");
-    const isOpen = this.#summary.querySelector("details")?.open;
-    const tabs = this.#summary.querySelector("nav")?.scrollLeft ?? 0;
+    const old = this.#summary;
+    const focused = finderOfFocus(old);
+    const open = new Set([...old.querySelectorAll("details[open] > summary")].map(nameOf));
+    const tabs = old.querySelector("nav")?.scrollLeft ?? 0;
     // The server draws for everybody: only the page knows whose it is.
     for (const part of fresh.querySelectorAll<HTMLElement>("[data-for-owner]")) {
       part.hidden = part.dataset.forOwner !== this.#page.dataset.viewer;
     }
-    this.#summary.replaceWith(fresh);
-    const details = fresh.querySelector("details");
-    if (details && isOpen) details.open = true;
+    old.replaceWith(fresh);
+    for (const details of fresh.querySelectorAll("details")) {
+      if (details.firstElementChild && open.has(nameOf(details.firstElementChild))) details.open = true;
+    }
     const nav = fresh.querySelector("nav");
     if (nav) nav.scrollLeft = tabs;
     this.#markTab();
-    if (hadFocus) fresh.querySelector<HTMLElement>(`[data-round-tab="${hadFocus}"]`)?.focus();
+    focused(fresh)?.focus({ preventScroll: true });
   }
 
   #drawRound(fresh: HTMLElement, number: number): void {
     const old = this.#round;
+    const focused = finderOfFocus(old); // before its moves are taken from it
     if (!joinMoves(old, fresh)) {
       this.#askRound(number);
       return;
     }
     const isSame = old.dataset.round === fresh.dataset.round;
-    const focus = isSame ? focusOf(old) : undefined;
     if (isSame) keepOpen(old, fresh);
     const strip = old.querySelector(".seats-strip");
     const freshStrip = fresh.querySelector(".seats-strip");
@@ -188,7 +190,7 @@ class LiveMatch {
     this.#answers.redraw(number);
     offerReplay(fresh);
     this.#episode.attach(fresh, old);
-    if (focus) fresh.querySelector<HTMLElement>(focus)?.focus({ preventScroll: true });
+    if (isSame) focused(fresh)?.focus({ preventScroll: true });
   }
 
   #onClick(event: MouseEvent): void {
@@ -212,13 +214,15 @@ class LiveMatch {
   }
 
   #announce({ decided, over, rounds }: Drawing): void {
-    const news = over ? "The match is over." : decided.map((number) => `Round ${number} is decided.`).at(-1);
+    const isCancelled = this.#summary.dataset.status === "cancelled";
+    const end = isCancelled ? "The match was cancelled." : "The match is over.";
+    const news = over ? end : decided.map((number) => `Round ${number} is decided.`).at(-1);
     if (!news) {
       if (rounds[this.#view]) this.#say(newestMove(this.#round));
       return;
     }
-    const leader = this.#summary.querySelector("li .row-link")?.textContent?.trim();
-    const standing = leader ? ` ${leader} ${over ? "is first" : "leads"}.` : "";
+    const [leader, tied] = this.#summary.querySelectorAll("[data-leads] .row-link");
+    const standing = leader && !tied ? ` ${leader.textContent?.trim()} ${over ? "is first" : "leads"}.` : "";
     this.#say(news + standing);
   }
 
@@ -244,14 +248,21 @@ function isPlayed(round: string | undefined): boolean {
   return round !== undefined && elementOf(round).dataset.roundStatus === "playing";
 }
 
-/** A selector for what has the focus in a round, if it will be drawn again. */
-function focusOf(round: HTMLElement): string | undefined {
+/** Finds what has the focus in a section in a fresh drawing of it: of all that is named alike, the same one. */
+function finderOfFocus(section: HTMLElement): (fresh: HTMLElement) => HTMLElement | undefined {
   const focused = document.activeElement;
-  if (!(focused instanceof HTMLElement) || !round.contains(focused)) return undefined;
-  if (focused.dataset.step) return `[data-step="${focused.dataset.step}"]`;
-  if (focused.matches("[data-slider]")) return "[data-slider]";
-  const move = focused.closest<HTMLElement>("[data-move]")?.dataset.move;
-  return move ? `[data-move="${move}"] a` : undefined;
+  if (!focused || !section.contains(focused)) return () => undefined;
+  const name = nameOf(focused);
+  const alike = (root: HTMLElement): HTMLElement[] =>
+    [...root.querySelectorAll<HTMLElement>(focused.localName)].filter((each) => nameOf(each) === name);
+  const place = alike(section).findIndex((each) => each === focused);
+  return (fresh) => alike(fresh)[place];
+}
+
+/** Where it leads, or else its first words: what follows them may change. */
+function nameOf(element: Element): string {
+  const given = element.getAttribute("href") ?? element.getAttribute("aria-label");
+  return given ?? (element.firstElementChild ?? element).textContent ?? "";
 }
 
 function keepOpen(old: HTMLElement, fresh: HTMLElement): void {

@@ -54,6 +54,7 @@ def test_a_page_follows_a_match_without_asking_and_rests_when_it_is_over(
     match: Match, session: str, watched: Watched
 ) -> None:
     page, requests, sockets = watched.page, list[str](), list[Any]()
+    leader = in_thread(lambda: match.seats.get(index=0).agent.name)
     page.on("websocket", lambda socket: sockets.append(socket))
     with serving() as port:
         url = f"http://127.0.0.1:{port}"
@@ -72,7 +73,9 @@ def test_a_page_follows_a_match_without_asking_and_rests_when_it_is_over(
         expect(page.locator('[data-seat="0"] [data-streaming]')).to_have_text("Being written")
         in_thread(lambda: finish(match, 1))
         expect(shown).to_have_attribute("data-round-status", "decided")
-        expect(page.locator("[data-announcer]")).to_contain_text("Round 1 is decided.")
+        expect(page.locator("[data-announcer]")).to_have_text(
+            f"Round 1 is decided. {leader} leads."
+        )
         expect(page.locator("#match-summary [data-for-owner]:visible")).to_have_text(["yours"])
         in_thread(lambda: begin(match, 2))
         expect(shown).to_have_attribute("data-round", "2")
@@ -82,8 +85,16 @@ def test_a_page_follows_a_match_without_asking_and_rests_when_it_is_over(
         expect(shown).to_contain_text("Answer 1 of round 1.")
         assert [path for path in requests if "/matches/" in path] == [], "the socket brings it"
         in_thread(lambda: finish(match, 2))
+        page.locator("summary", has_text="How the tasks were drawn").click()
+        page.get_by_role("link", name=leader, exact=True).focus()
         in_thread(lambda: play.settle_match(match.id))
         expect(page.get_by_role("heading", name="Result")).to_be_visible()
+        expect(page.get_by_role("link", name=leader, exact=True)).to_be_focused()
+        expect(page.get_by_role("link", name="Every event of this match")).to_be_visible()
+        expect(page.get_by_role("link", name="Every movement in the ledger")).to_be_hidden()
+        expect(page.locator("[data-announcer]")).to_have_text(
+            f"The match is over. {leader} is first."
+        )
         expect(page.get_by_role("link", name="Enter again")).to_be_visible()
         expect(page.locator("[data-connection-label]")).to_have_text("Finished")
         assert [path for path in requests if "/matches/" in path] == []
@@ -119,6 +130,8 @@ def test_a_hidden_page_keeps_no_connection_and_catches_up_when_it_is_shown(
         expect(page.locator("#match-round")).to_have_attribute("data-round", "1")
         expect(label).to_have_text("Connected")
         assert len(sockets) == 2
+        in_thread(lambda: play.cancel_match(match.id, reason="x"))
+        expect(page.locator("[data-announcer]")).to_have_text("The match was cancelled.")
 
 
 @pytest.mark.slow

@@ -134,6 +134,17 @@ def test_the_tab_of_a_round_names_whom_the_verdict_puts_first(
     assert (found.index if found else None) == winner
 
 
+@pytest.mark.parametrize(("second", "leaders"), [(0.5, 1), (1.0, 2)])
+def test_a_match_tells_who_leads_until_it_is_cancelled(second: float, leaders: int) -> None:
+    match = make_match()
+    play.start_match(match.id)
+    assert "data-leads" not in drawings.summary_fragment(match.id).html
+    play_round(match, 1, scores={0: 1.0, 1: second})
+    assert drawings.summary_fragment(match.id).html.count("data-leads") == leaders
+    play.cancel_match(match.id, reason="x")
+    assert "data-leads" not in drawings.summary_fragment(match.id).html
+
+
 def test_a_round_that_is_left_open_by_a_cancelled_match_is_drawn_again() -> None:
     match = make_match()
     play.start_match(match.id)
