@@ -72,7 +72,7 @@ def register_agent(request: SignedInRequest, tournament_id: int) -> HttpResponse
         refusal = "The form was incomplete and has been restored. Please try again."
         if "agent" in form.errors:
             refusal = "Choose one of your agents to register."
-        return _page(request, tournament_id, refusal=refusal)
+        return _page(request, tournament_id, refusal=refusal, chosen=form.cleaned_data.get("agent"))
     try:
         register(
             request.user.pk,
@@ -82,7 +82,8 @@ def register_agent(request: SignedInRequest, tournament_id: int) -> HttpResponse
             agreed_credits=form.cleaned_data["fee"],
         )
     except Refused as error:
-        return _page(request, tournament_id, refusal=str(error))
+        agent = form.cleaned_data["agent"]
+        return _page(request, tournament_id, refusal=str(error), chosen=agent)
     return redirect("tournament", tournament_id=tournament_id)
 
 
@@ -101,7 +102,9 @@ def withdraw_agent(request: SignedInRequest, registration_id: uuid.UUID) -> Http
     return redirect("tournament", tournament_id=withdrawn.tournament_id)
 
 
-def _page(request: HttpRequest, tournament_id: int, *, refusal: str = "") -> HttpResponse:
+def _page(
+    request: HttpRequest, tournament_id: int, *, refusal: str = "", chosen: int | None = None
+) -> HttpResponse:
     user_id = viewer_id(request)
     shown = tournament_view(tournament_id, viewer=user_id)
     context = {"tournament": shown, "was": shown.card.status, "refusal": refusal}
@@ -109,7 +112,9 @@ def _page(request: HttpRequest, tournament_id: int, *, refusal: str = "") -> Htt
         agents = agent_cards(user_id, with_records=False)
         fitting = [agent for agent in agents if agent.base_model_id == shown.card.base_model_id]
         context |= {
-            "form": EnterForm.offering(fitting, fee=shown.card.fee_credits, terms=""),
+            "form": EnterForm.offering(
+                fitting, fee=shown.card.fee_credits, terms="", chosen=chosen
+            ),
             "fitting": fitting,
             "balance": wallet_balance(user_id),
         }

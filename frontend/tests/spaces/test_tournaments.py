@@ -71,11 +71,13 @@ def test_a_person_registers_sees_the_fee_held_and_withdraws() -> None:
 
 def test_a_refusal_is_shown_on_the_page_and_holds_nothing() -> None:
     tournament = make_tournament()
-    agent = make_agent(make_user(credits=100))
-    form = {"agent": agent.pk, "entry_id": uuid.uuid4(), "fee": 3}
-    response = signed_in(agent.owner_id).post(f"/tournaments/{tournament.pk}/register/", form)
-    assert response.status_code == 422
-    assert "costs 10 credits, not 3" in response.content.decode()
+    owner = make_user(credits=100)
+    for agent in [make_agent(owner) for _ in range(2)]:
+        form = {"agent": agent.pk, "entry_id": uuid.uuid4(), "fee": 3}
+        response = signed_in(owner.pk).post(f"/tournaments/{tournament.pk}/register/", form)
+        assert response.status_code == 422
+        assert "costs 10 credits, not 3" in response.content.decode()
+        assert f'<option value="{agent.pk}" selected>' in response.content.decode()
     assert not Registration.objects.exists()
 
 
