@@ -259,7 +259,9 @@ def test_who_withdraws_on_a_page_of_before_the_start_does_not_lose_the_fee_unsee
     assert "has begun meanwhile, and a fee does not come back any more." in refused
     registration.refresh_from_db()
     assert registration.withdrawn_at is None
-    assert 'name="before_start"' not in text_of(browser, page)
+    shown = text_of(browser, page)
+    assert 'name="before_start"' not in shown
+    assert "and your agent wins no prize, even if it has finished playing." in shown
     browser.post(verb)
     registration.refresh_from_db()
     assert registration.withdrawn_at is not None
