@@ -45,17 +45,22 @@ def explained(seats: Sequence[SeatView]) -> tuple[ExplainedRating, ...]:
     )
 
 
+def decimal(value: float, *, places: int = 1) -> str:
+    """With a real minus sign, and none before a zero."""
+    return f"{value:z.{places}f}".replace("-", "−")
+
+
 def sentence(seat: SeatView, step: RatingStep, others: Sequence[SeatView]) -> str:
     """Why the rating moved, and how well it is known now."""
     name, change = seat.competitor.name, step.mu_after - step.mu_before
     if step.is_fixed:
-        return f"{name} stays at {step.mu_after:.1f}: its strength never changes, so others are measured by it."
+        return f"{name} stays at {decimal(step.mu_after)}: its strength never changes, so others are measured by it."
     known = f"its rating is now known to within {INTERVAL_SIGMAS * step.sigma_after:.1f}"
     if step.widened_sigma is not None:
         before = INTERVAL_SIGMAS * step.widened_sigma
         known = f"{known}, after its new version had widened that to {before:.1f}"
     if abs(change) < UNCHANGED:
-        return f"{name} stayed at {step.mu_after:.1f}: {_why_little(seat, step, others)}; {known}."
+        return f"{name} stayed at {decimal(step.mu_after)}: {_why_little(seat, step, others)}; {known}."
     verb = "gained" if change > 0 else "lost"
     return f"{name} {verb} {_points(abs(change))}: {_why(seat, step, others, change)}; {known}."
 

@@ -127,7 +127,8 @@ def signed(value: float | None, places: int = 0) -> str:
 
 @register.filter
 def fixed(value: float | None, places: int = 1) -> str:
-    return "–" if value is None else f"{value:.{places}f}"
+    """12.0, −3.1, 0.0."""
+    return "–" if value is None else rating_words.decimal(value, places=places)
 
 
 @register.filter
@@ -135,7 +136,7 @@ def figure(value: float | None) -> str:
     """Three digits of a figure of unknown size: 0.0123, 4.5, 1,234."""
     if value is None:
         return "–"
-    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+    text = f"{value:,.0f}" if abs(value) >= 1000 else f"{value:z.3g}"
     return text.replace("-", "−")
 
 

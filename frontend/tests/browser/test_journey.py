@@ -8,6 +8,7 @@ import pytest
 from playwright.sync_api import Locator, Page, expect
 
 from arena.tests.system.product import Product, wait_for
+from frontend.rating_words import decimal
 from frontend.tests.browser.accessibility import problems_in_every_guise
 from frontend.tests.browser.conftest import Watched
 
@@ -172,7 +173,7 @@ def read_the_result(page: Page, product: Product, match_id: int) -> list[str]:
     row = own_row(page)
     expect(row.locator("span").first).to_have_text(str(rank))
     expect(row).to_contain_text(f"+{prize}" if prize else "no prize")
-    expect(row).to_contain_text(f"{after:.1f}")
+    expect(row).to_contain_text(decimal(after))
     expect(row).to_contain_text(re.compile(rf"[+−-]?{abs(after - before):.1f}"))
     page.locator("summary").filter(has_text="Where the credits went").click()
     expect(page.get_by_text(f"Entry fee, {AGENT}")).to_be_visible()

@@ -8,6 +8,7 @@ from django.test import Client
 
 from arena.queries import Competitor, RatingStep, SeatView
 from frontend.rating_words import explained
+from frontend.templatetags import ui
 from frontend.tests.builders import settled_match
 
 NAMES = ("Quill", "Heron", "Otter", "Ferry")
@@ -89,3 +90,18 @@ def test_a_matchs_page_says_why_each_rating_moved_and_leads_to_the_duel(client: 
     assert f"{loser.name} lost" in page
     assert f'href="/agents/{winner.pk}/against/{loser.pk}/"' in page
     assert "Over all Spaces" in page
+
+
+@pytest.mark.parametrize(
+    ("value", "words"), [(-3.14, "−3.1"), (-0.04, "0.0"), (-0.0, "0.0"), (0.06, "0.1")]
+)
+def test_a_figure_below_zero_has_a_minus_sign_and_a_rounded_zero_none(
+    value: float, words: str
+) -> None:
+    assert ui.fixed(value) == words
+    assert ui.signed(value, 1).removeprefix("+") == words
+    assert explained([seat(0, 1, value, 0.0)])[0].sentence.startswith(f"Quill stayed at {words}:")
+
+
+def test_a_figure_of_unknown_size_has_a_minus_sign_and_zero_none() -> None:
+    assert [ui.figure(value) for value in (-0.0123, -0.0, -1234.5)] == ["−0.0123", "0", "−1,234"]
