@@ -284,8 +284,12 @@ def test_a_retired_agent_can_be_looked_at_and_not_changed() -> None:
     agent = make_agent(make_user())
     client = signed_in(agent.owner)
     assert client.post(f"/agents/{agent.id}/retire/").status_code == 302
-    assert client.get(f"/agents/{agent.id}/").status_code == 200
-    assert client.get(f"/agents/{agent.id}/edit/").status_code == 404
+    Agent.objects.update(is_training_enabled=False)
+    page = client.get(f"/agents/{agent.id}/")
+    assert page.status_code == 200
+    for path in (f"/agents/{agent.id}/edit/", f"/agents/{agent.id}/learning/"):
+        assert path not in page.content.decode()
+        assert client.get(path).status_code == 404
     assert client.post(f"/agents/{agent.id}/edit/", {"prompt": "x"}).status_code == 404
 
 
