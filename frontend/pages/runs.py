@@ -37,9 +37,9 @@ HEADINGS: Mapping[RunStatus, str] = {
     RunStatus.TRAINING: "Training",
     RunStatus.EVALUATING: "At the gate",
     RunStatus.PAUSED: "Paused",
-    RunStatus.ADOPTED: "The new version plays",
+    RunStatus.ADOPTED: "The new version was adopted",
     RunStatus.OFFERED: "Passed the gate",
-    RunStatus.REJECTED: "The parent keeps playing",
+    RunStatus.REJECTED: "The new version was not adopted",
     RunStatus.FAILED: "The run failed",
     RunStatus.CANCELLED: "Cancelled",
 }
