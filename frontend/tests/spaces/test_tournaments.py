@@ -92,6 +92,14 @@ def test_the_prize_table_has_the_tournaments_own_numbers() -> None:
     assert "With 4 paying agents, the fees make a pool of 40 credits." in page
 
 
+@pytest.mark.parametrize("kind", list(TournamentFormat))
+def test_a_window_of_one_minute_is_not_told_as_several(kind: TournamentFormat) -> None:
+    tournament = make_tournament(format=kind, window_minutes=1)
+    page = text_of(Client(), f"/tournaments/{tournament.pk}/")
+    assert "1 minute" in page
+    assert "1 minutes" not in page
+
+
 @pytest.mark.parametrize(("bound", "staking"), [(30, 4), (29, 1)])
 def test_before_the_start_the_house_stakes_as_much_as_it_will(
     monkeypatch: pytest.MonkeyPatch, bound: int, staking: int
