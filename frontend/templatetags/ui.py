@@ -14,6 +14,7 @@ from django.utils.timezone import now
 
 from arena.credits.amounts import in_credits
 from arena.credits.ledger import Balance
+from arena.environments import ENVIRONMENTS
 from arena.queries import (
     DuelRecord,
     MatchCard,
@@ -212,8 +213,15 @@ def as_json(value: Any) -> str:
 
 @register.filter
 def words(value: str) -> str:
-    """A kind's key as words: end_phrase, end phrase."""
+    """A key as words: end_phrase, end phrase."""
     return value.replace("_", " ")
+
+
+@register.filter
+def task_kind(kind: str) -> str:
+    """A task's kind as words; the tasks of a game are of one kind, which is the game."""
+    names = {each.slug: each.name for each in ENVIRONMENTS.values()}
+    return names.get(kind) or words(kind)
 
 
 @register.filter

@@ -8,10 +8,12 @@ from arena.environments import ENVIRONMENTS
 from arena.environments.base import BoardView, Position
 from arena.environments.tests.small_games import Count
 from arena.matches import play
+from arena.matches.runner import task_of
 from arena.models import Completion, Match
 from arena.queries import round_view
 from arena.tests.builders import decide, make_match, make_space
 from frontend import drawings
+from frontend.templatetags.ui import task_kind
 from frontend.tests.live.episodes import PlayedEpisode
 
 pytestmark = pytest.mark.django_db
@@ -111,6 +113,15 @@ def test_a_page_shows_the_seats_marks_in_the_order_of_its_round(
     assert '<text class="seat-1"' in page, "X is seat 1's"
     assert "data-to-move" in page
     assert "data-to-move" not in client.get(f"/matches/{match.id}/?round=1").content.decode()
+
+
+def test_a_games_tasks_are_told_by_its_name(match: Match, client: Client) -> None:
+    play.start_round(match.id, number=1, task=task_of(match.id, 1))
+    page = client.get(f"/matches/{match.id}/").content.decode()
+    assert ">Task, Long board<" in page
+    page = client.get(f"/spaces/{match.space.slug}/").content.decode()
+    assert '<p class="eyebrow">Long board</p>' in page
+    assert task_kind("end_phrase") == "end phrase"
 
 
 def test_a_view_that_cannot_be_drawn_leaves_the_page_whole(match: Match, client: Client) -> None:
