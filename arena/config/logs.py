@@ -106,12 +106,35 @@ def logging_settings(level: str) -> dict[str, Any]:
 
 
 def configure_sentry(dsn: str) -> None:
-    """Send errors to Sentry, without request bodies, cookies or local variables."""
+    """Send errors to Sentry, without bodies, cookies, queries, keys in links or local variables."""
     import sentry_sdk  # noqa: PLC0415 only where it is configured
 
-    sentry_sdk.init(
-        dsn=dsn,
-        send_default_pii=False,
-        max_request_body_size="never",
-        include_local_variables=False,
-    )
+    sentry_sdk.init(dsn=dsn, **sentry_settings())
+
+
+def sentry_settings() -> dict[str, Any]:
+    """What of sentry_sdk's options keeps people's data from it."""
+    return {
+        "send_default_pii": False,
+        "max_request_body_size": "never",
+        "include_local_variables": False,
+        "before_send": _without_secrets,
+    }
+
+
+def _without_secrets(event: Any, _: Any) -> Any:
+    """An event of Sentry without the request's query, and without keys in any of its texts."""
+    event.get("request", {}).pop("query_string", None)
+    return _scrubbed(event)
+
+
+def _scrubbed(value: Any) -> Any:
+    match value:
+        case str():
+            return ROW.sub(f"\nDETAIL: {REMOVED}", _without_key(value))
+        case dict():
+            return {name: _scrubbed(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_scrubbed(each) for each in value]
+        case _:
+            return value

@@ -4,8 +4,10 @@ import io
 import json
 import logging
 import sys
+from typing import Any
 
 import pytest
+import sentry_sdk
 from django.conf import LazySettings
 from django.db import IntegrityError, connection
 from django.http import HttpResponseNotFound
@@ -94,6 +96,27 @@ def test_keys_and_queries_are_removed_from_djangos_own_lines(
     assert "key" not in line
     written = json.loads(line)
     assert (written["event"], written["request"]) == (f"Not Found: {shown}", f"GET {shown}")
+
+
+def test_what_sentry_is_sent_holds_no_key_query_or_row() -> None:
+    sent: list[Any] = []
+    client = sentry_sdk.Client(
+        dsn="http://public@localhost/1",
+        transport=sent.append,
+        **logs.sentry_settings(),
+    )
+    link = "/exports/files/a-key/data.jsonl"
+    event: Any = {
+        "message": f"Not Found: {link}",
+        "request": {"url": f"https://arena.example{link}", "query_string": "key=a-key"},
+        "breadcrumbs": {"values": [{"message": f"GET {link}"}]},
+        "exception": {"values": [{"value": "violates a check\nDETAIL:  Failing row: (a-key)."}]},
+    }
+    client.capture_event(event)
+    client.close()
+    told = json.dumps(sent, default=str)
+    assert "Not Found: /exports/files/[removed]/data.jsonl" in told
+    assert "a-key" not in told
 
 
 @pytest.mark.django_db
