@@ -71,8 +71,10 @@ def test_a_page_follows_a_match_without_asking_and_rests_when_it_is_over(
             )
         )
         expect(page.locator('[data-seat="0"] [data-streaming]')).to_have_text("Being written")
+        page.get_by_role("group", name="Answers of round 1").focus()
         in_thread(lambda: finish(match, 1))
         expect(shown).to_have_attribute("data-round-status", "decided")
+        expect(page.get_by_role("group", name="Answers of round 1")).to_be_focused()
         expect(page.locator("[data-announcer]")).to_have_text(
             f"Round 1 is decided. {leader} leads."
         )
