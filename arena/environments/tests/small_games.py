@@ -1,4 +1,4 @@
-"""Two games that are small enough to follow by hand."""
+"""Games that are small enough to follow by hand."""
 
 from collections.abc import Mapping
 from random import Random
@@ -53,6 +53,27 @@ class Count(Game):
     def _on(self, position: Position, added: int) -> Position:
         mover = (position["mover"] + 1) % position["seats"]
         return {**position, "total": position["total"] + added, "mover": mover}
+
+
+class LongCount(Count):
+    """Each turn adds 1, a lost one too, so that there are exactly 30 turns."""
+
+    slug, name = "long-count", "Count to thirty"
+    turn_limit = target = 30
+
+    def describe(self, position: Position, seat: int) -> str:
+        return f"The total is {position['total']}. Add 1."
+
+    def moves(self, position: Position, seat: int) -> tuple[str, ...]:
+        return ("1",)
+
+    def act(self, position: Position, seat: int, text: str) -> Position:
+        if text.strip() != "1":
+            raise IllegalTurn("Say 1.")
+        return self._on(position, 1)
+
+    def solve(self, position: Position, seat: int, rng: Random) -> str:
+        return "1"
 
 
 class Odds(Game):
