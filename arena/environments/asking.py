@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from random import Random
 
+from agents.inference.moves import problem_with_choices
 from arena.environments.base import Environment, Message, Split, Task, user_turn
 
 # Tasks are English sentences, which tokenizers cut into longer pieces than these.
@@ -26,11 +27,17 @@ def moves_of(environment: Environment, task: Task) -> tuple[str, ...]:
     return environment.moves(task.data["position"], task.data["seat"])
 
 
-def lists_moves(environment: Environment) -> bool:
-    """Whether every seat that moves first can be told its legal moves."""
+def problem_with_restricting(environment: Environment) -> str:
+    """A sentence if a seat that moves first cannot choose among its legal moves; else empty."""
     task = environment.make_task(Random(0), Split.TRAIN)
     opening = environment.begin(task, environment.seats.fewest)
-    return all(environment.moves(opening, seat) for seat in environment.to_move(opening))
+    for seat in environment.to_move(opening):
+        moves = environment.moves(opening, seat)
+        if not moves:
+            return f"{environment.name} has no list of legal moves to choose from."
+        if problem := problem_with_choices(moves):
+            return f"The moves of {environment.name} cannot be restricted. {problem}"
+    return ""
 
 
 def exchange_tokens(environment: Environment, *, max_tokens: int) -> int:

@@ -13,7 +13,7 @@ from django.utils import timezone
 
 from agents.tokens import prompt_room
 from arena.environments import ENVIRONMENTS
-from arena.environments.asking import exchange_tokens, lists_moves
+from arena.environments.asking import exchange_tokens, problem_with_restricting
 from arena.environments.base import Environment, EnvironmentFault
 from arena.states import DataLicence, PrizeRule
 from judges.models import Judge
@@ -216,10 +216,8 @@ class Space(models.Model):
         else:
             try:
                 environment = ENVIRONMENTS[self.environment]
-                if self.restricts_moves and not lists_moves(environment):
-                    problems["restricts_moves"] = (
-                        f"{environment.name} has no list of legal moves to choose from."
-                    )
+                if self.restricts_moves and (problem := problem_with_restricting(environment)):
+                    problems["restricts_moves"] = problem
                 if self.seat_count not in environment.seats:
                     fewest, most = environment.seats.fewest, environment.seats.most
                     problems["seat_count"] = (

@@ -5,7 +5,15 @@ from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Self
 
-from agents.inference.client import Generation, Message, OnText, Sampling, ServedModel
+from agents.inference.client import (
+    ChoicesRefused,
+    Generation,
+    Message,
+    OnText,
+    Sampling,
+    ServedModel,
+)
+from agents.inference.moves import problem_with_choices
 
 Script = Callable[[ServedModel, Sequence[Message]], str | Exception]
 
@@ -40,6 +48,8 @@ class ScriptedModel:
         on_text: OnText | None = None,
         choices: Sequence[str] = (),
     ) -> Generation:
+        if problem := problem_with_choices(choices):
+            raise ChoicesRefused(problem)
         self.asked.append(messages)
         outcome = self.script(model, messages)
         if isinstance(outcome, Exception):

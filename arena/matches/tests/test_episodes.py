@@ -5,13 +5,14 @@ from collections.abc import Sequence
 from functools import partial
 
 import pytest
+from django.core.exceptions import ValidationError
 from django.utils import timezone
 
-from agents.inference.client import ChoicesRefused, Message, RequestRefused
+from agents.inference.client import Message, RequestRefused
 from agents.models import Agent, Engine
 from arena.credits import ledger
 from arena.environments.base import EnvironmentFault, Position
-from arena.environments.tests.small_games import Count, Odds
+from arena.environments.tests.small_games import Count, LongCount, Odds
 from arena.leases import LeaseLost
 from arena.matches import judging, play
 from arena.matches.erasing import erase_answers
@@ -27,9 +28,22 @@ from judges.transcript import Transcript
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
+class Crowded(Count):
+    """Lists more moves than a server takes."""
+
+    slug, name = "crowded", "Crowded"
+
+    def moves(self, position: Position, seat: int) -> tuple[str, ...]:
+        return tuple(str(number) for number in range(1, 301))
+
+
 @pytest.fixture(autouse=True)
 def games(monkeypatch: pytest.MonkeyPatch) -> None:
-    add_games(monkeypatch, Count(), Odds())
+    add_games(monkeypatch, Count(), Odds(), Crowded(), LongCount())
+
+
+def balances(match: Match) -> set[ledger.Balance]:
+    return {ledger.balance(ledger.account_of(each.user_id)) for each in match.entries.all()}
 
 
 def turns(match: Match, number: int) -> list[tuple[int, int, str, str]]:
@@ -55,11 +69,11 @@ def test_an_episode_is_played_turn_by_turn_and_settled(monkeypatch: pytest.Monke
     assert ledger.audit().problems == ()
 
 
-@pytest.mark.parametrize("last", range(5))
+@pytest.mark.parametrize(("game", "last"), [*((Count, last) for last in range(5)), (LongCount, 17)])
 def test_another_worker_goes_on_at_the_turn_at_which_the_first_died(
-    monkeypatch: pytest.MonkeyPatch, last: int
+    monkeypatch: pytest.MonkeyPatch, game: type[Count], last: int
 ) -> None:
-    match = make_match(make_space(environment="count"))
+    match = make_match(make_space(environment=game.slug))
     asked: list[int] = []
 
     def die(messages: Sequence[Message]) -> str | Exception:
@@ -73,7 +87,7 @@ def test_another_worker_goes_on_at_the_turn_at_which_the_first_died(
     played(match, monkeypatch, lambda messages: "1")
     assert match.status == MatchStatus.SETTLED
     assert turns(match, 1)[:last] == before
-    assert len(turns(match, 1)) == 5, "no turn was played twice"
+    assert len(turns(match, 1)) == game.turn_limit, "no turn was played twice"
 
 
 def test_a_seat_that_says_nothing_loses_that_turn_only(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -88,6 +102,25 @@ def test_a_seat_that_says_nothing_loses_that_turn_only(monkeypatch: pytest.Monke
     assert (failed.error, failed.problem) == ("Too long.", "The seat could not answer.")
     assert match.status == MatchStatus.SETTLED
     assert Verdict.objects.get().scores == {"0": 1.0, "1": 0.0}
+
+
+def test_a_seat_whose_answers_are_empty_loses_that_turn_only(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    match = make_match(make_space(environment="count", round_count=1))
+    played(match, monkeypatch, lambda messages: "" if "is 2." in str(messages) else "1")
+    assert turns(match, 1) == [
+        (0, 0, "1", ""),
+        (1, 0, "1", ""),
+        (0, 1, "", "Say 1 or 2."),
+        (0, 2, "", "Say 1 or 2."),
+        (1, 1, "1", ""),
+        (0, 3, "1", ""),
+    ]
+    assert match.status == MatchStatus.SETTLED
+    assert Verdict.objects.get().scores == {"0": 1.0, "1": 0.0}
+    assert balances(match) != {ledger.Balance(100, 0)}, "the match was paid for"
+    assert ledger.audit().problems == ()
 
 
 def test_an_illegal_move_is_a_fact_of_the_match(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,9 +176,7 @@ def test_a_fault_of_the_environment_voids_the_match_and_refunds(
     assert match.status == MatchStatus.CANCELLED
     reason = play.state_of(match).cancel_reason
     assert reason.startswith(("Count did not end after 5 turns.", "The game broke."))
-    assert {ledger.balance(ledger.account_of(each.user_id)) for each in match.entries.all()} == {
-        ledger.Balance(100, 0)
-    }
+    assert balances(match) == {ledger.Balance(100, 0)}
     assert ledger.audit().problems == ()
 
 
@@ -190,15 +221,23 @@ def test_what_a_worker_says_that_lost_the_match_is_not_recorded() -> None:
 def test_moves_that_no_server_takes_are_the_environments_fault(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    def refuse(messages: Sequence[Message]) -> str:
-        raise ChoicesRefused("A seat can choose among at most 256 moves; here are 300.")
-
-    match = make_match(make_space(environment="count", restricts_moves=True, round_count=1))
-    played(match, monkeypatch, refuse)
+    match = make_match(make_space(environment="crowded", restricts_moves=True, round_count=1))
+    model = played(match, monkeypatch, lambda messages: "1")
     assert match.status == MatchStatus.CANCELLED
     reason = play.state_of(match).cancel_reason
     assert reason.startswith("A seat can choose among at most 256 moves; here are 300.")
+    assert not model.asked
+    assert balances(match) == {ledger.Balance(100, 0)}
     assert ledger.audit().problems == ()
+
+
+def test_a_space_whose_opening_has_too_many_moves_to_choose_from_is_refused() -> None:
+    space = make_space(environment="crowded")
+    space.full_clean()
+    space.restricts_moves = True
+    with pytest.raises(ValidationError, match=r"at most 256 moves; here are 300\.") as caught:
+        space.full_clean()
+    assert set(caught.value.message_dict) == {"restricts_moves"}
 
 
 def test_an_episode_that_begins_at_its_end_is_the_environments_fault(
