@@ -1,14 +1,17 @@
 """Spaces that a package's environment plays: matches, and what happens when it fails or is gone."""
 
 import importlib
+import re
 import sys
 import uuid
 from collections.abc import Iterator, Sequence
+from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client
+from structlog.testing import capture_logs
 
 from agents.errors import Refused
 from agents.inference import patience
@@ -43,6 +46,10 @@ def plugin(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PluginEnvironme
 def space(plugin: PluginEnvironment, monkeypatch: pytest.MonkeyPatch) -> Space:
     monkeypatch.setitem(ENVIRONMENTS._known, plugin.slug, plugin)
     monkeypatch.setattr(patience, "EAGER_PAUSES_SECONDS", (0.0,))
+    # It has rested after what earlier tests made it do.
+    monkeypatch.setattr(plugin._host, "_rests_until", 0.0)
+    monkeypatch.setattr(plugin._host, "_faults", 0)
+    monkeypatch.setattr(plugin._host, "_call_seconds", 2.0)
     return make_space(environment=plugin.slug, round_count=1)
 
 
@@ -69,14 +76,36 @@ def test_a_packages_environment_plays_a_match_to_its_end(
 
 @pytest.mark.parametrize(
     ("says", "sentence"),
-    [("NaN", "a wrong answer: the score|Out of range float"), ("two", "not a number from 0 to 1")],
+    [
+        ("raise", r"act\(\) failed: ZeroDivisionError: division by zero \(naughty.py, line \d+\)"),
+        ("hang", r"act\(\) took longer than 2 seconds"),
+        ("write", r"act\(\) failed: PermissionError: .*written"),
+        ("NaN", r"act\(\) failed: ValueError: Out of range float values are not JSON compliant"),
+        ("two", r"score\(\) gave a wrong answer: .* not a number from 0 to 1"),
+    ],
 )
 def test_a_packages_fault_voids_the_match_and_refunds_every_fee(
     space: Space, monkeypatch: pytest.MonkeyPatch, says: str, sentence: str
 ) -> None:
-    match = played(space, monkeypatch, says=says)
+    with capture_logs() as logged:
+        match = played(space, monkeypatch, says=says)
     assert match.status == MatchStatus.CANCELLED
-    assert "The environment plugin/naughty failed: " in play.state_of(match).cancel_reason
+    told = [
+        play.state_of(match).cancel_reason,
+        match.events.get(kind="match_cancelled").payload["reason"],
+        *match.entries.values_list("cancel_reason", flat=True),
+        *(
+            each["fault"]
+            for each in logged
+            if each["event"] in {"match_cancelled", "environment_failed"}
+        ),
+    ]
+    assert len(told) == 5
+    for reason in told:
+        assert re.match(rf"The environment plugin/naughty failed: {sentence}", reason)
+    package = find_spec("naughty")
+    assert package is not None
+    assert not Path(package.origin or "").with_name("written").exists()
     balances = {ledger.balance(ledger.account_of(each.user_id)) for each in match.entries.all()}
     assert balances == {ledger.Balance(100, 0)}
     assert ledger.audit().problems == ()
