@@ -23,7 +23,8 @@ from arena.environments.base import (
 EPISODES = 1000
 TASKS_OF_SPLIT = 100
 GARBAGE_SHARE = 0.1  # of the turns of random episodes
-MAX_GARBAGE_SCORE = 0.5  # garbage may keep a rule by chance, but never passes
+# Garbage may keep a rule by chance, but never passes. In ours it is worth nothing.
+MAX_GARBAGE_SCORE = 0.25
 MAX_PROBLEMS = 10
 GARBAGE = (
     "",
@@ -44,6 +45,7 @@ Progress = Callable[[str, int, int], None]  # (what is tried, how many are done,
 class Conformance:
     """What was tried, and each thing that went wrong once."""
 
+    max_garbage_score: float
     tasks: int = 0
     episodes: int = 0
     longest: int = 0  # turns of an episode
@@ -82,10 +84,11 @@ def check(
     episodes: int = EPISODES,
     tasks: int = TASKS_OF_SPLIT,
     seed: int = 0,
+    max_garbage_score: float = MAX_GARBAGE_SCORE,
     progress: Progress = lambda what, done, total: None,
 ) -> Conformance:
     """Try what an environment promises, until everything is tried or MAX_PROBLEMS were found."""
-    found = Conformance()
+    found = Conformance(max_garbage_score)
     _check_tasks(environment, found, tasks=tasks, seed=seed, progress=progress)
     for number in range(episodes):
         if found.is_enough:
@@ -124,7 +127,7 @@ def _check_tasks(
 def _check_scores(environment: Environment, found: Conformance, task: Task, garbage: str) -> None:
     worthless = environment.score(task, garbage)
     found.require(
-        not worthless.passed and worthless.value <= MAX_GARBAGE_SCORE,
+        not worthless.passed and worthless.value <= found.max_garbage_score,
         f"The answer {garbage[:30]!r} scores {worthless.value:g}.",
     )
     if environment.turn_limit == 1:

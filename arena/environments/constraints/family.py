@@ -11,7 +11,8 @@ Value of an answer, in [0, 1]:
 `closeness` is the mean of the rules' closeness, `polish` the mean of three graded properties of
 the wording (see `_polish`). A pass therefore beats every failure by at least 0.4, and both passes
 and failures can be ranked among themselves. Two passes are always too close to make a preference
-pair, because the task does not ask for polish. An answer without words is worth 0.
+pair, because the task does not ask for polish. An answer that says nothing, in no word that people
+know, is worth 0.
 """
 
 import re
@@ -28,7 +29,7 @@ from arena.environments.constraints.rules import RULES, TRAIN_RULES, UNSEEN_RULE
 from arena.environments.constraints.rules.rule import Aspect, go_together
 from arena.environments.constraints.solver.writing import write
 from arena.environments.question import Question
-from arena.environments.text.gates import gates
+from arena.environments.text.gates import gated_factor, gates
 from arena.environments.text.markup import read
 from arena.environments.text.topics import BY_NAME, TOPICS
 from arena.environments.text.words import FUNCTION_WORDS, mentions, words
@@ -138,10 +139,11 @@ class Constraints(Question):
             (rule["rule"], RULES[rule["rule"]].check(rule["params"], answer))
             for rule in task.data["rules"]
         ]
+        is_one_word = any(_is_one_word(rule) for rule in task.data["rules"])
         on_topic = (
             mentions(answer.text, task.data["stems"])
             or (task.prompt.startswith(_HOW_MANY) and _counts_them(answer.text))
-            or any(_is_one_word(rule) for rule in task.data["rules"])
+            or is_one_word
         )
         topic = task.data["topic"]
         is_list = any(RULES[rule["rule"]].is_list for rule in task.data["rules"])
@@ -151,6 +153,7 @@ class Constraints(Question):
                 task.prompt,
                 demanded=_demanded(task.data["rules"]),
                 function_share=0.0 if is_list else _FUNCTION_SHARE,
+                coins=is_one_word,
             ),
             Check("on topic", on_topic, f"{'is' if on_topic else 'says nothing'} about {topic}"),
         )
@@ -159,18 +162,15 @@ class Constraints(Question):
             *gated,
         )
         passed = all(check.passed for check in checks)
-        said = words(answer.text)
         if passed:
+            said = words(answer.text)
             demanded = _demanded(task.data["rules"])
             value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(
                 answer.text, said, task.prompt, demanded
             )
-        elif said:
-            closeness = sum(finding.closeness for _, finding in findings) / len(findings)
-            factor = 1.0 if all(check.passed for check in gated) else GATED_FACTOR
-            value = FAIL_CEILING * closeness * factor
         else:
-            value = 0.0
+            closeness = sum(finding.closeness for _, finding in findings) / len(findings)
+            value = FAIL_CEILING * closeness * gated_factor(gated, GATED_FACTOR)
         return Score(value=value, passed=passed, checks=checks)
 
     def answer(self, task: Task, rng: Random) -> str:

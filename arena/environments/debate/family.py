@@ -10,6 +10,7 @@ As a single task, a speech is scored by its form. Value, in [0, 1]:
 
     value = length * (0.4 * relation + 0.45 * originality + 0.15 * plain)
                    * (1 if every gate holds, else 0.1)
+    0 if it says nothing
 
 `length` is 1 in the asked range of words and falls below and above it; `relation` is 1 if the
 speech names the motion, or shares a content word with it or with what was said; `originality` is
@@ -33,7 +34,7 @@ from arena.environments.base import (
     user_turn,
 )
 from arena.environments.debate.motions import BY_TEXT, MOTIONS
-from arena.environments.text.gates import gates
+from arena.environments.text.gates import gated_factor, gates
 from arena.environments.text.markup import read
 from arena.environments.text.rubric import fitting, has_list, originality, plain
 from arena.environments.text.words import FUNCTION_WORDS, bare_words, words
@@ -181,7 +182,7 @@ class Debate:
         )
         holds = all(check.passed for check in gated)
         return Score(
-            value=min(1.0, value * (1.0 if holds else GATED_FACTOR)),
+            value=min(1.0, value * gated_factor(gated, GATED_FACTOR)),
             passed=holds and fits.passed and related,
             checks=(fits, relation, original, unmarked, *gated),
         )

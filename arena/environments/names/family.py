@@ -3,6 +3,7 @@
 Code sees the form; whether it suits the product is the panel's. Value of an answer, in [0, 1]:
 
     value = length * demand * (0.8 * originality + 0.2 * plain) * (1 if every gate holds, else 0.1)
+    0 if it says nothing
 
 `length` is 1 in the asked range of words and falls below and above it, so that neither a longer
 nor a shorter answer within the range is worth more; `demand` is 1 if the asked letter or word is
@@ -20,7 +21,7 @@ from typing import Any
 from arena.environments.base import Score, Split, Task
 from arena.environments.names.products import PRODUCTS
 from arena.environments.question import Question
-from arena.environments.text.gates import gates
+from arena.environments.text.gates import gated_factor, gates
 from arena.environments.text.markup import Reading, read
 from arena.environments.text.rubric import fitting, has_list, originality, plain
 from arena.environments.text.words import words
@@ -182,7 +183,7 @@ class Names(Question):
         form, data, answer = NAME_FORMS[task.kind], task.data, read(text)
         said = words(answer.text)
         gated = (
-            *gates(answer, task.prompt, demanded=data["word"], function_share=0.0),
+            *gates(answer, task.prompt, demanded=data["word"], function_share=0.0, coins=True),
             _one_line(answer),
             _varied(said),
             _readable(said),
@@ -202,7 +203,7 @@ class Names(Question):
         value *= 1.0 if met else UNMET_FACTOR
         holds = all(check.passed for check in gated)
         return Score(
-            value=min(1.0, value * (1.0 if holds else GATED_FACTOR)),
+            value=min(1.0, value * gated_factor(gated, GATED_FACTOR)),
             passed=holds and fits.passed and met,
             checks=(fits, demand, original, unmarked, *gated),
         )

@@ -3,6 +3,7 @@
 Code can only see the form. Value of an answer, in [0, 1]:
 
     value = (0.35 * lines + 0.45 * pattern + 0.2 * balance) * (1 if every gate holds, else 0.2)
+    0 if it says nothing
 
 `lines` is 1 at the requested number of lines, 1/2 if off by one, and so on; `pattern` is the share
 of the requested rhymes (or acrostic letters) that are there; `balance` is the shortest line over
@@ -24,7 +25,7 @@ from arena.environments.poems.forms import (
     verse_lines,
 )
 from arena.environments.question import Question
-from arena.environments.text.gates import gates
+from arena.environments.text.gates import gated_factor, gates
 from arena.environments.text.markup import read
 from arena.environments.text.rhymes import BY_INITIAL, RHYMES
 from arena.environments.text.topics import TOPICS
@@ -137,7 +138,7 @@ class OpenEnded(Question):
             value = LINES_WEIGHT * count + PATTERN_WEIGHT * share + BALANCE_WEIGHT * even
             checks = (count_check, check, even_check, *gated)
         return Score(
-            value=min(1.0, value * (1.0 if passed else GATED_FACTOR)),
+            value=min(1.0, value * gated_factor(gated, GATED_FACTOR)),
             passed=passed,
             checks=checks,
         )

@@ -5,6 +5,7 @@ in [0, 1]:
 
     value = length * (0.6 * elements + 0.25 * originality + 0.15 * plain)
                    * (1 if every gate holds, else 0.1)
+    0 if it says nothing
 
 `length` is 1 for 2 to 4 sentences of 20 to 70 words together, and falls below and above, so that a
 longer story in these bounds is worth no more; `elements` is the share of the demands that are met,
@@ -20,7 +21,7 @@ from typing import Any
 from arena.environments.base import Score, Split, Task
 from arena.environments.question import Question
 from arena.environments.stories.elements import ELEMENTS, TRAIN_ELEMENTS, UNSEEN_ELEMENTS
-from arena.environments.text.gates import gates
+from arena.environments.text.gates import gated_factor, gates
 from arena.environments.text.markup import read
 from arena.environments.text.rubric import fitting, has_list, originality, plain
 from arena.environments.text.sentences import count_sentences
@@ -116,7 +117,7 @@ class Stories(Question):
         )
         holds = all(check.passed for check in gated)
         return Score(
-            value=min(1.0, value * (1.0 if holds else GATED_FACTOR)),
+            value=min(1.0, value * gated_factor(gated, GATED_FACTOR)),
             passed=holds and fits.passed and all(check.passed for check in met),
             checks=(fits, *met, original, unmarked, *gated),
         )

@@ -10,6 +10,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from arena.environments.text.markup import Reading
+from arena.environments.text.saying import says_something
 from arena.environments.text.words import FUNCTION_WORDS, words
 from judges.transcript import Check
 
@@ -97,21 +98,35 @@ def _ngrams(tokens: Sequence[str], size: int) -> list[tuple[str, ...]]:
 
 
 def gates(
-    answer: Reading, prompt: str, *, demanded: str = "", function_share: float = MIN_FUNCTION_SHARE
+    answer: Reading,
+    prompt: str,
+    *,
+    demanded: str = "",
+    function_share: float = MIN_FUNCTION_SHARE,
+    coins: bool = False,
 ) -> tuple[Check, ...]:
-    """The checks that every task makes.
+    """The checks that every task makes; the first is whether the answer says anything: without that, it
+    is worth 0. A new word says something, too, where the task has the answer coin one (`coins`).
 
     Words that the task has `demanded` do not count as an echo. At least `function_share` of the
     words must be words like "the", "of" and "is"; it is 0 if the task asks for a list.
     """
     said = words(answer.text)
+    answers = says_something(answer, coins=coins)
     return (
-        Check("answers", bool(said), "has words" if said else "says nothing"),
+        Check("answers", answers, "has words" if answers else "says nothing"),
         _own_words(answer.text, prompt, demanded),
         _not_repetitive(said),
         _has_grammar(said, function_share),
         _speaks_to_the_reader(answer),
     )
+
+
+def gated_factor(gated: Sequence[Check], factor: float) -> float:
+    """1 if every gate holds, 0 for an answer that says nothing, else the family's `factor`."""
+    if all(check.passed for check in gated):
+        return 1.0
+    return factor if gated[0].passed else 0.0
 
 
 def _own_words(text: str, prompt: str, demanded: str) -> Check:
