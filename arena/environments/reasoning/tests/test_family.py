@@ -21,6 +21,7 @@ from arena.environments.reasoning.library import make_item
 from arena.environments.reasoning.shapes import is_of_kind
 
 ANSWERS = 200
+EPISODES_OF_EACH = 18  # a thousand of all families together
 # At least one of each group, and every scorer that is not the plain comparison.
 SCORED = (
     "basic_arithmetic", "calendar_arithmetic", "chain_sum", "decimal_chain_sum",
@@ -210,7 +211,10 @@ def test_an_answer_to_a_problem_that_the_library_makes_no_more_is_compared(
 
 @pytest.mark.parametrize("name", OFFERS)
 def test_a_family_keeps_the_promises_of_every_environment(name: str) -> None:
-    assert check(family(name), episodes=2, tasks=4).problems == []
+    found = check(family(name), episodes=EPISODES_OF_EACH, tasks=4, max_garbage_score=0.0)
+    assert found.problems == []
+    assert found.episodes == EPISODES_OF_EACH
+    assert EPISODES_OF_EACH * len(OFFERS) >= 1000
 
 
 def test_a_right_answer_in_hexadecimal_is_no_huge_number() -> None:
