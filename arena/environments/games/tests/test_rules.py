@@ -9,6 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from arena.environments.base import IllegalTurn, Position, Split, Task
+from arena.environments.conformance import GARBAGE
+from arena.environments.episode import Episode, Try
 from arena.environments.games.auction import SealedBidAuction
 from arena.environments.games.base import Game, is_held_out
 from arena.environments.games.connectfour import ConnectFour
@@ -24,6 +26,7 @@ ZERO_SUM: tuple[Game, ...] = (TicTacToe(), ConnectFour(), Nim(), KuhnPoker(), Li
 MIXED = (IteratedPrisonersDilemma(), SimpleNegotiation(), SealedBidAuction(), PublicGoods())
 GAMES: tuple[Game, ...] = (*ZERO_SUM, *MIXED)
 EXACT = (TicTacToe(), Nim())  # whose coded moves never lose a drawn position
+GARBAGE_SHARE, SILENT_SHARE = 0.1, 0.05  # of the tries of random episodes
 
 games = st.sampled_from(GAMES)
 seeds = st.integers(0, 2**32)
@@ -43,8 +46,8 @@ def draw(game: Game, seed: int, split: Split) -> Task:
 
 
 def positions(game: Game, task: Task, rng: Random, *, forfeits: float = 0) -> Iterator[Position]:
-    """Each position of a game of random legal moves, the last one included."""
-    now = game.begin(task, game.seats.fewest)
+    """Each position of a game of random legal moves, the last one included, with any number of seats."""
+    now = game.begin(task, rng.randint(game.seats.fewest, game.seats.most))
     while movers := game.to_move(now):
         yield now
         for seat in movers:
@@ -55,18 +58,39 @@ def positions(game: Game, task: Task, rng: Random, *, forfeits: float = 0) -> It
     yield now
 
 
+def random_try(episode: Episode, seat: int, rng: Random) -> Try:
+    """Mostly a legal move; sometimes garbage, which may be tried twice, or silence."""
+    chance = rng.random()
+    if chance < SILENT_SHARE:
+        return Try(seat, None)
+    if chance < SILENT_SHARE + GARBAGE_SHARE:
+        return Try(seat, rng.choice(GARBAGE))
+    return Try(seat, rng.choice(episode.moves(seat)))
+
+
 @each_game
 def test_a_thousand_random_episodes_end_within_the_bound_and_share_out_one_win(game: Game) -> None:
     rng = Random(1)
     tasks = [draw(game, seed, split) for seed in range(20) for split in Split]
+    counts = range(game.seats.fewest, game.seats.most + 1)
+    mended = 0
     for number in range(1000):
-        played = list(positions(game, tasks[number % len(tasks)], rng))
-        assert len(played) - 1 <= game.turn_limit
-        payoffs = game.payoffs(played[-1])
-        assert set(payoffs) == set(range(game.seats.fewest))
+        order = rng.sample(range(8), counts[number % len(counts)])
+        episode, turns = Episode.begin(game, tasks[number % len(tasks)], order), 0
+        while movers := episode.to_move:
+            for seat in movers:
+                episode, _ = episode.after(random_try(episode, seat, rng))
+                # An illegal move is tried once more, in the same turn.
+                tries_once_more = seat in [each for each, _, _ in episode.problems]
+                turns += not tries_once_more
+                mended += tries_once_more
+        assert turns <= game.turn_limit
+        payoffs = episode.payoffs()
+        assert set(payoffs) == set(order)
         assert all(0 <= payoff <= 1 for payoff in payoffs.values())
         if game in ZERO_SUM:
             assert sum(payoffs.values()) == pytest.approx(len(payoffs) / 2)
+    assert mended > 100
 
 
 @each_game
@@ -76,7 +100,8 @@ def test_an_episode_ends_when_seats_lose_turns_too(game: Game) -> None:
         task = draw(game, seed, list(Split)[seed % 3])
         for forfeits in (0.3, 1.0):
             played = list(positions(game, task, rng, forfeits=forfeits))
-            assert len(played) - 1 <= game.turn_limit
+            turns = sum(len(game.to_move(now)) for now in played)
+            assert turns <= game.turn_limit
             if game in ZERO_SUM:
                 assert sum(game.payoffs(played[-1]).values()) == pytest.approx(1)
 
