@@ -76,16 +76,21 @@ def test_what_the_search_decides_with_its_last_look_has_a_value_of_zero_or_one(
     assert (GAME.value(lost, 0), GAME.value(lost, 1)) == (0.0, 1.0)
 
 
-def test_the_coded_seat_beats_random_moves() -> None:
-    for seed in range(6):
+def test_the_coded_seat_never_loses_to_random_moves_and_mostly_wins() -> None:
+    """It looks only DEPTH moves ahead, so this is what is true of its opponents here, no proof."""
+    payoffs = []
+    for seed in range(60):
         rng, solver = Random(seed), seed % 2
-        now = GAME.begin(GAME.make_task(rng, Split.TRAIN, 0), 2)
+        task = GAME.make_task(rng, list(Split)[seed % 3], seed % GAME.difficulty_count)
+        now = GAME.begin(task, 2)
         while movers := GAME.to_move(now):
             (seat,) = movers
             coded = seat == solver
             move = GAME.solve(now, seat, rng) if coded else rng.choice(GAME.moves(now, seat))
             now = GAME.act(now, seat, move)
-        assert GAME.payoffs(now)[solver] == 1
+        payoffs.append(GAME.payoffs(now)[solver])
+    assert min(payoffs) >= 0.5
+    assert sum(payoffs) / len(payoffs) > 0.95
 
 
 def test_a_full_column_is_no_move() -> None:

@@ -1,12 +1,16 @@
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import permutations, product
 from random import Random
+from typing import TypeAlias
 
 import pytest
 
 from arena.environments.base import Position, Split
-from arena.environments.games.kuhnpoker import EQUILIBRIA, KuhnPoker, expected_chips
+from arena.environments.games.kuhnpoker import EQUILIBRIA, KuhnPoker, expected_chips, options
 
 GAME = KuhnPoker()
+# {(rank of the own card, what has been played): move}
+Pure: TypeAlias = Mapping[tuple[int, tuple[str, ...]], str]
 
 
 def at(*history: str, cards: Sequence[Sequence[int]] = ((2, 3),)) -> Position:
@@ -26,6 +30,49 @@ def test_nothing_beats_the_equilibrium_of_either_seat(cards: int, first: float) 
         for player in (0, 1)
     ]
     assert best == [pytest.approx(first), pytest.approx(-first)]
+
+
+def pure_strategies(player: int, cards: int) -> Iterator[Pure]:
+    """Every way to play one player's part of a hand, which draws nothing."""
+    told = [history for history in EQUILIBRIA[cards] if len(history) % 2 == player]
+    known = list(product(range(cards), told))
+    for moves in product(*(options(history) for _, history in known)):
+        yield dict(zip(known, moves, strict=True))
+
+
+def payoff_of_equilibrium(now: Position, seat: int, other: Pure) -> float:
+    """What the seat can expect of a hand, by the game's own rules and payoffs."""
+    movers = GAME.to_move(now)
+    if not movers:
+        return GAME.payoffs(now)[seat]
+    (mover,), history = movers, tuple(now["history"])
+    rank = now["deck"].index(now["cards"][0][mover])
+    if mover != seat:
+        return payoff_of_equilibrium(GAME.act(now, mover, other[rank, history]), seat, other)
+    bold = EQUILIBRIA[len(now["deck"])][history][rank]
+    expected = 0.0
+    for move in GAME.moves(now, seat):
+        chance = bold if move in ("bet", "call") else 1 - bold
+        if chance:
+            expected += chance * payoff_of_equilibrium(GAME.act(now, seat, move), seat, other)
+    return expected
+
+
+@pytest.mark.parametrize(("cards", "first"), [(3, -1 / 18), (4, -1 / 24)])
+@pytest.mark.parametrize("seat", [0, 1])
+def test_the_equilibrium_gets_the_games_value_from_every_pure_strategy(
+    cards: int, first: float, seat: int
+) -> None:
+    deals = [
+        {"deck": list(range(cards)), "cards": [list(deal)], "played": [], "history": []}
+        for deal in permutations(range(cards), 2)
+    ]
+    value = 0.5 + (first if seat == 0 else -first) / 4
+    worst = min(
+        sum(payoff_of_equilibrium(deal, seat, other) for deal in deals) / len(deals)
+        for other in pure_strategies(1 - seat, cards)
+    )
+    assert worst == pytest.approx(value)
 
 
 @pytest.mark.parametrize(
