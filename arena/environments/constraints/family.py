@@ -66,6 +66,8 @@ _SHORT_REQUESTS = (
     "Share one fact about {name}.",
 )
 _ONE_SENTENCE = re.compile(r"\bone (?:short )?sentence\b|\bone (?:thing|fact)\b", re.IGNORECASE)
+_SETTLING_THE_END = frozenset(["json_keys", "line_ends"])
+_DRAFTS = 30  # of an answer by code, until one is of full value
 _TITLE_ONLY = "Write a title"
 _HOW_MANY = "How many "
 # With these and numbers alone, "How many cats are there?" is answered without naming cats.
@@ -164,23 +166,25 @@ class Constraints(Question):
         passed = all(check.passed for check in checks)
         if passed:
             said = words(answer.text)
-            demanded = _demanded(task.data["rules"])
-            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(
-                answer.text, said, task.prompt, demanded
-            )
+            value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(answer.text, said, task)
         else:
             closeness = sum(finding.closeness for _, finding in findings) / len(findings)
             value = FAIL_CEILING * closeness * gated_factor(gated, GATED_FACTOR)
         return Score(value=value, passed=passed, checks=checks)
 
     def answer(self, task: Task, rng: Random) -> str:
-        sentences = 1 if _ONE_SENTENCE.search(task.prompt) else rng.choice((1, 2))
-        return write(
-            {rule["rule"]: rule["params"] for rule in task.data["rules"]},
-            BY_NAME[task.data["topic"]],
-            rng,
-            sentences=0 if task.prompt.startswith(_TITLE_ONLY) else sentences,
-        )
+        rules = {rule["rule"]: rule["params"] for rule in task.data["rules"]}
+        topic = BY_NAME[task.data["topic"]]
+        text = ""
+        for draft in range(_DRAFTS):
+            sentences = 1 if _ONE_SENTENCE.search(task.prompt) else rng.choice((1, 2))
+            if task.prompt.startswith(_TITLE_ONLY):
+                sentences = 0
+            mixed = draft >= _DRAFTS // 2
+            text = write(rules, topic, rng, sentences=sentences, mixed=mixed)
+            if self.score(task, text).value == 1:
+                break
+        return text
 
 
 def _unknown_rule(name: str) -> str:
@@ -241,14 +245,19 @@ def _word(drawn: Sequence[tuple[str, Params]], topic: str, rng: Random) -> str:
     return " ".join(parts)
 
 
-def _polish(text: str, said: Sequence[str], prompt: str, demanded: str) -> float:
+def _polish(text: str, said: Sequence[str], task: Task) -> float:
     """Mean of novelty of the words, their variety, and a proper ending; in [0, 1].
 
     Each is a share, so that a good answer gains nothing by its length.
     """
-    own = set(said) - set(words(demanded))
-    new = len(own - set(words(prompt))) / len(own) if own else 0.0
-    ended = re.search(r"[.!?][\"')\]}*\s]*$", text) is not None
+    own = set(said) - set(words(_demanded(task.data["rules"])))
+    new = len(own - set(words(task.prompt))) / len(own) if own else 0.0
+    ended = (
+        re.search(r"[.!?][\"')\]}*\s]*$", text) is not None
+        # A title has no full stop, and some rules say themselves what stands at the end.
+        or task.prompt.startswith(_TITLE_ONLY)
+        or any(rule["rule"] in _SETTLING_THE_END for rule in task.data["rules"])
+    )
     return (
         min(1.0, new / _NOVELTY_WANTED) + min(1.0, _variety(said) / _VARIETY_WANTED) + ended
     ) / 3

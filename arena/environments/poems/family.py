@@ -22,12 +22,13 @@ from arena.environments.poems.forms import (
     initials,
     is_verse,
     rhymes,
+    syllables,
     verse_lines,
 )
 from arena.environments.question import Question
 from arena.environments.text.gates import gated_factor, gates
 from arena.environments.text.markup import read
-from arena.environments.text.rhymes import BY_INITIAL, RHYMES
+from arena.environments.text.rhymes import BY_INITIAL, LINE_SYLLABLES, RHYMES
 from arena.environments.text.topics import TOPICS
 from judges.transcript import Check
 
@@ -145,8 +146,10 @@ class OpenEnded(Question):
 
     def answer(self, task: Task, rng: Random) -> str:
         form, name = FORMS[task.kind], task.data["topic"]
-        lines = _acrostic(task.data["word"], rng) if form.acrostic else _rhymed(form, rng)
-        return "\n".join(line.format(name=name) for line in lines)
+        lines = (
+            _acrostic(task.data["word"], name, rng) if form.acrostic else _rhymed(form, name, rng)
+        )
+        return "\n".join(lines)
 
 
 def _pattern(form: Form, word: str, lines: Sequence[str]) -> tuple[float, Check] | None:
@@ -167,7 +170,7 @@ def _pattern(form: Form, word: str, lines: Sequence[str]) -> tuple[float, Check]
     return rhyming / len(pairs), Check("rhyme", rhyming == len(pairs), detail)
 
 
-def _rhymed(form: Form, rng: Random) -> list[str]:
+def _rhymed(form: Form, name: str, rng: Random) -> list[str]:
     """Lines from one family where they must rhyme; the first line names the topic."""
     scheme = form.scheme or "abc"[: form.lines]
     families = rng.sample(RHYMES, k=len(set(scheme)))
@@ -175,15 +178,24 @@ def _rhymed(form: Form, rng: Random) -> list[str]:
     for letter in scheme:
         family = families[sorted(set(scheme)).index(letter)]
         naming = not lines
-        fitting = [line for line in family if ("{name}" in line) == naming and line not in lines]
-        lines.append(rng.choice(fitting))
+        fitting = [line.format(name=name) for line in family if ("{name}" in line) == naming]
+        unused = [line for line in fitting if line not in lines]
+        lines.append(rng.choice(_of_length(unused, LINE_SYLLABLES)))
     return lines
 
 
-def _acrostic(word: str, rng: Random) -> list[str]:
+def _acrostic(word: str, name: str, rng: Random) -> list[str]:
     choices = [
-        lines
+        [line.format(name=name) for line in lines]
         for lines in product(*(BY_INITIAL[letter] for letter in word))
         if sum("{name}" in line for line in lines) == 1
     ]
-    return list(rng.choice(choices))
+    most = max(map(balance, choices))
+    return rng.choice([lines for lines in choices if balance(lines) == most])
+
+
+def _of_length(lines: Sequence[str], wanted: int) -> list[str]:
+    """The lines whose syllables are nearest to what is wanted."""
+    distances = [abs(syllables(line) - wanted) for line in lines]
+    least = min(distances)
+    return [line for line, distance in zip(lines, distances, strict=True) if distance == least]

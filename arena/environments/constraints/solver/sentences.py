@@ -31,11 +31,18 @@ GENERAL = (
 )
 
 
-def pool(topic: Topic, rng: Random) -> list[str]:
-    """Different sentences about the topic, its own facts first."""
+def pool(topic: Topic, rng: Random, *, mixed: bool = False) -> list[str]:
+    """Different sentences about the topic, of which the first names it: its own facts before what is
+    true of any topic, or all of them `mixed`.
+    """
     first, *others = rng.sample(topic.facts, k=len(topic.facts))
     own = [f"{topic.name.capitalize()} {first}.", *(f"They {fact}." for fact in others)]
-    return own + [text.format(name=topic.name) for text in rng.sample(GENERAL, k=len(GENERAL))]
+    general = [text.format(name=topic.name) for text in rng.sample(GENERAL, k=len(GENERAL))]
+    if not mixed:
+        return own + general
+    naming = rng.choice([own[0], *general])
+    later = [each for each in own + general if each != naming]
+    return [naming, *rng.sample(later, k=len(later))]
 
 
 # Whether a sentence may be used at all.
@@ -151,7 +158,8 @@ def _json_keys(sentences: list[str], params: Params, topic: Topic, rng: Random) 
 
 def _labels(sentences: list[str], params: Params, topic: Topic, rng: Random) -> list[str]:
     first, *rest = params["keys"]
-    filled = zip(rest, sentences, strict=False)
+    # The first row names the topic: what follows need not.
+    filled = zip(rest, sentences[1:], strict=False)
     rows = [f"{first}: {topic.name}", *(f"{key}: {sentence}" for key, sentence in filled)]
     return ["\n".join(rows)]
 

@@ -14,13 +14,19 @@ from arena.environments.text.words import mentions
 
 
 def write(
-    rules: Mapping[str, Mapping[str, Any]], topic: Topic, rng: Random, *, sentences: int
+    rules: Mapping[str, Mapping[str, Any]],
+    topic: Topic,
+    rng: Random,
+    *,
+    sentences: int,
+    mixed: bool = False,
 ) -> str:
     """An answer that keeps the rules, which go together; `sentences` long unless one says.
 
-    rules: {name: parameters}. With no sentences, what a rule adds is the whole answer.
+    rules: {name: parameters}. With no sentences, what a rule adds is the whole answer. `mixed`: not
+    the topic's own facts first, which may say too much in the same words.
     """
-    usable = pool(topic, rng)
+    usable = pool(topic, rng, mixed=mixed)
     for name, params in rules.items():
         if name in FILTERS:
             usable = [each for each in usable if FILTERS[name](params, each)]
