@@ -1,21 +1,23 @@
 """textarena plays the same moves as our games that are not zero-sum, and counts the same.
 
-Its rewards only say who won; what is compared is what it counts before that.
+Its rewards only say who won: that is compared, and what it counts before.
 """
 
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib import import_module
 from random import Random
 from typing import Any
 
 import pytest
 
-from arena.environments.base import Position, Split
+from arena.environments.base import Position
 from arena.environments.games.auction import SealedBidAuction, profit
 from arena.environments.games.negotiation import SimpleNegotiation, change
 from arena.environments.games.prisoners import IteratedPrisonersDilemma, points
 from arena.environments.games.public_goods import PublicGoods, earned
 from arena.environments.games.simultaneous import Simultaneous
-from arena.environments.games.tests.test_oracle import EPISODES, global_random_restored
+from arena.environments.games.tests.test_oracle import EPISODES, PLAYED, global_random_restored
 
 __all__ = ["global_random_restored"]
 pytestmark = pytest.mark.usefixtures("global_random_restored")
@@ -32,7 +34,7 @@ def make_env(name: str, *, players: int, seed: int, **options: Any) -> Any:
 def rounds_of(game: Simultaneous, rng: Random) -> Iterator[tuple[Position, list[str]]]:
     """Each round of a random game: the position before it, and what every seat chooses."""
     now = game.begin(
-        game.make_task(rng, Split.TRAIN, rng.randrange(game.difficulty_count)),
+        game.make_task(rng, rng.choice(PLAYED), rng.randrange(game.difficulty_count)),
         rng.randint(game.seats.fewest, game.seats.most),
     )
     while movers := game.to_move(now):
@@ -92,47 +94,107 @@ def test_tokens_of_public_goods_are_textarenas() -> None:
         assert env.state.done
         counted = env.state.game_state["total_scores"]
         assert counted == pytest.approx({seat: earned(now, seat) for seat in range(count)})
+        assert_same_winner(env, dict(game.payoffs(now)))
 
 
-def test_profits_of_an_auction_are_textarenas() -> None:
+class AuctionState:
+    """What textarena's auction for three or more does with a state, whose own class it has outlived.
+
+    It has no way to refuse a bid: none is refused here.
+    """
+
+    def __init__(self, num_players: int, game_state: dict[str, Any]) -> None:
+        self.num_players, self.game_state = num_players, game_state
+        self.rewards: dict[int, int] = {}
+
+    def add_observation(self, **told: Any) -> None:
+        """Nobody listens."""
+
+    def set_winners(self, player_ids: list[int], reason: str) -> None:
+        self.rewards = {seat: 1 if seat in player_ids else -1 for seat in range(self.num_players)}
+
+    def set_draw(self, reason: str) -> None:
+        self.rewards = dict.fromkeys(range(self.num_players), 0)
+
+
+def auctioned(opening: Position, bids: list[list[int]], *, seed: int) -> Any:
+    """textarena's env after all have bid for all lots at once, as its players do."""
+    seats, lots = len(bids), opening["lots"]
+    texts = [
+        " ".join(f"[Bid on Item {lot}: {bid}]" for lot, bid in enumerate(made) if bid) or "nothing"
+        for made in bids
+    ]
+    worth = {
+        seat: {place: lot["worth"][seat] for place, lot in enumerate(lots)} for seat in range(seats)
+    }
+    rules = {"starting_capital": opening["coins"], "num_items": len(lots)}
+    if seats == 2:
+        env = make_env(
+            "SimpleBlindAuction-v0-raw", players=2, seed=seed, conversation_rounds=1, **rules
+        )
+        env.state.game_state["player_item_values"] = worth
+        for text in ("hello", "hello", *texts):
+            env.step(text)
+        return env
+    env = import_module("textarena.envs.BlindAuction.env").BlindAuctionEnv(**rules)
+    env.state = AuctionState(
+        seats,
+        {
+            "item_names": [lot["name"] for lot in lots],
+            "base_item_values": [lot["low"] for lot in lots],
+            "player_item_values": worth,
+            "remaining_capital": dict.fromkeys(range(seats), opening["coins"]),
+            "player_bids": {seat: {} for seat in range(seats)},
+        },
+    )
+    for seat, text in enumerate(texts):
+        env._handle_bidding_action(seat, text)
+    # With its results complete, it fails to name a winner who has bought nothing.
+    with suppress(KeyError):
+        env._determine_auction_results()
+    return env
+
+
+@pytest.mark.parametrize("seats", [2, 3, 4])
+def test_profits_of_an_auction_are_textarenas(seats: int) -> None:
     game = SealedBidAuction()
-    compared = 0
-    for seed in range(3 * EPISODES):
-        now = game.begin(game.make_task(Random(seed), Split.TRAIN, seed % 3), 2)
-        opening, rng = now, Random(seed)
+    won_alone = tied = 0
+    for seed in range(EPISODES):
+        rng = Random(seed)
+        now = game.begin(game.make_task(rng, PLAYED[seed % 2], seed // 2 % 3), seats)
+        opening, coins = now, now["coins"]
+        bids: list[list[int]] = [[] for _ in range(seats)]
         while movers := game.to_move(now):
             for seat in movers:
-                most = min(10, len(game.moves(now, seat)) - 1)
-                now = game.act(now, seat, str(rng.randint(0, most)))
-        bids = [[int(made[seat]) for made in now["history"]] for seat in (0, 1)]
-        if max(map(sum, bids)) > opening["coins"]:
-            continue  # textarena's players bid for all lots at once, out of one purse
-        compared += 1
-        env = make_env(
-            "SimpleBlindAuction-v0-raw", players=2, seed=seed, starting_capital=opening["coins"],
-            num_items=len(opening["lots"]), conversation_rounds=1,
-        )  # fmt: skip
-        state = env.state.game_state
-        state["player_item_values"] = {
-            seat: {place: lot["worth"][seat] for place, lot in enumerate(opening["lots"])}
-            for seat in (0, 1)
-        }
-        for text in ("hello", "hello"):
-            env.step(text)
-        for seat in (0, 1):
-            placed = [f"[Bid on Item {lot}: {bid}]" for lot, bid in enumerate(bids[seat]) if bid]
-            env.step(" ".join(placed) or "nothing")
-        results = state["auction_results"]
+                # textarena's players bid for all lots at once, out of one purse.
+                bids[seat].append(rng.randint(0, min(10, coins - sum(bids[seat]))))
+                now = game.act(now, seat, str(bids[seat][-1]))
+        env = auctioned(opening, bids, seed=seed)
+        results = env.state.game_state["auction_results"]
         assert results["item_winners"] == {
             lot: winner for lot, (winner, _) in enumerate(now["sold"]) if winner is not None
         }
-        for seat in (0, 1):
-            assert results["player_profit"][seat] == profit(now, seat)
-            lost = sum(bids[seat]) - results["player_spent"][seat]
-            # Its net worth also takes the bids that lost.
-            worth = opening["coins"] + profit(now, seat) - lost
-            assert results["player_net_worth"][seat] == worth
-    assert compared >= EPISODES
+        payoffs = game.payoffs(now)
+        most = coins + sum(lot["high"] for lot in opening["lots"])
+        net_worth: dict[int, float] = {}
+        for seat in range(seats):
+            gain = results["player_profit"][seat]
+            assert profit(now, seat) == gain
+            assert payoffs[seat] == pytest.approx((coins + gain) / most)
+            # Its net worth, by which it names the winner, also takes the bids that lost.
+            lost = sum(bids[seat]) - results["player_spent"].get(seat, 0)
+            net_worth[seat] = round(payoffs[seat] * most - lost)
+        assert results["player_net_worth"] == net_worth
+        if len(winners(net_worth)) > 1:
+            tied += 1
+            assert set(env.state.rewards.values()) == {0}
+        elif env.state.rewards:
+            won_alone += 1
+            assert_same_winner(env, net_worth)
+        else:
+            assert winners(net_worth).isdisjoint(results["player_spent"])
+    assert won_alone > EPISODES / 2
+    assert tied
 
 
 TEXTARENAS = {"wood": "Wheat", "stone": "Wood", "grain": "Sheep"}
@@ -149,7 +211,7 @@ def test_changes_of_worth_by_trading_are_textarenas() -> None:
     game = SimpleNegotiation()
     for seed in range(EPISODES):
         rng = Random(seed)
-        now = game.begin(game.make_task(rng, Split.TRAIN, seed % 2), 2)
+        now = game.begin(game.make_task(rng, PLAYED[seed % 2], seed // 2 % 2), 2)
         # It looks at the number of turns before it counts the newest one.
         turns = now["turns"] - 1
         env = make_env("SimpleNegotiation-v0-raw", players=2, seed=seed, max_turns=turns)
