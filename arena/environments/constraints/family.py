@@ -137,6 +137,7 @@ class Constraints(Question):
 
     def score(self, task: Task, text: str) -> Score:
         answer = read(text)
+        said = words(answer.text)
         findings = [
             (rule["rule"], RULES[rule["rule"]].check(rule["params"], answer))
             for rule in task.data["rules"]
@@ -155,7 +156,7 @@ class Constraints(Question):
                 task.prompt,
                 demanded=_demanded(task.data["rules"]),
                 function_share=0.0 if is_list else _FUNCTION_SHARE,
-                coins=is_one_word,
+                coins=is_one_word and len(said) == 1,  # a rare word describes, too
             ),
             Check("on topic", on_topic, f"{'is' if on_topic else 'says nothing'} about {topic}"),
         )
@@ -165,7 +166,6 @@ class Constraints(Question):
         )
         passed = all(check.passed for check in checks)
         if passed:
-            said = words(answer.text)
             value = PASS_FLOOR + (1 - PASS_FLOOR) * _polish(answer.text, said, task)
         else:
             closeness = sum(finding.closeness for _, finding in findings) / len(findings)

@@ -63,6 +63,14 @@ def test_the_solver_writes_an_answer_of_full_value(seed: int, split: Split) -> N
     assert len(answer.split()) <= MAX_ANSWER_WORDS
 
 
+def test_one_word_may_be_a_rare_one_and_is_worth_nothing_if_it_is_none() -> None:
+    task = make_task("exact_words", n=1)
+    assert ENVIRONMENT.score(task, "Bioluminescent.").passed
+    for text in ("xyzzy", "xyzzy qqq", "asdf jkl;"):
+        assert ENVIRONMENT.score(task, text).value == 0
+    assert 0 < ENVIRONMENT.score(task, "They are fine.").value < FAIL_CEILING
+
+
 def test_every_rule_and_topic_is_drawn_alone_and_beside_others() -> None:
     rng = Random(1)
     alone: set[str] = set()
