@@ -8,6 +8,10 @@ The value of a move is exact: the chips that it brings on average in this hand a
 plays an equilibrium, with later hands taken as even. The equilibrium of three cards is the middle
 of Kuhn's family (1950), in which the first player bets with the lowest card with probability a in
 [0, 1/3]; that of four was found by linear programming, and a test confirms that nothing beats it.
+
+The coded seat plays the boldest equilibrium of that family instead (a = 1/3). Nothing beats that
+either, and it wins more from who calls with the lowest card or folds too much. All its moves are
+also best against the middle.
 """
 
 from collections.abc import Mapping, Sequence
@@ -39,6 +43,11 @@ EQUILIBRIA: Mapping[int, Mapping[tuple[str, ...], tuple[float, ...]]] = {
         ("bet",): (0, 1 / 3, 2 / 3, 1),
         ("check", "bet"): (0, 1 / 4, 1, 1),
     },
+}
+# What the coded seat plays.
+BOLDEST: Mapping[int, Mapping[tuple[str, ...], tuple[float, ...]]] = {
+    **EQUILIBRIA,
+    3: {**EQUILIBRIA[3], (): (1 / 3, 0, 1), ("check", "bet"): (0, 2 / 3, 1)},
 }
 
 
@@ -132,11 +141,12 @@ class KuhnPoker(Game):
         return _share(position, chips)
 
     def solve(self, position: Position, seat: int, rng: Random) -> str:
-        """As the equilibrium draws it, among the moves that lose nothing against it."""
+        """As the boldest equilibrium draws it."""
         best = self.best_moves(position, seat)
         deck, history = position["deck"], tuple(position["history"])
         rank = deck.index(position["cards"][len(position["played"])][seat])
-        weights = [_probability(len(deck), history, rank, move) for move in best]
+        bold = BOLDEST[len(deck)][history][rank]
+        weights = [bold if move in _BOLD else 1 - bold for move in best]
         return rng.choices(best, weights)[0] if any(weights) else rng.choice(best)
 
 

@@ -6,13 +6,15 @@ The points and the number of rounds are drawn. Unseen is the game of chicken, in
 if both defect. A seat that loses its turn counts as cooperating, as in textarena, but gets no
 points in that round.
 
-What a move is worth: the seat believes that the other answers in kind (tit for tat), unless it
-defected in the last round without cause; then it is believed to go on defecting. Against either
-the value of a move is exact. So code cooperates as long as it pays, and defects in the last round.
+What a move is worth: the seat believes that the other answers in kind (tit for tat) in a share of
+the rounds and does the opposite in the others. It learns the share from the other's choices so far,
+beginning with four fifths. For that share the value of a move is exact. So code cooperates as long
+as it pays, also with somebody who errs at times; it defects against somebody whose choices do not
+follow its own, and in the last round.
 """
 
 from collections.abc import Mapping, Sequence
-from functools import cache
+from functools import lru_cache
 from random import Random
 
 from arena.environments.base import Position, Seats, Split, TableRow, TableView
@@ -21,6 +23,7 @@ from arena.environments.games.simultaneous import LOST, Simultaneous
 COOPERATE, DEFECT = MOVES = ("cooperate", "defect")
 ROUNDS = ((3, 4), (5, 6), (7, 8))  # at each difficulty
 MOST_POINTS = 10
+KIND_BEFORE, ROUNDS_BEFORE = 2.0, 2.5  # what it believes at first counts as so many rounds
 
 # For cooperating with each other, defecting alone, cooperating alone, defecting both.
 Points = tuple[int, int, int, int]
@@ -89,14 +92,10 @@ class IteratedPrisonersDilemma(Simultaneous):
     def choice_value(self, position: Position, seat: int, choice: str) -> float:
         table = _table(position)
         history = position["history"]
-        left: int = position["rounds"] - len(history) - 1
-        if _defected_without_cause(history, seat):
-            now = _pay(table, choice, DEFECT)
-            later = left * max(_pay(table, own, DEFECT) for own in MOVES)
-        else:
-            now = _pay(table, choice, _kept(history[-1][seat]) if history else COOPERATE)
-            later = _best_against_tit_for_tat(table, left, choice)
-        return (points(position, seat) + now + later) / _most(position)
+        last = _kept(history[-1][seat]) if history else COOPERATE
+        left: int = position["rounds"] - len(history)
+        expected = _expected(table, left, last, choice, _share_in_kind(history, seat))
+        return (points(position, seat) + expected) / _most(position)
 
 
 def points(position: Position, seat: int) -> int:
@@ -129,21 +128,29 @@ def _pay(table: Points, own: str, other: str) -> int:
     return temptation if other == COOPERATE else punishment
 
 
-def _defected_without_cause(history: Sequence[Sequence[str]], seat: int) -> bool:
-    """Whether the other defected in the last round, and not in answer to a defection."""
-    if not history or history[-1][1 - seat] != DEFECT:
-        return False
-    return len(history) == 1 or _kept(history[-2][seat]) == COOPERATE
+def _share_in_kind(history: Sequence[Sequence[str]], seat: int) -> float:
+    """In which share of the rounds the other is believed to do what the seat did the round before.
+
+    Before the first round the seat counts as having cooperated.
+    """
+    in_kind, told = KIND_BEFORE, ROUNDS_BEFORE
+    last = COOPERATE
+    for made in history:
+        if made[1 - seat] != LOST:
+            in_kind += made[1 - seat] == last
+            told += 1
+        last = _kept(made[seat])
+    return in_kind / told
 
 
-@cache  # a few hundred tables, times eight rounds
-def _best_against_tit_for_tat(table: Points, left: int, last: str) -> int:
-    """The most points of `left` rounds against a player who repeats this seat's last choice."""
-    if left == 0:
-        return 0
-    return max(
-        _pay(table, own, last) + _best_against_tit_for_tat(table, left - 1, own) for own in MOVES
-    )
+@lru_cache(maxsize=65_536)
+def _expected(table: Points, left: int, last: str, own: str, in_kind: float) -> float:
+    """The points of `left` rounds that begin with the choice `own`; `last` is the one before it."""
+    cooperates = in_kind if last == COOPERATE else 1 - in_kind
+    now = cooperates * _pay(table, own, COOPERATE) + (1 - cooperates) * _pay(table, own, DEFECT)
+    if left == 1:
+        return now
+    return now + max(_expected(table, left - 1, own, then, in_kind) for then in MOVES)
 
 
 _DILEMMAS: tuple[Points, ...] = tuple(

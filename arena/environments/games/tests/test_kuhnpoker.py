@@ -6,7 +6,14 @@ from typing import TypeAlias
 import pytest
 
 from arena.environments.base import Position, Split
-from arena.environments.games.kuhnpoker import EQUILIBRIA, KuhnPoker, expected_chips, options
+from arena.environments.games.kuhnpoker import (
+    BOLDEST,
+    EQUILIBRIA,
+    KuhnPoker,
+    expected_chips,
+    first_wins,
+    options,
+)
 
 GAME = KuhnPoker()
 # {(rank of the own card, what has been played): move}
@@ -125,6 +132,44 @@ def test_the_coded_seat_bluffs_as_often_as_the_equilibrium_says() -> None:
     rng = Random(1)
     drawn = [GAME.solve(at("check", cards=[(2, 1)]), 1, rng) for _ in range(600)]
     assert drawn.count("bet") / len(drawn) == pytest.approx(1 / 3, abs=0.06)
+
+
+def test_nothing_beats_what_the_coded_seat_plays_when_it_begins() -> None:
+    """The seat that answers is at its best against it, with each card and after each move."""
+    bets, calls = BOLDEST[3][()], BOLDEST[3]["check", "bet"]
+    chips = 0.0
+    for card in range(3):
+        others = [other for other in range(3) if other != card]
+
+        def mean(history: tuple[str, ...], chances: Sequence[float], card: int = card) -> float:
+            return -sum(
+                chances[other] * first_wins(history, other, card)
+                for other in range(3)
+                if other != card
+            )
+
+        checks = [1 - bet for bet in bets]
+        called = [check * call for check, call in zip(checks, calls, strict=True)]
+        folded = [check * (1 - call) for check, call in zip(checks, calls, strict=True)]
+        after_bet = max(mean(("bet", answer), bets) for answer in ("call", "fold"))
+        after_check = max(
+            mean(("check", "check"), checks),
+            mean(("check", "bet", "call"), called) + mean(("check", "bet", "fold"), folded),
+        )
+        chips += (after_bet + after_check) / (3 * len(others))
+    assert chips == pytest.approx(1 / 18)
+
+
+def test_all_that_the_coded_seat_plays_is_best() -> None:
+    rng = Random(1)
+    for history in EQUILIBRIA[3]:
+        for card in (1, 2, 3):
+            other = 1 if card != 1 else 2
+            hand = (card, other) if len(history) % 2 == 0 else (other, card)
+            now = at(*history, cards=[hand])
+            seat = len(history) % 2
+            drawn = {GAME.solve(now, seat, rng) for _ in range(60)}
+            assert drawn <= set(GAME.best_moves(now, seat))
 
 
 def test_a_lost_turn_checks_or_folds() -> None:
