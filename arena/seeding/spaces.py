@@ -142,7 +142,8 @@ SPACES: tuple[dict[str, Any], ...] = (
         summary="Three cards, one bet: the smallest game in which bluffing is right.",
         description="Each seat is dealt one card, antes, and may check, bet, call or fold. The "
         "higher card wins what is in the pot. Several hands make a game.",
-        rounds_at_once=4,
+        round_count=20,  # cards are luck: in fewer, the better player is hard to tell
+        rounds_at_once=10,
     ),
     _game(
         "liarsdice",
