@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import count
 from random import Random
 from typing import Any
 
@@ -39,12 +40,19 @@ async def bout(
     inference: Inference | None,
     rng: Random,
 ) -> list[float] | None:
-    """Each seat's points over the rounds of a seeded Space; None if only judges can tell."""
+    """Each seat's points over the rounds of a seeded Space; None if only judges can tell.
+
+    A seat's luck in a turn follows from `rng`, the number of the turn and the seat: two bouts from
+    the same state of `rng` have the same luck as long as their games take as many turns.
+    """
     totals = [0.0] * len(seated)
+    luck, turns = rng.random(), count()
 
     async def answers(episode: Episode, seats: tuple[int, ...]) -> list[str]:
+        turn = next(turns)
         return await together(
-            answer(space, episode, seat, seated[seat], inference, rng) for seat in seats
+            answer(space, episode, seat, seated[seat], inference, Random(f"{luck}:{turn}:{seat}"))
+            for seat in seats
         )
 
     for opening in openings(

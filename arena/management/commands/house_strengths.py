@@ -1,9 +1,11 @@
 """`manage.py house_strengths`: whether the house's agents of several strengths are in that order."""
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from contextlib import nullcontext
 from itertools import pairwise
+from pathlib import Path
 from random import Random
 from statistics import fmean
 from typing import Any
@@ -17,11 +19,16 @@ from arena.config.supervisor.machine import this_machine
 from arena.management.bouts import bout, of_the_house
 from arena.seeding.house import HOUSE_AGENTS, HouseMember
 from arena.seeding.spaces import SPACES
+from arena.states import PrizeRule
 from training.gate.bootstrap import wilson
 
 MATCHES = 40
 AT_ONCE = 8
 GOAL = 0.6  # of the matches, draws counting half
+HEAD_TO_HEAD, SAME_CHAIR = "head to head", "same chair"
+BY_FORM = ", by form"
+SAME_POINTS = 1e-9  # a difference that is none
+STRENGTHS = tuple(agent for agent in HOUSE_AGENTS if agent.code_percent)
 
 
 class Command(BaseCommand):
@@ -37,6 +44,7 @@ class Command(BaseCommand):
             action="store_true",
             help="what no code answers is a legal move by chance, or nothing: no server is needed",
         )
+        parser.add_argument("--json", type=Path, help="write the figures to this file, too")
 
     def handle(self, *args: Any, **options: Any) -> None:
         known = {space["slug"]: space for space in SPACES}
@@ -47,27 +55,72 @@ class Command(BaseCommand):
             )
         if options["matches"] < 1:
             raise CommandError("Choose at least one match.")
+        if options["json"] and not options["json"].resolve().parent.is_dir():
+            raise CommandError(f"There is no folder {options['json'].resolve().parent}.")
         others = "legal moves by chance" if options["without_model"] else settings.ENV.base_model
-        self.stdout.write(f"{this_machine()}; what code does not answer: {others}")
-        self.stdout.write(f"{'Space':20} {'stronger':18} {'weaker':18} {'won':>5}  95 % interval")
-        strengths = [agent for agent in HOUSE_AGENTS if agent.code_percent]
-        short = 0
-        for slug in slugs:
-            for stronger, weaker in pairwise(strengths):
-                share = asyncio.run(_share_won(known[slug], stronger, weaker, options))
+        title = (
+            f"{this_machine()}; {options['matches']} matches each, seed {options['seed']}; "
+            f"what code does not answer: {others}"
+        )
+        self.stdout.write(title)
+        self.stdout.write(
+            f"{'Space':20} {'stronger':18} {'weaker':18} {'won':>5}  {'95 % interval':14} measured"
+        )
+        rows = []
+        for space in map(known.__getitem__, slugs):
+            measured = _way(space)
+            for stronger, weaker in pairwise(STRENGTHS):
+                share = asyncio.run(_share_won(space, stronger, weaker, options))
                 if share is None:
                     self.stdout.write(
-                        f"{slug:20} is decided by its judges: code cannot tell who won"
+                        f"{space['slug']:20} not measured: its judges decide, and code cannot tell who won"
                     )
                     break
                 low, high = wilson(share, options["matches"])
-                short += share < GOAL
-                self.stdout.write(
-                    f"{slug:20} {stronger.name:18} {weaker.name:18} {share:5.0%}  "
-                    f"{low:.0%} to {high:.0%}"
+                rows.append(
+                    {
+                        "space": space["slug"],
+                        "stronger": stronger.name,
+                        "weaker": weaker.name,
+                        "won": share,
+                        "interval": [low, high],
+                        "measured": measured,
+                    }
                 )
-        if short:
-            self.stdout.write(f"{short} of these stayed under {GOAL:.0%}.")
+                self.stdout.write(
+                    f"{space['slug']:20} {stronger.name:18} {weaker.name:18} {share:5.0%}  "
+                    f"{f'{low:.0%} to {high:.0%}':14} {measured}"
+                )
+        for line in _LEGEND:
+            self.stdout.write(line)
+        if options["json"]:
+            report = {"title": title, "rows": rows}
+            options["json"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        if short := sum(row["won"] < GOAL for row in rows):
+            raise CommandError(f"{short} of these stayed under {GOAL:.0%}.")
+
+
+_LEGEND = (
+    "won: share of the matches; a draw is half of one.",
+    f"{HEAD_TO_HEAD}: who has more points at one table, where the two take turns in the seats.",
+    (
+        f"{SAME_CHAIR}: where points are shared, both play the same openings in the same seat, with "
+        "the same luck but for what a model samples; the other seats are held in turn by "
+        f"{', '.join(agent.name for agent in STRENGTHS)}. Who gets more points of its own wins."
+    ),
+    (
+        f"{BY_FORM.removeprefix(', ')}: what code sees of the answers; relevance, which the panel sees, "
+        "is not in the figure."
+    ),
+)
+
+
+def _way(space: Mapping[str, Any]) -> str:
+    """How it is measured who won in this Space."""
+    if space.get("prize_rule") in {PrizeRule.SCORE, PrizeRule.COOPERATIVE}:
+        return SAME_CHAIR
+    is_by_code = all(judge["judge"] == "code" for judge in space["panel"])
+    return HEAD_TO_HEAD + ("" if is_by_code else BY_FORM)
 
 
 async def _share_won(
@@ -75,30 +128,54 @@ async def _share_won(
 ) -> float | None:
     """The stronger one's share of the matches; a draw is half of one. None: only judges can tell."""
     without = options["without_model"]
+    decided = _same_chair if _way(space) == SAME_CHAIR else _head_to_head
     async with nullcontext(None) if without else Inference() as inference:
         slots = asyncio.Semaphore(AT_ONCE)
 
         async def match(number: int) -> float | None:
             async with slots:
-                rng = Random(f"{options['seed']}:{space['slug']}:{stronger.name}:{number}")
-                return await _match(space, (stronger, weaker), inference, rng)
+                seed = f"{options['seed']}:{space['slug']}:{stronger.name}:{number}"
+                points = await decided(space, (stronger, weaker), inference, seed, number)
+            if points is None:
+                return None
+            ours, theirs = points
+            return 0.5 if abs(ours - theirs) < SAME_POINTS else float(ours > theirs)
 
         won = await together(match(number) for number in range(options["matches"]))
     told = [points for points in won if points is not None]
     return sum(told) / len(told) if told else None
 
 
-async def _match(
+async def _head_to_head(
     space: Mapping[str, Any],
     agents: Sequence[HouseMember],
     inference: Inference | None,
-    rng: Random,
-) -> float | None:
-    # Where a Space has more seats, the two take turns.
-    count = space["seat_count"]
+    seed: str,
+    number: int,
+) -> tuple[float, float] | None:
+    """Mean points of the seats of either agent, in one match; None if only judges can tell."""
     both = [of_the_house(agent, max_tokens=space["max_tokens"]) for agent in agents]
-    totals = await bout(space, [both[seat % 2] for seat in range(count)], inference, rng)
-    if totals is None:
-        return None
-    ours, theirs = fmean(totals[0::2]), fmean(totals[1::2])
-    return 0.5 if abs(ours - theirs) < 1e-9 else float(ours > theirs)
+    seated = [both[seat % 2] for seat in range(space["seat_count"])]
+    totals = await bout(space, seated, inference, Random(seed))
+    return None if totals is None else (fmean(totals[0::2]), fmean(totals[1::2]))
+
+
+async def _same_chair(
+    space: Mapping[str, Any],
+    agents: Sequence[HouseMember],
+    inference: Inference | None,
+    seed: str,
+    number: int,
+) -> tuple[float, float] | None:
+    """Each agent's own points in a match of its own, with the same others and the same openings."""
+    points = []
+    for agent in agents:
+        others = [
+            STRENGTHS[(number + seat) % len(STRENGTHS)] for seat in range(1, space["seat_count"])
+        ]
+        seated = [of_the_house(each, max_tokens=space["max_tokens"]) for each in (agent, *others)]
+        totals = await bout(space, seated, inference, Random(seed))
+        if totals is None:
+            return None
+        points.append(totals[0])
+    return points[0], points[1]
