@@ -4,7 +4,7 @@ from arena.spaces.ratings import Skill
 
 _PLAIN_MU = 24.0  # answers with its base model, as most newcomers do
 _CODE_MU = 18.0  # more, if every answer came from code
-_SIGMA = 25.0 / 6  # half a newcomer's: `manage.py house_strengths` has measured the order
+_SIGMA = 25.0 / 6  # half a newcomer's: the order is measured by `manage.py house_strengths`
 
 
 def house_skill(code_share: float) -> Skill:
