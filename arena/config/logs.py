@@ -14,8 +14,13 @@ from structlog.typing import EventDict, Processor, WrappedLogger
 SECRET_WORDS = ("password", "secret", "token", "cookie", "authorization", "api_key", "session")
 # Links that are keys: whoever has one can set a password, or download a dataset.
 KEY_LINK = re.compile(r"(/password/reset/key/|/confirm-email/|/exports/files/)[^/?]+")
-# PostgreSQL's second sentence about a refused row quotes the row, line breaks included.
-ROW = re.compile(r"\nDETAIL: .*?(?=\n\n(?:The above exception|During handling)|\Z)", re.DOTALL)
+# PostgreSQL's second sentence about a refused row quotes the row, line breaks included. In a repr its
+# line break is escaped; in the trace of an exception group, bars stand before each line.
+ROW = re.compile(
+    r"(?:\\n|\n[ |]*)DETAIL: .*?"
+    r"(?=\n\n(?:The above exception|During handling)|\n[ |]*\+-|\Z)",
+    re.DOTALL,
+)
 WRITTEN_WORDS = ("prompt", "completion", "messages", "answer", "body")
 REMOVED = "[removed]"
 
@@ -43,9 +48,10 @@ def _without_key(text: str) -> str:
 
 
 def without_rows(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Remove the rows that PostgreSQL refused from a formatted exception."""
-    if isinstance(trace := event.get("exception"), str):
-        event["exception"] = ROW.sub(f"\nDETAIL: {REMOVED}", trace)
+    """Remove the rows that PostgreSQL refused, wherever an error is quoted."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = ROW.sub(f"\nDETAIL: {REMOVED}", value)
     return event
 
 

@@ -40,6 +40,8 @@ class OneLevel:
         self._difficulty = level - 1
 
     def __getattr__(self, name: str) -> Any:
+        if name == "whole":  # of a copy that is still empty
+            raise AttributeError(name)
         return getattr(self.whole, name)
 
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:

@@ -27,6 +27,8 @@ class Question(ABC):
     seats = Seats(1, MOST_SEATS)
     turn_limit = 1
     difficulty_count = 1
+    # Whether most of a prompt's words are in all of them, so that one other word is another task.
+    words_alike = False
 
     @abstractmethod
     def make_task(self, rng: Random, split: Split, difficulty: int = 0) -> Task:

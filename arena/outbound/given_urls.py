@@ -22,7 +22,11 @@ def checked_url(value: str, schemes: set[str], example: str) -> str:
 
 def _of_postgresql(value: str) -> str:
     """The value as it was given."""
-    checked_url(value, {"postgresql", "postgres"}, "postgresql://user:pw@host:5432/name")
+    scheme, is_url, rest = value.partition("://")
+    if not (is_url and rest and scheme in {"postgresql", "postgres"}):
+        raise ValueError(
+            "is not a URL of this kind; for example postgresql://user:pw@host:5432/name"
+        )
     try:
         conninfo_to_dict(value)
     except ProgrammingError:  # its words may hold the password

@@ -292,7 +292,7 @@ def _keep_as_gold(bounty_id: int, fooled: Sequence[tuple[str, Scene]]) -> None:
             defaults={
                 "source": GoldSource.ATTACK,
                 "bounty_id": bounty_id,
-                "environment": environment[:40],
+                "environment": environment,
                 "kind": shown.kind[:60],
                 "fault": "submitted attack",
                 "transcript": stored,

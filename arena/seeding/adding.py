@@ -35,5 +35,8 @@ def _check_names(values: Mapping[str, Any]) -> None:
         near = get_close_matches(name, known, n=1)
         hint = f"Do you mean {near[0]}?" if near else f"There are {', '.join(sorted(known))}."
         problems[name] = f"A Space has no such field. {hint}"
+    for name, value in values.items():
+        if name in known and value is None:  # Django takes it for an optional text
+            problems[name] = "This field cannot be null."
     if problems:
         raise ValidationError(problems)

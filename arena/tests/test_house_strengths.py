@@ -111,7 +111,7 @@ def test_in_the_same_chair_both_have_the_same_openings_the_same_others_and_the_s
         house_strengths._same_chair(space_of("public-goods"), strengths, None, "1", 1)
     )
     assert points is not None
-    assert points[0] == points[1] > 0
+    assert points[0] == points[1] > 0, "of all seats, as they are paid alike"
     first, second = asked.values()
     assert first == second
     assert {(seat, name) for seat, name, *_ in first} == {
@@ -131,12 +131,10 @@ def test_in_the_same_chair_both_have_the_same_openings_the_same_others_and_the_s
         ("tiny-poems", "head to head, by form"),
         ("prisoners-dilemma", "same chair"),
         ("negotiation", "same chair"),
-        ("public-goods", "same chair"),
+        ("public-goods", "same table"),
     ],
 )
-def test_where_points_are_shared_it_is_measured_who_earns_more_in_the_same_chair(
-    slug: str, way: str
-) -> None:
+def test_how_it_is_measured_follows_how_the_space_pays(slug: str, way: str) -> None:
     assert house_strengths._way(space_of(slug)) == way
 
 

@@ -173,6 +173,7 @@ def test_a_space_of_a_file_is_opened_once_and_changes_to_it_stay(
         (OWN_SPACE | {"base_model": 1}, "base_model: A Space has no such field."),
         (OWN_SPACE | {"seat_count": 9}, "seat_count: Arithmetic is played by 1 to 8 seats."),
         (OWN_SPACE | {"panel_size": None}, "panel_size: This field cannot be null."),
+        (OWN_SPACE | {"description": None}, "description: This field cannot be null."),
         (OWN_SPACE | {"slug": "a\0"}, "slug: "),
         (OWN_SPACE | {"environment": "plugin/gone"}, "environment: "),
         (OWN_SPACE | {"prize_percents": [60]}, "prize_percents: A list of whole numbers that add"),

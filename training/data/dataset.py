@@ -24,6 +24,7 @@ from agents.inference import processor
 from arena.environments import ENVIRONMENTS
 from arena.environments.configured import whole_of
 from arena.environments.games.base import Game
+from arena.environments.question import Question
 from training.data.curation import HeldOutTasks
 from training.data.tokens import BaseUnreadable
 from training.gate.exams import exam_source
@@ -89,7 +90,9 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
     if isinstance(whole, Game):
         wordings = (whole.wordings(task) for task in tasks)
         return HeldOutTasks(chain.from_iterable(wordings), by_letter=True)
-    return HeldOutTasks((task.prompt for task in tasks), by_letter=environment.turn_limit > 1)
+    is_question = isinstance(whole, Question)
+    by_letter = whole.words_alike if is_question else environment.turn_limit > 1
+    return HeldOutTasks((task.prompt for task in tasks), by_letter=by_letter)
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:

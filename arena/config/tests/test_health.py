@@ -110,6 +110,7 @@ def test_what_sentry_is_sent_holds_no_key_query_or_row() -> None:
         "message": f"Not Found: {link}",
         "request": {"url": f"https://arena.example{link}", "query_string": "key=a-key"},
         "breadcrumbs": {"values": [{"message": f"GET {link}"}]},
+        "logentry": {"message": str({"error": "violates a check\nDETAIL:  Failing row: (a-key)."})},
         "exception": {"values": [{"value": "violates a check\nDETAIL:  Failing row: (a-key)."}]},
     }
     client.capture_event(event)
@@ -128,11 +129,23 @@ def test_a_row_that_the_database_refuses_stays_out_of_the_log() -> None:
             cursor.execute("INSERT INTO texts VALUES (%s)", [written])
     except IntegrityError:
         failure = sys.exc_info()
+    refusal = failure[1]
+    assert isinstance(refusal, IntegrityError)
     record = logging.LogRecord("django", logging.ERROR, "", 0, "failed", None, failure)
     trace = json.loads(formatter().format(record))["exception"]
     assert trace.count("violates check constraint") == 2, "of psycopg and of Django"
     assert "in test_a_row_that" in trace.rpartition("violates")[0]
     assert "person" not in trace
+    # As Celery and django-structlog quote it, and as it comes out of a task group.
+    quoted = logging.LogRecord("celery", logging.ERROR, "", 0, "raised %r", (refusal,), None)
+    quoted.error = str(refusal)
+    try:
+        raise ExceptionGroup("seats", [refusal])
+    except ExceptionGroup:
+        grouped = logging.LogRecord("celery", logging.ERROR, "", 0, "", None, sys.exc_info())
+    for line in map(formatter().format, (quoted, grouped)):
+        assert "violates check constraint" in line
+        assert "person" not in line
 
 
 def test_logs_of_libraries_leave_as_json_too() -> None:

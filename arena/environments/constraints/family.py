@@ -94,6 +94,7 @@ class Constraints(Question):
         if rules:
             self.slug = f"constraints?{RULES_SETTING}={','.join(rules)}"
             self.difficulty_count = 1
+            self.words_alike = True
 
     def configured(self, settings: Mapping[str, str]) -> "Constraints":
         """`rules` are names of trained rules with commas between them, at most MOST_RULES.

@@ -7,11 +7,9 @@ get; textarena counts the same, and then only names the one with the most winner
 nothing unless half of all tokens are given. A seat that loses its turn gives nothing and does not
 get the tokens of that round.
 
-What a move is worth: the seat believes that each of the others gives now what all of them gave on
-average in the last round, and later on what it saw the others of its own give, but no more than it
-gave before. One of them sees this seat's gift as one among several. The seat goes on in kind as
-long as that pays. So code gives everything at first and then what the others gave, if what follows
-from a gift is worth more than the gift; it gives nothing where that is not so, as in the last round.
+What a move is worth: the seat believes that the others give as much again as on average in the
+last round, and later on as much as the seat gives now, but no more than they gave before. So code
+gives what the others gave, everything at first and nothing in the last round.
 """
 
 from collections.abc import Mapping, Sequence
@@ -112,13 +110,13 @@ class PublicGoods(Simultaneous):
             if history
             else float(tokens)
         )
-        now = earned(position, seat) + _round(position, given, others * usual)
+        total = earned(position, seat) + _round(position, given, others * usual)
         left = position["rounds"] - len(history) - 1
-        later = max(
-            _followed(position, left, float(given), usual, in_kind=rounds)
-            for rounds in range(max(1, left))
-        )
-        return (now + later) / _most(position)
+        if left:
+            in_kind = min(float(given), usual)
+            total += (left - 1) * _round(position, in_kind, others * in_kind)
+            total += _round(position, 0, others * in_kind)
+        return total / _most(position)
 
 
 def earned(position: Position, seat: int) -> float:
@@ -140,20 +138,6 @@ def _round(position: Position, own: float, others: float) -> float:
     pays = not position["has_threshold"] or own + others >= _needed(position)
     pot = position["tenths"] * (own + others) / 10 if pays else 0.0
     return float(position["tokens"] - own + pot)
-
-
-def _followed(position: Position, left: int, own: float, usual: float, *, in_kind: int) -> float:
-    """What the `left` rounds bring after one in which the seat gave `own` and each other `usual`.
-
-    The seat gives what each of the others does in so many of these rounds, and then nothing.
-    """
-    others = len(position["choices"]) - 1
-    total = 0.0
-    for number in range(left):
-        usual = min(usual, (own + (others - 1) * usual) / others)
-        own = usual if number < in_kind else 0.0
-        total += _round(position, own, others * usual)
-    return total
 
 
 def _needed(position: Position) -> int:

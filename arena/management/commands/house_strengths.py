@@ -25,7 +25,7 @@ from training.gate.bootstrap import wilson
 MATCHES = 40
 AT_ONCE = 8
 GOAL = 0.6  # of the matches, draws counting half
-HEAD_TO_HEAD, SAME_CHAIR = "head to head", "same chair"
+HEAD_TO_HEAD, SAME_CHAIR, SAME_TABLE = "head to head", "same chair", "same table"
 BY_FORM = ", by form"
 SAME_POINTS = 1e-9  # a difference that is none
 STRENGTHS = tuple(agent for agent in HOUSE_AGENTS if agent.code_percent)
@@ -109,6 +109,10 @@ _LEGEND = (
         f"{', '.join(agent.name for agent in STRENGTHS)}. Who gets more points of its own wins."
     ),
     (
+        f"{SAME_TABLE}: the same where all are paid alike; with whom the seats together get more "
+        "points, wins."
+    ),
+    (
         f"{BY_FORM.removeprefix(', ')}: what code sees of the answers; relevance, which the panel sees, "
         "is not in the figure."
     ),
@@ -117,8 +121,10 @@ _LEGEND = (
 
 def _way(space: Mapping[str, Any]) -> str:
     """How it is measured who won in this Space."""
-    if space.get("prize_rule") in {PrizeRule.SCORE, PrizeRule.COOPERATIVE}:
+    if space.get("prize_rule") == PrizeRule.SCORE:
         return SAME_CHAIR
+    if space.get("prize_rule") == PrizeRule.COOPERATIVE:
+        return SAME_TABLE
     is_by_code = all(judge["judge"] == "code" for judge in space["panel"])
     return HEAD_TO_HEAD + ("" if is_by_code else BY_FORM)
 
@@ -128,7 +134,7 @@ async def _share_won(
 ) -> float | None:
     """The stronger one's share of the matches; a draw is half of one. None: only judges can tell."""
     without = options["without_model"]
-    decided = _same_chair if _way(space) == SAME_CHAIR else _head_to_head
+    decided = _same_chair if _way(space) in {SAME_CHAIR, SAME_TABLE} else _head_to_head
     async with nullcontext(None) if without else Inference() as inference:
         slots = asyncio.Semaphore(AT_ONCE)
 
@@ -167,7 +173,10 @@ async def _same_chair(
     seed: str,
     number: int,
 ) -> tuple[float, float] | None:
-    """Each agent's own points in a match of its own, with the same others and the same openings."""
+    """What each agent got in a match of its own, with the same others and the same openings.
+
+    Its own points, or those of all seats where they are paid alike.
+    """
     points = []
     for agent in agents:
         others = [
@@ -177,5 +186,5 @@ async def _same_chair(
         totals = await bout(space, seated, inference, Random(seed))
         if totals is None:
             return None
-        points.append(totals[0])
+        points.append(fmean(totals) if _way(space) == SAME_TABLE else totals[0])
     return points[0], points[1]

@@ -1,12 +1,17 @@
+from random import Random
 from typing import Any
 
 import pytest
 
 from agents.models import BaseModel
+from arena.environments import ENVIRONMENTS
+from arena.environments.base import Split
 from arena.models import DifficultyTally, Space, SpaceStatus
 from arena.spaces.tallies import played_weights
 from judges.models import Judge
+from training.data.dataset import held_out_tasks
 from training.gate.exams import ARITHMETIC_TASK_FACTOR, exam_source, own_exam, probe_exams
+from training.gate.sitting import draw_tasks
 from training.models import TrainingRun
 from training.tests.builders import make_space
 
@@ -51,6 +56,17 @@ def test_the_same_run_is_always_examined_alike_and_nobody_without_the_sites_key_
     assert first == again != other
     settings.SECRET_KEY = "another site's"
     assert exam_source(7).random() != first
+
+
+def test_where_a_space_names_the_rules_other_topics_are_other_tasks() -> None:
+    """Its prompts are nearly all rules, so those of other topics look alike."""
+    environment = ENVIRONMENTS["constraints?rules=growing,quotes,exclaim"]
+    run = TrainingRun(pk=7, space=make_space(environment.slug))
+    held_out = held_out_tasks(run)
+    (asked, *_) = draw_tasks(environment, rng=exam_source(7), count=8)
+    assert held_out.contain(asked.prompt)
+    played = [environment.make_task(Random(seed), Split.TRAIN).prompt for seed in range(50)]
+    assert not any(map(held_out.contain, played))
 
 
 def make_tallies(space: Space, *solved: float) -> None:

@@ -212,14 +212,6 @@ def test_code_gives_what_the_others_gave_and_nothing_in_the_last_round(
     assert GOODS.solve(make_goods(*history), 0, Random(1)) == gives
 
 
-@pytest.mark.parametrize(("tenths", "rounds", "gives"), [(4, 2, "0"), (6, 2, "10"), (4, 4, "10")])
-def test_code_gives_only_if_what_follows_from_a_gift_is_worth_more(
-    tenths: int, rounds: int, gives: str
-) -> None:
-    position = {**make_goods(rounds=rounds), "tenths": tenths}
-    assert GOODS.solve(position, 0, Random(1)) == gives
-
-
 def test_a_token_given_pays_everybody_and_a_pot_that_is_too_small_nobody() -> None:
     assert [earned(make_goods((10, 4, 0)), seat) for seat in range(3)] == [7, 13, 17]
     below = make_goods((10, 4, 0), has_threshold=True)
