@@ -90,9 +90,8 @@ def held_out_tasks(run: TrainingRun) -> HeldOutTasks:
     if isinstance(whole, Game):
         wordings = (whole.wordings(task) for task in tasks)
         return HeldOutTasks(chain.from_iterable(wordings), by_letter=True)
-    is_question = isinstance(whole, Question)
-    by_letter = whole.words_alike if is_question else environment.turn_limit > 1
-    return HeldOutTasks((task.prompt for task in tasks), by_letter=by_letter)
+    is_alike = whole.words_alike if isinstance(whole, Question) else environment.turn_limit > 1
+    return HeldOutTasks((task.prompt for task in tasks), by_letter=is_alike)
 
 
 def json_lines(rows: Iterable[Mapping[str, Any]]) -> Iterator[bytes]:
