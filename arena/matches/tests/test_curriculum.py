@@ -83,7 +83,7 @@ def weights_of(match: Match) -> tuple[float, ...]:
 
 
 def test_an_environment_of_one_difficulty_has_no_curriculum() -> None:
-    match = make_match()
+    match = make_match(make_space(environment="arithmetic"))
     assert weights_of(match) == ()
     assert curriculum_of(match.space_id, match.space.environment) is None
 

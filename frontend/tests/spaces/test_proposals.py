@@ -90,6 +90,24 @@ def test_the_page_of_a_space_says_and_draws_how_hard_its_tasks_are(
     page = client.get(f"/spaces/{space.slug}/").content.decode()
     assert "level 2 is asked most often now, and they solve it 50% of the time" in page
     assert page.count("% solved") == 4
-    assert (
-        "How hard the tasks are" not in client.get(f"/spaces/{make_space().slug}/").content.decode()
+    simple = make_space(environment="arithmetic")
+    assert "How hard the tasks are" not in client.get(f"/spaces/{simple.slug}/").content.decode()
+
+
+def test_the_page_of_a_game_says_how_much_of_what_it_pays_seats_get(client: Client) -> None:
+    space = make_space(environment="tictactoe")
+    assert "nobody has played here yet" in client.get(f"/spaces/{space.slug}/").content.decode()
+    DifficultyTally.objects.bulk_create(
+        DifficultyTally(
+            space=space,
+            environment="tictactoe",
+            difficulty=level,
+            asked=50,
+            solved=solved,
+            rating_sum=50 * 25,
+        )
+        for level, solved in enumerate((30.0, 5.0))
     )
+    page = client.get(f"/spaces/{space.slug}/").content.decode()
+    assert "level 1 is played most often now, and on average a seat gets 60% of the most" in page
+    assert page.count("% paid") == 2
