@@ -265,7 +265,8 @@ def test_a_judge_that_wants_a_reference_is_shown_one(monkeypatch: pytest.MonkeyP
     assert asked
     assert set(judge.gold_answers.values_list("outcome", flat=True)) == {GoldOutcome.SAID}
     item = judge.gold_answers.exclude(item=old).first().item  # type: ignore[union-attr]
-    assert item.transcript["reference"] in str(asked)
+    told = [message["content"] for request in asked for message in request.messages]
+    assert any(item.transcript["reference"] in text for text in told)
 
 
 def test_a_reward_model_whose_server_answers_nonsense_is_heard_and_not_taken_for_away(
