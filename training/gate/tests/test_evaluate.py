@@ -65,8 +65,11 @@ def test_a_game_is_examined_in_positions_with_the_moves_that_its_space_allows(
 
 
 def test_every_kind_of_constraints_is_in_the_gates_tasks() -> None:
-    tasks = draw_tasks(ENVIRONMENTS["constraints"], rng=Random(1), count=64)
-    assert len({task.kind for task in tasks}) == len(TRAIN_RULES) + 1
+    constraints = ENVIRONMENTS["constraints"]
+    tasks = draw_tasks(constraints, rng=Random(1), count=64)
+    assert {task.kind for task in tasks} == set(TRAIN_RULES)
+    tasks = draw_tasks(constraints, rng=Random(1), count=64, weights=(0.8, 0.15, 0.05))
+    assert {task.kind for task in tasks} == {*TRAIN_RULES, "combined"}
 
 
 def test_the_same_seed_draws_the_same_tasks() -> None:

@@ -54,7 +54,7 @@ def test_as_many_tasks_want_a_long_answer_as_a_short_one(difficulty: int) -> Non
         sizes.append(len(words(ENVIRONMENT.answer(task, rng))))
     assert 0.35 <= fmean(size > 20 for size in sizes) <= 0.6
     assert 20 <= fmean(sizes) <= 30
-    assert min(sizes) == 1
+    assert min(sizes) <= 2
     assert max(sizes) > 65
 
 
