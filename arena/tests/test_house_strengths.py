@@ -146,9 +146,9 @@ def test_an_unknown_space_and_no_match_are_refused() -> None:
 
 
 def test_a_file_in_a_folder_that_is_not_there_is_refused_before_anything_is_played() -> None:
-    with pytest.raises(CommandError, match="There is no folder /nowhere"):
+    with pytest.raises(CommandError, match=r"^There is no folder /nowhere\.$"):
         printed("--without-model", "--json", "/nowhere/strengths.json")
-    with pytest.raises(CommandError, match="^/tmp is a folder"):
+    with pytest.raises(CommandError, match=r"^/tmp is a folder\.$"):
         printed("--without-model", "--json", "/tmp")
 
 
