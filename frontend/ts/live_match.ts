@@ -40,6 +40,7 @@ class LiveMatch {
   readonly #episode: Episode;
   #seq: number;
   #view: number;
+  #tabInSight = 0; // the round whose tab was last brought into sight
   #isFollowing: boolean;
   #socket: LiveSocket | undefined;
   #isOver: boolean;
@@ -57,6 +58,7 @@ class LiveMatch {
     offerReplay(this.#round);
     this.#episode = new Episode(page, (news) => this.#say(news));
     this.#episode.attach(this.#round);
+    this.#markTab();
     if (!this.#isOver) {
       this.#socket = new LiveSocket(
         () => `/ws/matches/${id}/?after=${this.#seq}`,
@@ -208,8 +210,14 @@ class LiveMatch {
 
   #markTab(): void {
     for (const tab of this.#summary.querySelectorAll<HTMLElement>("[data-round-tab]")) {
-      if (Number(tab.dataset.roundTab) === this.#view) tab.setAttribute("aria-current", "true");
-      else tab.removeAttribute("aria-current");
+      if (Number(tab.dataset.roundTab) !== this.#view) {
+        tab.removeAttribute("aria-current");
+        continue;
+      }
+      tab.setAttribute("aria-current", "true");
+      // Whoever reads a round has its tab in sight, and may then look through the others.
+      if (this.#tabInSight !== this.#view) bringIntoSight(tab);
+      this.#tabInSight = this.#view;
     }
   }
 
@@ -234,6 +242,14 @@ class LiveMatch {
     required("[data-connection-label]").textContent = SOCKET_WORDS[state];
     this.#page.dataset.connection = state;
   }
+}
+
+/** Scrolls the tabs and never the page. */
+function bringIntoSight(tab: HTMLElement): void {
+  const tabs = tab.closest("nav");
+  if (!tabs) return;
+  const [own, all] = [tab.getBoundingClientRect(), tabs.getBoundingClientRect()];
+  tabs.scrollLeft += own.left + own.width / 2 - (all.left + all.width / 2);
 }
 
 function elementOf(html: string): HTMLElement {

@@ -10,12 +10,14 @@ from arena.live import stream
 from arena.matches import play
 from arena.matches.runner import task_of
 from arena.models import Match
-from arena.tests.builders import decide, make_match, record
+from arena.tests.builders import decide, make_match, make_space, record
+from frontend.tests.browser.accessibility import PHONE
 from frontend.tests.browser.conftest import Watched
 from frontend.tests.browser.test_history import in_thread
 from frontend.tests.live.serving import serving
 
 HIDDEN_MS = 31_000
+ROUNDS = 12
 HIDE = """(isHidden) => {
   Object.defineProperty(document, "hidden", {configurable: true, get: () => isHidden});
   document.dispatchEvent(new Event("visibilitychange"));
@@ -164,3 +166,30 @@ def test_a_page_that_is_not_answered_asks_by_http_and_waits_as_long_as_the_serve
         page.unroute("**/rounds/1/")
         page.clock.run_for(11_000)
         expect(page.locator("#match-round")).to_have_attribute("data-round", "1")
+
+
+@pytest.mark.slow
+@pytest.mark.django_db(transaction=True)
+def test_the_tab_of_the_round_that_is_read_is_in_sight(watched: Watched) -> None:
+    def play_to_the_end() -> Match:
+        match = make_match(make_space(round_count=ROUNDS))
+        play.start_match(match.id)
+        for number in range(1, ROUNDS + 1):
+            begin(match, number)
+            finish(match, number)
+        play.settle_match(match.id)
+        return match
+
+    match = in_thread(play_to_the_end)
+    page = watched.page
+    page.set_viewport_size({**PHONE, "height": 2000})  # the tabs are below the result
+    with serving() as port:
+        page.goto(f"http://127.0.0.1:{port}/matches/{match.id}/?round={ROUNDS}")
+        last, first = (page.locator(f'[data-round-tab="{number}"]') for number in (ROUNDS, 1))
+        expect(last).to_have_attribute("aria-current", "true")
+        expect(last).to_be_in_viewport(ratio=1)
+        assert page.evaluate("window.scrollY") == 0
+        first.click()
+        expect(page.locator("#match-round")).to_have_attribute("data-round", "1")
+        expect(first).to_be_in_viewport(ratio=1)
+    assert watched.problems == []
