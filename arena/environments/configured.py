@@ -1,4 +1,4 @@
-"""What a Space's environment key may add to a name: `nim?level=2`, `constraints?rules=lowercase,digits`.
+"""What a Space's environment key may add to a name: `nim?level=2`, `constraints?rules=lowercase,number`.
 
 `level` fixes one of the difficulties, counted from 1 as on pages; an environment may have settings of
 its own. Which tasks are held out stays the same, so no Space plays what another asks at its gate.

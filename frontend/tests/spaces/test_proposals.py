@@ -76,6 +76,7 @@ def test_the_page_of_a_space_says_and_draws_how_hard_its_tasks_are(
     page = client.get(f"/spaces/{space.slug}/").content.decode()
     assert "nobody has answered here yet" in page
     assert page.count("25%</span> of tasks") == 4
+    assert "solved lately" not in page, "nothing has been solved"
     DifficultyTally.objects.bulk_create(
         DifficultyTally(
             space=space,
